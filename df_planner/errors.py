@@ -1,0 +1,92 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Typed errors: one class per failure, each with a code.
+
+The codes of planning failures are the names that Nav2's ``ComputePathToPose`` uses, so that the
+ROS edge can map an exception to an error code in one place.
+"""
+
+
+class DFPlannerError(Exception):
+    """Base of every error this package raises on purpose; ``code`` names the failure."""
+
+    code = 'UNKNOWN'
+
+
+class InvalidInput(DFPlannerError, ValueError):
+    """An array of the wrong shape or with a non-finite value."""
+
+    code = 'INVALID_INPUT'
+
+
+class FrameError(DFPlannerError):
+    """A message in a frame that cannot be related to the map."""
+
+    code = 'TF_ERROR'
+
+
+class StartOutsideMap(DFPlannerError):
+    """The start position lies outside the map."""
+
+    code = 'START_OUTSIDE_MAP'
+
+
+class GoalOutsideMap(DFPlannerError):
+    """The goal position lies outside the map."""
+
+    code = 'GOAL_OUTSIDE_MAP'
+
+
+class StartOccupied(DFPlannerError):
+    """The start position lies inside an obstacle."""
+
+    code = 'START_OCCUPIED'
+
+
+class GoalOccupied(DFPlannerError):
+    """The goal position lies inside an obstacle."""
+
+    code = 'GOAL_OCCUPIED'
+
+
+class NoValidPlan(DFPlannerError):
+    """No sampled plan passed the checks."""
+
+    code = 'NO_VALID_PATH'
+
+
+class PlanningCancelled(DFPlannerError):
+    """The caller cancelled the plan between two network calls."""
+
+    code = 'CANCELLED'
+
+
+class CheckpointError(DFPlannerError):
+    """A checkpoint that is missing, corrupt, or of a format this version cannot read."""
+
+    code = 'BAD_CHECKPOINT'
+
+
+class DatasetError(DFPlannerError):
+    """A data set that is missing, truncated, or does not have D4RL's keys, shapes and dtypes."""
+
+    code = 'BAD_DATASET'
+
+
+class ConfigError(DFPlannerError):
+    """A configuration file or value that does not fit its schema."""
+
+    code = 'BAD_CONFIG'
