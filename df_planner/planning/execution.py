@@ -1,0 +1,79 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Execution: from a plan and the present state to one action.
+
+``raw`` plays the diffused actions as they are, the claim of Diffusion Forcing. ``tracking`` follows
+the planned states with feedback and takes the diffused action as feed-forward. The follower node and
+``Policy`` both use this module, so that ROS and ``df_planner evaluate`` drive alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from df_planner.planning.plan import Plan
+
+EXECUTIONS = ('raw', 'tracking')
+
+
+@dataclass(frozen=True)
+class TrackingGains:
+    """
+    Feedback gains of the tracker, in action units.
+
+    :param position: action per metre of position error.
+    :param velocity: action per metre per second of velocity error.
+    """
+
+    position: float = 10.0
+    velocity: float = 1.3
+
+
+class Executor:
+    """Turn a plan into actions; keeps no state of its own."""
+
+    def __init__(self, execution: str, gains: TrackingGains = TrackingGains()):
+        """Choose ``raw`` or ``tracking``; any other name is a ValueError."""
+        if execution not in EXECUTIONS:
+            raise ValueError(f'execution must be one of {EXECUTIONS}, got {execution!r}')
+        self.execution = execution
+        self.gains = gains
+
+    def action(self, plan: Plan | None, step: int, state: np.ndarray) -> np.ndarray:
+        """
+        Return the action for one control step.
+
+        :param plan: the plan in hand, or None to brake.
+        :param step: control steps since the first row of the plan, 0 or more.
+        :param state: (4,) position and velocity now.
+        :returns: (2,) in [-1, 1].
+        """
+        if plan is None:
+            return self.brake(state)
+        if self.execution == 'raw':
+            return plan.actions[step].copy() if step < len(plan) else np.zeros(2)
+        arrived = step >= len(plan) - 1
+        target = plan.states[-1 if arrived else step]
+        target_velocity = 0.0 if arrived else target[2:]
+        feed_forward = 0.0 if arrived else plan.actions[step]
+        action = (feed_forward
+                  + self.gains.position * (target[:2] - state[:2])
+                  + self.gains.velocity * (target_velocity - state[2:]))
+        return np.clip(action, -1.0, 1.0)
+
+    def brake(self, state: np.ndarray) -> np.ndarray:
+        """Return the action (2,) that takes the velocity to zero."""
+        return np.clip(-self.gains.velocity * state[2:], -1.0, 1.0)

@@ -1,0 +1,71 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The map as the planner sees it: clearance from a signed distance field of an occupancy grid."""
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import map_coordinates
+
+
+class GridMap:
+    """
+    An occupancy grid that is queried with positions in the observation frame of the data.
+
+    :param occupied: (H, W) bool, row-major from the lower-left corner in the map frame (REP-103,
+        as in ``nav_msgs/OccupancyGrid``): ``occupied[iy, ix]``.
+    :param resolution_m: edge of a grid cell.
+    :param origin_xy: (2,) position of the lower-left corner in the map frame.
+    :param observation_to_map: (2, 2) matrix that turns observation axes into map axes.
+    """
+
+    def __init__(self, occupied: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
+                 observation_to_map: np.ndarray):
+        """Build the distance field once; queries are interpolations."""
+        self.occupied = np.asarray(occupied, bool)
+        if self.occupied.ndim != 2 or self.occupied.size == 0:
+            raise ValueError(f'occupied must be (H, W), got {self.occupied.shape}')
+        if not resolution_m > 0.0:
+            raise ValueError(f'resolution_m must be above 0, got {resolution_m}')
+        self.resolution_m = float(resolution_m)
+        self.origin_xy = np.asarray(origin_xy, float)
+        self.observation_to_map = np.asarray(observation_to_map, float)
+        # The distance between cell centres, less half a cell, is the distance to the edge. Beyond
+        # the grid nothing is known, so a border of obstacles closes it.
+        solid = np.pad(self.occupied, 1, constant_values=True)
+        outside = distance_transform_edt(~solid)
+        inside = distance_transform_edt(solid)
+        self._distance_m = self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Return whether points (..., 2) lie within the grid."""
+        cells = self._cells(points)
+        shape = np.array(self.occupied.shape)
+        return np.all((cells >= 0.0) & (cells < shape), axis=-1)
+
+    def clearance(self, points: np.ndarray) -> np.ndarray:
+        """
+        Return the distance (...) in metres from points (..., 2) to the nearest obstacle edge.
+
+        Negative inside an obstacle and beyond the grid.
+        """
+        cells = self._cells(points) + 0.5  # the border shifts by one, centres by half a cell
+        flat = cells.reshape(-1, 2).T
+        values = map_coordinates(self._distance_m, flat, order=1, mode='nearest')
+        return values.reshape(cells.shape[:-1])
+
+    def _cells(self, points: np.ndarray) -> np.ndarray:
+        """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""
+        xy = np.asarray(points, float) @ self.observation_to_map.T
+        return ((xy - self.origin_xy) / self.resolution_m)[..., ::-1]
