@@ -1,0 +1,94 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The training objective: noise every token to its own level, predict v, average the error.
+
+Diffusion Forcing draws the levels of all tokens independently (Chen et al., 2024, algorithm 1).
+Here a share of the trajectories gets one common level instead, which is what ``full_sequence``
+sampling meets, and the ends are often pinned at level 0, which is what planning meets.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.noise import NoiseSchedule
+
+
+@dataclass(frozen=True)
+class LevelSampler:
+    """
+    Draw the noise levels of training trajectories.
+
+    :param shared: share of trajectories with one level for all tokens; the others draw a level per
+        token, and half of those a level per token and part.
+    :param pin_start: share of trajectories whose first token has its ``start_parts`` clean.
+    :param pin_end: share of trajectories whose last token has its ``end_parts`` clean.
+    :param start_parts: parts that are known at the start (position, velocity).
+    :param end_parts: parts that are known at the end (position).
+    """
+
+    shared: float = 0.5
+    pin_start: float = 0.8
+    pin_end: float = 0.6
+    start_parts: tuple[int, ...] = (0, 1)
+    end_parts: tuple[int, ...] = (0,)
+
+    def __call__(self, batch: int, tokens: int, parts: int, num_levels: int,
+                 generator: torch.Generator | None = None) -> Tensor:
+        """Return integer levels (batch, tokens, parts) in 0..num_levels."""
+        def uniform(*shape):
+            return torch.rand(shape, generator=generator)
+
+        def levels(*shape):
+            # 1..K: level 0 carries no loss, so it is only ever given by a pin.
+            return torch.randint(1, num_levels + 1, shape, generator=generator)
+
+        kind = uniform(batch, 1, 1)
+        per_token = torch.where(kind < (1.0 + self.shared) / 2, levels(batch, tokens, 1),
+                                levels(batch, tokens, parts))
+        result = torch.where(kind < self.shared, levels(batch, 1, 1), per_token)
+        start = uniform(batch) < self.pin_start
+        end = uniform(batch) < self.pin_end
+        for part in self.start_parts:
+            result[start, 0, part] = 0
+        for part in self.end_parts:
+            result[end, -1, part] = 0
+        return result
+
+
+def diffusion_loss(denoiser: Denoiser, noise: NoiseSchedule, x0: Tensor, levels: Tensor,
+                   generator: torch.Generator | None = None) -> Tensor:
+    """
+    Return the scalar training loss.
+
+    The error of v, uniform over levels, weighs the error of x0 by SNR + 1 (Salimans and Ho, 2022).
+    It is averaged within a part first, so that a part with many channels (the stacked actions)
+    does not drown the others. Level 0 has no noise to predict and carries no loss.
+
+    :param x0: (B, T, C) clean normalised tokens.
+    :param levels: (B, T, P) integer levels.
+    """
+    eps = torch.randn(x0.shape, generator=generator).to(x0.device)
+    per_channel = denoiser.per_channel(levels)
+    x = noise.add_noise(x0, eps, per_channel)
+    error = (denoiser(x, levels) - noise.velocity(x0, eps, per_channel)).square()
+    losses = []
+    for part, part_error in enumerate(error.split(denoiser.part_sizes, dim=-1)):
+        noised = (levels[..., part] > 0).to(error.dtype)
+        losses.append((part_error.mean(-1) * noised).sum() / noised.sum().clamp(min=1.0))
+    return torch.stack(losses).mean()

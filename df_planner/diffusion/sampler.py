@@ -1,0 +1,102 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The sampler: walk a scheduling matrix from pure noise to a clean trajectory.
+
+Every step takes each token from its level in row m to its level in row m + 1 with the
+deterministic DDIM rule (Song et al., 2021), so neighbours may move by different amounts or not at
+all (Chen et al., 2024, algorithm 2).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.guidance import Guidance
+from df_planner.diffusion.noise import NoiseSchedule
+from df_planner.diffusion.schedule import check_schedule
+from df_planner.errors import PlanningCancelled
+
+
+@dataclass(frozen=True)
+class Pins:
+    """
+    What is known: conditioning is a matter of noise level.
+
+    :param values: (B, T, C) normalised tokens; only pinned parts are read.
+    :param pinned: (B, T, P) bool.
+    """
+
+    values: Tensor
+    pinned: Tensor
+
+
+def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor,
+           pins: Pins | None = None, lengths: Tensor | None = None,
+           guidance: Guidance | None = None,
+           should_stop: Callable[[], bool] = lambda: False) -> Tensor:
+    """
+    Return clean normalised tokens (B, T, C); pinned parts come out as they went in.
+
+    :param x: (B, T, C) standard normal noise; it decides the sample, nothing else is random.
+    :param schedule: (M + 1, T) scheduling matrix.
+    :param lengths: (B,) real tokens of each trajectory; the rest stays noise and is ignored.
+    :param should_stop: polled before each network call.
+    :raises PlanningCancelled: if ``should_stop`` returned True.
+    :raises ValueError: if the scheduling matrix does not fit.
+    """
+    batch, tokens, _ = x.shape
+    check_schedule(schedule, tokens, noise.num_levels)
+    parts = len(denoiser.part_sizes)
+    if pins is None:
+        pins = Pins(torch.zeros_like(x), x.new_zeros((batch, tokens, parts), dtype=torch.bool))
+    x = torch.where(denoiser.per_channel(pins.pinned), pins.values, x)
+    index = torch.arange(tokens, device=x.device)
+    real = torch.ones((batch, tokens), dtype=torch.bool, device=x.device) if lengths is None \
+        else index < lengths[:, None]
+
+    def part_levels(row: Tensor) -> Tensor:
+        levels = row.to(x.device)[None, :, None].expand(batch, tokens, parts)
+        levels = torch.where(real[..., None], levels, noise.num_levels)
+        return torch.where(pins.pinned, 0, levels)
+
+    now = part_levels(schedule[0])
+    for row in schedule[1:]:
+        if should_stop():
+            raise PlanningCancelled('cancelled between two denoising steps')
+        then = part_levels(row)
+        x = _step(denoiser, noise, x, now, then, lengths, real, guidance)
+        now = then
+    return x
+
+
+def _step(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then: Tensor,
+          lengths: Tensor | None, real: Tensor, guidance: Guidance | None) -> Tensor:
+    """Take x (B, T, C) from levels ``now`` to levels ``then`` (B, T, P)."""
+    guided = guidance is not None and guidance.scale != 0.0
+    level, next_level = denoiser.per_channel(now), denoiser.per_channel(then)
+    with torch.set_grad_enabled(guided):
+        x = x.detach().requires_grad_(guided)
+        x0, eps = noise.split(x, denoiser(x, now, lengths), level)
+        if guided:
+            alpha, sigma = noise.alpha(level), noise.sigma(level)
+            x0 = guidance.steer(x, x0, alpha, sigma, real)
+            eps = (x.detach() - alpha * x0) / sigma.clamp(min=1e-6)
+    with torch.no_grad():
+        moved = noise.add_noise(x0, eps, next_level)
+        return torch.where(next_level < level, moved, x)
