@@ -1,0 +1,196 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Maze layouts and every frame conversion of the project.
+
+Three frames describe the same plane:
+
+- *observation*: D4RL's, ``(row, column)`` with rows counted downwards. Data, planner and environment
+  use it. The cell ``(r, c)`` spans ``[r - 0.7, r + 0.3] x [c - 0.7, c + 0.3]``: a corridor's centre
+  is at ``r - 0.2``, while goals and resets are at the integer cell.
+- *world*: MuJoCo's, ``observation + 1.2`` on both axes.
+- *map*: ROS (REP 103), x to the right and y up: ``x = column, y = -row``. Only a swap and a
+  negation, so that a round trip is exact to the last bit.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from df_planner.errors import ConfigError
+from df_planner.errors import InvalidInput
+from df_planner.resources import share_path
+
+DT_S = 0.01
+GOAL_RADIUS_M = 0.5
+MAX_SPEED_M_S = 5.0  # per axis, enforced before a step
+MAX_FORCE_N = 100.0  # per axis, at action 1
+BALL_RADIUS_M = 0.1
+BALL_MASS_KG = 1000.0 * 4.0 / 3.0 * np.pi * BALL_RADIUS_M**3
+CELL_M = 1.0
+WORLD_OFFSET_M = 1.2
+CELL_LOWER_EDGE_M = -0.7  # of a cell, seen from its integer coordinate in the observation frame
+OBSERVATION_TO_MAP = ((0.0, 1.0), (-1.0, 0.0))
+MAZE_NAMES = ('umaze', 'medium', 'large', 'eval-umaze', 'eval-medium', 'eval-large')
+
+
+def observation_to_map(vector: np.ndarray) -> np.ndarray:
+    """Turn positions, velocities or forces (..., 2) from (row, column) into the map's (x, y)."""
+    vector = np.asarray(vector)
+    return np.stack((vector[..., 1], -vector[..., 0]), axis=-1)
+
+
+def map_to_observation(vector: np.ndarray) -> np.ndarray:
+    """Turn positions, velocities or forces (..., 2) from the map's (x, y) into (row, column)."""
+    vector = np.asarray(vector)
+    return np.stack((-vector[..., 1], vector[..., 0]), axis=-1)
+
+
+def observation_to_world(position: np.ndarray) -> np.ndarray:
+    """Turn positions (..., 2) of the observation frame into MuJoCo's world coordinates."""
+    return np.asarray(position) + WORLD_OFFSET_M
+
+
+def world_to_observation(position: np.ndarray) -> np.ndarray:
+    """Turn positions (..., 2) of MuJoCo's world into the observation frame."""
+    return np.asarray(position) - WORLD_OFFSET_M
+
+
+@dataclass(frozen=True)
+class Maze:
+    """A maze of unit cells: the layout, the length of an episode and the scores it is rated by."""
+
+    name: str
+    rows: tuple[str, ...]
+    max_episode_steps: int
+    reference_return: tuple[float, float] | None = None
+    dense_reference_return: tuple[float, float] | None = None
+
+    def __post_init__(self):
+        """Reject a layout that no ball could live in."""
+        lengths = {len(row) for row in self.rows}
+        if len(lengths) != 1:
+            raise ConfigError(f'maze {self.name}: rows must be of one length, got {lengths}')
+        unknown = set(''.join(self.rows)) - set('#OG')
+        if unknown:
+            raise ConfigError(f'maze {self.name}: unknown tiles {sorted(unknown)}, use # O G')
+        if not self.cells:
+            raise ConfigError(f'maze {self.name}: no empty cell')
+        if ''.join(self.rows).count('G') > 1:
+            raise ConfigError(f'maze {self.name}: more than one goal')
+        border = self.rows[0] + self.rows[-1] + ''.join(row[0] + row[-1] for row in self.rows)
+        if set(border) != {'#'}:
+            raise ConfigError(f'maze {self.name}: the border must be all wall')
+        if not isinstance(self.max_episode_steps, int) or self.max_episode_steps < 1:
+            raise ConfigError(
+                f'maze {self.name}: max_episode_steps must be a positive integer, '
+                f'got {self.max_episode_steps!r}')
+
+    @cached_property
+    def walls(self) -> np.ndarray:
+        """Return which cells are walls, bool (R, C), read-only."""
+        walls = np.array([[tile == '#' for tile in row] for row in self.rows])
+        walls.setflags(write=False)
+        return walls
+
+    def _cells_of(self, tile: str) -> list[tuple[int, int]]:
+        return [(r, c) for r, row in enumerate(self.rows)
+                for c, other in enumerate(row) if other == tile]
+
+    @cached_property
+    def cells(self) -> list[tuple[int, int]]:
+        """Return the free cells in D4RL's order of drawing: the empty ones sorted, then the goal."""
+        return self._cells_of('O') + self._cells_of('G')
+
+    @cached_property
+    def goal_cell(self) -> tuple[int, int]:
+        """Return the goal's cell, the first empty one if the layout marks none."""
+        return (self._cells_of('G') or self.cells)[0]
+
+    def normalized_score(self, episode_return: float, dense: bool = False) -> float:
+        """Return D4RL's score in percent: 0 is the random policy, 100 the reference one."""
+        reference = self.dense_reference_return if dense else self.reference_return
+        if reference is None:
+            raise ConfigError(f'maze {self.name} has no reference return to score against')
+        low, high = reference
+        return 100.0 * (episode_return - low) / (high - low)
+
+    def is_wall(self, position: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Tell which positions (..., 2) lie in a wall cell or outside the maze, bool (...)."""
+        cell = np.floor(np.asarray(position, dtype=float) - CELL_LOWER_EDGE_M)
+        inside = np.all((cell >= 0) & (cell < self.walls.shape), axis=-1)
+        row, column = np.moveaxis(np.where(inside[..., None], cell, 0).astype(int), -1, 0)
+        return ~inside | self.walls[row, column]
+
+    def occupancy_grid(self, resolution_m: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return the maze as a ROS occupancy grid: (data int8 (H, W), origin_xy (2,)).
+
+        Data are row-major from the lower-left corner of the map frame, 0 free and 100 occupied;
+        the origin is that corner.
+
+        :param resolution_m: edge of a grid cell; a whole number of them must make 1 m.
+        """
+        per_cell = round(CELL_M / resolution_m) if resolution_m > 0 else 0
+        if per_cell < 1 or abs(per_cell * resolution_m - CELL_M) > 1e-9:
+            raise InvalidInput(f'resolution_m must divide {CELL_M} m, got {resolution_m}')
+        occupied = np.kron(self.walls[::-1], np.ones((per_cell, per_cell), dtype=bool))
+        last_row = self.walls.shape[0] - 1
+        lower_left = (last_row + CELL_LOWER_EDGE_M + CELL_M, CELL_LOWER_EDGE_M)
+        return np.where(occupied, 100, 0).astype(np.int8), observation_to_map(lower_left)
+
+
+def load_maze(name_or_path: str | Path) -> Maze:
+    """
+    Load a shipped maze by name, or any maze from a YAML file.
+
+    :raises ConfigError: when there is no such maze or its file does not describe one.
+    """
+    name = str(name_or_path)
+    if name in MAZE_NAMES:
+        path = share_path(f'sim/mazes/{name}.yaml')
+    else:
+        path = Path(name)
+        if not path.is_file():
+            raise ConfigError(f'no maze {name!r}: neither a file nor one of '
+                              + ', '.join(MAZE_NAMES))
+        name = path.stem
+    try:
+        content = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
+    if not isinstance(content, dict) or not {'layout', 'max_episode_steps'} <= set(content):
+        raise ConfigError(f'{path}: needs the keys layout and max_episode_steps')
+    layout = content['layout']
+    if not isinstance(layout, list) or not all(isinstance(row, str) for row in layout):
+        raise ConfigError(f'{path}: layout must be a list of strings')
+    return Maze(name, tuple(layout), content['max_episode_steps'],
+                _reference(path, content, 'reference_return'),
+                _reference(path, content, 'dense_reference_return'))
+
+
+def _reference(path: Path, content: dict, key: str) -> tuple[float, float] | None:
+    """Return the pair (random, reference) under a key, None if the file has none."""
+    value = content.get(key)
+    if value is None:
+        return None
+    numbers = isinstance(value, list) and all(type(v) in (int, float) for v in value)
+    if not numbers or len(value) != 2 or not value[0] < value[1]:
+        raise ConfigError(f'{path}: {key} must be two rising numbers, got {value!r}')
+    return float(value[0]), float(value[1])

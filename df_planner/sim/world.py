@@ -1,0 +1,145 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The physics of Maze2D: a force-driven ball among walls, on MuJoCo.
+
+A step is D4RL's: clip the action to [-1, 1], clip each velocity to 5 m/s, advance 10 ms. It depends
+on the state and the action alone, so a run can be continued from any recorded state.
+"""
+
+from collections.abc import Sequence
+
+import mujoco
+from mujoco import rollout
+import numpy as np
+
+from df_planner.errors import InvalidInput
+from df_planner.resources import share_path
+from df_planner.sim.maze import Maze
+from df_planner.sim.maze import MAX_SPEED_M_S
+
+
+def build_model(maze: Maze) -> mujoco.MjModel:
+    """
+    Compile the ball and the maze's walls.
+
+    Contacts are as soft as in MuJoCo 2.0, which D4RL ran on: it gave a body without rotation 2/3 of
+    today's inverse weight.
+    """
+    spec = mujoco.MjSpec.from_file(str(share_path('sim/point_mass.xml')))
+    wall = spec.find_default('wall')
+    for row, column in np.argwhere(maze.walls):
+        spec.worldbody.add_geom(
+            wall, name=f'wall_{row}_{column}', pos=[row + 1.0, column + 1.0, 0.0])
+    model = spec.compile()
+    ball = model.body('ball').id
+    model.body_invweight0[ball, 0] = 2.0 / (3.0 * model.body_mass[ball])
+    return model
+
+
+class World:
+    """One ball in a maze. States (4,) are (row, column, row velocity, column velocity)."""
+
+    def __init__(self, maze: Maze):
+        self.maze = maze
+        self._model = build_model(maze)
+        self._data = mujoco.MjData(self._model)
+        self._position = self._data.qpos
+        self._velocity = self._data.qvel
+        self._control = self._data.ctrl
+
+    @property
+    def state(self) -> np.ndarray:
+        """Return a copy of the state (4,) in the observation frame."""
+        return np.concatenate((self._position, self._velocity))
+
+    @property
+    def in_contact(self) -> bool:
+        """Tell whether the ball touched a wall in the last step (or touches it after a set)."""
+        return self._data.ncon > 0
+
+    def set_state(self, state: Sequence[float] | np.ndarray) -> None:
+        """Put the ball into a state (4,)."""
+        state = _finite(state, (4,), 'state')
+        self._position[:] = state[:2]
+        self._velocity[:] = state[2:]
+        mujoco.mj_forward(self._model, self._data)
+
+    def step(self, action: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Apply an action (2,), clipped to [-1, 1], for 10 ms and return the new state (4,)."""
+        action = _finite(action, (2,), 'action')
+        return np.array(self.advance(float(action[0]), float(action[1])))
+
+    def advance(self, row_action: float, column_action: float) -> list[float]:
+        """Step in plain floats, unchecked: what the inner loop of the data generator calls."""
+        control, velocity = self._control, self._velocity
+        control[0] = min(max(row_action, -1.0), 1.0)
+        control[1] = min(max(column_action, -1.0), 1.0)
+        row_velocity, column_velocity = velocity.tolist()
+        if abs(row_velocity) > MAX_SPEED_M_S:
+            velocity[0] = MAX_SPEED_M_S if row_velocity > 0 else -MAX_SPEED_M_S
+        if abs(column_velocity) > MAX_SPEED_M_S:
+            velocity[1] = MAX_SPEED_M_S if column_velocity > 0 else -MAX_SPEED_M_S
+        mujoco.mj_step(self._model, self._data)
+        return self._position.tolist() + velocity.tolist()
+
+
+class BatchWorld:
+    """
+    Many balls in copies of one maze, stepped together; equal to as many ``World`` bit for bit.
+
+    :param num_worlds: number of balls N.
+    :param num_threads: threads that share the work; 0 steps in the calling thread.
+    """
+
+    def __init__(self, maze: Maze, num_worlds: int, num_threads: int = 0):
+        self.maze = maze
+        self.num_worlds = num_worlds
+        self._model = build_model(maze)
+        self._datas = [mujoco.MjData(self._model) for _ in range(max(num_threads, 1))]
+        self._rollout = rollout.Rollout(nthread=num_threads)
+        size = mujoco.mj_stateSize(self._model, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        self._physics = np.zeros((num_worlds, size))  # time, position (2), velocity (2)
+        self._result = np.zeros((num_worlds, 1, size))
+
+    @property
+    def states(self) -> np.ndarray:
+        """Return a copy of the states (N, 4)."""
+        return self._physics[:, 1:5].copy()
+
+    def set_states(self, states: np.ndarray) -> None:
+        """Put every ball into its state, (N, 4)."""
+        self._physics[:, 1:5] = _finite(states, (self.num_worlds, 4), 'states')
+
+    def step(self, actions: np.ndarray) -> np.ndarray:
+        """Apply actions (N, 2), clipped to [-1, 1], for 10 ms and return the new states (N, 4)."""
+        actions = np.clip(_finite(actions, (self.num_worlds, 2), 'actions'), -1.0, 1.0)
+        velocities = self._physics[:, 3:5]
+        np.clip(velocities, -MAX_SPEED_M_S, MAX_SPEED_M_S, out=velocities)
+        self._rollout.rollout(
+            self._model, self._datas, self._physics, actions[:, None], nstep=1,
+            state=self._result)
+        self._physics[:] = self._result[:, 0]
+        return self.states
+
+
+def _finite(value: Sequence[float] | np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """Return the value as a float64 array of the given shape, or say what is wrong with it."""
+    array = np.asarray(value, dtype=np.float64)
+    if array.shape != shape:
+        raise InvalidInput(f'{name} must have shape {shape}, got {array.shape}')
+    if not np.isfinite(array).all():
+        raise InvalidInput(f'{name} must be finite, got {array}')
+    return array
