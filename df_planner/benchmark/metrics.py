@@ -1,0 +1,191 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+What an episode is worth: one record per episode, and the summary over episodes.
+
+``df_planner evaluate`` and the ROS benchmark node both make their records here, from the states,
+actions and plans of an episode, so that their numbers mean the same. Usage::
+
+    record = episode_record(maze, episode, start, goal, states, actions, plans, planning_times_s)
+    summary = summarize(records)
+
+Only the fields named in ``LATENCY_FIELDS`` may depend on the speed of the machine.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from df_planner.planning.plan import Plan
+from df_planner.sim.maze import GOAL_RADIUS_M
+from df_planner.sim.maze import Maze
+
+LATENCY_FIELDS = ('planning_time_p50_s', 'planning_time_p99_s', 'planning_time_max_s',
+                  'planning_times_s')
+SUMMARY_FIELDS = ('score', 'return', 'latched_return', 'first_reach_step', 'path_length_m',
+                  'plans', 'failed_plans', 'wall_crossing_share', 'plan_execution_gap')
+CROSSING_STEP_M = 0.01
+
+
+def episode_record(
+    maze: Maze,
+    episode: int,
+    start: np.ndarray,
+    goal: np.ndarray,
+    states: np.ndarray,
+    actions: np.ndarray,
+    plans: Sequence[tuple[int, Plan | None]] = (),
+    planning_times_s: Sequence[float] = (),
+) -> dict:
+    """
+    Make the record of one episode: plain numbers and lists, ready for JSON.
+
+    Fields: ``episode``, ``start``, ``goal``, ``steps``, ``return`` (observations within 0.5 m of the
+    goal), ``score`` (normalised, 100 = D4RL's reference; None for a maze without one),
+    ``latched_return`` (every step from the first reach on), ``reached``, ``first_reach_step`` (1 is
+    the first step; None if never), ``path_length_m``, ``plans``, ``failed_plans``,
+    ``wall_crossing_share``, ``plan_execution_gap`` (metres), and the latencies ``LATENCY_FIELDS``
+    (seconds). A field about plans is None where the policy publishes no plan.
+
+    :param episode: index of the episode in its starts.
+    :param start: (4,) and ``goal`` (2,) in the observation frame.
+    :param states: (T+1, 4), the first row is the start.
+    :param actions: (T, 2).
+    :param plans: (step, plan) in the order of planning; step counts control steps from the start
+        of the episode, the plan is None where planning failed.
+    :param planning_times_s: wall seconds of every planning call.
+    """
+    if len(states) != len(actions) + 1:
+        raise ValueError('states must have one row more than actions, got '
+                         f'{len(states)} and {len(actions)}')
+    inside = np.linalg.norm(states[1:, :2] - goal, axis=-1) <= GOAL_RADIUS_M
+    reached = bool(inside.any())
+    first_reach_step = int(inside.argmax()) + 1 if reached else None
+    episode_return = float(inside.sum())
+    scored = maze.reference_return is not None
+    times = np.asarray(planning_times_s, dtype=np.float64)
+    made = [(step, plan) for step, plan in plans if plan is not None]
+    return {
+        'episode': int(episode),
+        'start': [float(value) for value in start],
+        'goal': [float(value) for value in goal],
+        'steps': len(actions),
+        'return': episode_return,
+        'score': float(maze.normalized_score(episode_return)) if scored else None,
+        'latched_return': float(len(actions) - first_reach_step + 1) if reached else 0.0,
+        'reached': reached,
+        'first_reach_step': first_reach_step,
+        'path_length_m': float(np.linalg.norm(np.diff(states[:, :2], axis=0), axis=-1).sum()),
+        'plans': len(made),
+        'failed_plans': len(plans) - len(made),
+        'wall_crossing_share': wall_crossing_share(maze, [plan for _, plan in made]),
+        'plan_execution_gap': plan_execution_gap(states, plans),
+        'planning_time_p50_s': float(np.percentile(times, 50)) if len(times) else None,
+        'planning_time_p99_s': float(np.percentile(times, 99)) if len(times) else None,
+        'planning_time_max_s': float(times.max()) if len(times) else None,
+        'planning_times_s': [float(value) for value in times],
+    }
+
+
+def without_latencies(record: dict) -> dict:
+    """Return the part of a record that does not depend on the speed of the machine."""
+    return {key: value for key, value in record.items() if key not in LATENCY_FIELDS}
+
+
+def wall_crossing_share(maze: Maze, plans: Sequence[Plan]) -> float | None:
+    """
+    Return the share of planned segments that touch a wall or leave the maze.
+
+    A segment joins two consecutive planned positions and is checked every centimetre; what counts
+    is the centre of the robot. All rows of all plans count, executed or not. None without segments.
+    """
+    crossing = 0
+    segments = 0
+    for plan in plans:
+        if len(plan) < 2:
+            continue
+        begin = plan.states[:-1, :2]
+        step = np.diff(plan.states[:, :2], axis=0)
+        longest = np.linalg.norm(step, axis=-1).max()
+        share = np.linspace(0.0, 1.0, max(int(np.ceil(longest / CROSSING_STEP_M)), 1) + 1)
+        points = begin[:, None] + share[:, None] * step[:, None]
+        crossing += int(maze.is_wall(points).any(axis=1).sum())
+        segments += len(begin)
+    return crossing / segments if segments else None
+
+
+def plan_execution_gap(
+    states: np.ndarray,
+    plans: Sequence[tuple[int, Plan | None]],
+) -> float | None:
+    """
+    Return the mean distance in metres between planned and executed positions.
+
+    The executed part of a plan is what lies between its start and the next plan (or the end of the
+    plan, or of the episode); its first row, where both agree by construction, does not count.
+    None where no plan was executed for a step.
+
+    :param states: (T+1, 4) of the episode.
+    """
+    gaps = []
+    ends = [step for step, _ in plans[1:]] + [len(states) - 1]
+    for (begin, plan), end in zip(plans, ends):
+        if plan is None:
+            continue
+        steps = min(end - begin, len(plan) - 1, len(states) - 1 - begin)
+        if steps > 0:
+            executed = states[begin + 1:begin + 1 + steps, :2]
+            gaps.append(np.linalg.norm(plan.states[1:1 + steps, :2] - executed, axis=-1))
+    return float(np.concatenate(gaps).mean()) if gaps else None
+
+
+def summarize(records: Sequence[dict]) -> dict:
+    """
+    Summarise records: per field count, mean, standard deviation, standard error and percentiles.
+
+    ``planning_time_s`` pools the planning calls of all episodes. A None in a record (a goal that
+    was not reached has no first step) is left out of the field's statistics; ``count`` says how
+    many values remain.
+    """
+    summary = {
+        'episodes': len(records),
+        'reached': sum(record['reached'] for record in records),
+        'reach_rate': (float(np.mean([record['reached'] for record in records]))
+                       if records else None),
+    }
+    for name in SUMMARY_FIELDS:
+        summary[name] = statistics([record[name] for record in records])
+    summary['planning_time_s'] = statistics(
+        [value for record in records for value in record['planning_times_s']])
+    return summary
+
+
+def statistics(values: Sequence[float | None]) -> dict:
+    """Return count, mean, sample standard deviation, standard error, p50, p99, min and max."""
+    known = np.array([value for value in values if value is not None], dtype=np.float64)
+    if len(known) == 0:
+        return {'count': 0, 'mean': None, 'std': None, 'stderr': None,
+                'p50': None, 'p99': None, 'min': None, 'max': None}
+    std = float(known.std(ddof=1)) if len(known) > 1 else None
+    return {
+        'count': len(known),
+        'mean': float(known.mean()),
+        'std': std,
+        'stderr': std / float(np.sqrt(len(known))) if std is not None else None,
+        'p50': float(np.percentile(known, 50)),
+        'p99': float(np.percentile(known, 99)),
+        'min': float(known.min()),
+        'max': float(known.max()),
+    }

@@ -1,0 +1,146 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The protocol of an evaluation: which starts and goals the episodes have.
+
+Every method is compared on the same fixed starts, because the spread over starts (12-44 points of
+normalised score) is larger than the differences between methods. A set of starts is either sampled
+from a seed or read from a file, with the arrays ``state`` (N, 4) and ``goal`` (N, 2), in D4RL's
+observation frame.
+"""
+
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import zipfile
+
+import numpy as np
+
+from df_planner.errors import InvalidInput
+from df_planner.sim.maze import Maze
+
+RESET_POSITION_NOISE_M = 0.1
+RESET_VELOCITY_STD_MPS = 0.1
+
+
+@dataclass(frozen=True)
+class Starts:
+    """
+    Start states and goals of N episodes, in the observation frame.
+
+    :param state: (N, 4) float64: row, column, velocity along the rows, along the columns.
+    :param goal: (N, 2) float64: row, column.
+    """
+
+    state: np.ndarray
+    goal: np.ndarray
+
+    def __post_init__(self):
+        """Check shapes and finiteness."""
+        for name, array, width in (('state', self.state, 4), ('goal', self.goal, 2)):
+            if not np.issubdtype(np.asarray(array).dtype, np.number):
+                raise InvalidInput(f'{name} must hold numbers, got dtype {array.dtype}')
+            array = np.array(array, dtype=np.float64)
+            if array.ndim != 2 or array.shape[1] != width:
+                raise InvalidInput(f'{name} must have shape (N, {width}), got {array.shape}')
+            if not np.all(np.isfinite(array)):
+                row = int(np.argwhere(~np.isfinite(array))[0, 0])
+                raise InvalidInput(f'{name} must be finite, got {array[row]} in row {row}')
+            object.__setattr__(self, name, array)
+        if len(self.state) != len(self.goal):
+            raise InvalidInput('state and goal must have the same number of rows, got '
+                               f'{len(self.state)} and {len(self.goal)}')
+        if len(self.state) == 0:
+            raise InvalidInput('state and goal must have at least one row, got none')
+
+    def __len__(self) -> int:
+        """Return the number of episodes."""
+        return len(self.state)
+
+    def head(self, episodes: int) -> 'Starts':
+        """Return the first ``episodes`` starts; asking for more than there are is an error."""
+        if not 1 <= episodes <= len(self):
+            raise InvalidInput(f'episodes must be in 1..{len(self)} for these starts, '
+                               f'got {episodes}')
+        return Starts(self.state[:episodes], self.goal[:episodes])
+
+    def check_inside(self, maze: Maze) -> None:
+        """Raise InvalidInput for a start or a goal in a wall or outside of the maze."""
+        for name, points in (('state', self.state[:, :2]), ('goal', self.goal)):
+            blocked = np.flatnonzero(maze.is_wall(points))
+            if len(blocked):
+                row = int(blocked[0])
+                raise InvalidInput(f'{name} in row {row}, {points[row]}, lies in a wall or outside '
+                                   f'of maze {maze.name!r}')
+
+
+def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False) -> Starts:
+    """
+    Sample starts exactly as D4RL resets its mazes.
+
+    The cell is uniform over the empty cells and the goal cell, the position is the cell plus
+    U(-0.1, 0.1) per axis, the velocity 0.1 N(0, 1) per axis. Single-task episodes go to the goal
+    cell of the maze; with ``multi_goal`` (Multi2D) the goal is a uniform cell plus U(-0.1, 0.1).
+    Episode i depends on the seed and on i only, not on the number of episodes, and starts in the
+    same state with and without ``multi_goal``.
+
+    :param episodes: number of episodes, 1 or more.
+    :param seed: 0 or more.
+    """
+    if episodes < 1:
+        raise InvalidInput(f'episodes must be 1 or more, got {episodes}')
+    if seed < 0:
+        raise InvalidInput(f'seed must be 0 or more, got {seed}')
+    cells = np.array(maze.cells, dtype=np.float64)
+    state = np.empty((episodes, 4))
+    goal = np.empty((episodes, 2))
+    for episode in range(episodes):
+        rng = np.random.default_rng([seed, episode])
+        state[episode, :2] = _near_random_cell(rng, cells)
+        state[episode, 2:] = RESET_VELOCITY_STD_MPS * rng.standard_normal(2)
+        goal[episode] = _near_random_cell(rng, cells) if multi_goal else maze.goal_cell
+    return Starts(state, goal)
+
+
+def save_starts(path: str | Path, starts: Starts) -> None:
+    """Write starts to an npz file, whole or not at all; the name is kept as given."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + '.partial')
+    with open(partial, 'wb') as file:
+        np.savez(file, state=starts.state, goal=starts.goal)
+    os.replace(partial, path)
+
+
+def load_starts(path: str | Path) -> Starts:
+    """Read starts from an npz file with the arrays ``state`` (N, 4) and ``goal`` (N, 2)."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            missing = sorted({'state', 'goal'} - set(arrays))
+            if missing:
+                raise InvalidInput(f'{path} must hold the arrays state and goal, '
+                                   f'got {sorted(arrays)}')
+            return Starts(arrays['state'], arrays['goal'])
+    except InvalidInput as error:
+        raise InvalidInput(f'starts file {path}: {error}') from error
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, KeyError,
+            zipfile.BadZipFile) as error:
+        raise InvalidInput(f'starts file {path} cannot be read: {error}') from error
+
+
+def _near_random_cell(rng: np.random.Generator, cells: np.ndarray) -> np.ndarray:
+    """Return a position (2,) near the centre of a uniformly drawn cell."""
+    cell = cells[rng.integers(len(cells))]
+    return cell + rng.uniform(-RESET_POSITION_NOISE_M, RESET_POSITION_NOISE_M, 2)
