@@ -18,6 +18,11 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.ndimage import map_coordinates
 
+from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import OBSERVATION_TO_MAP
+
+MAZE_RESOLUTION_M = 0.1
+
 
 class GridMap:
     """
@@ -69,3 +74,9 @@ class GridMap:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""
         xy = np.asarray(points, float) @ self.observation_to_map.T
         return ((xy - self.origin_xy) / self.resolution_m)[..., ::-1]
+
+
+def maze_map(name: str) -> GridMap:
+    """Return the map of a maze by name, or of a maze file."""
+    data, origin_xy = load_maze(name).occupancy_grid(MAZE_RESOLUTION_M)
+    return GridMap(data > 0, MAZE_RESOLUTION_M, origin_xy, np.array(OBSERVATION_TO_MAP))

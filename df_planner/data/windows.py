@@ -1,0 +1,67 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Windows: random stretches of a log as trajectories of tokens.
+
+A token is the state at its first control step and the ``frame_stack`` actions from there on. The
+states in between are not modelled: they follow from the actions.
+"""
+
+import numpy as np
+
+
+class Windows:
+    """
+    Draw windows of T tokens that never cross a break in the log.
+
+    :param states: (N, S) and ``actions`` (N, A), float32, one row per control step.
+    :param episode_starts: (E,) first row of every stretch of continuous motion, the first being 0.
+    :param frame_stack: control steps per token.
+    """
+
+    def __init__(self, states: np.ndarray, actions: np.ndarray, episode_starts: np.ndarray,
+                 frame_stack: int):
+        """Keep references to the arrays; nothing is copied."""
+        self.states = states
+        self.actions = actions
+        self.frame_stack = frame_stack
+        self._starts = np.asarray(episode_starts, np.int64)
+        self._lengths = np.diff(np.append(self._starts, len(states)))
+
+    def count(self, num_tokens: int) -> int:
+        """Return how many windows of ``num_tokens`` tokens the log holds."""
+        return int(self._counts(num_tokens).sum())
+
+    def draw(self, batch: int, num_tokens: int, generator: np.random.Generator) -> np.ndarray:
+        """Return tokens (batch, num_tokens, S + frame_stack * A) in physical units."""
+        ends = np.cumsum(self._counts(num_tokens))
+        if ends[-1] == 0:
+            raise ValueError(f'no stretch of the log holds {num_tokens} tokens of '
+                             f'{self.frame_stack} steps')
+        pick = generator.integers(ends[-1], size=batch)
+        stretch = np.searchsorted(ends, pick, side='right')
+        before = ends[stretch] - self._counts(num_tokens)[stretch]
+        return self.at(self._starts[stretch] + pick - before, num_tokens)
+
+    def at(self, first_rows: np.ndarray, num_tokens: int) -> np.ndarray:
+        """Return the tokens (B, T, C) of the windows that start at the given rows (B,)."""
+        steps = np.arange(num_tokens * self.frame_stack)
+        rows = np.asarray(first_rows)[:, None] + steps
+        states = self.states[rows[:, ::self.frame_stack]]
+        actions = self.actions[rows].reshape(len(rows), num_tokens, -1)
+        return np.concatenate([states, actions], axis=-1)
+
+    def _counts(self, num_tokens: int) -> np.ndarray:
+        return np.maximum(self._lengths - num_tokens * self.frame_stack + 1, 0)

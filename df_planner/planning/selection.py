@@ -1,0 +1,134 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Checks and ranking of sampled trajectories.
+
+Works on whole batches in numpy, in physical units and in the observation frame of the data.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from df_planner.planning.grid import GridMap
+from df_planner.planning.settings import PlannerSettings
+
+
+def interpolate(states: np.ndarray, frame_stack: int, dt_s: float) -> np.ndarray:
+    """
+    Return states at every control step, (N, (T - 1) * frame_stack + 1, 4), from tokens (N, T, 4).
+
+    Cubic Hermite curves through positions and velocities: smooth, exact at the tokens, and free of
+    any model of the robot.
+    """
+    token_s = frame_stack * dt_s
+    s = np.arange(frame_stack)[:, None] / frame_stack
+    position, velocity = states[:, :-1, None, :2], states[:, :-1, None, 2:] * token_s
+    position_end, velocity_end = states[:, 1:, None, :2], states[:, 1:, None, 2:] * token_s
+    x = ((2 * s**3 - 3 * s**2 + 1) * position + (s**3 - 2 * s**2 + s) * velocity
+         + (3 * s**2 - 2 * s**3) * position_end + (s**3 - s**2) * velocity_end)
+    v = ((6 * s**2 - 6 * s) * (position - position_end) + (3 * s**2 - 4 * s + 1) * velocity
+         + (3 * s**2 - 2 * s) * velocity_end) / token_s
+    steps = np.concatenate([x, v], axis=-1).reshape(len(states), -1, 4)
+    return np.concatenate([steps, states[:, -1:]], axis=1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    What the checks say about N candidates.
+
+    :param arrival_steps: (N,) control step of arrival; the whole horizon if it never arrives.
+    :param collision_m: (N,) deepest overlap with an obstacle beyond the tolerance, 0 if none.
+    :param dynamics: (N,) largest ratio of a velocity change, drift or speed to its limit.
+    :param goal_distance_m: (N,) distance from the goal at the arrival step.
+    :param valid: (N,) bool.
+    """
+
+    arrival_steps: np.ndarray
+    collision_m: np.ndarray
+    dynamics: np.ndarray
+    goal_distance_m: np.ndarray
+    valid: np.ndarray
+
+    def best(self) -> int:
+        """Return the valid candidate that arrives first, else the one that fails by least."""
+        if self.valid.any():
+            return int(np.argmin(np.where(self.valid, self.arrival_steps, np.inf)))
+        return int(np.argmin(self.collision_m / 0.1 + np.maximum(self.dynamics - 1.0, 0.0)
+                             + self.goal_distance_m))
+
+    def complaint(self) -> str:
+        """Return how many candidates failed which check."""
+        return (f'of {len(self.valid)} candidates {int((self.collision_m > 0.0).sum())} collide, '
+                f'{int((self.dynamics > 1.0).sum())} move as the robot was never seen to move, '
+                f'the nearest ends {self.goal_distance_m.min():.2f} m from the goal')
+
+
+def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray,
+          limits: dict[str, np.ndarray], grid: GridMap | None, settings: PlannerSettings,
+          token_s: float) -> Verdict:
+    """
+    Check N candidates.
+
+    :param states: (N, H, 4) at every control step.
+    :param tokens: (N, T, 4) states of the tokens.
+    :param lengths: (N,) real tokens; what follows is padding.
+    :param limits: ``velocity_change``, ``drift`` and ``max_speed`` (2,) seen in the data.
+    """
+    frame_stack = (states.shape[1] - 1) // (tokens.shape[1] - 1)
+    last_step = (lengths - 1) * frame_stack
+    step = np.arange(states.shape[1])
+    distance = np.linalg.norm(states[..., :2] - goal, axis=-1)
+    if settings.pin_goal:
+        arrival = last_step
+    else:
+        inside = (distance <= settings.goal_tolerance_m) & (step <= last_step[:, None])
+        arrival = np.where(inside.any(1), inside.argmax(1), last_step)
+    goal_distance = distance[np.arange(len(states)), arrival]
+
+    collision = np.zeros(len(states))
+    if grid is not None:
+        needed = settings.robot_radius_m - settings.collision_tolerance_m
+        overlap = np.maximum(needed - grid.clearance(states[..., :2]), 0.0)
+        collision = np.where(step <= arrival[:, None], overlap, 0.0).max(1)
+
+    before, after = tokens[:, :-1], tokens[:, 1:]
+    ratio = np.concatenate([
+        np.abs(after[..., 2:] - before[..., 2:]) / limits['velocity_change'],
+        np.abs(after[..., :2] - before[..., :2]
+               - token_s / 2 * (after[..., 2:] + before[..., 2:])) / limits['drift'],
+        np.abs(after[..., 2:]) / limits['max_speed'],
+    ], axis=-1).max(-1) / settings.dynamics_tolerance
+    moves = np.arange(tokens.shape[1] - 1) * frame_stack < arrival[:, None]
+    dynamics = np.where(moves, ratio, 0.0).max(1)
+
+    valid = (np.isfinite(states).all((1, 2)) & (collision == 0.0) & (dynamics <= 1.0)
+             & (goal_distance <= settings.goal_tolerance_m))
+    return Verdict(arrival, collision, dynamics, goal_distance, valid)
+
+
+def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, num_similar: int = 4
+           ) -> np.ndarray:
+    """
+    Return the uncertainty (H,) of the chosen candidate in metres.
+
+    Standard deviation of the position, step by step, over the ``num_similar`` candidates whose
+    horizon is nearest to the chosen one's. A candidate that has ended stays at its end.
+    """
+    similar = np.argsort(np.abs(last_steps - last_steps[chosen]), kind='stable')[:num_similar]
+    steps = np.minimum(np.arange(last_steps[chosen] + 1), last_steps[similar][:, None])
+    positions = states[similar[:, None], steps, :2]
+    return np.sqrt(positions.var(0).sum(-1))

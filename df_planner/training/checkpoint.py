@@ -1,0 +1,190 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The checkpoint format: ``NAME.safetensors`` with the weights and ``NAME.json`` with the model card.
+
+The card holds all that is needed to rebuild and to judge the model. Nothing is ever unpickled.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save_file
+
+from df_planner.data.normalizer import Normalizer
+from df_planner.diffusion.denoiser import Denoiser
+from df_planner.errors import CheckpointError
+from df_planner.resources import share_path
+
+FORMAT_VERSION = 1
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+class Architecture(_Section):
+    """The arguments of ``Denoiser``."""
+
+    part_sizes: tuple[int, ...]
+    max_tokens: int
+    num_levels: int
+    width: int
+    num_layers: int
+    num_heads: int
+
+
+class Statistics(_Section):
+    """
+    What the data say about states and actions.
+
+    ``velocity_change`` and ``drift`` are the 99.95 % quantiles, per axis, of what happens within
+    one token: the change of velocity, and the displacement that the mean of the two end velocities
+    does not explain. A plan that exceeds them is not something the robot was ever seen to do.
+    """
+
+    state_mean: tuple[float, ...]
+    state_std: tuple[float, ...]
+    action_mean: tuple[float, ...]
+    action_std: tuple[float, ...]
+    velocity_change: tuple[float, ...]
+    drift: tuple[float, ...]
+    max_speed: tuple[float, ...]
+
+
+class ModelCard(_Section):
+    """Everything about a model but its weights."""
+
+    format_version: int
+    name: str
+    description: str
+    architecture: Architecture
+    statistics: Statistics
+    frame_stack: int
+    dt_s: float
+    observation_names: tuple[str, ...]
+    observation_units: tuple[str, ...]
+    action_names: tuple[str, ...]
+    action_units: tuple[str, ...]
+    maze: str | None
+    observation_to_map: tuple[tuple[float, float], tuple[float, float]]
+    dataset_sha256: str
+    dataset_attributes: dict[str, str | int | float | bool]
+    training_command: str
+    training_config: dict[str, str | int | float | bool]
+    training_steps: int
+    training_hours: float
+    held_out_loss: float | None
+    seed: int
+    git_revision: str
+    scores: list[dict[str, object]] = []
+
+    def normalizer(self) -> Normalizer:
+        """Return the normaliser the model was trained with."""
+        values = self.statistics
+        return Normalizer(*(np.array(v) for v in (
+            values.state_mean, values.state_std, values.action_mean, values.action_std)))
+
+    def build(self) -> Denoiser:
+        """Return an untrained network of the card's architecture."""
+        return Denoiser(**self.architecture.model_dump())
+
+
+def find_checkpoint(name_or_path: str | Path) -> Path:
+    """
+    Return the .safetensors path of a shipped name (``maze2d-medium``) or of a path.
+
+    :raises CheckpointError: if there is none, naming the shipped ones.
+    """
+    path = Path(name_or_path)
+    if path.suffix in ('.safetensors', '.json'):
+        path = path.with_suffix('')
+    weights = path.with_name(path.name + '.safetensors')
+    if weights.exists():
+        return weights
+    shipped = {}
+    try:
+        shipped = {p.stem: p for p in sorted(share_path('checkpoints').glob('*.safetensors'))}
+    except FileNotFoundError:
+        pass
+    if str(path) in shipped:
+        return shipped[str(path)]
+    raise CheckpointError(f'{name_or_path}: no such checkpoint; give a .safetensors file or one '
+                          f'of the shipped names: {", ".join(shipped) or "none are installed"}')
+
+
+def load_card(name_or_path: str | Path) -> ModelCard:
+    """
+    Read the model card of a checkpoint.
+
+    :raises CheckpointError: if it is missing, broken, or of another format version.
+    """
+    path = find_checkpoint(name_or_path).with_suffix('.json')
+    try:
+        values = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError as error:
+        raise CheckpointError(f'{path}: the model card is missing; a checkpoint is a .safetensors '
+                              'file with a .json card of the same name beside it') from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'{path}: not a readable model card: {error}') from error
+    version = values.get('format_version') if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f'{path}: format version {version!r} cannot be read; this version of '
+                              f'df_planner reads {FORMAT_VERSION}: train the model again')
+    try:
+        return ModelCard(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CheckpointError(f'{path}: {".".join(map(str, first["loc"]))}: '
+                              f'{first["msg"]}') from error
+
+
+def load_checkpoint(name_or_path: str | Path, device: str = 'cpu') -> tuple[Denoiser, ModelCard]:
+    """
+    Return the network, in evaluation mode, and its card.
+
+    :raises CheckpointError: if either file is missing or broken or they do not belong together.
+    """
+    path = find_checkpoint(name_or_path)
+    card = load_card(path)
+    denoiser = card.build()
+    try:
+        denoiser.load_state_dict(load_file(path))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())[:300]
+        raise CheckpointError(f'{path}: the weights cannot be read or do not fit the card: '
+                              f'{reason}') from error
+    return denoiser.to(device).eval().requires_grad_(False), card
+
+
+def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard) -> Path:
+    """Write weights and card, each by an atomic rename; return the path of the weights."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f'{card.name}.safetensors'
+    weights = {k: v.detach().cpu().contiguous() for k, v in denoiser.state_dict().items()}
+    partial = path.with_suffix('.safetensors.partial')
+    save_file(weights, partial)
+    os.replace(partial, path)
+    partial = path.with_suffix('.json.partial')
+    partial.write_text(card.model_dump_json(indent=2) + '\n', encoding='utf-8')
+    os.replace(partial, path.with_suffix('.json'))
+    return path
