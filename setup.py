@@ -14,22 +14,58 @@
 
 """Install df_planner with pip or colcon."""
 
-from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages
 from setuptools import setup
 
-package_name = 'df_planner'
+PACKAGE = 'df_planner'
+SHARED_FILES = (
+    'package.xml',
+    'launch/*.launch.py',
+    'config/**/*.yaml',
+    'config/**/*.rviz',
+    'config/**/*.json',
+    'sim/**/*.xml',
+    'sim/**/*.yaml',
+    'checkpoints/*.safetensors',
+    'checkpoints/*.json',
+)
+
+
+def data_files() -> list[tuple[str, list[str]]]:
+    """Return the marker of the ament index and, folder by folder, what goes to share/."""
+    folders: dict[str, list[str]] = {}
+    for pattern in SHARED_FILES:
+        for path in sorted(Path().glob(pattern)):
+            folder = Path('share', PACKAGE, path.parent).as_posix()
+            folders.setdefault(folder, []).append(path.as_posix())
+    marker = ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}'])
+    return [marker, *sorted(folders.items())]
+
 
 setup(
-    name=package_name,
+    name=PACKAGE,
     version='0.1.0',
-    packages=find_packages(exclude=['tests', 'tests.*', 'sim', 'sim.*']),
-    data_files=[
-        ('share/ament_index/resource_index/packages', ['resource/df_planner']),
-        ('share/df_planner', ['package.xml']),
-    ],
+    description='Diffusion Forcing planner for ROS 2: from logs to a benchmarked planner node',
+    author='The df_planner authors',
+    maintainer='The df_planner maintainers',
+    maintainer_email='maintainers@df-planner.example',
+    license='Apache-2.0',
+    keywords=['ROS', 'planning', 'diffusion', 'Diffusion Forcing', 'D4RL', 'MuJoCo'],
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    data_files=data_files(),
+    python_requires='>=3.11',
     install_requires=['setuptools'],
+    extras_require={'test': ['pytest', 'pytest-timeout']},
     zip_safe=True,
-    entry_points={'console_scripts': ['df_planner = df_planner.cli:main']},
+    entry_points={
+        'console_scripts': [
+            'df_planner = df_planner.cli:main',
+            'planner = df_planner.nodes.planner:main',
+            'follower = df_planner.nodes.follower:main',
+            'maze_sim = df_planner.nodes.maze_sim:main',
+            'maze_benchmark = df_planner.nodes.benchmark:main',
+        ],
+    },
 )

@@ -1,0 +1,82 @@
+# Everything runs in .venv, made on first use from the requirements files; nothing else is needed
+# than Python 3.11 with venv and pip. Type `make` to see what there is.
+
+PYTHON ?= python3
+MAZE ?= medium
+EPISODES ?= 5
+SEED ?= 0
+PYTEST_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+# A stamp's name is a checksum of what its environment was made from, this folder included, since
+# a virtual environment cannot be moved. Other content, other name: the environment is brought up to date.
+checksum = $(shell { pwd; cat setup.py setup.cfg pyproject.toml $(1); } | cksum | cut -d ' ' -f 1)
+RUN_FILES := requirements.txt requirements-ros.txt
+TEST_FILES := $(RUN_FILES) requirements-test.txt
+RUN_STAMP := $(VENV)/.run-$(call checksum,$(RUN_FILES))
+TEST_STAMP := $(VENV)/.test-$(call checksum,$(TEST_FILES))
+
+# The wheels bring their own ROS 2; one that is sourced in this shell must not mix with it.
+unexport AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH PYTHONPATH RMW_IMPLEMENTATION
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
+ifdef AMENT_PREFIX_PATH
+unexport LD_LIBRARY_PATH
+endif
+export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint train evaluate clean distclean
+
+# Recipes that run for long replace their shell (exec), so that a signal reaches the program itself.
+
+help:  ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@echo 'Variables: MAZE=$(MAZE) EPISODES=$(EPISODES) SEED=$(SEED) PYTHON=$(PYTHON) PYTEST_ARGS='
+
+demo: $(RUN_STAMP)  ## drive MAZE for EPISODES episodes over ROS 2 topics and score it
+	@exec $(BIN)/df_planner demo --maze $(MAZE) --episodes $(EPISODES) --seed $(SEED)
+
+test: $(TEST_STAMP)  ## run all tests, linters included (PYTEST_ARGS='-k maze' for some)
+	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(TEST_STAMP)  ## run the linters only
+	@exec $(BIN)/python -m pytest tests/test_lint.py
+
+train: $(RUN_STAMP)  ## generate MAZE's data set, unless it is there, and train on it
+	@test -e data/maze2d-$(MAZE).hdf5 || $(BIN)/df_planner data generate --maze $(MAZE)
+	@exec $(BIN)/df_planner train --config config/train/$(MAZE).yaml
+
+evaluate: $(RUN_STAMP)  ## score MAZE's checkpoint without ROS, on EPISODES seeded starts
+	@exec $(BIN)/df_planner evaluate --checkpoint maze2d-$(MAZE) --maze $(MAZE) \
+	  --episodes $(EPISODES) --seed $(SEED) --out results/evaluate-$(MAZE)
+
+setup: $(RUN_STAMP)  ## make the environment and install the package, without running anything
+
+clean:  ## remove what colcon and the tests left behind (not results/, runs/, data/)
+	rm -rf build install log .pytest_cache *.egg-info
+	find df_planner launch tests -name __pycache__ -prune -exec rm -rf {} +
+
+distclean: clean  ## also remove the environment
+	rm -rf $(VENV)
+
+# An installation that was cut short leaves its mark, and the next one starts from nothing.
+$(RUN_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
+	  echo "df_planner needs Python 3.11, and '$(PYTHON)' is not: $$($(PYTHON) --version 2>&1)." >&2; \
+	  echo 'Name one that is, for example: make PYTHON=python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
+	@if [ -e $(VENV)/.installing ] || ! $(PIP) --version >/dev/null 2>&1; then rm -rf $(VENV); fi
+	@echo 'Setting up $(VENV) (once; a minute or two)'
+	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV)
+	@rm -f $(VENV)/.run-* $(VENV)/.test-*; touch $(VENV)/.installing
+	@$(PIP) install -qq $(addprefix -r ,$(RUN_FILES))
+	@$(PIP) install -qq --no-deps --no-build-isolation --editable .
+	@rm $(VENV)/.installing; touch $@
+
+$(TEST_STAMP): $(RUN_STAMP)
+	@echo 'Adding what the tests need to $(VENV)'
+	@rm -f $(VENV)/.test-*; touch $(VENV)/.installing
+	@$(PIP) install -qq $(addprefix -r ,$(TEST_FILES))
+	@rm $(VENV)/.installing; touch $@
