@@ -1,0 +1,204 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The picture of a run: planned and driven paths in the maze, one small panel per episode.
+
+Drawn with the column to the right and the row downwards, as the maze is printed; the map frame
+(x = column, y = -row) looks the same. Matplotlib is imported when a picture is drawn.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from df_planner.planning.plan import Plan
+from df_planner.sim.maze import CELL_LOWER_EDGE_M
+from df_planner.sim.maze import DT_S
+from df_planner.sim.maze import GOAL_RADIUS_M
+from df_planner.sim.maze import Maze
+
+MAX_PANELS = 12
+SKETCH_EVERY_STEPS = 4
+WALL_COLOR = '#2b2d35'
+FLOOR_COLOR = '#f6f5f1'
+DRIVEN_COLOR = '#111111'
+START_COLOR = '#ffffff'
+GOAL_COLOR = '#d1344b'
+PLAN_COLORS = ('#1f77ff', '#a23bd8', '#ee4b3a', '#ffb000')
+DRIVEN_WIDTH = 3.2
+PLAN_WIDTH = 1.0
+CROPPED_M = 0.6  # of the outer wall, on each side
+
+
+def sketch(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]] = ()) -> dict:
+    """
+    Reduce an episode to what its panel shows: thinned paths in millimetres precision, JSON-able.
+
+    :param states: (T+1, 4) driven.
+    :param plans: (step, plan) as in ``episode_record``.
+    :returns: ``driven`` (n, 2) and ``plans``, a list of [step, (n, 2)], nested lists.
+    """
+    return {
+        'driven': _thinned(states[:, :2]),
+        'plans': [[int(step), _thinned(plan.states[:, :2])]
+                  for step, plan in plans if plan is not None],
+    }
+
+
+def draw_paths(
+    path: str | Path,
+    maze: Maze,
+    records: Sequence[dict],
+    sketches: Sequence[dict],
+    title: str = '',
+) -> None:
+    """
+    Draw small multiples of the episodes to a PNG file.
+
+    Of more than ``MAX_PANELS`` episodes, those at evenly spaced ranks of the return are shown, the
+    best first. A panel shows the plans made until the goal was first reached.
+
+    :param records: of ``episode_record``; one panel each.
+    :param sketches: of ``sketch``, in the order of the records.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+    shown = _panels(records)
+    across = _columns(len(shown))
+    down = -(-len(shown) // across)
+    rows, columns = (cells - 2.0 * CROPPED_M for cells in maze.walls.shape)
+    width_in = max(12.0 / across, 3.0) if across > 2 else 4.6
+    figure = Figure(
+        figsize=(width_in * across + 0.8, (width_in * rows / columns + 0.3) * down + 0.8),
+        layout='constrained', facecolor='white')
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    plans = [_plans_on_the_way(records[index], sketches[index]) for index in shown]
+    last_plan_s = max((step * DT_S for found in plans for step, _ in found), default=0.0)
+    colors = ScalarMappable(Normalize(0.0, max(last_plan_s, DT_S)),
+                            LinearSegmentedColormap.from_list('plan time', PLAN_COLORS))
+    for axis, index, found in zip(axes, shown, plans):
+        _draw_maze(axis, maze)
+        _draw_episode(axis, records[index], sketches[index]['driven'], found, colors)
+    for axis in axes[len(shown):]:
+        axis.set_axis_off()
+    planned = any(plans)
+    if planned:
+        bar = figure.colorbar(colors, ax=axes.tolist(), shrink=0.8, pad=0.015, aspect=36)
+        bar.set_label('when the plan was made [s]', fontsize=9)
+        bar.ax.tick_params(labelsize=8, length=2)
+        bar.outline.set_visible(False)
+    _draw_legend(figure, planned, columns=4 if across > 1 else 2)
+    note = (f'{len(shown)} of {len(records)} episodes, evenly spaced from best to worst'
+            if len(shown) < len(records) else '')
+    figure.suptitle('  ·  '.join(part for part in (title, note) if part), fontsize=11)
+    figure.savefig(path, dpi=140)
+
+
+def _thinned(points: np.ndarray) -> list[list[float]]:
+    """Keep every n-th point (N, 2) and the last one, to the millimetre."""
+    kept = np.unique(np.append(np.arange(0, len(points), SKETCH_EVERY_STEPS), len(points) - 1))
+    return np.round(points[kept], 3).tolist()
+
+
+def _panels(records: Sequence[dict]) -> list[int]:
+    """Return the indices of the episodes to show."""
+    if len(records) <= MAX_PANELS:
+        return list(range(len(records)))
+    ranked = sorted(range(len(records)), key=lambda index: -records[index]['return'])
+    ranks = np.linspace(0, len(ranked) - 1, MAX_PANELS).round().astype(int)
+    return [ranked[rank] for rank in ranks]
+
+
+def _columns(panels: int) -> int:
+    """Return the number of columns, at most 4, that leaves the fewest empty panels."""
+    return min(range(min(panels, 4), min(panels, 3) - 1, -1), key=lambda across: -panels % across)
+
+
+def _plans_on_the_way(record: dict, paths: dict) -> list[tuple[int, np.ndarray]]:
+    """Return the plans (step, (n, 2)) made before the goal was first reached."""
+    arrival = record['first_reach_step'] or record['steps']
+    return [(step, np.array(points)) for step, points in paths['plans']
+            if step < arrival and len(points) > 1]
+
+
+def _draw_maze(axis, maze: Maze) -> None:
+    """Draw the walls, the outer ones cropped."""
+    rows, columns = maze.walls.shape
+    low = CELL_LOWER_EDGE_M
+    axis.imshow(np.where(maze.walls[..., None], _rgb(WALL_COLOR), _rgb(FLOOR_COLOR)),
+                extent=(low, low + columns, low + rows, low), interpolation='nearest')
+    axis.set(xlim=(low + CROPPED_M, low + columns - CROPPED_M),
+             ylim=(low + rows - CROPPED_M, low + CROPPED_M), xticks=[], yticks=[])
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+
+
+def _draw_episode(axis, record: dict, driven: list, plans: list, colors) -> None:
+    """Draw the driven path, the plans in the colour of their time, the start and the goal."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.patches import Circle
+
+    driven = np.array(driven)
+    goal = record['goal'][::-1]
+    axis.add_patch(Circle(goal, GOAL_RADIUS_M, facecolor=GOAL_COLOR + '26', edgecolor=GOAL_COLOR,
+                          linewidth=1.6, zorder=2))
+    axis.plot(*goal, marker='+', color=GOAL_COLOR, markersize=6, zorder=2)
+    axis.plot(driven[:, 1], driven[:, 0], color=DRIVEN_COLOR, linewidth=DRIVEN_WIDTH, zorder=3,
+              solid_capstyle='round')
+    axis.add_collection(LineCollection(
+        [points[:, ::-1] for _, points in plans],
+        colors=[colors.to_rgba(step * DT_S) for step, _ in plans],
+        linewidths=PLAN_WIDTH, zorder=4, capstyle='round', joinstyle='round'))
+    axis.plot(driven[0, 1], driven[0, 0], marker='o', markersize=6.5, color=START_COLOR,
+              markeredgecolor=DRIVEN_COLOR, markeredgewidth=1.6, zorder=5)
+    axis.set_title(_caption(record), fontsize=9, pad=4,
+                   color='black' if record['reached'] else GOAL_COLOR)
+
+
+def _caption(record: dict) -> str:
+    """Return the title of a panel."""
+    value = (f'score {record["score"]:.0f}' if record['score'] is not None
+             else f'return {record["return"]:.0f}')
+    arrival = (f'goal at {record["first_reach_step"] * DT_S:.2f} s' if record['reached']
+               else 'goal not reached')
+    return f'#{record["episode"]}   {value}   {arrival}'
+
+
+def _draw_legend(figure, planned: bool, columns: int) -> None:
+    """Explain the lines and marks under the panels."""
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], color=DRIVEN_COLOR, linewidth=DRIVEN_WIDTH, label='driven'),
+        Line2D([], [], linestyle='', marker='o', markersize=6.5, color=START_COLOR,
+               markeredgecolor=DRIVEN_COLOR, markeredgewidth=1.6, label='start'),
+        Line2D([], [], linestyle='', marker='o', markersize=10, markerfacecolor=GOAL_COLOR + '26',
+               markeredgecolor=GOAL_COLOR, markeredgewidth=1.6,
+               label=f'goal, radius {GOAL_RADIUS_M} m'),
+    ]
+    if planned:
+        handles.insert(1, Line2D([], [], color=PLAN_COLORS[1], linewidth=PLAN_WIDTH,
+                                 label='planned on the way'))
+    figure.legend(handles=handles, loc='outside lower center', ncols=columns, frameon=False,
+                  fontsize=9)
+
+
+def _rgb(color: str) -> np.ndarray:
+    """Return a colour (3,) in [0, 1] from its hexadecimal name."""
+    return np.array([int(color[index:index + 2], 16) for index in (1, 3, 5)]) / 255.0
