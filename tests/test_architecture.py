@@ -1,0 +1,204 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The shape of the house: imports point one way, heavy libraries stay where they belong."""
+
+import ast
+from functools import cache
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / 'df_planner'
+HEADER = (ROOT / 'df_planner/__init__.py').read_text(encoding='utf-8').split('"""')[0]
+
+# A folder may import its own level and the levels below it.
+LEVELS = (
+    {'diffusion'},
+    {'data', 'training'},
+    {'benchmark', 'planning', 'ros', 'sim'},
+    {'nodes'},
+)
+LEAVES = {'errors', 'resources'}
+# The generator of D4RL-like data drives the simulator; nothing else in data/ may.
+EXCEPTIONS = {('data/generator.py', 'sim')}
+ROS_MODULES = {
+    'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
+    'launch', 'launch_ros', 'lifecycle_msgs', 'nav2_msgs', 'nav_msgs', 'rcl_interfaces', 'rclpy',
+    'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_msgs', 'tf2_ros',
+    'trajectory_msgs', 'visualization_msgs',
+}
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Return the dotted names that a file imports anywhere, those inside functions included."""
+    names: set[str] = set()
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = '.'.join(package[:len(package) - node.level + 1]) if node.level else ''
+            module = '.'.join(part for part in (base, node.module) if part)
+            names.update(f'{module}.{alias.name}' for alias in node.names)
+    return frozenset(names)
+
+
+def sources(folder: str = '') -> list[Path]:
+    """Return the Python files of the package or of one of its folders."""
+    return sorted((PACKAGE / folder).rglob('*.py'))
+
+
+def relative(path: Path) -> str:
+    """Return a file's name inside the package."""
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def tops(path: Path) -> set[str]:
+    """Return the top-level modules a file imports."""
+    return {name.split('.')[0] for name in imports(path)}
+
+
+def folders_imported(path: Path) -> set[str]:
+    """Return the parts of this package (folders and top-level modules) a file imports."""
+    return {name.split('.')[1] for name in imports(path) if name.startswith('df_planner.')}
+
+
+def level(folder: str) -> int:
+    """Return a folder's level, the lowest one being 0."""
+    return next(i for i, folders in enumerate(LEVELS) if folder in folders)
+
+
+def test_every_folder_has_a_level():
+    """A new folder must say what it may import."""
+    folders = {path.parent.name for path in PACKAGE.glob('*/__init__.py')}
+
+    assert folders == set().union(*LEVELS)
+
+
+@pytest.mark.parametrize('folder', sorted(set().union(*LEVELS)))
+def test_imports_point_downwards(folder):
+    """No file imports a folder of a higher level."""
+    wrong = [
+        f'{relative(path)} imports {target}'
+        for path in sources(folder)
+        for target in folders_imported(path) - LEAVES - {folder}
+        if (relative(path), target) not in EXCEPTIONS
+        and (target not in set().union(*LEVELS) or level(target) > level(folder))
+    ]
+
+    assert not wrong
+
+
+def test_folders_do_not_import_each_other_in_a_circle():
+    """Folders of one level may use each other, but only in one direction."""
+    edges = {
+        (folder, target)
+        for folder in set().union(*LEVELS)
+        for path in sources(folder)
+        for target in folders_imported(path) - LEAVES - {folder}
+        if (relative(path), target) not in EXCEPTIONS
+    }
+    folders = set().union(*LEVELS)
+    while leaves := {folder for folder in folders if all(a != folder for a, _ in edges)}:
+        folders -= leaves
+        edges = {(a, b) for a, b in edges if b not in leaves}
+
+    assert not folders
+
+
+def test_leaves_import_nothing_of_the_package():
+    """What anyone may import must not drag in anything else."""
+    for leaf in LEAVES:
+        assert folders_imported(PACKAGE / f'{leaf}.py') <= LEAVES - {leaf}
+
+
+def test_diffusion_knows_only_tensors():
+    """The algorithm reads without robots, files or ROS: standard library, numpy and torch."""
+    allowed = set(sys.stdlib_module_names) | {'df_planner', 'numpy', 'torch'}
+    for path in sources('diffusion'):
+        assert tops(path) <= allowed, relative(path)
+        assert folders_imported(path) <= {'diffusion'}, relative(path)
+
+
+def test_only_nodes_and_ros_import_ros():
+    """Planning, training and evaluation work on a machine without ROS."""
+    allowed = set(sources('nodes')) | set(sources('ros')) - {PACKAGE / 'ros/graph.py'}
+    wrong = {relative(path): tops(path) & ROS_MODULES for path in set(sources()) - allowed}
+
+    assert not {name: modules for name, modules in wrong.items() if modules}
+
+
+def test_only_sim_imports_mujoco():
+    """A robot builder replaces sim/ and needs no simulator."""
+    wrong = [relative(p) for p in set(sources()) - set(sources('sim')) if 'mujoco' in tops(p)]
+
+    assert not wrong
+
+
+@pytest.mark.parametrize('name', ['nodes/planner.py', 'nodes/follower.py'])
+def test_robot_side_nodes_do_not_know_the_simulator(name):
+    """What runs on the robot takes frames and maps from messages, parameters and the card."""
+    assert 'sim' not in folders_imported(PACKAGE / name)
+
+
+def test_planning_knows_mazes_but_no_physics():
+    """The planner core takes layouts of shipped mazes from sim/maze.py and nothing else."""
+    names = {name for path in sources('planning') for name in imports(path)}
+    from_sim = {name for name in names if name.startswith('df_planner.sim')}
+
+    assert all(name.startswith('df_planner.sim.maze.') for name in from_sim)
+
+
+@pytest.mark.parametrize('module, unwanted', [
+    ('df_planner', {'torch', 'mujoco', 'rclpy', 'numpy'}),
+    ('df_planner.nodes.follower', {'torch', 'mujoco', 'scipy', 'h5py', 'matplotlib'}),
+    ('df_planner.nodes.maze_sim', {'torch', 'h5py'}),
+    ('df_planner.nodes.planner', {'mujoco', 'h5py', 'matplotlib'}),
+    ('df_planner.ros.graph', {'torch', 'mujoco', 'rclpy'}),
+])
+def test_process_does_not_load(module, unwanted):
+    """A process loads only what it works with: seen in a fresh interpreter, not in the source."""
+    code = f'import sys, {module}; print(*sys.modules)'
+    loaded = subprocess.run(
+        [sys.executable, '-c', code], check=True, capture_output=True, text=True, cwd=ROOT)
+
+    assert not unwanted & set(loaded.stdout.split())
+
+
+def test_package_files_hold_a_docstring_only():
+    """Importing one module of a folder must not import its neighbours."""
+    for path in PACKAGE.glob('*/__init__.py'):
+        body = ast.parse(path.read_text(encoding='utf-8')).body
+        assert [type(node) for node in body] == [ast.Expr], relative(path)
+
+
+def test_every_file_has_the_licence_header():
+    """Apache-2.0, in every file of code."""
+    files = [ROOT / 'setup.py', *sources()]
+    files += [path for name in ('launch', 'tests') for path in (ROOT / name).rglob('*.py')]
+
+    assert HEADER.startswith('# Copyright') and 'Apache License' in HEADER
+    assert not [p for p in files if not p.read_text(encoding='utf-8').startswith(HEADER)]
+
+
+def test_files_stay_small():
+    """A file fits in the head; nodes only wire."""
+    lengths = {relative(p): len(p.read_text(encoding='utf-8').splitlines()) for p in sources()}
+
+    assert not {name: length for name, length in lengths.items() if length > 350}
