@@ -1,0 +1,264 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+Between messages and arrays: the one place where either side's conventions are known.
+
+Arrays are in the observation frame of the data, messages in the map frame (REP 103); ``MapAxes``
+turns one into the other by swaps and signs only, so that a round trip is exact to the last bit. A
+force crosses exactly if the action is a float32 number, which actions of the planner are.
+
+Everything that comes from a message is checked here: a wrong frame is a FrameError, a value that is
+not finite, or a message that contradicts itself, is an InvalidInput.
+"""
+
+from collections.abc import Collection
+from collections.abc import Sequence
+
+from builtin_interfaces.msg import Duration
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose
+from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import Transform
+from geometry_msgs.msg import Twist
+from geometry_msgs.msg import Vector3
+from geometry_msgs.msg import WrenchStamped
+from nav_msgs.msg import Odometry
+from nav_msgs.msg import Path
+import numpy as np
+from std_msgs.msg import Header
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+from trajectory_msgs.msg import MultiDOFJointTrajectoryPoint
+
+from df_planner.errors import ConfigError
+from df_planner.errors import FrameError
+from df_planner.errors import InvalidInput
+from df_planner.planning.plan import Plan
+
+NS_PER_S = 1_000_000_000
+
+
+class MapAxes:
+    """
+    Observation axes and map axes over the same plane.
+
+    :param observation_to_map: (2, 2) or four numbers row by row, a signed permutation: the map's
+        (x, y) is this matrix times the observation's vector.
+    """
+
+    def __init__(self, observation_to_map: Sequence):
+        matrix = np.array(observation_to_map, dtype=np.float64)
+        if matrix.size == 4:
+            matrix = matrix.reshape(2, 2)
+        if (matrix.shape != (2, 2) or not np.isin(matrix, (-1.0, 0.0, 1.0)).all()
+                or not np.array_equal(matrix @ matrix.T, np.eye(2))):
+            raise ConfigError('observation_to_map must be four numbers that swap and negate axes, '
+                              f'got {matrix.ravel().tolist()}')
+        self.observation_to_map = matrix
+
+    def to_map(self, vector: np.ndarray) -> np.ndarray:
+        """Turn positions, velocities or forces (..., 2) into map axes."""
+        return np.asarray(vector, np.float64) @ self.observation_to_map.T
+
+    def to_observation(self, vector: np.ndarray) -> np.ndarray:
+        """Turn positions, velocities or forces (..., 2) into observation axes."""
+        return np.asarray(vector, np.float64) @ self.observation_to_map
+
+
+class ForceScale:
+    """
+    Forces of actions.
+
+    :param max_force_n: force per axis at action 1.
+    :param mass_kg: mass that the force accelerates.
+    """
+
+    def __init__(self, max_force_n: float, mass_kg: float):
+        self.max_force_n = max_force_n
+        self.mass_kg = mass_kg
+
+    def force(self, action: np.ndarray) -> np.ndarray:
+        """Return the forces in newtons of actions (..., 2)."""
+        return self.max_force_n * np.asarray(action, np.float64)
+
+    def action(self, force: np.ndarray) -> np.ndarray:
+        """Return the actions (..., 2) of forces in newtons."""
+        return np.asarray(force, np.float64) / self.max_force_n
+
+    def acceleration(self, action: np.ndarray) -> np.ndarray:
+        """Return the accelerations in m/s^2 of actions (..., 2)."""
+        return self.force(action) / self.mass_kg
+
+    def action_of_acceleration(self, acceleration: np.ndarray) -> np.ndarray:
+        """Return the actions (..., 2) of accelerations, rounded to float32 to undo the scaling."""
+        action = self.action(np.asarray(acceleration, np.float64) * self.mass_kg)
+        return action.astype(np.float32).astype(np.float64)
+
+
+def stamp_to_ns(stamp: Time | Duration) -> int:
+    """Return a stamp or a duration in nanoseconds."""
+    return stamp.sec * NS_PER_S + stamp.nanosec
+
+
+def ns_to_stamp(time_ns: int) -> Time:
+    """Return nanoseconds as a stamp."""
+    return Time(sec=time_ns // NS_PER_S, nanosec=time_ns % NS_PER_S)
+
+
+def ns_to_duration(time_ns: int) -> Duration:
+    """Return nanoseconds as a duration."""
+    return Duration(sec=time_ns // NS_PER_S, nanosec=time_ns % NS_PER_S)
+
+
+def seconds_to_ns(time_s: float) -> int:
+    """Return seconds as the nearest whole nanosecond."""
+    return round(time_s * NS_PER_S)
+
+
+def check_frame(frame_id: str, allowed: Collection[str], what: str) -> None:
+    """Raise a FrameError for a message in a frame that is not one of the allowed."""
+    if frame_id not in allowed:
+        raise FrameError(f'{what}: frame_id must be one of '
+                         f'{", ".join(repr(name) for name in allowed)}, got {frame_id!r}')
+
+
+def finite(values: Sequence[float], what: str) -> np.ndarray:
+    """Return the values as float64; raise an InvalidInput if one is NaN or infinite."""
+    array = np.array(values, dtype=np.float64)
+    if not np.isfinite(array).all():
+        raise InvalidInput(f'{what}: must be finite, got {array.tolist()}')
+    return array
+
+
+def state_from_odometry(msg: Odometry, axes: MapAxes, frames: Collection[str]) -> np.ndarray:
+    """Return the state (4,): position and velocity in the observation frame."""
+    check_frame(msg.header.frame_id, frames, 'odometry')
+    position, velocity = msg.pose.pose.position, msg.twist.twist.linear
+    values = finite((position.x, position.y, velocity.x, velocity.y), 'odometry')
+    return np.concatenate((axes.to_observation(values[:2]), axes.to_observation(values[2:])))
+
+
+def odometry_from_state(state: np.ndarray, axes: MapAxes, stamp: Time, frame_id: str,
+                        child_frame_id: str) -> Odometry:
+    """Return the odometry of a state (4,); the robot does not turn, so its axes are the map's."""
+    msg = Odometry(header=Header(stamp=stamp, frame_id=frame_id), child_frame_id=child_frame_id)
+    msg.pose.pose = pose_from_position(state[:2], axes)
+    msg.twist.twist.linear = _vector(axes.to_map(state[2:]))
+    return msg
+
+
+def position_from_pose(pose: Pose, axes: MapAxes, what: str = 'pose') -> np.ndarray:
+    """Return the position (2,) of a pose in the observation frame."""
+    return axes.to_observation(finite((pose.position.x, pose.position.y), what))
+
+
+def pose_from_position(position: np.ndarray, axes: MapAxes) -> Pose:
+    """Return the pose at a position (2,) of the observation frame, facing along the map's x."""
+    pose = Pose()
+    pose.position.x, pose.position.y = axes.to_map(position).tolist()
+    pose.orientation.w = 1.0
+    return pose
+
+
+def wrench_from_action(action: np.ndarray, axes: MapAxes, scale: ForceScale, stamp: Time,
+                       frame_id: str) -> WrenchStamped:
+    """Return the wrench of an action (2,); only the planar force is set."""
+    msg = WrenchStamped(header=Header(stamp=stamp, frame_id=frame_id))
+    msg.wrench.force = _vector(axes.to_map(scale.force(action)))
+    return msg
+
+
+def action_from_wrench(msg: WrenchStamped, axes: MapAxes, scale: ForceScale,
+                       frames: Collection[str]) -> np.ndarray:
+    """Return the action (2,) of a wrench; what is not the planar force is ignored."""
+    check_frame(msg.header.frame_id, frames, 'wrench')
+    force = msg.wrench.force
+    return scale.action(axes.to_observation(finite((force.x, force.y), 'wrench')))
+
+
+def path_from_plan(plan: Plan | None, axes: MapAxes, stamp: Time, frame_id: str) -> Path:
+    """Return a plan's positions, each pose stamped with its time; without a plan an empty path."""
+    path = Path(header=Header(stamp=stamp, frame_id=frame_id))
+    if plan is None:
+        return path
+    start_ns, dt_ns = stamp_to_ns(stamp), seconds_to_ns(plan.dt_s)
+    for index, position in enumerate(plan.states[:, :2]):
+        header = Header(stamp=ns_to_stamp(start_ns + index * dt_ns), frame_id=frame_id)
+        path.poses.append(PoseStamped(header=header, pose=pose_from_position(position, axes)))
+    return path
+
+
+def trajectory_from_plan(plan: Plan | None, axes: MapAxes, scale: ForceScale, stamp: Time,
+                         frame_id: str, joint: str) -> MultiDOFJointTrajectory:
+    """
+    Return a plan as a timed trajectory; without a plan an empty one, which means "brake".
+
+    Point i carries the planned position and velocity at ``stamp + i dt``, and the planned force
+    divided by the mass as the acceleration.
+    """
+    msg = MultiDOFJointTrajectory(header=Header(stamp=stamp, frame_id=frame_id),
+                                  joint_names=[joint])
+    if plan is None:
+        return msg
+    dt_ns = seconds_to_ns(plan.dt_s)
+    rows = np.concatenate((axes.to_map(plan.states[:, :2]), axes.to_map(plan.states[:, 2:4]),
+                           axes.to_map(scale.acceleration(plan.actions))), axis=1).tolist()
+    for index, (x, y, vx, vy, ax, ay) in enumerate(rows):
+        transform = Transform(translation=Vector3(x=x, y=y))
+        msg.points.append(MultiDOFJointTrajectoryPoint(
+            transforms=[transform],
+            velocities=[Twist(linear=Vector3(x=vx, y=vy))],
+            accelerations=[Twist(linear=Vector3(x=ax, y=ay))],
+            time_from_start=ns_to_duration(index * dt_ns)))
+    return msg
+
+
+def plan_from_trajectory(msg: MultiDOFJointTrajectory, axes: MapAxes, scale: ForceScale,
+                         frames: Collection[str], dt_s: float,
+                         goal: np.ndarray | None = None) -> Plan | None:
+    """
+    Return the plan that a trajectory carries, None for an empty one.
+
+    :param dt_s: the control step; the points must be this far apart.
+    :param goal: (2,) the position planned for, the last planned position if left out.
+    """
+    check_frame(msg.header.frame_id, frames, 'trajectory')
+    if not msg.points:
+        return None
+    rows = finite([_point_values(point) for point in msg.points], 'trajectory')
+    times_ns = np.array([stamp_to_ns(point.time_from_start) for point in msg.points])
+    if (np.diff(times_ns) <= 0).any():
+        raise InvalidInput('trajectory: time_from_start must increase from point to point')
+    if not np.array_equal(times_ns, seconds_to_ns(dt_s) * np.arange(len(times_ns))):
+        raise InvalidInput(f'trajectory: points must be {dt_s} s apart, starting at 0 s')
+    positions = axes.to_observation(rows[:, :2])
+    states = np.concatenate((positions, axes.to_observation(rows[:, 2:4])), axis=1)
+    actions = scale.action_of_acceleration(axes.to_observation(rows[:, 4:]))
+    return Plan(actions=actions, states=states, dt_s=dt_s,
+                goal=positions[-1] if goal is None else goal)
+
+
+def _point_values(point: MultiDOFJointTrajectoryPoint) -> tuple[float, ...]:
+    """Return position, velocity and acceleration of a trajectory point, (6,)."""
+    if not len(point.transforms) == len(point.velocities) == len(point.accelerations) == 1:
+        raise InvalidInput('trajectory: a point must have one transform, velocity and acceleration')
+    position = point.transforms[0].translation
+    velocity, acceleration = point.velocities[0].linear, point.accelerations[0].linear
+    return position.x, position.y, velocity.x, velocity.y, acceleration.x, acceleration.y
+
+
+def _vector(xy: np.ndarray) -> Vector3:
+    """Return a planar vector (2,) as a message."""
+    return Vector3(x=float(xy[0]), y=float(xy[1]))

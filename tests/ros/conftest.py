@@ -1,0 +1,218 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+Shared by the ROS tests: real nodes in processes of their own, over real DDS.
+
+Every test process has a ROS domain of its own and stays on this machine, so that neither another
+test run nor a robot in the same network is heard.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+import os
+from pathlib import Path
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+import rclpy
+from rclpy.client import Client
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
+
+from df_planner.ros.qos import STANDARD_QOS
+
+FIRST_LOCK_PORT = 32100  # a port per domain, held by the process that uses the domain
+LAST_DOMAIN = 101  # higher ones reach into the ephemeral ports of Linux
+
+
+def _claim_domain() -> socket.socket:
+    """Hold a domain that no other test process uses, until this process ends."""
+    first = 1 + os.getpid() % LAST_DOMAIN
+    for offset in range(LAST_DOMAIN):
+        domain = 1 + (first - 1 + offset) % LAST_DOMAIN
+        lock = socket.socket()
+        try:
+            lock.bind(('127.0.0.1', FIRST_LOCK_PORT + domain))
+        except OSError:
+            lock.close()
+            continue
+        os.environ['ROS_DOMAIN_ID'] = str(domain)
+        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+        return lock
+    raise RuntimeError('no free ROS domain on this machine')
+
+
+_domain_lock = _claim_domain()
+
+
+class NodeProcess:
+    """A node in its own process, its output in a file."""
+
+    def __init__(self, command: list[str], log_path: Path):
+        self._log_path = log_path
+        with open(log_path, 'w') as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self.process.pid
+
+    @property
+    def log(self) -> str:
+        """Everything the node has printed so far."""
+        return self._log_path.read_text()
+
+    def wait_for_log(self, text: str, timeout_s: float = 20.0) -> None:
+        """Wait until the node has printed a text; fail with its log if it never does."""
+        deadline = time.monotonic() + timeout_s
+        while text not in self.log:
+            assert self.process.poll() is None, f'ended early, log:\n{self.log}'
+            assert time.monotonic() < deadline, f'{text!r} is not in the log:\n{self.log}'
+            time.sleep(0.02)
+
+    def wait(self, timeout_s: float = 20.0) -> int:
+        """Wait for the end and return the exit code."""
+        return self.process.wait(timeout_s)
+
+    def stop(self, signal_number: int = signal.SIGINT, timeout_s: float = 10.0) -> int:
+        """Send a signal and return the exit code."""
+        self.process.send_signal(signal_number)
+        return self.wait(timeout_s)
+
+    def end(self) -> None:
+        """Make sure the process is gone."""
+        if self.process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+class Probe:
+    """A node in the test process that publishes, listens, calls and waits."""
+
+    def __init__(self, context: rclpy.Context):
+        self.node = Node('probe', context=context, enable_rosout=False)
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+
+    def listen(self, message_type: type, topic: str, qos: QoSProfile = STANDARD_QOS) -> list:
+        """Return a list that fills with the messages of a topic."""
+        messages = []
+        self.node.create_subscription(message_type, topic, messages.append, qos)
+        return messages
+
+    def publisher(self, message_type: type, topic: str, qos: QoSProfile = STANDARD_QOS,
+                  subscribers: int = 1) -> Publisher:
+        """Return a publisher once it has found so many subscribers."""
+        publisher = self.node.create_publisher(message_type, topic, qos)
+        self.wait_until(lambda: publisher.get_subscription_count() >= subscribers,
+                        f'{subscribers} subscriber(s) of {topic}')
+        return publisher
+
+    def client(self, service_type: type, name: str) -> Client:
+        """Return a client once its service is there."""
+        client = self.node.create_client(service_type, name)
+        self.wait_until(client.service_is_ready, f'service {name}')
+        return client
+
+    def call(self, client: Client, request, timeout_s: float = 10.0):
+        """Call a service and return the response."""
+        future = client.call_async(request)
+        self.wait_until(future.done, f'response of {client.srv_name}', timeout_s)
+        return future.result()
+
+    def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
+        """Spin until a condition holds; fail saying what was waited for."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f'waited {timeout_s} s in vain for {what}'
+            self._executor.spin_once(timeout_sec=0.02)
+
+    def spin_for(self, duration_s: float) -> None:
+        """Spin for some time."""
+        deadline = time.monotonic() + duration_s
+        while (left_s := deadline - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=left_s)
+
+    def close(self) -> None:
+        """Destroy the node."""
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+
+def _parameter_text(value: bool | int | float | str | list) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _node_starter(folder: Path) -> Iterator[Callable[..., NodeProcess]]:
+    processes = []
+
+    def start(name: str, arguments: tuple[str, ...] = (), module: str | None = None,
+              **parameters) -> NodeProcess:
+        """
+        Start ``df_planner.nodes.NAME`` with parameters.
+
+        :param arguments: further ROS arguments, for example ``('-r', '__ns:=/robot1')``.
+        :param module: another module to run.
+        """
+        command = [sys.executable, '-m', module or f'df_planner.nodes.{name}', '--ros-args']
+        for key, value in parameters.items():
+            command += ['-p', f'{key}:={_parameter_text(value)}']
+        log_path = folder / f'{name}-{len(processes)}.log'
+        processes.append(NodeProcess([*command, *arguments], log_path))
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.end()
+
+
+@pytest.fixture
+def start_node(tmp_path) -> Iterator[Callable[..., NodeProcess]]:
+    """Return a function that starts nodes, which end with the test."""
+    yield from _node_starter(tmp_path)
+
+
+@pytest.fixture(scope='module')
+def start_module_node(tmp_path_factory) -> Iterator[Callable[..., NodeProcess]]:
+    """Return a function that starts nodes, which end with the test module."""
+    yield from _node_starter(tmp_path_factory.mktemp('nodes'))
+
+
+@pytest.fixture(scope='session')
+def ros_context() -> Iterator[rclpy.Context]:
+    """Return a context of this test process, not the global one."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def probe(ros_context) -> Iterator[Probe]:
+    """Return a node in the test process to talk with."""
+    probe = Probe(ros_context)
+    yield probe
+    probe.close()
