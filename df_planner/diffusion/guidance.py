@@ -46,12 +46,12 @@ class GoalDistance:
     """
 
     goal: Tensor
-    position: slice = slice(0, 2)
+    position: tuple[int, ...] = (0, 1)
     smoothing_m: float = 1e-3
 
     def __call__(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Return (B,); the first token is the present and does not count."""
-        offset = tokens[:, 1:, self.position] - self.goal
+        offset = tokens[:, 1:, list(self.position)] - self.goal
         # The smoothing keeps the gradient finite exactly at the goal.
         distance = (offset.square().sum(-1) + self.smoothing_m ** 2).sqrt()
         return -(distance * real[:, 1:]).sum(-1)

@@ -30,7 +30,10 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.schedule import check_schedule
-from df_planner.errors import PlanningCancelled
+
+
+class Cancelled(Exception):
+    """The caller stopped the sampler between two network calls."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor
     :param schedule: (M + 1, T) scheduling matrix.
     :param lengths: (B,) real tokens of each trajectory; the rest stays noise and is ignored.
     :param should_stop: polled before each network call.
-    :raises PlanningCancelled: if ``should_stop`` returned True.
+    :raises Cancelled: if ``should_stop`` returned True.
     :raises ValueError: if the scheduling matrix does not fit.
     """
     batch, tokens, _ = x.shape
@@ -78,7 +81,7 @@ def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor
     now = part_levels(schedule[0])
     for row in schedule[1:]:
         if should_stop():
-            raise PlanningCancelled('cancelled between two denoising steps')
+            raise Cancelled
         then = part_levels(row)
         x = _step(denoiser, noise, x, now, then, lengths, real, guidance)
         now = then

@@ -36,7 +36,8 @@ def scheduling_matrix(schedule: str, num_tokens: int, sampling_steps: int, num_l
     :param num_tokens: tokens of the trajectory, T.
     :param sampling_steps: steps that each token takes from pure noise to clean.
     :param num_levels: the level of pure noise.
-    :param uncertainty_scale: for ``pyramid``, how many steps token t + 1 lags behind token t.
+    :param uncertainty_scale: for ``pyramid``, how many steps token t + 1 lags behind token t;
+        from ``sampling_steps`` on it is autoregressive.
     :raises ValueError: naming the argument that is out of range.
     """
     if schedule not in SCHEDULES:
@@ -45,8 +46,8 @@ def scheduling_matrix(schedule: str, num_tokens: int, sampling_steps: int, num_l
         raise ValueError(f'sampling_steps must be in 1..{num_levels}, got {sampling_steps}')
     if uncertainty_scale < 0.0:
         raise ValueError(f'uncertainty_scale must be 0 or more, got {uncertainty_scale}')
-    lag = {'full_sequence': 0.0, 'pyramid': uncertainty_scale,
-           'autoregressive': float(sampling_steps)}[schedule]
+    lag = {'full_sequence': 0.0, 'pyramid': min(uncertainty_scale, sampling_steps),
+           'autoregressive': sampling_steps}[schedule]
     delay = torch.floor(lag * torch.arange(num_tokens)).long()
     rows = torch.arange(sampling_steps + int(delay[-1]) + 1)
     steps_left = (sampling_steps + delay[None, :] - rows[:, None]).clamp(0, sampling_steps)

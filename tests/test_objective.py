@@ -1,0 +1,115 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The objective: how levels are drawn, what carries loss, and learning a toy distribution."""
+
+from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.noise import NoiseSchedule
+from df_planner.diffusion.objective import diffusion_loss
+from df_planner.diffusion.objective import LevelSampler
+from df_planner.diffusion.sampler import Pins
+from df_planner.diffusion.sampler import sample
+from df_planner.diffusion.schedule import SCHEDULES
+from df_planner.diffusion.schedule import scheduling_matrix
+import pytest
+import torch
+
+NUM_LEVELS = 50
+
+
+def test_independent_levels_differ_between_tokens():
+    levels = LevelSampler(0.0, 0.0, 0.0, (), ())(4000, 6, 1, NUM_LEVELS)
+    assert levels.min() == 1 and levels.max() == NUM_LEVELS
+    tokens = levels[..., 0].double()
+    correlation = torch.corrcoef(tokens.T) - torch.eye(6)
+    assert correlation.abs().max() < 0.06
+    assert tokens.mean() == pytest.approx((1 + NUM_LEVELS) / 2, rel=0.03)
+
+
+def test_shared_level_is_full_sequence_diffusion():
+    levels = LevelSampler(shared=1.0, pin_start=0.0, pin_end=0.0)(100, 6, 3, NUM_LEVELS)
+    assert (levels == levels[:, :1, :1]).all()
+
+
+def test_pins_have_the_asked_shares():
+    levels = LevelSampler(pin_start=0.8, pin_end=0.25)(5000, 4, 3, NUM_LEVELS)
+    clean = (levels == 0).float().mean(0)
+    assert clean[0].tolist() == pytest.approx([0.8, 0.8, 0.0], abs=0.03)
+    assert clean[-1].tolist() == pytest.approx([0.25, 0.0, 0.0], abs=0.03)
+    assert (clean[1:-1] == 0).all()
+
+
+def test_level_0_carries_no_loss():
+    torch.manual_seed(0)
+    denoiser, noise = Denoiser((2, 3), 8, NUM_LEVELS, width=16, num_layers=1), \
+        NoiseSchedule(NUM_LEVELS)
+    x0 = torch.randn(4, 5, 5)
+    assert diffusion_loss(denoiser, noise, x0, torch.zeros(4, 5, 2, dtype=torch.long)) == 0.0
+
+
+def test_parts_weigh_the_same_whatever_their_size():
+    torch.manual_seed(0)
+    denoiser, noise = Denoiser((1, 99), 8, NUM_LEVELS, width=16, num_layers=1), \
+        NoiseSchedule(NUM_LEVELS)
+    levels = torch.full((64, 8, 2), NUM_LEVELS)
+    x0 = torch.cat([3.0 * torch.randn(64, 8, 1), torch.zeros(64, 8, 99)], -1)
+    # An untrained denoiser predicts 0 and the target at level K is -x0: 9 for one part, 0 for
+    # the other.
+    assert diffusion_loss(denoiser, noise, x0, levels).item() == pytest.approx(4.5, rel=0.15)
+
+
+@pytest.fixture(scope='module')
+def toy():
+    """Train on sequences of four equal signs: x = +1 or -1 throughout, plus a little noise."""
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    noise = NoiseSchedule(NUM_LEVELS)
+    denoiser = Denoiser((1,), 4, NUM_LEVELS, width=32, num_layers=2)
+    optimizer = torch.optim.Adam(denoiser.parameters(), 3e-3)
+    levels = LevelSampler(shared=0.3, pin_start=0.3, pin_end=0.0, start_parts=(0,), end_parts=())
+    losses = []
+    for _ in range(500):
+        x0 = torch.randn(128, 1, 1).sign() + 0.05 * torch.randn(128, 4, 1)
+        loss = diffusion_loss(denoiser, noise, x0, levels(128, 4, 1, NUM_LEVELS))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return denoiser.eval().requires_grad_(False), noise, losses
+
+
+def test_the_loss_falls_on_a_toy_sequence(toy):
+    _, _, losses = toy
+    assert sum(losses[-50:]) < 0.4 * sum(losses[:10]) * 5
+
+
+@pytest.mark.parametrize('schedule', SCHEDULES)
+def test_samples_match_the_toy_distribution_under_every_schedule(toy, schedule):
+    denoiser, noise, _ = toy
+    torch.manual_seed(1)
+    matrix = scheduling_matrix(schedule, 4, 10, NUM_LEVELS)
+    x = sample(denoiser, noise, torch.randn(400, 4, 1), matrix)[..., 0]
+    assert (x.sign() == x[:, :1].sign()).all(1).float().mean() > 0.97, 'tokens must agree'
+    assert (x.abs() - 1).abs().mean() < 0.12
+    assert (x[:, 0] > 0).float().mean() == pytest.approx(0.5, abs=0.12), 'both modes, evenly'
+
+
+def test_a_pinned_token_decides_the_others(toy):
+    denoiser, noise, _ = toy
+    torch.manual_seed(2)
+    values, pinned = torch.zeros(100, 4, 1), torch.zeros(100, 4, 1, dtype=torch.bool)
+    values[:50, 0], values[50:, 0], pinned[:, 0] = 1.0, -1.0, True
+    matrix = scheduling_matrix('full_sequence', 4, 10, NUM_LEVELS)
+    x = sample(denoiser, noise, torch.randn(100, 4, 1), matrix, Pins(values, pinned))
+    assert (x.sign() == values[:, :1].sign()).float().mean() > 0.97
