@@ -1,0 +1,144 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Gymnasium environments ``df_planner/Maze2D-{umaze,medium,large,eval-...}-v1``.
+
+Importing this module registers them::
+
+    import gymnasium
+    import df_planner.sim.env
+    env = gymnasium.make('df_planner/Maze2D-medium-v1', multi_goal=True, render_mode='rgb_array')
+"""
+
+import gymnasium
+from gymnasium import spaces
+import numpy as np
+
+from df_planner.errors import InvalidInput
+from df_planner.sim.maze import GOAL_RADIUS_M
+from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import Maze
+from df_planner.sim.maze import MAZE_NAMES
+from df_planner.sim.maze import MAX_SPEED_M_S
+from df_planner.sim.render import draw_maze
+from df_planner.sim.world import World
+
+NAMESPACE = 'df_planner'
+
+
+class Maze2DEnv(gymnasium.Env):
+    """
+    Push a ball through a maze to a goal and stay there.
+
+    **Observation** (4,) float64: row, column, row velocity, column velocity (m, m/s).
+    **Action** (2,): force on each axis, 1 is 100 N. **Step** 10 ms.
+    **Reward** of the new observation: 1 within 0.5 m of the goal, else 0; with ``dense`` the
+    exponential of minus the distance. The episode never ends at the goal, the time limit ends it.
+    **Reset**: a free cell, up to 0.1 m off on each axis, with a velocity of 0.1 m/s deviation. The
+    goal is the maze's own; with ``multi_goal`` it is drawn anew at each reset, after the start.
+    ``reset(options={'state': (4,), 'goal': (2,)})`` fixes either. The goal is in ``info['goal']``,
+    not in the observation, as in D4RL.
+
+    Version history:
+
+    - v1: D4RL's ``maze2d-*-v1``: goal radius 0.5, 300 / 600 / 800 steps; reproduces its reference
+      scores (tests/test_reference_scores.py). There is no v0 here; D4RL's had shorter episodes and
+      other reference scores.
+    """
+
+    metadata = {'render_modes': ['rgb_array'], 'render_fps': 100}
+
+    def __init__(self, maze: str | Maze = 'umaze', dense: bool = False, multi_goal: bool = False,
+                 render_mode: str | None = None):
+        if render_mode not in (None, *self.metadata['render_modes']):
+            raise InvalidInput(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
+        self.maze = maze if isinstance(maze, Maze) else load_maze(maze)
+        self.dense = dense
+        self.multi_goal = multi_goal
+        self.render_mode = render_mode
+        self.observation_space = spaces.Box(*_state_bounds(self.maze), dtype=np.float64)
+        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
+        self.world = World(self.maze)
+        self.goal = np.array(self.maze.goal_cell, dtype=float)
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None
+              ) -> tuple[np.ndarray, dict]:
+        """Start an episode; see the class for ``options``."""
+        super().reset(seed=seed)
+        options = dict(options or {})
+        state = options.pop('state', None)
+        goal = options.pop('goal', None)
+        if options:
+            raise InvalidInput(f'reset takes the options state and goal, got {sorted(options)}')
+        if state is None:
+            state = np.concatenate(
+                (self._draw_position(), 0.1 * self.np_random.standard_normal(2)))
+        if goal is None:
+            goal = self._draw_position() if self.multi_goal else self.maze.goal_cell
+        goal = np.array(goal, dtype=float)
+        if goal.shape != (2,) or not np.isfinite(goal).all() or self.maze.is_wall(goal):
+            raise InvalidInput(f'goal must be a free position (2,), got {goal}')
+        self.world.set_state(state)
+        self.goal = goal
+        return self.world.state, self._info()
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
+        """Advance 10 ms."""
+        state = self.world.step(action)
+        return state, self.reward(state), False, False, self._info()
+
+    def reward(self, state: np.ndarray) -> float:
+        """Return the reward for being in a state (4,)."""
+        distance = float(np.linalg.norm(state[:2] - self.goal))
+        return float(np.exp(-distance)) if self.dense else float(distance <= GOAL_RADIUS_M)
+
+    def normalized_score(self, episode_return: float) -> float:
+        """Return D4RL's score of an episode's return in percent."""
+        return self.maze.normalized_score(episode_return, dense=self.dense)
+
+    def render(self) -> np.ndarray | None:
+        """Return a picture (height, width, 3) uint8, drawn without any graphics driver."""
+        if self.render_mode is None:
+            return None
+        return draw_maze(self.maze, self.world.state, self.goal)
+
+    def _draw_position(self) -> np.ndarray:
+        cell = self.maze.cells[self.np_random.integers(len(self.maze.cells))]
+        return np.array(cell) + self.np_random.uniform(-0.1, 0.1, size=2)
+
+    def _info(self) -> dict:
+        distance = np.linalg.norm(self.world.state[:2] - self.goal)
+        return {'goal': self.goal.copy(), 'success': bool(distance <= GOAL_RADIUS_M)}
+
+
+def _state_bounds(maze: Maze) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds (4,) of a state: the maze, and the speed after one step from the limit."""
+    speed = 1.05 * MAX_SPEED_M_S
+    low = np.array([-1.0, -1.0, -speed, -speed])
+    high = np.array([*maze.walls.shape, speed, speed])
+    return low, high
+
+
+def register_environments() -> None:
+    """Make the shipped mazes known to ``gymnasium.make``; once."""
+    for name in MAZE_NAMES:
+        env_id = f'{NAMESPACE}/Maze2D-{name}-v1'
+        if env_id not in gymnasium.registry:
+            gymnasium.register(
+                env_id, entry_point='df_planner.sim.env:Maze2DEnv',
+                max_episode_steps=load_maze(name).max_episode_steps, kwargs={'maze': name})
+
+
+register_environments()

@@ -1,0 +1,165 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+A maze with a clock: what a simulator is, apart from how it is talked to.
+
+Time counts in whole nanoseconds and never goes back. Every new episode (reset or teleport) jumps
+ahead by one second, so that nothing stamped before can be taken for current.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+from df_planner.errors import ConfigError
+from df_planner.errors import InvalidInput
+from df_planner.errors import StaleInput
+from df_planner.errors import StartOccupied
+from df_planner.errors import StartOutsideMap
+from df_planner.sim.maze import CELL_LOWER_EDGE_M
+from df_planner.sim.maze import CELL_M
+from df_planner.sim.maze import DT_S
+from df_planner.sim.maze import Maze
+from df_planner.sim.world import World
+
+NS_PER_S = 1_000_000_000
+TICK_NS = round(DT_S * NS_PER_S)
+EPISODE_GAP_NS = NS_PER_S
+CONTROL_MODES = ('force', 'velocity')
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """
+    How commands act.
+
+    :param control_mode: ``force``: a command is an action (2,) in [-1, 1]. ``velocity``: it is a
+        velocity (2,) in m/s, and the action is ``velocity_gain * (command - velocity)``, clipped.
+    :param velocity_gain: action per m/s of velocity error.
+    :param cmd_timeout_s: a command older than this is stale; once in force this long it becomes
+        zero. 0 keeps commands for ever, whatever their age.
+    :param command_delay_s: time between a command and its effect.
+    :param action_noise_std: standard deviation of Gaussian noise on the action.
+    :param seed: of the noise and of the starts after a reset.
+    """
+
+    control_mode: str = 'force'
+    velocity_gain: float = 2.0
+    cmd_timeout_s: float = 0.5
+    command_delay_s: float = 0.0
+    action_noise_std: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self):
+        """Check the values."""
+        if self.control_mode not in CONTROL_MODES:
+            raise ConfigError(f'control_mode must be one of {CONTROL_MODES}, '
+                              f'got {self.control_mode!r}')
+        for name in ('velocity_gain', 'cmd_timeout_s', 'command_delay_s', 'action_noise_std'):
+            if not getattr(self, name) >= 0.0:
+                raise ConfigError(f'{name} must be 0 or more, got {getattr(self, name)}')
+
+
+class Session:
+    """One ball, its clock, and the command in force."""
+
+    def __init__(self, maze: Maze, settings: SessionSettings = SessionSettings()):
+        """Start the first episode at a random start."""
+        self.maze = maze
+        self.world = World(maze)
+        self.time_ns = 0
+        self.episode = 0
+        self._settings = settings
+        self._timeout_ns = round(settings.cmd_timeout_s * NS_PER_S)
+        self._delay_ns = round(settings.command_delay_s * NS_PER_S)
+        self._rng = np.random.default_rng(settings.seed)
+        self._commands: deque[tuple[int, np.ndarray]] = deque()  # (time of effect, command)
+        self.reset()
+
+    @property
+    def state(self) -> np.ndarray:
+        """Return the state (4,) in the observation frame."""
+        return self.world.state
+
+    def command(self, command: np.ndarray, stamp_ns: int = 0) -> None:
+        """
+        Take a command (2,), in force until the next one or the timeout.
+
+        :param stamp_ns: time of the observation it answers; 0 means now.
+        :raises StaleInput: for a stamp in the future or beyond the timeout; nothing changes.
+        """
+        command = np.asarray(command, np.float64)
+        if command.shape != (2,) or not np.isfinite(command).all():
+            raise InvalidInput(f'command must be two finite numbers, got {command.tolist()}')
+        age_ns = self.time_ns - stamp_ns if stamp_ns else 0
+        if age_ns < 0:
+            raise StaleInput(f'command: stamped {-age_ns / NS_PER_S:.3f} s in the future')
+        if self._timeout_ns and age_ns >= self._timeout_ns:
+            raise StaleInput(f'command: {age_ns / NS_PER_S:.3f} s old, timeout '
+                             f'{self._settings.cmd_timeout_s} s')
+        self._commands.append((self.time_ns + self._delay_ns, command))
+
+    def step(self) -> np.ndarray:
+        """Advance by one tick of 10 ms under the command in force; return the state (4,)."""
+        command = self._command_in_force()
+        action = command
+        if self._settings.control_mode == 'velocity':
+            action = self._settings.velocity_gain * (command - self.world.state[2:])
+        if self._settings.action_noise_std > 0.0:
+            noise = self._settings.action_noise_std * self._rng.standard_normal(2)
+            action = np.clip(action, -1.0, 1.0) + noise
+        self.time_ns += TICK_NS
+        return self.world.step(action)
+
+    def teleport(self, state: np.ndarray) -> None:
+        """
+        Start an episode in a state (4,).
+
+        :raises InvalidInput: for a state that is not four finite numbers.
+        :raises StartOutsideMap, StartOccupied: for a position outside the maze or in a wall.
+        """
+        state = np.asarray(state, np.float64)
+        if state.shape != (4,) or not np.isfinite(state).all():
+            raise InvalidInput(f'state must be four finite numbers, got {state.tolist()}')
+        row, column = state[:2].tolist()
+        beyond = state[:2] - CELL_LOWER_EDGE_M - CELL_M * np.array(self.maze.walls.shape)
+        if (state[:2] < CELL_LOWER_EDGE_M).any() or (beyond >= 0.0).any():
+            raise StartOutsideMap(f'row {row:.3f}, column {column:.3f} is outside of maze '
+                                  f'{self.maze.name!r}')
+        if self.maze.is_wall(state[:2]):
+            raise StartOccupied(f'row {row:.3f}, column {column:.3f} is inside a wall of maze '
+                                f'{self.maze.name!r}')
+        self.world.set_state(state)
+        self._commands.clear()
+        self.time_ns += EPISODE_GAP_NS
+        self.episode += 1
+
+    def reset(self) -> None:
+        """Start an episode as D4RL does: near a random cell, almost at rest."""
+        cell = np.array(self.maze.cells[self._rng.integers(len(self.maze.cells))], np.float64)
+        position = cell + self._rng.uniform(-0.1, 0.1, 2)
+        self.teleport(np.concatenate((position, 0.1 * self._rng.standard_normal(2))))
+
+    def _command_in_force(self) -> np.ndarray:
+        """Return the newest command (2,) that has taken effect and has not timed out, or zero."""
+        while len(self._commands) > 1 and self._commands[1][0] <= self.time_ns:
+            self._commands.popleft()
+        if not self._commands or self._commands[0][0] > self.time_ns:
+            return np.zeros(2)
+        since_ns, command = self._commands[0]
+        timed_out = self._timeout_ns and self.time_ns - since_ns >= self._timeout_ns
+        return np.zeros(2) if timed_out else command
