@@ -1,0 +1,211 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Training: the configuration, resuming after a kill, and the checkpoint it leaves."""
+
+import csv
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+
+from df_planner.data.generator import generate
+from df_planner.errors import CheckpointError
+from df_planner.errors import ConfigError
+from df_planner.errors import DatasetError
+from df_planner.training.checkpoint import load_card
+from df_planner.training.checkpoint import load_checkpoint
+from df_planner.training.config import load_config
+from df_planner.training.train import train
+import pytest
+from safetensors.torch import load_file
+import torch
+import yaml
+
+SMALL = {'name': 'small', 'maze': 'umaze', 'max_tokens': 6, 'width': 16, 'num_layers': 1,
+         'num_heads': 2, 'steps': 40, 'tokens_per_batch': 64, 'warmup_steps': 5,
+         'log_interval_steps': 10, 'num_threads': 1, 'holdout_share': 0.1}
+
+
+@pytest.fixture(scope='module')
+def dataset(tmp_path_factory):
+    path = tmp_path_factory.mktemp('data') / 'umaze.hdf5'
+    generate('umaze', 3000, seed=0, out=path, progress=False)
+    return path
+
+
+@pytest.fixture
+def config(tmp_path, dataset):
+    def write(**changes):
+        values = {**SMALL, 'dataset': str(dataset), 'run_dir': str(tmp_path / 'runs'),
+                  'out_dir': str(tmp_path / 'out'), **changes}
+        path = tmp_path / 'config.yaml'
+        path.write_text(yaml.safe_dump(values))
+        return path
+    return write
+
+
+def test_writes_a_checkpoint_that_loads_and_a_complete_card(config, dataset):
+    path = train(config())
+    denoiser, card = load_checkpoint(path)
+    assert card.maze == 'umaze' and card.training_steps == 40
+    assert card.dataset_attributes['maze'] == 'umaze' and len(card.dataset_sha256) == 64
+    assert card.statistics.velocity_change[0] > 0.1
+    assert not denoiser.training
+    weights = load_file(path)
+    assert all(torch.isfinite(v).all() for v in weights.values())
+    # the averaged weights are shipped, not the last ones
+    state = torch.load(path.parents[1] / 'runs/small/state.pt', weights_only=True)
+    assert torch.equal(weights['embed.weight'], state['average']['module.embed.weight'])
+    assert not torch.equal(weights['embed.weight'], state['denoiser']['embed.weight'])
+
+
+def test_logs_the_loss_and_it_falls(config):
+    train(config(steps=300, learning_rate=5e-3))
+    with (config().parent / 'runs/small/loss.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(r['step']) for r in rows] == list(range(10, 301, 10))
+    assert float(rows[-1]['loss']) < 0.85 * float(rows[0]['loss'])
+    assert float(rows[-1]['held_out_loss']) < float(rows[0]['held_out_loss'])
+
+
+def test_going_on_after_a_kill_gives_the_same_weights(config, tmp_path):
+    whole = load_file(train(config(run_dir=str(tmp_path / 'a'), out_dir=str(tmp_path / 'a'))))
+    path = config(run_dir=str(tmp_path / 'b'), out_dir=str(tmp_path / 'b'), save_interval_s=1e-3)
+    process = subprocess.Popen(
+        [sys.executable, '-c', f'from df_planner.training.train import train; train({str(path)!r})'
+         ], stderr=subprocess.DEVNULL, env={**os.environ, 'OMP_NUM_THREADS': '1'})
+    state = tmp_path / 'b/small/state.pt'
+    deadline = time.monotonic() + 60
+    while not state.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    saved_step = torch.load(state, weights_only=True)['step']
+    assert 0 < saved_step < 40, 'the kill should have come in the middle'
+    resumed = load_file(train(path))
+    assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+
+
+def test_another_configuration_does_not_overwrite_a_run(config):
+    train(config())
+    with pytest.raises(ConfigError, match='another configuration'):
+        train(config(width=32))
+
+
+def test_ctrl_c_keeps_the_state(config, tmp_path):
+    path = config(steps=100000, save_interval_s=1e6)
+    process = subprocess.Popen(
+        [sys.executable, '-c', f'from df_planner.training.train import train; train({str(path)!r})'
+         ], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    log = tmp_path / 'runs/small/loss.csv'
+    deadline = time.monotonic() + 60
+    while not log.exists():
+        assert process.poll() is None and time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert 'the same command goes on from there' in output
+    assert torch.load(tmp_path / 'runs/small/state.pt', weights_only=True)['step'] >= 10
+
+
+@pytest.mark.parametrize(('changes', 'complaint'), [
+    ({'wdith': 64}, 'wdith: Extra inputs are not permitted'),
+    ({'steps': 0}, 'steps: Input should be greater than or equal to 1'),
+    ({'learning_rate': 'fast'}, 'learning_rate: Input should be a valid number'),
+    ({'maze': None}, 'maze: Input should be a valid string'),
+])
+def test_a_wrong_field_is_named(config, changes, complaint):
+    with pytest.raises(ConfigError, match=complaint):
+        load_config(config(**changes))
+
+
+def test_a_wrong_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match='nowhere.yaml'):
+        load_config(tmp_path / 'nowhere.yaml')
+    (tmp_path / 'list.yaml').write_text('- 1\n')
+    with pytest.raises(ConfigError, match='list.yaml: must be a mapping'):
+        load_config(tmp_path / 'list.yaml')
+    (tmp_path / 'broken.yaml').write_text('a: [1\n')
+    with pytest.raises(ConfigError, match='broken.yaml: cannot be read'):
+        load_config(tmp_path / 'broken.yaml')
+
+
+def test_a_missing_data_set_says_so(config, tmp_path):
+    with pytest.raises(DatasetError, match='nothing.hdf5'):
+        train(config(dataset=str(tmp_path / 'nothing.hdf5')))
+
+
+def test_windows_longer_than_the_log_are_refused(config):
+    with pytest.raises(ConfigError, match='no continuous stretch holds max_tokens = 1000'):
+        train(config(max_tokens=1000))
+
+
+@pytest.mark.parametrize('name', ['umaze', 'medium', 'large'])
+def test_the_shipped_configurations_are_valid(name):
+    config = load_config(Path(__file__).parents[1] / f'config/train/{name}.yaml')
+    assert config.name == f'maze2d-{name}' and config.maze == name
+
+
+@pytest.fixture
+def checkpoint(config):
+    return train(config(steps=1))
+
+
+def test_a_missing_checkpoint_names_the_shipped_ones():
+    with pytest.raises(CheckpointError, match='maze2d-nothing: no such checkpoint; .*shipped'):
+        load_checkpoint('maze2d-nothing')
+
+
+def test_a_truncated_checkpoint_is_refused(checkpoint):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match='weights cannot be read'):
+        load_checkpoint(checkpoint)
+
+
+def test_a_pickle_is_never_loaded(checkpoint):
+    torch.save({'embed.weight': torch.zeros(1)}, checkpoint)
+    with pytest.raises(CheckpointError, match='weights cannot be read'):
+        load_checkpoint(checkpoint)
+
+
+def test_a_missing_card_is_named(checkpoint):
+    checkpoint.with_suffix('.json').unlink()
+    with pytest.raises(CheckpointError, match='model card is missing'):
+        load_checkpoint(checkpoint)
+
+
+@pytest.mark.parametrize(('change', 'complaint'), [
+    (lambda card: card.update(format_version=0), 'format version 0 cannot be read'),
+    (lambda card: card.pop('format_version'), 'format version None cannot be read'),
+    (lambda card: card.pop('statistics'), 'statistics: Field required'),
+    (lambda card: card['architecture'].update(width=32), 'do not fit the card'),
+])
+def test_a_card_that_does_not_fit_is_refused(checkpoint, change, complaint):
+    path = checkpoint.with_suffix('.json')
+    card = json.loads(path.read_text())
+    change(card)
+    path.write_text(json.dumps(card))
+    with pytest.raises(CheckpointError, match=complaint):
+        load_checkpoint(checkpoint)
+
+
+def test_a_card_that_is_not_json_is_refused(checkpoint):
+    checkpoint.with_suffix('.json').write_text('{"format_version":')
+    with pytest.raises(CheckpointError, match='not a readable model card'):
+        load_card(checkpoint)
