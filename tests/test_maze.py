@@ -26,8 +26,8 @@ from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import map_to_observation
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import MAZE_NAMES
-from df_planner.sim.maze import observation_to_map
 from df_planner.sim.maze import OBSERVATION_TO_MAP
+from df_planner.sim.maze import observation_to_map
 from df_planner.sim.maze import observation_to_world
 from df_planner.sim.maze import world_to_observation
 from df_planner.sim.world import build_model

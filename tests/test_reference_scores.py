@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The gate of the whole simulator: D4RL's 24 reference scores, reproduced to the digits it lists."""
+"""The gate of the simulator: D4RL's 24 reference scores, reproduced to the digits listed."""
 
 import numpy as np
 import pytest

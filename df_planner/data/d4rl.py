@@ -181,8 +181,8 @@ def dataset_writer(path: str | Path, num_rows: int, keys: tuple[str, ...] = tupl
     """
     Give a function ``write(first_row, arrays)`` that fills a new file stretch by stretch.
 
-    The file gets its name on leaving the context without an exception (a Ctrl-C is one); until then
-    it is a hidden one beside it, which an exception removes.
+    The file gets its name on leaving the context without an exception (a Ctrl-C is one); until
+    then it is a hidden one beside it, which an exception removes.
     """
     unknown = set(keys) - set(ROW_SHAPES)
     missing = set(ROW_SHAPES) - set(OPTIONAL_KEYS) - set(keys)

@@ -15,8 +15,9 @@
 """
 Generate Maze2D data the way D4RL's were made.
 
-A way-point controller drives one endless trajectory from random goal to random goal; Gaussian noise
-on its actions makes the data the ones that D4RL published (without it, their statistics differ).
+A way-point controller drives one endless trajectory from random goal to random goal; Gaussian
+noise on its actions makes the data the ones that D4RL published (without it, their statistics
+differ).
 """
 
 from pathlib import Path

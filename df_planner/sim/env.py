@@ -29,9 +29,9 @@ import numpy as np
 from df_planner.errors import InvalidInput
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import MAX_SPEED_M_S
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import MAZE_NAMES
-from df_planner.sim.maze import MAX_SPEED_M_S
 from df_planner.sim.render import draw_maze
 from df_planner.sim.world import World
 

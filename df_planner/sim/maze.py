@@ -17,9 +17,9 @@ Maze layouts and every frame conversion of the project.
 
 Three frames describe the same plane:
 
-- *observation*: D4RL's, ``(row, column)`` with rows counted downwards. Data, planner and environment
-  use it. The cell ``(r, c)`` spans ``[r - 0.7, r + 0.3] x [c - 0.7, c + 0.3]``: a corridor's centre
-  is at ``r - 0.2``, while goals and resets are at the integer cell.
+- *observation*: D4RL's, ``(row, column)`` with rows counted downwards. Data, planner and
+  environment use it. The cell ``(r, c)`` spans ``[r - 0.7, r + 0.3] x [c - 0.7, c + 0.3]``: a
+  corridor's centre is at ``r - 0.2``, while goals and resets are at the integer cell.
 - *world*: MuJoCo's, ``observation + 1.2`` on both axes.
 - *map*: ROS (REP 103), x to the right and y up: ``x = column, y = -row``. Only a swap and a
   negation, so that a round trip is exact to the last bit.
@@ -115,7 +115,7 @@ class Maze:
 
     @cached_property
     def cells(self) -> list[tuple[int, int]]:
-        """Return the free cells in D4RL's order of drawing: the empty ones sorted, then the goal."""
+        """Return the free cells in D4RL's order: the empty ones sorted, then the goal."""
         return self._cells_of('O') + self._cells_of('G')
 
     @cached_property

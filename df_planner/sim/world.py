@@ -15,8 +15,8 @@
 """
 The physics of Maze2D: a force-driven ball among walls, on MuJoCo.
 
-A step is D4RL's: clip the action to [-1, 1], clip each velocity to 5 m/s, advance 10 ms. It depends
-on the state and the action alone, so a run can be continued from any recorded state.
+A step is D4RL's: clip the action to [-1, 1], clip each velocity to 5 m/s, advance 10 ms. It
+depends on the state and the action alone, so a run can be continued from any recorded state.
 """
 
 from collections.abc import Sequence
@@ -27,16 +27,16 @@ import numpy as np
 
 from df_planner.errors import InvalidInput
 from df_planner.resources import share_path
-from df_planner.sim.maze import Maze
 from df_planner.sim.maze import MAX_SPEED_M_S
+from df_planner.sim.maze import Maze
 
 
 def build_model(maze: Maze) -> mujoco.MjModel:
     """
     Compile the ball and the maze's walls.
 
-    Contacts are as soft as in MuJoCo 2.0, which D4RL ran on: it gave a body without rotation 2/3 of
-    today's inverse weight.
+    Contacts are as soft as in MuJoCo 2.0, which D4RL ran on: it gave a body without rotation 2/3
+    of today's inverse weight.
     """
     spec = mujoco.MjSpec.from_file(str(share_path('sim/point_mass.xml')))
     wall = spec.find_default('wall')
@@ -62,7 +62,7 @@ class World:
 
     @property
     def state(self) -> np.ndarray:
-        """Return a copy of the state (4,) in the observation frame."""
+        """Return a copy of the state in the observation frame, (4,)."""
         return np.concatenate((self._position, self._velocity))
 
     @property
@@ -116,7 +116,7 @@ class BatchWorld:
 
     @property
     def states(self) -> np.ndarray:
-        """Return a copy of the states (N, 4)."""
+        """Return a copy of the balls' states in the observation frame, (N, 4)."""
         return self._physics[:, 1:5].copy()
 
     def set_states(self, states: np.ndarray) -> None:

@@ -40,7 +40,8 @@ import numpy as np
 
 MAZES = {
     'umaze': 'U_MAZE', 'medium': 'MEDIUM_MAZE', 'large': 'LARGE_MAZE',
-    'eval-umaze': 'U_MAZE_EVAL', 'eval-medium': 'MEDIUM_MAZE_EVAL', 'eval-large': 'LARGE_MAZE_EVAL'}
+    'eval-umaze': 'U_MAZE_EVAL', 'eval-medium': 'MEDIUM_MAZE_EVAL',
+    'eval-large': 'LARGE_MAZE_EVAL'}
 STEPS = 400
 HOLD_STEPS = 12  # how long one random push lasts: long enough to meet walls
 
@@ -99,7 +100,7 @@ def install_mujoco_py():
 
 
 def record(maze_spec):
-    """Return states (T + 1, 4), actions (T, 2), rewards (T,), and whether steps met a wall (T,)."""
+    """Return states (T + 1, 4), actions (T, 2), rewards (T,) and which steps met a wall (T,)."""
     from d4rl.pointmaze import MazeEnv
 
     env = MazeEnv(maze_spec, reward_type='sparse')

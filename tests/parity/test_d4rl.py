@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Agreement with recorded runs of the ``d4rl`` package (record_d4rl.py says how they were made)."""
+"""Agreement with runs of the ``d4rl`` package, recorded by record_d4rl.py."""
 
 from pathlib import Path
 
