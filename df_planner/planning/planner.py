@@ -15,9 +15,10 @@
 """
 The planner: from a state and a goal to a plan of variable horizon.
 
-All horizons are tried at once. Every candidate of a batch has its own number of tokens; its first
-state is pinned to where the robot is and, with ``pin_goal``, its last position to the goal. After
-denoising, the candidate that passes the checks and arrives first is the plan.
+Every candidate of a batch has its own number of tokens; its first state is pinned to where the
+robot is and, with ``pin_goal``, its last position to the goal. Batches of short horizons are
+denoised before those of longer ones, until one holds a candidate that passes the checks; the
+candidate that arrives first is the plan.
 """
 
 from collections.abc import Callable
@@ -45,6 +46,7 @@ from df_planner.errors import StartOutsideMap
 from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
 from df_planner.planning.plan import Plan
+from df_planner.planning.selection import complaint
 from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import judge
 from df_planner.planning.selection import spread
@@ -56,6 +58,7 @@ from df_planner.training.checkpoint import ModelCard
 POSITION, VELOCITY = 0, 1  # parts of a token
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
 SAMPLES_PER_NEARBY_HORIZON = 2
+SAMPLES_PER_BATCH = 8
 
 
 class Planner:
@@ -147,20 +150,22 @@ class Planner:
         state, goal = self.check_state(state), self.check_goal(goal)
         generator = torch.Generator().manual_seed(seed)
         limit = self._max_tokens(horizon)
-        attempts = [self._all_horizons(state, goal, limit)]
-        if previous is not None:
-            attempts.insert(0, self._nearby_horizons(previous, limit))
+        batches = self._all_horizons(state, goal, limit)
+        if previous is not None and self.settings.pin_goal:
+            batches.insert(0, self._nearby_horizons(previous, limit))
         timings = {'network': 0.0, 'checks': 0.0}
-        for lengths in attempts:
+        attempts: list[tuple[Plan, Verdict]] = []
+        for lengths in batches:
             tokens = self._sample(state, goal, lengths, generator, should_stop, timings)
-            plan, verdict = self._choose(tokens, lengths, goal, timings)
-            if plan.valid:
+            attempts.append(self._choose(tokens, lengths, goal, timings))
+            if attempts[-1][0].valid:
                 break
+        plan, _ = min(attempts, key=lambda attempt: attempt[1].failure.min())
         timings['total'] = time.perf_counter() - started
         plan.timings.update(timings)
         if not plan.valid and self.settings.collision_check:
             raise NoValidPlan(f'no valid plan from {state[:2].round(2)} to {goal.round(2)}: '
-                              + verdict.complaint())
+                              + complaint([verdict for _, verdict in attempts]))
         return plan
 
     def _check_position(self, position, what, outside, occupied):
@@ -180,19 +185,20 @@ class Planner:
             raise InvalidInput(f'horizon must be 1 or more, got {horizon}')
         return int(np.clip(-(-steps // self.card.frame_stack) + 1, 2, longest))
 
-    def _all_horizons(self, state: np.ndarray, goal: np.ndarray, limit: int) -> np.ndarray:
-        """Return token counts (N,) from the fewest that could reach the goal to the limit."""
+    def _all_horizons(self, state: np.ndarray, goal: np.ndarray, limit: int
+                      ) -> list[np.ndarray]:
+        """Return batches of token counts, from the fewest that could reach the goal upwards."""
+        num_samples = self.settings.num_samples
         if not self.settings.pin_goal:
-            return np.full(self.settings.num_samples, limit)
+            return [np.full(num_samples, limit)]
         token_s = self.card.frame_stack * self.card.dt_s
         fastest_s = (np.abs(goal - state[:2]) / self._limits['max_speed']).max()
         fewest = min(max(2, int(np.ceil(fastest_s / token_s)) + 1), limit)
-        return np.linspace(fewest, limit, self.settings.num_samples).round().astype(int)
+        counts = np.linspace(fewest, limit, num_samples).round().astype(int)
+        return np.array_split(counts, -(-num_samples // SAMPLES_PER_BATCH))
 
     def _nearby_horizons(self, previous: Plan, limit: int) -> np.ndarray:
         """Return token counts (N,) around what is left of the previous plan."""
-        if not self.settings.pin_goal:
-            return np.full(self.settings.num_samples, limit)
         left = -(-(len(previous) - 1) // self.card.frame_stack) + 1
         counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], 2, limit))
         return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)

@@ -63,18 +63,26 @@ class Verdict:
     goal_distance_m: np.ndarray
     valid: np.ndarray
 
+    @property
+    def failure(self) -> np.ndarray:
+        """How badly each candidate (N,) fails, 0 where it is valid."""
+        return np.where(self.valid, 0.0, self.collision_m / 0.1 + self.goal_distance_m
+                        + np.maximum(self.dynamics - 1.0, 0.0) + 1e-9)
+
     def best(self) -> int:
         """Return the valid candidate that arrives first, else the one that fails by least."""
         if self.valid.any():
             return int(np.argmin(np.where(self.valid, self.arrival_steps, np.inf)))
-        return int(np.argmin(self.collision_m / 0.1 + np.maximum(self.dynamics - 1.0, 0.0)
-                             + self.goal_distance_m))
+        return int(np.argmin(self.failure))
 
-    def complaint(self) -> str:
-        """Return how many candidates failed which check."""
-        return (f'of {len(self.valid)} candidates {int((self.collision_m > 0.0).sum())} collide, '
-                f'{int((self.dynamics > 1.0).sum())} move as the robot was never seen to move, '
-                f'the nearest ends {self.goal_distance_m.min():.2f} m from the goal')
+
+def complaint(verdicts: list[Verdict]) -> str:
+    """Return how many candidates failed which check."""
+    collision, dynamics, distance = (np.concatenate([getattr(v, name) for v in verdicts]) for name
+                                     in ('collision_m', 'dynamics', 'goal_distance_m'))
+    return (f'of {len(collision)} candidates {int((collision > 0.0).sum())} collide, '
+            f'{int((dynamics > 1.0).sum())} move as the robot was never seen to move, '
+            f'the nearest ends {distance.min():.2f} m from the goal')
 
 
 def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray,

@@ -1,0 +1,231 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The planner with a shipped model: contracts, checks, replanning and the policy."""
+
+from df_planner import Planner
+from df_planner.errors import CheckpointError
+from df_planner.errors import GoalOccupied
+from df_planner.errors import GoalOutsideMap
+from df_planner.errors import InvalidInput
+from df_planner.errors import NoValidPlan
+from df_planner.errors import PlanningCancelled
+from df_planner.errors import StartOccupied
+from df_planner.errors import StartOutsideMap
+from df_planner.planning.grid import GridMap
+from df_planner.planning.replanner import HOLD_RADIUS_M
+from df_planner.planning.replanner import Replanner
+from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.maze import load_maze
+from df_planner.sim.world import World
+import numpy as np
+import pytest
+import torch
+
+START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
+
+
+@pytest.fixture(scope='module')
+def shipped():
+    torch.set_num_threads(1)
+    return Planner.load('maze2d-umaze')
+
+
+@pytest.fixture
+def planner(shipped):
+    """Return the shipped planner with fresh settings and map."""
+    shipped.settings = PlannerSettings()
+    grid = shipped.map
+    yield shipped
+    shipped.map = grid
+
+
+def test_a_plan_keeps_the_contract(planner):
+    plan = planner.plan(START, GOAL)
+    steps = len(plan)
+    assert plan.valid and plan.dt == 0.01
+    assert plan.actions.shape == (steps, 2) and np.abs(plan.actions).max() <= 1.0
+    assert plan.states.shape == (steps, 4) and plan.uncertainty.shape == (steps,)
+    assert plan.actions.dtype == plan.states.dtype == np.float64
+    assert np.array_equal(plan.states[0], START), 'the start is pinned'
+    assert np.array_equal(plan.states[-1, :2], GOAL), 'the goal is pinned'
+    assert plan.reward == pytest.approx(-(steps - 1) * 0.01)
+    assert plan.timings['total'] >= plan.timings['network'] > 0.0
+    assert planner.map.clearance(plan.states[:, :2]).min() > 0.04
+    assert len(plan.candidates) == len(plan.candidate_rewards) > 1
+
+
+def test_the_plan_arrives_before_every_other_valid_candidate(planner):
+    plan = planner.plan(START, GOAL)
+    assert plan.reward == plan.candidate_rewards.max()
+
+
+def test_the_same_seed_gives_the_same_plan_and_another_seed_another(planner):
+    first, again = planner.plan(START, GOAL, seed=1), planner.plan(START, GOAL, seed=1)
+    assert np.array_equal(first.states, again.states)
+    assert np.array_equal(first.actions, again.actions)
+    other = planner.plan(START, GOAL, seed=2)
+    assert other.states.shape != first.states.shape or not np.allclose(other.states, first.states)
+
+
+def test_uncertainty_starts_at_zero_and_grows_into_the_future(planner):
+    uncertainty = planner.plan(START, GOAL).uncertainty
+    assert uncertainty[0] == 0.0
+    assert uncertainty[len(uncertainty) // 2] > 0.0
+
+
+def test_a_horizon_limits_the_plan_and_its_candidates(planner):
+    near = np.array([1.0, 2.0])
+    plan = planner.plan(START * [1, 2, 0, 0] + [-2, 1, 0, 0], near, horizon=80)
+    assert max(len(c) for c in plan.candidates) <= 81
+
+
+def test_a_horizon_too_short_to_arrive_has_no_valid_plan(planner):
+    with pytest.raises(NoValidPlan, match='no valid plan from .* candidates collide'):
+        planner.plan(START, GOAL, horizon=30)
+
+
+def test_without_enforcement_the_least_bad_candidate_is_returned_and_marked(planner):
+    planner.settings = PlannerSettings(collision_check=False)
+    plan = planner.plan(START, GOAL, horizon=30)
+    assert not plan.valid and plan.reward == -np.inf
+
+
+@pytest.mark.parametrize(('state', 'goal', 'error', 'complaint'), [
+    ([1.0, 1.0, 0.0], GOAL, InvalidInput, r'state must have shape \(4,\), got \(3,\)'),
+    ([1.0, np.nan, 0.0, 0.0], GOAL, InvalidInput, 'state must be finite'),
+    (START, [np.inf, 1.0], InvalidInput, 'goal must be finite'),
+    (START, 'there', InvalidInput, "goal must be 2 numbers, got 'there'"),
+    (START, [1.0, 1.0, 0.0], InvalidInput, r'goal must have shape \(2,\)'),
+    ([0.0, 0.0, 0.0, 0.0], GOAL, StartOccupied, 'start .* is inside an obstacle'),
+    ([99.0, 1.0, 0.0, 0.0], GOAL, StartOutsideMap, 'start .* is outside the map'),
+    (START, [2.0, 1.0], GoalOccupied, 'goal .* is inside an obstacle'),
+    (START, [1.0, -7.0], GoalOutsideMap, 'goal .* is outside the map'),
+])
+def test_bad_input_is_answered_with_a_typed_error(planner, state, goal, error, complaint):
+    with pytest.raises(error, match=complaint):
+        planner.plan(state, goal)
+
+
+def test_a_negative_horizon_is_refused(planner):
+    with pytest.raises(InvalidInput, match='horizon must be 1 or more, got -5'):
+        planner.plan(START, GOAL, horizon=-5)
+
+
+def test_an_obstacle_on_the_map_makes_plans_through_it_invalid(planner):
+    blocked = planner.map.occupied.copy()
+    y, x = planner.map._cells(np.array([2.0, 3.0])).astype(int)
+    blocked[y - 12:y + 12, x - 12:x + 12] = True
+    planner.map = GridMap(blocked, planner.map.resolution_m, planner.map.origin_xy,
+                          planner.map.observation_to_map)
+    with pytest.raises(NoValidPlan, match='collide'):
+        planner.plan(START, GOAL)
+
+
+def test_planning_can_be_cancelled(planner):
+    with pytest.raises(PlanningCancelled):
+        planner.plan(START, GOAL, should_stop=lambda: True)
+
+
+@pytest.mark.parametrize('settings', [
+    {'schedule': 'pyramid', 'sampling_steps': 4},
+    {'schedule': 'autoregressive', 'sampling_steps': 2},
+    {'schedule': 'full_sequence', 'sampling_steps': 16},
+    {'guidance_scale': 0.1},
+])
+def test_every_schedule_and_guidance_plans_to_the_goal(planner, settings):
+    planner.settings = PlannerSettings(**settings)
+    plans = [planner.plan(START, GOAL, seed=seed) for seed in range(3)]
+    assert all(p.valid for p in plans)
+
+
+def test_guidance_alone_finds_the_goal(planner):
+    planner.settings = PlannerSettings(pin_goal=False, guidance_scale=2.0, sampling_steps=16,
+                                       collision_check=False, num_samples=8)
+    guided = planner.plan(START, [3.0, 3.0], horizon=160)
+    planner.settings = PlannerSettings(pin_goal=False, guidance_scale=0.0, sampling_steps=16,
+                                       collision_check=False, num_samples=8)
+    free = planner.plan(START, [3.0, 3.0], horizon=160)
+
+    def nearest(plan):
+        return np.mean([np.linalg.norm(c[:, :2] - [3.0, 3.0], axis=1).min()
+                        for c in plan.candidates])
+    assert nearest(guided) < nearest(free)
+
+
+def test_a_previous_plan_narrows_the_horizons(planner):
+    first = planner.plan(START, GOAL)
+    second = planner.plan(first.states[20], GOAL, previous=first.shifted(20))
+    assert abs(len(second) - (len(first) - 20)) <= 40
+
+
+def test_loading_a_name_that_is_not_there():
+    with pytest.raises(CheckpointError):
+        Planner.load('maze2d-nowhere')
+
+
+def test_replanner_holds_at_the_goal_and_otherwise_plans(planner):
+    replanner = Replanner(planner)
+    replanner.reset(GOAL)
+    near = np.array([*(GOAL + [0.0, 0.9 * HOLD_RADIUS_M]), 0.5, 0.0])
+    hold = replanner.replan(near, 0)
+    assert len(hold) == 1 and hold.states[0].tolist() == [*GOAL, 0.0, 0.0]
+    assert len(replanner.replan(START, 1)) > 50
+
+
+def test_replanner_goes_on_with_the_previous_plan_when_the_new_one_is_not_valid(planner):
+    replanner = Replanner(planner)
+    replanner.reset(GOAL)
+    first = replanner.replan(START, 100)
+    planner.settings = PlannerSettings(horizon_steps=20)
+    rest = replanner.replan(first.states[25], 125)
+    assert isinstance(replanner.last_error, NoValidPlan)
+    assert np.array_equal(rest.states, first.states[25:])
+    replanner.reset(GOAL)
+    assert replanner.replan(START, 150) is None, 'nothing to go on with after a new goal'
+
+
+def test_replanning_depends_on_the_seed_and_the_count_only(planner):
+    def two_plans():
+        replanner = Replanner(planner, seed=3)
+        replanner.reset(GOAL)
+        return [replanner.replan(START, step) for step in (0, 25)]
+    for a, b in zip(two_plans(), two_plans()):
+        assert np.array_equal(a.states, b.states)
+
+
+def test_the_policy_refuses_bad_goals_and_states(planner):
+    policy = planner.policy()
+    with pytest.raises(GoalOccupied):
+        policy.reset([2.0, 1.0])
+    policy.reset(GOAL)
+    with pytest.raises(InvalidInput):
+        policy.act([np.nan] * 4)
+
+
+@pytest.mark.parametrize('execution', ['tracking', 'raw'])
+def test_the_policy_drives_the_ball_to_the_goal(planner, execution):
+    world = World(load_maze('umaze'))
+    world.set_state(START)
+    policy = planner.policy(execution)
+    policy.reset(GOAL)
+    distances = []
+    for _ in range(300):
+        action = policy.act(world.state)
+        assert action.shape == (2,) and np.abs(action).max() <= 1.0
+        distances.append(np.linalg.norm(world.step(action)[:2] - GOAL))
+    assert min(distances) < 0.5
+    assert [step for step, _ in policy.plans] == list(range(0, 300, 25))
+    if execution == 'tracking':
+        assert max(distances[-50:]) < 0.5, 'it should stay there'
