@@ -1,0 +1,349 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The planner as a lifecycle node: goals, odometry and a map in, timed plans out.
+
+Only wiring: messages become arrays and back, and ``ros/planning_session.py`` decides when to plan.
+One worker thread plans, so that odometry and services never wait for the network. A plan that
+fails is published as an empty trajectory, which means "brake".
+"""
+
+import sys
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import OccupancyGrid
+from nav_msgs.msg import Odometry
+from nav_msgs.msg import Path
+from nav_msgs.srv import GetPlan
+import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock
+from rclpy.clock import ClockType
+from rclpy.clock import JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecycleState
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.task import Future
+from std_msgs.msg import Float64
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+from visualization_msgs.msg import MarkerArray
+
+from df_planner.errors import CheckpointError
+from df_planner.errors import ConfigError
+from df_planner.errors import DFPlannerError
+from df_planner.errors import InvalidInput
+from df_planner.errors import PlanningCancelled
+from df_planner.planning.plan import Plan
+from df_planner.ros.candidates import candidate_markers
+from df_planner.ros.conversions import check_frame
+from df_planner.ros.conversions import ForceScale
+from df_planner.ros.conversions import MapAxes
+from df_planner.ros.conversions import ns_to_stamp
+from df_planner.ros.conversions import path_from_plan
+from df_planner.ros.conversions import position_from_pose
+from df_planner.ros.conversions import stamp_to_ns
+from df_planner.ros.conversions import state_from_odometry
+from df_planner.ros.conversions import trajectory_from_plan
+from df_planner.ros.diagnostics import Complaints
+from df_planner.ros.diagnostics import Diagnostics
+from df_planner.ros.maps import grid_map_from_message
+from df_planner.ros.parameters import declare
+from df_planner.ros.parameters import on_change
+from df_planner.ros.planner_parameters import PlannerParameters
+from df_planner.ros.planner_report import PlannerReport
+from df_planner.ros.planning_session import PlanningSession
+from df_planner.ros.planning_session import Result
+from df_planner.ros.qos import LATCHED_QOS
+from df_planner.ros.qos import LATEST_QOS
+from df_planner.ros.qos import SENSOR_DATA_QOS
+from df_planner.ros.qos import STANDARD_QOS
+from df_planner.ros.run import run_node
+from df_planner.ros.worker import Outcome
+from df_planner.ros.worker import Worker
+
+READ_AT_CONFIGURE = ('checkpoint', 'device', 'num_threads')
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class PlannerNode(LifecycleNode):
+    """Wire a planning session to topics and services (the README has their table)."""
+
+    def __init__(self):
+        """Declare the parameters; the model is loaded by ``on_configure``."""
+        super().__init__('planner')
+        self.parameters = declare(self, PlannerParameters)
+        on_change(self, PlannerParameters, self._apply_parameters, self._check_change)
+        self._session: PlanningSession | None = None
+        self._worker: Worker | None = None
+        self._active = False
+        self._get_plan_future: Future | None = None
+        diagnostics = Diagnostics(self)
+        self._complaints = Complaints(self, diagnostics)
+        self._report = PlannerReport(diagnostics, self._complaints)
+        self.create_timer(0.5, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        backward = JumpThreshold(
+            min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
+        self._jump = self.get_clock().create_jump_callback(backward, post_callback=self._on_jump)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model, run it once and open the interface."""
+        self._report.model_loading(self.parameters.checkpoint)
+        try:
+            planner = self._load_planner()
+        except (CheckpointError, RuntimeError) as error:  # RuntimeError: torch finds no such device
+            self.get_logger().error(f'{getattr(error, "code", "DEVICE_ERROR")}: {error}')
+            self._report.model_failed(error)
+            return FAILURE
+        self._report.model_loaded(planner.card, self.parameters.checkpoint, planner.device)
+        self._axes = MapAxes(planner.card.observation_to_map)
+        self._worker = Worker(self)
+        self._session = PlanningSession(planner, self._worker, self.parameters, self._finish_plan)
+        self._open_interface()
+        self.get_logger().info(f'Loaded {self.parameters.checkpoint}')
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Accept goals."""
+        self._active = True
+        self.get_logger().info('Ready for goals')
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop planning and let the robot brake."""
+        self._drop_goal()
+        self._session.cancel_plan_once()
+        if self._get_plan_future is not None and not self._get_plan_future.done():
+            self._get_plan_future.set_result(
+                Outcome(error=PlanningCancelled('the planner was deactivated')))
+        self._active = False
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Close the interface and free the model."""
+        result = super().on_cleanup(state)
+        self._close_interface()
+        self.close()
+        self._session = None
+        self._report.model_unloaded()
+        return result
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Do what deactivating and cleaning up do."""
+        if self._active:
+            self.on_deactivate(state)
+        return self.on_cleanup(state) if self._session is not None else SUCCESS
+
+    def start(self) -> None:
+        """With autostart, configure and activate; without a model stay unconfigured."""
+        if self.parameters.autostart and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def close(self) -> None:
+        """End the worker's thread, cancelling what it does."""
+        if self._worker is not None:
+            self._worker.close()
+            self._worker = None
+
+    def _load_planner(self):
+        # Imported here: torch takes seconds, in which the node would neither be seen nor stopped.
+        from df_planner.planning.planner import Planner
+        import torch
+        parameters = self.parameters
+        if parameters.num_threads > 0:
+            torch.set_num_threads(parameters.num_threads)
+        planner = Planner.load(parameters.checkpoint, parameters.device,
+                               settings=parameters.settings())
+        planner.map = None  # what counts is the map on the topic, not the one trained in
+        planner.warm_up()
+        return planner
+
+    def _check_change(self, parameters: PlannerParameters) -> None:
+        for name in READ_AT_CONFIGURE:
+            changed = getattr(parameters, name) != getattr(self.parameters, name)
+            if changed and self._session is not None:
+                raise ConfigError(f'parameter {name}: is read at configure, clean up first')
+
+    def _apply_parameters(self, parameters: PlannerParameters) -> None:
+        self.parameters = parameters
+        if self._session is not None:
+            self._session.set_parameters(parameters)
+
+    def _open_interface(self) -> None:
+        self._path_publisher = self.create_lifecycle_publisher(Path, 'plan', LATCHED_QOS)
+        self._trajectory_publisher = self.create_lifecycle_publisher(
+            MultiDOFJointTrajectory, 'plan_trajectory', LATCHED_QOS)
+        self._candidates_publisher = self.create_lifecycle_publisher(
+            MarkerArray, '~/candidates', LATEST_QOS)
+        self._time_publisher = self.create_lifecycle_publisher(
+            Float64, '~/planning_time', STANDARD_QOS)
+        self._inputs = [
+            self.create_subscription(PoseStamped, 'goal_pose', self._on_goal, LATEST_QOS),
+            self.create_subscription(Odometry, 'odom', self._on_odometry, SENSOR_DATA_QOS),
+            self.create_subscription(OccupancyGrid, 'map', self._on_map, LATCHED_QOS),
+        ]
+        # An `async def` holds its group while it waits for the worker, hence a group of its own.
+        group = MutuallyExclusiveCallbackGroup()
+        self._services = [
+            self.create_service(GetPlan, '~/get_plan', self._get_plan, callback_group=group),
+            self.create_service(Trigger, '~/clear_goal', self._clear_goal),
+            self.create_service(Trigger, '~/replan', self._replan),
+        ]
+
+    def _close_interface(self) -> None:
+        for publisher in (self._path_publisher, self._trajectory_publisher,
+                          self._candidates_publisher, self._time_publisher):
+            self.destroy_lifecycle_publisher(publisher)
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        for service in self._services:
+            self.destroy_service(service)
+
+    @property
+    def _frames(self) -> tuple[str, ...]:
+        return self.parameters.global_frame_id, *self.parameters.equivalent_frame_ids
+
+    def _on_jump(self, jump) -> None:
+        self.get_logger().warning('The clock jumped back: odometry and plan are forgotten')
+        if self._session is not None:
+            self._session.restart()
+
+    def _watch(self) -> None:
+        if self._session is None:
+            return
+        missing = self._session.missing_inputs()
+        self._report.inputs(missing, self._session.odom, self._session.goal)
+        if self._session.goal is not None and missing:
+            self.get_logger().warning('The goal waits for ' + ', '.join(missing),
+                                      throttle_duration_sec=5.0)
+
+    def _on_map(self, msg: OccupancyGrid) -> None:
+        try:
+            self._session.set_map(grid_map_from_message(
+                msg, self._axes, self.parameters.global_frame_id,
+                self.parameters.occupied_threshold))
+            self._complaints.clear('map')
+        except DFPlannerError as error:
+            self._complaints.add('map', error)
+
+    def _on_goal(self, msg: PoseStamped) -> None:
+        if not self._active:
+            self.get_logger().warning('Goal ignored: the planner is not active',
+                                      throttle_duration_sec=5.0)
+            return
+        try:
+            self._session.set_goal(self._position(msg, 'goal'), stamp_to_ns(msg.header.stamp))
+            self._complaints.clear('goal')
+        except DFPlannerError as error:
+            self._complaints.add('goal', error)
+
+    def _on_odometry(self, msg: Odometry) -> None:
+        try:
+            self._session.set_odometry(state_from_odometry(msg, self._axes, self._frames),
+                                       stamp_to_ns(msg.header.stamp))
+            self._complaints.clear('odom')
+        except DFPlannerError as error:
+            self._complaints.add('odom', error)
+
+    def _finish_plan(self, result: Result) -> None:
+        if result.start_is_bad:
+            self._complaints.add('start', result.error)
+            return
+        self._complaints.clear('start')
+        self._report.planned(result.duration_s, 1.0 / self.parameters.planning_frequency_hz,
+                             result.error)
+        if result.plan is None:
+            self._complaints.add('plan', result.error)
+        else:
+            self._complaints.clear('plan')
+        self._time_publisher.publish(Float64(data=result.duration_s))
+        self._publish_plan(result.plan, ns_to_stamp(result.stamp_ns))
+
+    def _publish_plan(self, plan: Plan | None, stamp: Time) -> None:
+        parameters, axes = self.parameters, self._axes
+        frame_id = parameters.global_frame_id
+        scale = ForceScale(parameters.max_force_n, parameters.mass_kg)
+        self._trajectory_publisher.publish(trajectory_from_plan(
+            plan, axes, scale, stamp, frame_id, parameters.base_frame_id))
+        self._path_publisher.publish(path_from_plan(plan, axes, stamp, frame_id))
+        if parameters.publish_candidates and self._candidates_publisher.get_subscription_count():
+            self._candidates_publisher.publish(candidate_markers(plan, axes, stamp, frame_id))
+
+    def _drop_goal(self) -> None:
+        """Forget the goal, cancel its plan and let the robot brake."""
+        self._session.clear_goal()
+        self._complaints.clear('plan')
+        odom = self._session.odom
+        self._publish_plan(None, self.get_clock().now().to_msg() if odom is None else
+                           ns_to_stamp(odom.stamp_ns))
+
+    def _clear_goal(self, request: Trigger.Request, response: Trigger.Response):
+        response.success = self._active
+        response.message = 'the planner is not active'
+        if self._active:
+            response.message = 'no goal' if self._session.goal is None else 'goal cleared'
+            self._drop_goal()
+        return response
+
+    def _replan(self, request: Trigger.Request, response: Trigger.Response):
+        response.success = self._session.goal is not None
+        response.message = 'planning from the next odometry' if response.success else 'no goal'
+        self._session.plan_anew()
+        return response
+
+    async def _get_plan(self, request: GetPlan.Request, response: GetPlan.Response):
+        """Plan once, from rest or (without a start frame) from the odometry; empty on failure."""
+        stamp, frame_id = request.start.header.stamp, self.parameters.global_frame_id
+        response.plan = path_from_plan(None, self._axes, stamp, frame_id)
+        try:
+            if not self._active:
+                raise PlanningCancelled('get_plan: the planner is not active')
+            planner = self._session.planner
+            goal = planner.check_goal(self._position(request.goal, 'goal of get_plan'))
+            state = planner.check_state(self._start_state(request.start))
+            future = self._get_plan_future = Future(executor=self.executor)
+            self._session.plan_once(state, goal, future.set_result)
+            outcome = await future
+            if outcome.error is not None:
+                raise outcome.error
+            response.plan = path_from_plan(outcome.value, self._axes, stamp, frame_id)
+            self._complaints.clear('get_plan')
+        except DFPlannerError as error:
+            self._complaints.add('get_plan', error)
+        return response
+
+    def _start_state(self, pose: PoseStamped) -> np.ndarray:
+        """Return the state (4,) that a start pose stands for."""
+        if pose.header.frame_id:
+            return np.concatenate([self._position(pose, 'start of get_plan'), np.zeros(2)])
+        if self._session.odom is None:
+            raise InvalidInput('start of get_plan: no frame_id, which means the odometry, '
+                               'and there is none yet')
+        return self._session.odom.state
+
+    def _position(self, pose: PoseStamped, what: str) -> np.ndarray:
+        check_frame(pose.header.frame_id, self._frames, what)
+        return position_from_pose(pose.pose, self._axes, what)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the planner until it is told to end."""
+    return run_node(PlannerNode, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

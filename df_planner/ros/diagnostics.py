@@ -1,0 +1,113 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Diagnostics: named tasks on ``/diagnostics``, as ``diagnostic_updater`` would publish them.
+
+Each task is a function that returns a Status. All are published together once a second, by a
+steady clock that a paused simulation does not stop, and at once when ``update`` is called.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import KeyValue
+from rclpy.clock import Clock
+from rclpy.clock import ClockType
+from rclpy.node import Node
+
+from df_planner.errors import DFPlannerError
+
+OK = DiagnosticStatus.OK
+WARN = DiagnosticStatus.WARN
+ERROR = DiagnosticStatus.ERROR
+
+
+@dataclass(frozen=True)
+class Status:
+    """One task's answer: a level, one sentence, and values by name."""
+
+    level: bytes
+    message: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+class Diagnostics:
+    """Publish the status of a node's tasks."""
+
+    def __init__(self, node: Node, period_s: float = 1.0):
+        """Start publishing every ``period_s`` seconds of wall time."""
+        self._node = node
+        self._tasks: dict[str, Callable[[], Status]] = {}
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._timer = node.create_timer(period_s, self.update,
+                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def add(self, name: str, task: Callable[[], Status]) -> None:
+        """Add a task; its status is called ``<node>: <name>``."""
+        self._tasks[name] = task
+
+    def update(self) -> None:
+        """Publish every task's status now."""
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        node_name = self._node.get_fully_qualified_name().lstrip('/')
+        for name, task in self._tasks.items():
+            status = task()
+            message.status.append(DiagnosticStatus(
+                name=f'{node_name}: {name}', hardware_id='none',
+                level=status.level, message=status.message,
+                values=[KeyValue(key=key, value=str(value))
+                        for key, value in status.values.items()]))
+        self._publisher.publish(message)
+
+
+class Complaints:
+    """
+    What is wrong with a node's inputs, each until that input is good again.
+
+    The same complaint is logged at once, then at most every ``repeat_s`` seconds.
+    """
+
+    def __init__(self, node: Node, diagnostics: Diagnostics, repeat_s: float = 5.0):
+        """Log with the node's logger and publish changes through its diagnostics."""
+        self._logger = node.get_logger()
+        self._diagnostics = diagnostics
+        self._repeat_s = repeat_s
+        self._errors: dict[str, DFPlannerError] = {}
+        self._logged_at_s: dict[tuple[str, str], float] = {}
+
+    def __iter__(self):
+        """Iterate over the complaints in words, each beginning with its error code."""
+        return iter([f'{error.code}: {error}' for error in self._errors.values()])
+
+    def add(self, what: str, error: DFPlannerError) -> None:
+        """Complain about an input; a former complaint about it is forgotten."""
+        news = what not in self._errors or self._errors[what].code != error.code
+        self._errors[what] = error
+        now_s = time.monotonic()
+        if now_s - self._logged_at_s.get((what, error.code), -self._repeat_s) >= self._repeat_s:
+            self._logged_at_s[what, error.code] = now_s
+            self._logger.error(f'{error.code}: {error}')
+        if news:
+            self._diagnostics.update()
+
+    def clear(self, what: str) -> None:
+        """Stop complaining about an input."""
+        if self._errors.pop(what, None) is not None:
+            self._diagnostics.update()

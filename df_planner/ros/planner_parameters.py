@@ -1,0 +1,87 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The parameters of the planner node; those of sampling and checks come from PlannerSettings."""
+
+from dataclasses import dataclass
+from dataclasses import make_dataclass
+from typing import Any
+from typing import get_args
+
+from pydantic import BaseModel
+from pydantic import ValidationError
+
+from df_planner.planning.settings import PlannerSettings
+from df_planner.ros.parameters import parameter
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """What the node itself adds to the settings of the planner."""
+
+    checkpoint: str = parameter(
+        'maze2d-medium', 'Name of a shipped model, or the path of a checkpoint; read at configure.')
+    device: str = parameter('cpu', 'Where the network runs; read at configure.',
+                            choices=('auto', 'cpu', 'cuda'))
+    num_threads: int = parameter(
+        1, 'Threads of torch, 0 for its own choice; read at configure.', low=0, high=64)
+    autostart: bool = parameter(True, 'Configure and activate at start-up.', read_only=True)
+    seed: int = parameter(0, 'Seed of the plans, -1 draws one at configure.', low=-1)
+    planning_frequency_hz: float = parameter(
+        4.0, 'Plans per second of the time of the odometry.', low=0.1, high=50.0)
+    timeout_s: float = parameter(
+        10.0, 'Wall time after which planning gives up.', low=0.01, high=600.0)
+    odom_timeout_s: float = parameter(
+        2.0, 'Wall time after which odometry is stale and nothing is planned from it.', low=0.01)
+    hold_at_goal: bool = parameter(
+        True, 'Near the goal, plan to stay there; off for raw execution, which cannot.')
+    occupied_threshold: int = parameter(
+        65, 'Cells of the map of this value or above are obstacles.', low=1, high=100)
+    global_frame_id: str = parameter('map', 'Frame of the plans.')
+    equivalent_frame_ids: tuple[str, ...] = parameter(
+        ('map', 'odom'), 'Frames that goals and odometry may be in, taken to be the same.')
+    base_frame_id: str = parameter('base_link', 'Name of the joint in plan_trajectory.')
+    max_force_n: float = parameter(100.0, 'Force per axis at action 1.', low=1e-6)
+    mass_kg: float = parameter(4.18879020478639, 'Mass of the robot.', low=1e-6)
+    publish_candidates: bool = parameter(True, 'Publish sampled plans as markers.')
+
+    def __post_init__(self):
+        """Check the planner's part by its own rules."""
+        self.settings()
+
+    def settings(self) -> PlannerSettings:
+        """Return the planner's part."""
+        try:
+            return PlannerSettings(**{name: getattr(self, name)
+                                      for name in PlannerSettings.model_fields})
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(f'parameter {first["loc"][0]}: {first["msg"]}') from error
+
+
+def fields_of(model: type[BaseModel]) -> list[tuple[str, type, Any]]:
+    """Return the fields of a settings model as parameter fields, ranges and choices included."""
+    fields = []
+    for name, info in model.model_fields.items():
+        limits = {key: getattr(rule, key) for rule in info.metadata
+                  for key in ('ge', 'gt', 'le') if hasattr(rule, key)}
+        description = info.description[0].upper() + info.description[1:] + '.'
+        fields.append((name, type(info.default), parameter(
+            info.default, description, low=limits.get('ge', limits.get('gt')),
+            high=limits.get('le'), choices=get_args(info.annotation))))
+    return fields
+
+
+PlannerParameters = make_dataclass('PlannerParameters', fields_of(PlannerSettings),
+                                   bases=(NodeParameters,), frozen=True)

@@ -1,0 +1,108 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What the planner node says about itself in diagnostics: model, inference, inputs."""
+
+from collections import deque
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from df_planner.errors import DFPlannerError
+from df_planner.ros.diagnostics import Complaints
+from df_planner.ros.diagnostics import Diagnostics
+from df_planner.ros.diagnostics import ERROR
+from df_planner.ros.diagnostics import OK
+from df_planner.ros.diagnostics import Status
+from df_planner.ros.diagnostics import WARN
+from df_planner.ros.planning_session import Goal
+from df_planner.ros.planning_session import Reading
+
+if TYPE_CHECKING:
+    from df_planner.training.checkpoint import ModelCard
+
+WINDOW = 100  # plans that the percentiles are taken over
+
+
+class PlannerReport:
+    """Keep the three statuses of a planner and publish changes at once."""
+
+    def __init__(self, diagnostics: Diagnostics, complaints: Complaints):
+        """Add the tasks."""
+        self._diagnostics = diagnostics
+        self._complaints = complaints
+        self._model = Status(WARN, 'Not configured')
+        self._inputs = Status(OK, 'Not configured')
+        self._durations_s: deque[float] = deque(maxlen=WINDOW)
+        self._plans = self._overruns = self._failures = 0
+        self._last_error: DFPlannerError | None = None
+        diagnostics.add('model', lambda: self._model)
+        diagnostics.add('inference', self._inference)
+        diagnostics.add('inputs', self._judge_inputs)
+
+    def model_loading(self, checkpoint: str) -> None:
+        """Say that a model is being loaded."""
+        self._set_model(Status(WARN, 'Loading model', {'checkpoint': checkpoint}))
+
+    def model_failed(self, error: Exception) -> None:
+        """Say why there is no model."""
+        self._set_model(Status(ERROR, str(error)))
+
+    def model_loaded(self, card: 'ModelCard', checkpoint: str, device: str) -> None:
+        """Say which model is loaded."""
+        self._set_model(Status(OK, 'Model loaded', {
+            'checkpoint': checkpoint, 'device': device, 'maze': card.maze, 'dt_s': card.dt_s}))
+
+    def model_unloaded(self) -> None:
+        """Say that there is no model."""
+        self._set_model(Status(WARN, 'Not configured'))
+
+    def planned(self, duration_s: float, period_s: float, error: DFPlannerError | None) -> None:
+        """Count a plan that took ``duration_s`` of the ``period_s`` there were for it."""
+        changed = (error is None) != (self._last_error is None)
+        self._durations_s.append(duration_s)
+        self._plans += 1
+        self._overruns += duration_s > period_s
+        self._failures += error is not None
+        self._last_error = error
+        if changed:
+            self._diagnostics.update()
+
+    def inputs(self, missing: list[str], odom: Reading | None, goal: Goal | None) -> None:
+        """Take stock of the inputs."""
+        age_s = 'never heard' if odom is None else f'{time.monotonic() - odom.received_s:.2f}'
+        message = 'Waiting for ' + ', '.join(missing) if missing else 'All inputs are there'
+        self._inputs = Status(WARN if missing else OK, message,
+                              {'odom_age_s': age_s, 'has_goal': goal is not None})
+
+    def _set_model(self, status: Status) -> None:
+        self._model = status
+        self._diagnostics.update()
+
+    def _judge_inputs(self) -> Status:
+        complaints = list(self._complaints)
+        if complaints:
+            return Status(ERROR, '; '.join(complaints), self._inputs.values)
+        return self._inputs
+
+    def _inference(self) -> Status:
+        if not self._durations_s:
+            return Status(OK, 'No plan yet')
+        p50_s, p95_s = np.percentile(self._durations_s, (50, 95))
+        values = {'p50_s': f'{p50_s:.3f}', 'p95_s': f'{p95_s:.3f}', 'plans': self._plans,
+                  'overruns': self._overruns, 'without_new_plan': self._failures}
+        if self._last_error is not None:
+            return Status(WARN, f'{self._last_error.code}: {self._last_error}', values)
+        return Status(OK, 'Planning', values)

@@ -1,0 +1,49 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""How every node process runs and ends."""
+
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+
+from df_planner.errors import ConfigError
+
+
+def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+    """
+    Spin a node until SIGINT or SIGTERM and return the exit code of the process.
+
+    A node's ``start()`` is called before spinning and its ``close()`` at the end, where it has
+    them. Bad parameters end the process with one line and exit code 1.
+    """
+    rclpy.init(args=args)
+    node = None
+    try:
+        node = make_node()
+        getattr(node, 'start', lambda: None)()
+        rclpy.spin(node)
+    except ConfigError as error:
+        rclpy.logging.get_logger('df_planner').fatal(f'{error.code}: {error}')
+        return 1
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        if node is not None:
+            getattr(node, 'close', lambda: None)()
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
