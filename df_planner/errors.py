@@ -32,6 +32,12 @@ class InvalidInput(DFPlannerError, ValueError):
     code = 'INVALID_INPUT'
 
 
+class StaleInput(DFPlannerError):
+    """A message whose stamp is too old, or lies in the future."""
+
+    code = 'STALE_INPUT'
+
+
 class FrameError(DFPlannerError):
     """A message in a frame that cannot be related to the map."""
 

@@ -20,30 +20,32 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
-from df_planner.errors import ConfigError
+from df_planner.errors import DFPlannerError
 
 
-def run_node(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
+             work: Callable[[Node], int | None] = rclpy.spin) -> int:
     """
     Spin a node until SIGINT or SIGTERM and return the exit code of the process.
 
     A node's ``start()`` is called before spinning and its ``close()`` at the end, where it has
-    them. Bad parameters end the process with one line and exit code 1.
+    them. A typed error, such as bad parameters, ends the process with one line and exit code 1.
+
+    :param work: what to do instead of spinning; it may return another exit code.
     """
     rclpy.init(args=args)
     node = None
     try:
         node = make_node()
         getattr(node, 'start', lambda: None)()
-        rclpy.spin(node)
-    except ConfigError as error:
+        return work(node) or 0
+    except DFPlannerError as error:
         rclpy.logging.get_logger('df_planner').fatal(f'{error.code}: {error}')
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        return 0
     finally:
         if node is not None:
             getattr(node, 'close', lambda: None)()
             node.destroy_node()
         rclpy.try_shutdown()
-    return 0

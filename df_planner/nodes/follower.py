@@ -1,0 +1,141 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+Execute plans: one force command for every odometry message.
+
+Its process loads neither the network nor the simulator, so that planning never delays control.
+"""
+
+import sys
+import time
+
+from geometry_msgs.msg import WrenchStamped
+from nav_msgs.msg import Odometry
+import numpy as np
+from rclpy.clock import Clock
+from rclpy.clock import ClockType
+from rclpy.node import Node
+from std_msgs.msg import Float64
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+
+from df_planner.planning.execution import Executor
+from df_planner.planning.execution import TrackingGains
+from df_planner.ros import conversions
+from df_planner.ros import qos
+from df_planner.ros.diagnostics import Complaints
+from df_planner.ros.diagnostics import Diagnostics
+from df_planner.ros.diagnostics import ERROR
+from df_planner.ros.diagnostics import OK
+from df_planner.ros.diagnostics import Status
+from df_planner.ros.diagnostics import WARN
+from df_planner.ros.follower_parameters import FollowerParameters
+from df_planner.ros.following import PlanFollower
+from df_planner.ros.inputs import guarded
+from df_planner.ros.inputs import inputs_status
+from df_planner.ros.parameters import declare
+from df_planner.ros.run import run_node
+
+
+class Follower(Node):
+    """Follow the newest plan."""
+
+    def __init__(self):
+        super().__init__('follower')
+        self._parameters = p = declare(self, FollowerParameters)
+        self._axes = conversions.MapAxes(p.observation_to_map)
+        self._scale = conversions.ForceScale(p.max_force_n, p.mass_kg)
+        self._follower = PlanFollower(
+            Executor(p.execution, TrackingGains(p.position_gain, p.velocity_gain)),
+            p.control_period_s, p.plan_timeout_s, p.odom_timeout_s, p.lockstep,
+            p.lockstep_plan_steps)
+        self._odom_received_s: float | None = None
+        self._odom_lost = False
+        diagnostics = Diagnostics(self)
+        complaints = Complaints(self, diagnostics)
+        self._wrench_publisher = self.create_publisher(
+            WrenchStamped, 'cmd_wrench', qos.LATEST_QOS)
+        self._error_publisher = self.create_publisher(
+            Float64, '~/tracking_error', qos.STANDARD_QOS)
+        self.create_subscription(
+            MultiDOFJointTrajectory, 'plan_trajectory',
+            guarded(self._on_trajectory, 'plan_trajectory', complaints), qos.LATCHED_QOS)
+        self.create_subscription(
+            Odometry, 'odom', guarded(self._on_odometry, 'odom', complaints), qos.LATEST_QOS)
+        self.create_timer(p.odom_timeout_s / 2, self._watch,
+                          clock=Clock(clock_type=ClockType.STEADY_TIME))
+        diagnostics.add('following', self._following_status)
+        diagnostics.add('inputs', lambda: inputs_status(complaints))
+        self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))
+
+    def _on_trajectory(self, msg: MultiDOFJointTrajectory) -> None:
+        p = self._parameters
+        plan = conversions.plan_from_trajectory(
+            msg, self._axes, self._scale, (p.global_frame_id,), p.control_period_s)
+        self._follower.take_plan(plan, conversions.stamp_to_ns(msg.header.stamp))
+        if p.lockstep:
+            self._answer()
+
+    def _on_odometry(self, msg: Odometry) -> None:
+        p = self._parameters
+        state = conversions.state_from_odometry(
+            msg, self._axes, (p.odom_frame_id, p.global_frame_id))
+        self._follower.take_odometry(state, conversions.stamp_to_ns(msg.header.stamp))
+        self._odom_received_s = time.monotonic()
+        self._odom_lost = False
+        self._answer()
+
+    def _answer(self) -> None:
+        answer = self._follower.answer()
+        if answer is None:
+            return
+        self._publish_action(answer.action, answer.stamp_ns)
+        if answer.tracking_error_m is not None:
+            self._error_publisher.publish(Float64(data=answer.tracking_error_m))
+
+    def _publish_action(self, action: np.ndarray, stamp_ns: int) -> None:
+        self._wrench_publisher.publish(conversions.wrench_from_action(
+            action, self._axes, self._scale, conversions.ns_to_stamp(stamp_ns),
+            self._parameters.global_frame_id))
+
+    def _watch(self) -> None:
+        """Let go, once, when odometry has stopped; without it nobody can brake."""
+        if self._odom_received_s is None or self._odom_lost:
+            return
+        age_s = time.monotonic() - self._odom_received_s
+        if age_s > self._parameters.odom_timeout_s:
+            self._odom_lost = True
+            if self._parameters.lockstep:
+                return
+            self.get_logger().warning(f'no odometry for {age_s:.1f} s: zero force')
+            self._publish_action(np.zeros(2), self._follower.odom_stamp_ns)
+
+    def _following_status(self) -> Status:
+        if self._odom_received_s is None:
+            return Status(WARN, 'waiting for odometry')
+        if self._odom_lost:
+            return Status(ERROR, 'odometry has stopped')
+        if self._follower.has_current_plan:
+            return Status(OK, 'following a plan')
+        return Status(OK, 'waiting for a plan' if self._parameters.lockstep else 'braking: no plan')
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the follower until SIGINT or SIGTERM."""
+    return run_node(Follower, args)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,316 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+The maze as a robot: physics, clock, odometry and map on ROS topics.
+
+Time is the simulator's own. It advances by the pace of ``real_time_factor``, or in lockstep by one
+tick per command that answers the present odometry. Everything happens in one thread.
+"""
+
+from collections.abc import Callable
+import sys
+import time
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseWithCovarianceStamped
+from geometry_msgs.msg import Twist
+from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import WrenchStamped
+from nav_msgs.msg import OccupancyGrid
+from nav_msgs.msg import Odometry
+from nav_msgs.srv import GetMap
+import numpy as np
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Bool
+from std_msgs.msg import UInt32
+from std_srvs.srv import SetBool
+from std_srvs.srv import Trigger
+from visualization_msgs.msg import MarkerArray
+
+from df_planner.errors import StaleInput
+from df_planner.ros import conversions
+from df_planner.ros import markers
+from df_planner.ros import qos
+from df_planner.ros.diagnostics import Complaints
+from df_planner.ros.diagnostics import Diagnostics
+from df_planner.ros.diagnostics import OK
+from df_planner.ros.diagnostics import Status
+from df_planner.ros.inputs import guarded
+from df_planner.ros.inputs import inputs_status
+from df_planner.ros.maps import occupancy_grid_message
+from df_planner.ros.maze_sim_parameters import MazeSimParameters
+from df_planner.ros.pacing import Pacer
+from df_planner.ros.pacing import SpeedMeter
+from df_planner.ros.parameters import declare
+from df_planner.ros.parameters import on_change
+from df_planner.ros.run import run_node
+from df_planner.sim.maze import BALL_MASS_KG
+from df_planner.sim.maze import DT_S
+from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import OBSERVATION_TO_MAP
+from df_planner.sim.session import Session
+from df_planner.sim.session import SessionSettings
+
+PAUSED_WAIT_S = 0.1
+TICKING_S = 0.001  # longest time of ticking without a look at messages
+MARKER_PERIOD_S = 0.1
+
+
+class MazeSim(Node):
+    """Simulate one ball in a maze."""
+
+    def __init__(self):
+        super().__init__('maze_sim')
+        self._parameters = p = declare(self, MazeSimParameters)
+        on_change(self, MazeSimParameters, self._apply_parameters)
+        self._axes = conversions.MapAxes(OBSERVATION_TO_MAP)
+        self._scale = conversions.ForceScale(p.max_force_n, BALL_MASS_KG)
+        self._session = Session(load_maze(p.maze_file or p.maze), SessionSettings(
+            p.control_mode, p.velocity_gain, p.cmd_timeout_s, p.command_delay_s,
+            p.action_noise_std, p.seed))
+        self._goal = np.array(self._session.maze.goal_cell, np.float64)
+        self._pacer = Pacer(DT_S, p.real_time_factor)
+        self._speed = SpeedMeter()
+        diagnostics = Diagnostics(self)
+        self._complaints = Complaints(self, diagnostics)
+        self._paused = False
+        self._repeat_at_s = 0.0
+        self._contact: bool | None = None
+        self._create_publishers()
+        self._create_subscriptions()
+        self._create_services()
+        diagnostics.add('simulation', self._simulation_status)
+        diagnostics.add('inputs', lambda: inputs_status(self._complaints))
+        self._publish_map()
+        self._publish_episode()
+        maze = self._session.maze
+        pace = ('in lockstep' if p.lockstep else 'as fast as possible'
+                if p.real_time_factor == 0.0 else f'at {p.real_time_factor} x real time')
+        self.get_logger().info(f'maze {maze.name!r}, {p.control_mode} control, {pace}')
+
+    def run(self) -> int:
+        """Advance time and serve messages until interrupted."""
+        executor = SingleThreadedExecutor()
+        executor.add_node(self)
+        while self.context.ok():
+            executor.spin_once(timeout_sec=self._wait_s(time.monotonic()))
+            self._advance_if_due(time.monotonic())
+        return 0
+
+    def _create_publishers(self) -> None:
+        self._clock_publisher = self.create_publisher(Clock, '/clock', qos.SENSOR_DATA_QOS)
+        self._odom_publisher = self.create_publisher(Odometry, 'odom', qos.STANDARD_QOS)
+        self._map_publisher = self.create_publisher(OccupancyGrid, 'map', qos.LATCHED_QOS)
+        self._marker_publisher = self.create_publisher(
+            MarkerArray, '~/markers', qos.LATCHED_QOS)
+        self._contact_publisher = self.create_publisher(Bool, '~/contact', qos.LATCHED_QOS)
+        self._episode_publisher = self.create_publisher(UInt32, '~/episode', qos.LATCHED_QOS)
+
+    def _create_subscriptions(self) -> None:
+        p = self._parameters
+        if p.control_mode == 'force':
+            self._listen(WrenchStamped, 'cmd_wrench', self._on_wrench)
+        elif p.enable_stamped_cmd_vel:
+            self._listen(TwistStamped, 'cmd_vel', self._on_twist_stamped)
+        else:
+            self._listen(Twist, 'cmd_vel', self._on_twist)
+        self._listen(PoseWithCovarianceStamped, 'initialpose', self._on_initial_pose)
+        self._listen(Odometry, '~/set_state', self._on_set_state)
+        self._listen(PoseStamped, 'goal_pose', self._on_goal)
+        self.create_timer(MARKER_PERIOD_S, self._show_motion,
+                          clock=RosClock(clock_type=ClockType.STEADY_TIME))
+
+    def _listen(self, message_type: type, topic: str, callback: Callable) -> None:
+        self.create_subscription(message_type, topic, guarded(
+            callback, topic.removeprefix('~/'), self._complaints), qos.LATEST_QOS)
+
+    def _create_services(self) -> None:
+        self.create_service(Trigger, '~/reset', self._serve_reset)
+        self.create_service(SetBool, '~/pause', self._serve_pause)
+        self.create_service(Trigger, '~/step', self._serve_step)
+        self.create_service(GetMap, '~/get_map', self._serve_get_map)
+
+    # Time
+
+    def _wait_s(self, now_s: float) -> float:
+        if self._paused:
+            return PAUSED_WAIT_S
+        if self._parameters.lockstep:
+            return max(self._repeat_at_s - now_s, 0.0)
+        return self._pacer.wait_s(now_s)
+
+    def _advance_if_due(self, now_s: float) -> None:
+        if self._paused or self._wait_s(now_s) > 0.0 or not self.context.ok():
+            return
+        if self._parameters.lockstep:
+            self._publish_state()
+            return
+        end_s = now_s + TICKING_S
+        while self._pacer.wait_s(now_s) == 0.0 and now_s < end_s:
+            self._tick()
+            self._pacer.ticked(now_s)
+            now_s = time.monotonic()
+
+    def _tick(self) -> None:
+        self._session.step()
+        self._publish_state()
+
+    def _stamp(self) -> Time:
+        return conversions.ns_to_stamp(self._session.time_ns)
+
+    # Inputs
+
+    def _on_wrench(self, msg: WrenchStamped) -> None:
+        self._command(conversions.action_from_wrench(
+            msg, self._axes, self._scale, self._command_frames()), msg.header.stamp)
+
+    def _on_twist_stamped(self, msg: TwistStamped) -> None:
+        conversions.check_frame(msg.header.frame_id, self._command_frames(), 'cmd_vel')
+        self._command(self._velocity(msg.twist), msg.header.stamp)
+
+    def _on_twist(self, msg: Twist) -> None:
+        self._command(self._velocity(msg), Time())
+
+    def _velocity(self, twist: Twist) -> np.ndarray:
+        return self._axes.to_observation(
+            conversions.finite((twist.linear.x, twist.linear.y), 'cmd_vel'))
+
+    def _command_frames(self) -> tuple[str, ...]:
+        """All axes are parallel; a command without a frame is in the robot's."""
+        p = self._parameters
+        return p.base_frame_id, p.odom_frame_id, p.global_frame_id, ''
+
+    def _command(self, command: np.ndarray, stamp: Time) -> None:
+        stamp_ns = conversions.stamp_to_ns(stamp)
+        if not self._parameters.lockstep:
+            self._session.command(command, stamp_ns)
+        elif stamp_ns == 0:
+            raise StaleInput('command: in lockstep it must carry the stamp of the odometry')
+        elif stamp_ns == self._session.time_ns and not self._paused:
+            self._session.command(command, stamp_ns)
+            self._tick()
+
+    def _on_initial_pose(self, msg: PoseWithCovarianceStamped) -> None:
+        conversions.check_frame(
+            msg.header.frame_id, (self._parameters.global_frame_id,), 'initialpose')
+        position = conversions.position_from_pose(msg.pose.pose, self._axes, 'initialpose')
+        self._session.teleport(np.concatenate((position, np.zeros(2))))
+        self._publish_episode()
+
+    def _on_set_state(self, msg: Odometry) -> None:
+        p = self._parameters
+        self._session.teleport(conversions.state_from_odometry(
+            msg, self._axes, (p.odom_frame_id, p.global_frame_id)))
+        self._publish_episode()
+
+    def _on_goal(self, msg: PoseStamped) -> None:
+        """Show the goal; the simulator has no other use for it."""
+        conversions.check_frame(
+            msg.header.frame_id, (self._parameters.global_frame_id,), 'goal_pose')
+        self._goal = conversions.position_from_pose(msg.pose, self._axes, 'goal_pose')
+        self._publish_markers()
+
+    def _apply_parameters(self, parameters: MazeSimParameters) -> None:
+        if parameters.real_time_factor != self._parameters.real_time_factor:
+            self._pacer = Pacer(DT_S, parameters.real_time_factor)
+        self._parameters = parameters
+
+    # Services
+
+    def _serve_reset(self, _request, response):
+        self._session.reset()
+        self._publish_episode()
+        response.success, response.message = True, f'episode {self._session.episode}'
+        return response
+
+    def _serve_pause(self, request, response):
+        self._paused = request.data
+        response.success, response.message = True, 'paused' if request.data else 'running'
+        return response
+
+    def _serve_step(self, _request, response):
+        if not self._paused:
+            response.success, response.message = False, 'step works only while paused'
+            return response
+        for _ in range(self._parameters.steps_per_call):
+            self._tick()
+        response.success = True
+        response.message = f'time {self._session.time_ns / conversions.NS_PER_S:.2f} s'
+        return response
+
+    def _serve_get_map(self, _request, response):
+        response.map = self._map
+        return response
+
+    # Outputs
+
+    def _publish_state(self) -> None:
+        p, stamp = self._parameters, self._stamp()
+        if p.publish_clock:
+            self._clock_publisher.publish(Clock(clock=stamp))
+        self._odom_publisher.publish(conversions.odometry_from_state(
+            self._session.state, self._axes, stamp, p.odom_frame_id, p.base_frame_id))
+        if self._session.world.in_contact != self._contact:
+            self._contact = self._session.world.in_contact
+            self._contact_publisher.publish(Bool(data=self._contact))
+        self._repeat_at_s = time.monotonic() + p.lockstep_timeout_s
+
+    def _publish_episode(self) -> None:
+        self._episode_publisher.publish(UInt32(data=self._session.episode))
+        self._publish_state()
+        self._publish_markers()
+
+    def _publish_map(self) -> None:
+        p = self._parameters
+        data, origin_xy = self._session.maze.occupancy_grid(p.map_resolution_m)
+        self._map = occupancy_grid_message(
+            data, origin_xy, p.map_resolution_m, self._stamp(), p.global_frame_id)
+        self._map_publisher.publish(self._map)
+
+    def _show_motion(self) -> None:
+        if self._marker_publisher.get_subscription_count():
+            self._publish_markers()
+
+    def _publish_markers(self) -> None:
+        where = (self._axes, self._stamp(), self._parameters.global_frame_id)
+        self._marker_publisher.publish(MarkerArray(markers=[
+            markers.walls_marker(self._session.maze, *where),
+            markers.robot_marker(self._session.state[:2], *where),
+            markers.goal_marker(self._goal, *where)]))
+
+    def _simulation_status(self) -> Status:
+        p = self._parameters
+        now_s = self._session.time_ns / conversions.NS_PER_S
+        speed = self._speed.read(now_s, time.monotonic())
+        values = {'episode': self._session.episode, 'time [s]': f'{now_s:.2f}',
+                  'real-time factor': 'unknown' if speed is None else f'{speed:.2f}',
+                  'real-time factor wanted': 'lockstep' if p.lockstep else p.real_time_factor,
+                  'in contact': self._contact}
+        return Status(OK, 'paused' if self._paused else 'running', values)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the simulator until SIGINT or SIGTERM."""
+    return run_node(MazeSim, args, MazeSim.run)
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,59 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The parameters of the follower node."""
+
+from dataclasses import dataclass
+
+from df_planner.planning.execution import EXECUTIONS
+from df_planner.planning.execution import TrackingGains
+from df_planner.ros.parameters import parameter
+
+
+@dataclass(frozen=True)
+class FollowerParameters:
+    """How plans are executed; all is fixed at start-up."""
+
+    execution: str = parameter(
+        'tracking', 'Play the planned actions as they are (raw), or follow the planned states with '
+        'feedback (tracking).', choices=EXECUTIONS, read_only=True)
+    position_gain: float = parameter(
+        TrackingGains().position, 'Tracking: action per metre of position error.', low=0.0,
+        read_only=True)
+    velocity_gain: float = parameter(
+        TrackingGains().velocity, 'Tracking and braking: action per m/s of velocity error.',
+        low=0.0, read_only=True)
+    plan_timeout_s: float = parameter(
+        1.0, 'Brake when the odometry a plan was made from is this old.', low=0.01, read_only=True)
+    odom_timeout_s: float = parameter(
+        0.5, 'Wall time without odometry after which the force becomes zero; a gap this long in '
+        'its stamps ends the plan in hand.', low=0.01, read_only=True)
+    lockstep: bool = parameter(
+        False, 'Answer an odometry only when there is a plan for it (see lockstep_plan_steps).',
+        read_only=True)
+    lockstep_plan_steps: int = parameter(
+        25, 'Lockstep: control steps a plan is executed for; the interval of the planner.', low=1,
+        read_only=True)
+    control_period_s: float = parameter(
+        0.01, 'Time from one odometry, or one row of a plan, to the next.', low=0.0001,
+        read_only=True)
+    max_force_n: float = parameter(100.0, 'Force per axis at action 1.', low=1e-6, read_only=True)
+    mass_kg: float = parameter(4.18879020478639, 'Mass of the robot.', low=1e-6, read_only=True)
+    observation_to_map: tuple[float, ...] = parameter(
+        (0.0, 1.0, -1.0, 0.0), "Matrix from the model's axes to those of the map, row by row; as "
+        'in the model card.', low=-1.0, high=1.0, read_only=True)
+    global_frame_id: str = parameter('map', 'Frame of the plans and of the force.', read_only=True)
+    odom_frame_id: str = parameter('odom', 'Frame of the odometry; equal to the map.',
+                                   read_only=True)

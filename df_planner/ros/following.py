@@ -1,0 +1,131 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""
+Which plan the follower executes at which step; knows no messages.
+
+The step is counted by stamps: control periods from the odometry that the plan was made from to the
+present odometry. So the actions depend on the data alone, not on when messages arrive.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from df_planner.errors import StaleInput
+from df_planner.planning.execution import Executor
+from df_planner.planning.plan import Plan
+from df_planner.ros.conversions import NS_PER_S
+from df_planner.ros.conversions import seconds_to_ns
+
+RESTART_NS = NS_PER_S  # odometry this far in the past is a restarted source, not a late message
+
+
+@dataclass(frozen=True)
+class Answer:
+    """
+    What to do about one odometry message.
+
+    :param action: (2,) in [-1, 1].
+    :param stamp_ns: the odometry answered.
+    :param tracking_error_m: distance to the planned position, None while braking.
+    """
+
+    action: np.ndarray
+    stamp_ns: int
+    tracking_error_m: float | None
+
+
+class PlanFollower:
+    """
+    Hold the newest plan and the newest odometry, and answer the one by the other.
+
+    Without lockstep every odometry is answered, by braking when there is no plan or when it is
+    ``plan_timeout_s`` old. In lockstep an answer waits for a plan that is younger than
+    ``lockstep_plan_steps``, also for one that says "brake".
+
+    :param odom_timeout_s: after such a gap in the stamps of the odometry, what was planned before
+        it does not count any more.
+    """
+
+    def __init__(self, executor: Executor, control_period_s: float, plan_timeout_s: float,
+                 odom_timeout_s: float, lockstep: bool, lockstep_plan_steps: int):
+        self.executor = executor
+        self._period_ns = seconds_to_ns(control_period_s)
+        self._plan_timeout_ns = seconds_to_ns(plan_timeout_s)
+        self._gap_ns = seconds_to_ns(odom_timeout_s)
+        self._lockstep = lockstep
+        self._lockstep_plan_steps = lockstep_plan_steps
+        self._plan: Plan | None = None
+        self._plan_stamp_ns: int | None = None
+        self._state: np.ndarray | None = None
+        self._odom_stamp_ns: int | None = None
+        self._answered = True
+
+    @property
+    def odom_stamp_ns(self) -> int | None:
+        """Return the stamp of the newest odometry, None before the first."""
+        return self._odom_stamp_ns
+
+    @property
+    def has_current_plan(self) -> bool:
+        """Tell whether the plan in hand is one to follow now."""
+        return self._plan is not None and self._is_current()
+
+    def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
+        """Take a plan, None for "brake", made from the odometry of this stamp."""
+        self._plan, self._plan_stamp_ns = plan, stamp_ns
+
+    def take_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
+        """
+        Take a state (4,); taking the same one again asks for the same answer again.
+
+        :raises StaleInput: if it is a little older than the one before. If it is much older, its
+            source has restarted, and a plan from its future does not count.
+        """
+        last_ns = self._odom_stamp_ns
+        if last_ns is not None and 0 < last_ns - stamp_ns < RESTART_NS:
+            raise StaleInput(f'odometry: {(last_ns - stamp_ns) / NS_PER_S:.3f} s older than the '
+                             'one before')
+        if last_ns is not None and self._plan_stamp_ns is not None:
+            restarted = stamp_ns < last_ns and self._plan_stamp_ns > stamp_ns
+            jumped = stamp_ns - last_ns > self._gap_ns and self._plan_stamp_ns <= last_ns
+            if restarted or jumped:
+                self._plan = self._plan_stamp_ns = None
+        self._state, self._odom_stamp_ns, self._answered = state, stamp_ns, False
+
+    def answer(self) -> Answer | None:
+        """Return the answer to the newest odometry; None if it has one or, in lockstep, waits."""
+        if self._answered or (self._lockstep and not self._is_current()):
+            return None
+        self._answered = True
+        if not self.has_current_plan:
+            return Answer(self.executor.action(None, 0, self._state), self._odom_stamp_ns, None)
+        step = max(self._age_steps(), 0)
+        planned = self._plan.states[min(step, len(self._plan) - 1), :2]
+        return Answer(self.executor.action(self._plan, step, self._state), self._odom_stamp_ns,
+                      float(np.linalg.norm(planned - self._state[:2])))
+
+    def _age_steps(self) -> int:
+        """Return the control steps from the plan's odometry to the newest."""
+        return round((self._odom_stamp_ns - self._plan_stamp_ns) / self._period_ns)
+
+    def _is_current(self) -> bool:
+        """Tell whether the newest word of the planner, a plan or "brake", still counts."""
+        if self._plan_stamp_ns is None or self._odom_stamp_ns is None:
+            return False
+        if self._lockstep:
+            return 0 <= self._age_steps() < self._lockstep_plan_steps
+        return abs(self._odom_stamp_ns - self._plan_stamp_ns) < self._plan_timeout_ns

@@ -1,0 +1,72 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The parameters of the maze simulator."""
+
+from dataclasses import dataclass
+
+from df_planner.ros.parameters import parameter
+from df_planner.sim.maze import MAX_FORCE_N
+from df_planner.sim.session import CONTROL_MODES
+
+
+@dataclass(frozen=True)
+class MazeSimParameters:
+    """What the simulator is told at start-up; only the pace changes at run time."""
+
+    maze: str = parameter(
+        'medium', 'Maze: umaze, medium, large, eval-umaze, eval-medium or eval-large.',
+        read_only=True)
+    maze_file: str = parameter(
+        '', 'YAML file of another maze; replaces maze unless empty.', read_only=True)
+    seed: int = parameter(
+        0, 'Seed of the starts after a reset and of the noise.', low=0, read_only=True)
+    real_time_factor: float = parameter(
+        1.0, 'Simulated per real time; 0 runs as fast as possible. Not used in lockstep.',
+        low=0.0, high=1000.0)
+    lockstep: bool = parameter(
+        False, 'Advance one tick per command stamped with the present time, and not otherwise.',
+        read_only=True)
+    lockstep_timeout_s: float = parameter(
+        0.5, 'In lockstep, publish the same odometry again after this long without an answer.',
+        low=0.01, read_only=True)
+    control_mode: str = parameter(
+        'force', 'Listen to cmd_wrench (force) or to cmd_vel (velocity).',
+        choices=CONTROL_MODES, read_only=True)
+    velocity_gain: float = parameter(
+        2.0, 'In velocity control, action per m/s of velocity error.', low=0.0, read_only=True)
+    max_force_n: float = parameter(
+        MAX_FORCE_N, 'Force per axis at action 1; beyond it a command is clipped.',
+        low=0.001, read_only=True)
+    enable_stamped_cmd_vel: bool = parameter(
+        True, 'cmd_vel is a TwistStamped (true) or a Twist (false).', read_only=True)
+    cmd_timeout_s: float = parameter(
+        0.5, 'Simulated time after which a command is stale and becomes zero; 0 is never.',
+        low=0.0, read_only=True)
+    command_delay_s: float = parameter(
+        0.0, 'Simulated time between a command and its effect.', low=0.0, read_only=True)
+    action_noise_std: float = parameter(
+        0.0, 'Standard deviation of Gaussian noise on the action.', low=0.0, read_only=True)
+    steps_per_call: int = parameter(
+        1, 'Ticks per call of the step service.', low=1, high=100000)
+    map_resolution_m: float = parameter(
+        0.1, 'Edge of a cell of the published map; 1 m must be a whole number of them.',
+        low=0.01, high=1.0, read_only=True)
+    publish_clock: bool = parameter(True, 'Publish /clock.', read_only=True)
+    global_frame_id: str = parameter('map', 'Frame of the map.', read_only=True)
+    odom_frame_id: str = parameter('odom', 'Frame of the odometry; equal to the map.',
+                                   read_only=True)
+    base_frame_id: str = parameter('base_link', 'Frame of the robot; it does not turn.',
+                                   read_only=True)
