@@ -13,9 +13,9 @@
 # limitations under the License.
 
 """
-Measure how many steps per second one core simulates.
+Measure how many steps one second of one core simulates.
 
-Run it alone on an idle machine::
+Other load on the machine counts little, the clock is the process's own::
 
     python tests/parity/measure_speed.py
 """
@@ -35,12 +35,12 @@ BATCH = 256
 
 def steps_per_s(step, steps_per_call=1):
     """Call ``step`` for a while and return the rate."""
-    calls, start = 0, time.perf_counter()
-    while time.perf_counter() - start < SECONDS:
+    calls, start = 0, time.process_time()
+    while time.process_time() - start < SECONDS:
         for _ in range(64):
             step()
         calls += 64
-    return calls * steps_per_call / (time.perf_counter() - start)
+    return calls * steps_per_call / (time.process_time() - start)
 
 
 def main():

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Record runs of the real ``d4rl`` package's MazeEnv for tests/parity/test_d4rl.py.
+Record runs of the real ``d4rl`` package's MazeEnv for tests/parity/test_d4rl_package.py.
 
 The package needs an environment of its own, with Python up to 3.11::
 
