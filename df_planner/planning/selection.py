@@ -66,8 +66,9 @@ class Verdict:
     @property
     def failure(self) -> np.ndarray:
         """How badly each candidate (N,) fails, 0 where it is valid."""
-        return np.where(self.valid, 0.0, self.collision_m / 0.1 + self.goal_distance_m
-                        + np.maximum(self.dynamics - 1.0, 0.0) + 1e-9)
+        failure = (self.collision_m / 0.1 + self.goal_distance_m
+                   + np.maximum(self.dynamics - 1.0, 0.0) + 1e-9)
+        return np.where(self.valid, 0.0, np.nan_to_num(failure, nan=np.inf))
 
     def best(self) -> int:
         """Return the valid candidate that arrives first, else the one that fails by least."""
