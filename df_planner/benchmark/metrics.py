@@ -52,10 +52,10 @@ def episode_record(
     """
     Make the record of one episode: plain numbers and lists, ready for JSON.
 
-    Fields: ``episode``, ``start``, ``goal``, ``steps``, ``return`` (observations within 0.5 m of the
-    goal), ``score`` (normalised, 100 = D4RL's reference; None for a maze without one),
-    ``latched_return`` (every step from the first reach on), ``reached``, ``first_reach_step`` (1 is
-    the first step; None if never), ``path_length_m``, ``plans``, ``failed_plans``,
+    Fields: ``episode``, ``start``, ``goal``, ``steps``, ``return`` (observations within 0.5 m of
+    the goal), ``score`` (normalised, 100 = D4RL's reference; None for a maze without one),
+    ``latched_return`` (every step from the first reach on), ``reached``, ``first_reach_step`` (1
+    is the first step; None if never), ``path_length_m``, ``plans``, ``failed_plans``,
     ``wall_crossing_share``, ``plan_execution_gap`` (metres), and the latencies ``LATENCY_FIELDS``
     (seconds). A field about plans is None where the policy publishes no plan.
 
@@ -109,7 +109,7 @@ def wall_crossing_share(maze: Maze, plans: Sequence[Plan]) -> float | None:
     Return the share of planned segments that touch a wall or leave the maze.
 
     A segment joins two consecutive planned positions and is checked every centimetre; what counts
-    is the centre of the robot. All rows of all plans count, executed or not. None without segments.
+    is the centre of the robot. All rows of all plans count, executed or not; None without any.
     """
     crossing = 0
     segments = 0

@@ -82,8 +82,8 @@ class Starts:
             blocked = np.flatnonzero(maze.is_wall(points))
             if len(blocked):
                 row = int(blocked[0])
-                raise InvalidInput(f'{name} in row {row}, {points[row]}, lies in a wall or outside '
-                                   f'of maze {maze.name!r}')
+                raise InvalidInput(f'{name} in row {row}, {points[row]}, lies in a wall or '
+                                   f'outside of maze {maze.name!r}')
 
 
 def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False) -> Starts:

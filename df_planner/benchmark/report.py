@@ -99,6 +99,7 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
     """
     Return the episodes and their summary as a table for the terminal.
 
+    :param records: the rows; without any, only the summary is returned.
     :param baseline: as in ``results.json``, adds its line to the summary.
     """
     rows = [['episode', 'goal', 'reached', 'return', 'score', 'plans', 'in walls', 'gap', 'p50',
@@ -117,9 +118,11 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
             _number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
         ])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ['  '.join(cell.rjust(width) for cell, width in zip(row, widths)) for row in rows]
-    lines.insert(1, '-' * len(lines[0]))
-    lines.append(lines[1])
+    lines = []
+    if records:
+        lines = ['  '.join(cell.rjust(width) for cell, width in zip(row, widths)) for row in rows]
+        rule = '-' * len(lines[0])
+        lines = [lines[0], rule, *lines[1:], rule]
     lines.append(summary_line(summary))
     if baseline is not None:
         lines.append(f'{baseline["name"]}: {summary_line(baseline["summary"])}')
@@ -170,9 +173,9 @@ def _markdown(results: dict, picture: bool) -> str:
     lines += _summary_table(summary, baseline)
     lines += [
         '',
-        'Score: 100 = the reference return of D4RL. Return: observations within 0.5 m of the goal. '
-        'Latched return: every step after the first reach counts. ± is the standard error over '
-        'episodes, sd the standard deviation.', '',
+        'Score: 100 = the reference return of D4RL. Return: observations within 0.5 m of the '
+        'goal. Latched return: every step after the first reach counts. ± is the standard error '
+        'over episodes, sd the standard deviation.', '',
         '## Episodes', '',
         '| # | start | goal | return | score | latched | first reach | plans | in walls | gap |'
         ' latency p50 / p99 |',
@@ -186,7 +189,8 @@ def _markdown(results: dict, picture: bool) -> str:
             _number(record['return'], '{:.0f}'),
             _number(record['score'], '{:.1f}'),
             _number(record['latched_return'], '{:.0f}'),
-            _number(record['first_reach_step'], '{:.2f} s', DT_S) if record['reached'] else 'never',
+            'never' if not record['reached']
+            else _number(record['first_reach_step'], '{:.2f} s', DT_S),
             f'{record["plans"]} ({record["failed_plans"]} failed)',
             _number(record['wall_crossing_share'], '{:.2f} %', 100.0),
             _number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
@@ -226,8 +230,9 @@ def _summary_table(summary: dict, baseline: dict | None) -> list[str]:
 
 def _title(meta: dict) -> str:
     """Return what ran where, as far as the meta data say it."""
-    names = [str(meta[key]) for key in ('checkpoint', 'policy', 'execution') if meta.get(key)]
-    return f'maze {meta.get("maze", "?")}: ' + ', '.join(names) if names else 'Benchmark'
+    checkpoint = Path(meta['checkpoint']).stem if meta.get('checkpoint') else meta.get('policy')
+    parts = [f'maze {meta.get("maze", "?")}', checkpoint, meta.get('execution')]
+    return '  ·  '.join(part for part in parts if part)
 
 
 def _mean_and_error(values: dict, scale: float = 1.0, digits: int = 1) -> str:

@@ -1,0 +1,88 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The journal of an evaluation: every finished episode on disk at once, so that nothing is lost.
+
+``episodes.jsonl`` starts with a line that identifies the run; each further line is one episode
+with its record and its sketch. A run that was stopped goes on after its last whole line.
+"""
+
+import json
+from pathlib import Path
+
+from df_planner.errors import ConfigError
+
+
+class Journal:
+    """
+    Append finished episodes to a file, one line each.
+
+    :param path: of the file; its folder is made.
+    :param identity: JSON-able, everything the results depend on.
+    :param resume: keep the episodes of an earlier run of the same identity; otherwise an earlier
+        journal is replaced.
+    :raises ConfigError: if the earlier run had another identity.
+    """
+
+    def __init__(self, path: Path, identity: dict, resume: bool = False):
+        """Read what is there and open the file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.episodes: dict[int, dict] = {}
+        if resume and path.exists():
+            self._read(path, identity)
+        self._file = open(path, 'w', encoding='utf-8')
+        self._write({'identity': identity})
+        for episode in self.episodes.values():
+            self._write(episode)
+
+    def __enter__(self) -> 'Journal':
+        """Return the journal, to be closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def add(self, episode: dict) -> None:
+        """Keep an episode: ``{'record': ..., 'sketch': ...}``."""
+        self.episodes[episode['record']['episode']] = episode
+        self._write(episode)
+
+    def finished(self) -> list[dict]:
+        """Return the episodes in their order."""
+        return [self.episodes[index] for index in sorted(self.episodes)]
+
+    def _read(self, path: Path, identity: dict) -> None:
+        """Take over the whole lines of an earlier journal."""
+        lines = []
+        for line in path.read_text(encoding='utf-8').splitlines():
+            try:
+                lines.append(json.loads(line))
+            except ValueError:
+                break  # cut short when the earlier run was killed
+        if not lines:
+            return
+        earlier = lines[0].get('identity')
+        if earlier != json.loads(json.dumps(identity)):
+            changed = sorted(key for key in identity
+                             if (earlier or {}).get(key) != json.loads(json.dumps(identity[key])))
+            raise ConfigError(f'{path}: holds another run, which differs in {", ".join(changed)}; '
+                              'choose another folder, or do not resume')
+        for episode in lines[1:]:
+            self.episodes[episode['record']['episode']] = episode
+
+    def _write(self, content: dict) -> None:
+        self._file.write(json.dumps(content, allow_nan=False) + '\n')
+        self._file.flush()

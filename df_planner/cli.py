@@ -1,0 +1,295 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The command line: ``df_planner data | train | evaluate | demo | info``.
+
+Every error this package raises on purpose becomes one line on stderr and exit code 2; Ctrl-C is
+exit code 130. What a command needs is imported when it runs, so that ``--help`` is instant.
+"""
+
+from datetime import datetime
+from datetime import timezone
+import errno
+from pathlib import Path
+import shlex
+import sys
+
+import click
+import yaml
+
+from df_planner import __version__
+from df_planner.errors import ConfigError
+from df_planner.errors import DFPlannerError
+from df_planner.errors import InvalidInput
+
+CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 130
+MAX_TABLE_EPISODES = 30
+
+
+def _examples(*commands: str) -> str:
+    """Return the end of a help text: commands to try, each on a line of its own."""
+    return '\b\nExamples:\n' + '\n'.join(f'  {command}' for command in commands)
+
+
+class Cli(click.Group):
+    """The group of all commands: turns errors into exit codes."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except DFPlannerError as error:
+            _complain(error.code, error)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            _complain('OS_ERROR', error)
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_INTERRUPTED)
+        ctx.exit(EXIT_ERROR)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of a project's life."""
+        return ['data', 'train', 'evaluate', 'info']
+
+
+@click.group(cls=Cli, context_settings=CONTEXT, epilog=_examples(
+    'df_planner demo', 'df_planner data generate --maze umaze', 'df_planner train --config umaze',
+    'df_planner evaluate --checkpoint maze2d-umaze --episodes 20'))
+@click.version_option(__version__, prog_name='df_planner')
+def main():
+    """
+    Diffusion Forcing planning for robots: from logs to a benchmarked planner.
+
+    Every command has its own --help, with examples. A wrong input is answered with one line and
+    exit code 2.
+    """
+
+
+@main.group()
+def data():
+    """Generate logs of a maze, or look into a log."""
+
+
+@data.command('generate', epilog=_examples(
+    'df_planner data generate --maze medium',
+    'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5'))
+@click.option('--maze', required=True, help='umaze, medium, large, eval-..., or a YAML file.')
+@click.option('--num-steps', type=click.IntRange(min=2), default=None,
+              help='Rows of the file.  [default: as many as the data set of D4RL has]')
+@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True)
+@click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5, show_default=True,
+              help='Standard deviation of the noise on the actions of the controller.')
+@click.option('--repair-stale', is_flag=True,
+              help='Write the true state where D4RL repeats an old observation.')
+@click.option('--out', type=click.Path(dir_okay=False, path_type=Path), default=None,
+              help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5]')
+def data_generate(maze: str, num_steps: int | None, seed: int, noise_std: float,
+                  repair_stale: bool, out: Path | None):
+    """Write a log like D4RL's: a way-point controller with noise drives from goal to goal."""
+    from df_planner.data.generator import D4RL_NUM_STEPS
+    from df_planner.data.generator import generate
+    if num_steps is None:
+        num_steps = D4RL_NUM_STEPS.get(maze.removeprefix('eval-'))
+        if num_steps is None:
+            raise ConfigError(f'D4RL has no data for maze {maze!r}; give --num-steps')
+    click.echo(generate(maze, num_steps, seed, noise_std, repair_stale, out=out))
+
+
+@data.command('info', epilog=_examples(
+    'df_planner data info data/maze2d-medium.hdf5'))
+@click.argument('file', type=click.Path(path_type=Path))
+@click.option('--no-repair', is_flag=True, help='Show the observations as they are in the file.')
+def data_info(file: Path, no_repair: bool):
+    """Check a log in D4RL's HDF5 format and show what is in it."""
+    from df_planner.data.d4rl import load_dataset
+    dataset = load_dataset(file, repair=not no_repair)
+    facts = {
+        'rows': f'{len(dataset):,}',
+        'continuous stretches': len(dataset.episode_starts),
+        'goals reached': int(dataset.timeouts.sum()),
+        'rows repaired': f'{dataset.num_repaired} ({dataset.num_repaired / len(dataset):.2%})',
+        'observation mean': dataset.observations.mean(axis=0).round(4),
+        'observation std': dataset.observations.std(axis=0).round(4),
+        'action std': dataset.actions.std(axis=0).round(4),
+        'reward mean': round(float(dataset.rewards.mean()), 5),
+        'sha256': dataset.sha256,
+        **dataset.attributes,
+    }
+    _echo_facts(facts)
+
+
+@main.command(epilog=_examples(
+    'df_planner train --config medium',
+    'df_planner train --config config/train/umaze.yaml --set steps=2000 --set name=quick'))
+@click.option('--config', required=True, help='A YAML file, or the name of a shipped one: medium.')
+@click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',
+              help='Replace a field of the configuration; may be repeated.')
+def train(config: str, overrides: tuple[str, ...]):
+    """Train a model on a log; the same command goes on after an interruption."""
+    from df_planner.resources import share_path
+    from df_planner.training.train import train as run
+    if not Path(config).exists():
+        try:
+            config = share_path(f'config/train/{config}.yaml')
+        except FileNotFoundError as error:
+            raise ConfigError(
+                f'no configuration {config!r}: neither a file nor a shipped name') from error
+    click.echo(run(config, _assignments(overrides)))
+
+
+@main.command(epilog=_examples(
+    'df_planner evaluate --checkpoint maze2d-medium --episodes 5',
+    'df_planner evaluate --checkpoint maze2d-medium --execution raw --workers 2 --out results/raw',
+    'df_planner evaluate --checkpoint maze2d-umaze --set num_samples=64 --set sampling_steps=4',
+    'df_planner evaluate --policy controller --maze large'))
+@click.option('--checkpoint', help='A shipped name (maze2d-medium) or a .safetensors file.')
+@click.option('--maze', help='Name or YAML file.  [default: the one the checkpoint was made for]')
+@click.option('--policy', type=click.Choice(['planner', 'controller']), default='planner',
+              show_default=True,
+              help='controller: only the baseline, which needs no checkpoint.')
+@click.option('--episodes', type=click.IntRange(min=1),
+              help='Number of episodes.  [default: 100, or all of --starts]')
+@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
+              help='Of the starts.')
+@click.option('--starts', type=click.Path(path_type=Path),
+              help='An npz file with arrays state (N, 4) and goal (N, 2), instead of the seed.')
+@click.option('--multi-goal', is_flag=True, help='A goal of its own for every start (Multi2D).')
+@click.option('--execution', type=click.Choice(['raw', 'tracking']), default='tracking',
+              show_default=True,
+              help='Play the diffused actions as they are, or track the planned states.')
+@click.option('--replan-interval-s', type=float, default=0.25, show_default=True,
+              help='Control time between two plans.')
+@click.option('--planner-seed', type=click.IntRange(min=0), default=0, show_default=True,
+              help='Of the noise that plans are sampled from.')
+@click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
+              help='Replace a planner setting, for example num_samples=64; may be repeated.')
+@click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.')
+@click.option('--workers', type=click.IntRange(min=1), default=1, show_default=True,
+              help='Processes. Only latencies depend on it.')
+@click.option('--baseline/--no-baseline', default=True, show_default=True,
+              help='Run the way-point controller on the same starts.')
+@click.option('--resume', is_flag=True, help='Keep the episodes already in --out.')
+@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
+              help='Folder of the report.  [default: results/evaluate-MAZE-TIME]')
+def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execution,
+             replan_interval_s, planner_seed, settings, device, workers, baseline, resume, out):
+    """
+    Score a planner on a maze, without ROS.
+
+    Every episode starts from a fixed state and lasts as long as in D4RL. Writes results.json,
+    results.csv, report.md, paths.png, starts.npz and episodes.jsonl.
+    """
+    from df_planner.benchmark import evaluate as evaluation
+    from df_planner.benchmark import protocol
+    from df_planner.benchmark.progress import Progress
+    from df_planner.benchmark.report import text_table
+    from df_planner.sim.maze import load_maze
+    if maze is None:
+        maze = _maze_of(checkpoint)
+    specification = evaluation.Specification(
+        maze, policy, checkpoint, execution, replan_interval_s, planner_seed, device,
+        _assignments(settings))
+    if starts is None:
+        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal)
+    elif multi_goal:
+        raise InvalidInput('the goals are in the starts file: --multi-goal has no effect with it')
+    else:
+        chosen = protocol.load_starts(starts)
+        chosen = chosen.head(episodes) if episodes else chosen
+    if out is None:
+        out = Path('results', f'evaluate-{Path(maze).stem}-{datetime.now():%Y%m%d-%H%M%S}')
+    facts = {
+        'starts': f'seed {seed}' if starts is None else str(starts),
+        'multi_goal': multi_goal,
+        'command': shlex.join(['df_planner', *sys.argv[1:]]),
+        'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    }
+    with Progress(len(chosen)) as progress:
+        try:
+            results = evaluation.evaluate(specification, chosen, out, workers, baseline, resume,
+                                          facts, progress.add)
+        except KeyboardInterrupt:
+            progress.close()
+            click.echo(f'stopped: {progress.finished} of {len(chosen)} episodes are kept in '
+                       f'{out}; add --resume --out {out} to go on', err=True)
+            raise
+    records = results['episodes'] if len(chosen) <= MAX_TABLE_EPISODES else []
+    click.echo(text_table(records, results['summary'], results.get('baseline')))
+    click.echo(f'report: {out / "report.md"}')
+
+
+@main.command(epilog=_examples(
+    'df_planner info',
+    'df_planner info maze2d-medium'))
+@click.argument('checkpoint', required=False)
+def info(checkpoint: str | None):
+    """Show the model card of a CHECKPOINT, or without one the shipped models and mazes."""
+    from df_planner.training.checkpoint import load_card
+    if checkpoint is None:
+        from df_planner.resources import share_path
+        from df_planner.sim.maze import MAZE_NAMES
+        for card in sorted(share_path('checkpoints').glob('*.json')):
+            click.echo(f'{card.stem:20} {load_card(card).description}')
+        click.echo('mazes: ' + ', '.join(MAZE_NAMES))
+        return
+    _echo_facts(load_card(checkpoint).model_dump())
+
+
+def _complain(code: str, error: Exception) -> None:
+    """Say what is wrong in one line on stderr."""
+    click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
+
+
+def _echo_facts(facts: dict) -> None:
+    """Print names and values, long ones wrapped by nothing but the terminal."""
+    width = max(len(name) for name in facts)
+    for name, value in facts.items():
+        first, *rest = str(value).splitlines() or ['']
+        click.echo(f'{name:{width}}  {first}')
+        for line in rest:
+            click.echo(f'{"":{width}}  {line}')
+
+
+def _assignments(texts: tuple[str, ...]) -> dict[str, object]:
+    """Return ``NAME=VALUE`` texts as a dictionary; values are read as YAML."""
+    values = {}
+    for text in texts:
+        name, equals, value = text.partition('=')
+        if not equals or not name.isidentifier():
+            raise ConfigError(f'--set must be NAME=VALUE, got {text!r}')
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ConfigError(f'--set {name}: {error}') from error
+    return values
+
+
+def _maze_of(checkpoint: str | None) -> str:
+    """Return the maze a checkpoint was made for."""
+    if checkpoint is None:
+        raise ConfigError('give --checkpoint (for example maze2d-medium), '
+                          'or --policy controller and --maze')
+    from df_planner.training.checkpoint import load_card
+    maze = load_card(checkpoint).maze
+    if maze is None:
+        raise ConfigError(f'checkpoint {checkpoint} names no maze; give --maze')
+    return maze
+
+
+if __name__ == '__main__':
+    main()

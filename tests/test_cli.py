@@ -1,0 +1,126 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The command line."""
+
+import json
+import subprocess
+import sys
+import time
+
+from click.testing import CliRunner
+import numpy as np
+import pytest
+
+from df_planner.benchmark.protocol import sample_starts
+from df_planner.benchmark.protocol import save_starts
+from df_planner.cli import main
+from df_planner.sim.maze import load_maze
+
+
+def _run(*arguments):
+    """Run a command in this process: the same code, without the start of an interpreter."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize('arguments', [
+    (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('info',)])
+def test_help_teaches_with_examples(arguments):
+    result = _run(*arguments, '--help')
+    assert result.exit_code == 0, result.stderr
+    command = ' '.join(['df_planner', *arguments])
+    assert result.stdout.count(f'  {command} ') + result.stdout.count(f'  {command}\n') >= 1
+    assert 'Examples:' in result.stdout
+
+
+def test_help_loads_nothing_heavy_and_is_instant():
+    code = ('import sys; import df_planner.cli as cli;'
+            'cli.main(["--help"], standalone_mode=False);'
+            'print([m for m in ("torch", "mujoco", "rclpy", "numpy", "matplotlib", "h5py")'
+            ' if m in sys.modules])')
+    started = time.monotonic()
+    result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                            check=True)
+    assert result.stdout.splitlines()[-1] == '[]', result.stderr
+    assert time.monotonic() - started < 3.0
+
+
+@pytest.mark.parametrize(('arguments', 'code', 'message'), [
+    (('evaluate',), 'BAD_CONFIG', 'give --checkpoint'),
+    (('evaluate', '--checkpoint', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
+    (('evaluate', '--policy', 'controller', '--maze', 'moon'), 'BAD_CONFIG', "no maze 'moon'"),
+    (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--set', 'speed=1'),
+     'BAD_CONFIG', 'planner setting speed'),
+    (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--set', 'speed'),
+     'BAD_CONFIG', 'NAME=VALUE'),
+    (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'missing.npz'),
+     'INVALID_INPUT', 'missing.npz'),
+    (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'x', '--multi-goal'),
+     'INVALID_INPUT', 'multi-goal'),
+    (('data', 'info', 'missing.hdf5'), 'BAD_DATASET', 'missing.hdf5'),
+    (('data', 'generate', '--maze', 'moon'), 'BAD_CONFIG', 'moon'),
+    (('train', '--config', 'moon'), 'BAD_CONFIG', 'neither a file nor a shipped name'),
+    (('info', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
+])
+def test_a_wrong_input_is_one_line(tmp_path, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    result = _run(*arguments)
+    assert result.exit_code == 2, result.stderr
+    assert result.stderr.startswith(f'error [{code}]: ')
+    assert message in result.stderr and result.stderr.count('\n') == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_process_exits_with_the_code_of_the_command():
+    result = subprocess.run([sys.executable, '-m', 'df_planner.cli', 'evaluate'],
+                            capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stdout == '' and result.stderr.startswith('error [BAD_CONFIG]: ')
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / 'file').write_text('')
+    result = _run('evaluate', '--policy', 'controller', '--maze', 'umaze', '--out',
+                  tmp_path / 'file' / 'out')
+    assert result.exit_code == 2
+    assert result.stderr.startswith('error [OS_ERROR]: ') and result.stderr.count('\n') == 1
+
+
+def test_generate_look_evaluate(tmp_path):
+    log = tmp_path / 'log.hdf5'
+    result = _run('data', 'generate', '--maze', 'umaze', '--num-steps', 3000, '--out', log)
+    assert result.exit_code == 0, result.stderr
+    result = _run('data', 'info', log)
+    assert result.exit_code == 0, result.stderr
+    assert '3,000' in result.stdout and 'umaze' in result.stdout and '#GOO#' in result.stdout
+    result = _run('evaluate', '--policy', 'controller', '--maze', 'umaze', '--episodes', 2,
+                  '--out', tmp_path / 'out')
+    assert result.exit_code == 0, result.stderr
+    assert '2 of 2 goals reached' in result.stdout
+    results = json.loads((tmp_path / 'out' / 'results.json').read_text())
+    assert results['meta']['starts'] == 'seed 0' and results['meta']['finished'] == 2
+
+
+def test_seed_and_starts_file_agree(tmp_path):
+    starts = sample_starts(load_maze('umaze'), 3, seed=4, multi_goal=True)
+    save_starts(tmp_path / 'starts.npz', starts)
+    common = ('evaluate', '--policy', 'controller', '--maze', 'umaze')
+    seeded = _run(*common, '--seed', 4, '--multi-goal', '--episodes', 2, '--out', tmp_path / 'a')
+    filed = _run(*common, '--starts', tmp_path / 'starts.npz', '--episodes', 2,
+                 '--out', tmp_path / 'b')
+    assert seeded.exit_code == filed.exit_code == 0, seeded.stderr + filed.stderr
+    first, second = (json.loads((tmp_path / name / 'results.json').read_text())['episodes']
+                     for name in 'ab')
+    assert first == second
+    assert np.allclose(first[1]['goal'], starts.goal[1], atol=0)
