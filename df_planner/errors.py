@@ -74,6 +74,12 @@ class NoValidPlan(DFPlannerError):
     code = 'NO_VALID_PATH'
 
 
+class WaitTimeout(DFPlannerError):
+    """Something that had to happen did not happen in time."""
+
+    code = 'TIMEOUT'
+
+
 class PlanningCancelled(DFPlannerError):
     """The caller cancelled the plan between two network calls."""
 

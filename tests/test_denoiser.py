@@ -14,9 +14,10 @@
 
 """The denoiser: what it may depend on, and what it must not."""
 
-from df_planner.diffusion.denoiser import Denoiser
 import pytest
 import torch
+
+from df_planner.diffusion.denoiser import Denoiser
 
 PARTS = (2, 2, 4)
 

@@ -14,13 +14,14 @@
 
 """Reward guidance: exact where theory gives the answer, and the same for one plan as for many."""
 
+import pytest
+import torch
+
 from df_planner.diffusion.guidance import GoalDistance
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import sample
 from df_planner.diffusion.schedule import scheduling_matrix
-import pytest
-import torch
 
 NUM_LEVELS = 200
 

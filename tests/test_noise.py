@@ -14,9 +14,10 @@
 
 """The noise schedule: exact ends, preserved variance, and the v-prediction identities."""
 
-from df_planner.diffusion.noise import NoiseSchedule
 import pytest
 import torch
+
+from df_planner.diffusion.noise import NoiseSchedule
 
 
 @pytest.fixture

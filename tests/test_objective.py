@@ -14,6 +14,9 @@
 
 """The objective: how levels are drawn, what carries loss, and learning a toy distribution."""
 
+import pytest
+import torch
+
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.objective import diffusion_loss
@@ -22,8 +25,6 @@ from df_planner.diffusion.sampler import Pins
 from df_planner.diffusion.sampler import sample
 from df_planner.diffusion.schedule import SCHEDULES
 from df_planner.diffusion.schedule import scheduling_matrix
-import pytest
-import torch
 
 NUM_LEVELS = 50
 

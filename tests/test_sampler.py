@@ -14,6 +14,9 @@
 
 """The sampler, against the closed-form denoiser of a Gaussian and against plain DDIM."""
 
+import pytest
+import torch
+
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Cancelled
@@ -21,8 +24,6 @@ from df_planner.diffusion.sampler import Pins
 from df_planner.diffusion.sampler import sample
 from df_planner.diffusion.schedule import SCHEDULES
 from df_planner.diffusion.schedule import scheduling_matrix
-import pytest
-import torch
 
 NUM_LEVELS = 200
 

@@ -14,11 +14,12 @@
 
 """Scheduling matrices: their shapes, and the properties the sampler relies on."""
 
+import pytest
+import torch
+
 from df_planner.diffusion.schedule import check_schedule
 from df_planner.diffusion.schedule import SCHEDULES
 from df_planner.diffusion.schedule import scheduling_matrix
-import pytest
-import torch
 
 
 @pytest.mark.parametrize('schedule', SCHEDULES)

@@ -23,6 +23,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+from safetensors.torch import load_file
+import torch
+import yaml
+
 from df_planner.data.generator import generate
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
@@ -31,10 +36,6 @@ from df_planner.training.checkpoint import load_card
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.config import load_config
 from df_planner.training.train import train
-import pytest
-from safetensors.torch import load_file
-import torch
-import yaml
 
 SMALL = {'name': 'small', 'maze': 'umaze', 'max_tokens': 6, 'width': 16, 'num_layers': 1,
          'num_heads': 2, 'steps': 40, 'tokens_per_batch': 64, 'warmup_steps': 5,

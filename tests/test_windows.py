@@ -14,17 +14,18 @@
 
 """Windows of a log and the normaliser."""
 
-from df_planner.data.normalizer import Normalizer
-from df_planner.data.windows import Windows
 import numpy as np
 import pytest
+
+from df_planner.data.normalizer import Normalizer
+from df_planner.data.windows import Windows
 
 FRAME_STACK = 3
 
 
 @pytest.fixture
 def log():
-    """A log whose numbers tell their row: state r * 10 + column, action -r."""
+    """Make a log whose numbers tell their row: state r * 10 + column, action -r."""
     rows = np.arange(40, dtype=np.float32)
     states = rows[:, None] * 10 + np.arange(4, dtype=np.float32)
     return states, np.stack([-rows, -rows], 1)

@@ -16,8 +16,9 @@
 Reward guidance: the gradient of a plan's reward steers its tokens while they are denoised.
 
 A reward is a sum of named terms, each a differentiable function of the denoised trajectory in
-physical units (Chen et al., 2024, section 3.3, after Janner et al., 2022). Rewards are per plan and
-summed over the batch before differentiation, so the scale means the same for one plan and for many.
+physical units (Chen et al., 2024, section 3.3, after Janner et al., 2022). Rewards are per plan
+and summed over the batch before differentiation, so the scale means the same for one plan and for
+many.
 """
 
 from collections.abc import Callable
@@ -73,7 +74,7 @@ class Guidance:
     std: Tensor
 
     def reward(self, x0: Tensor, real: Tensor) -> Tensor:
-        """Return the reward (B,) of normalised clean tokens (B, T, C)."""
+        """Return the reward of normalised clean tokens: (B, T, C) in, (B,) out."""
         tokens = x0 * self.std + self.mean
         return sum(weight * term(tokens, real) for term, weight in self.terms.values())
 

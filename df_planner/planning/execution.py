@@ -15,9 +15,10 @@
 """
 Execution: from a plan and the present state to one action.
 
-``raw`` plays the diffused actions as they are, the claim of Diffusion Forcing. ``tracking`` follows
-the planned states with feedback and takes the diffused action as feed-forward. The follower node and
-``Policy`` both use this module, so that ROS and ``df_planner evaluate`` drive alike.
+``raw`` plays the diffused actions as they are, the claim of Diffusion Forcing. ``tracking``
+follows the planned states with feedback and takes the diffused action as feed-forward. The
+follower node and ``Policy`` both use this module, so that ROS and ``df_planner evaluate`` drive
+alike.
 """
 
 from dataclasses import dataclass

@@ -20,8 +20,8 @@ Arrays are in the observation frame of the data, messages in the map frame (REP 
 turns one into the other by swaps and signs only, so that a round trip is exact to the last bit. A
 force crosses exactly if the action is a float32 number, which actions of the planner are.
 
-Everything that comes from a message is checked here: a wrong frame is a FrameError, a value that is
-not finite, or a message that contradicts itself, is an InvalidInput.
+Everything that comes from a message is checked here: a wrong frame is a FrameError, a value that
+is not finite, or a message that contradicts itself, is an InvalidInput.
 """
 
 from collections.abc import Collection
@@ -253,7 +253,7 @@ def plan_from_trajectory(msg: MultiDOFJointTrajectory, axes: MapAxes, scale: For
 def _point_values(point: MultiDOFJointTrajectoryPoint) -> tuple[float, ...]:
     """Return position, velocity and acceleration of a trajectory point, (6,)."""
     if not len(point.transforms) == len(point.velocities) == len(point.accelerations) == 1:
-        raise InvalidInput('trajectory: a point must have one transform, velocity and acceleration')
+        raise InvalidInput('trajectory: a point needs one transform, velocity and acceleration')
     position = point.transforms[0].translation
     velocity, acceleration = point.velocities[0].linear, point.accelerations[0].linear
     return position.x, position.y, velocity.x, velocity.y, acceleration.x, acceleration.y

@@ -63,7 +63,7 @@ class Rule:
 
     @property
     def constraints(self) -> str:
-        """The allowed values in words, empty without any."""
+        """Return the allowed values in words, empty without any."""
         if self.choices:
             return 'one of ' + ', '.join(str(choice) for choice in self.choices)
         if self.low is not None and self.high is not None:
@@ -145,8 +145,9 @@ def markdown_table(cls: type) -> str:
     rows = ['| Parameter | Type | Default | Description |', '|---|---|---|---|']
     for field in dataclasses.fields(cls):
         rule = field.metadata['rule']
-        notes = [note for note in (rule.constraints, 'read-only' if rule.read_only else '') if note]
-        text = rule.description + (f' ({"; ".join(notes)})' if notes else '')
+        notes = (rule.constraints, 'read-only' if rule.read_only else '')
+        note = '; '.join(filter(None, notes))
+        text = rule.description + (f' ({note})' if note else '')
         rows.append(f'| `{field.name}` | {_type_name(field)} | `{_shown(field.default)}` '
                     f'| {text} |')
     return '\n'.join(rows) + '\n'

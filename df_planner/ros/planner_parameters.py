@@ -31,7 +31,8 @@ class NodeParameters:
     """What the node itself adds to the settings of the planner."""
 
     checkpoint: str = parameter(
-        'maze2d-medium', 'Name of a shipped model, or the path of a checkpoint; read at configure.')
+        'maze2d-medium',
+        'Name of a shipped model, or the path of a checkpoint; read at configure.')
     device: str = parameter('cpu', 'Where the network runs; read at configure.',
                             choices=('auto', 'cpu', 'cuda'))
     num_threads: int = parameter(

@@ -33,6 +33,7 @@ import numpy as np
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningCancelled
+from df_planner.errors import StaleInput
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.planning.grid import GridMap
@@ -137,12 +138,12 @@ class PlanningSession:
         """
         Take a state (4,).
 
-        :raises InvalidInput: if it is a little older than the one before. If it is much older, its
+        :raises StaleInput: if it is a little older than the one before. If it is much older, its
             source has restarted (see ``restart``).
         """
         late_ns = self.odom.stamp_ns - stamp_ns if self.odom is not None else 0
         if 0 < late_ns < seconds_to_ns(RESTART_S):
-            raise InvalidInput(f'odometry: {late_ns * 1e-9:.3f} s older than the one before')
+            raise StaleInput(f'odometry: {late_ns * 1e-9:.3f} s older than the one before')
         if late_ns > 0:
             self.restart()
         self.odom = Reading(state, stamp_ns, time.monotonic())

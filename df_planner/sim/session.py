@@ -92,12 +92,12 @@ class Session:
 
     @property
     def state(self) -> np.ndarray:
-        """Return the state (4,) in the observation frame."""
+        """Return the state in the observation frame, shape (4,)."""
         return self.world.state
 
     def command(self, command: np.ndarray, stamp_ns: int = 0) -> None:
         """
-        Take a command (2,), in force until the next one or the timeout.
+        Take a command of shape (2,), in force until the next one or the timeout.
 
         :param stamp_ns: time of the observation it answers; 0 means now.
         :raises StaleInput: for a stamp in the future or beyond the timeout; nothing changes.

@@ -148,8 +148,8 @@ def load_card(name_or_path: str | Path) -> ModelCard:
         raise CheckpointError(f'{path}: not a readable model card: {error}') from error
     version = values.get('format_version') if isinstance(values, dict) else None
     if version != FORMAT_VERSION:
-        raise CheckpointError(f'{path}: format version {version!r} cannot be read; this version of '
-                              f'df_planner reads {FORMAT_VERSION}: train the model again')
+        raise CheckpointError(f'{path}: format version {version!r} cannot be read; this version '
+                              f'of df_planner reads {FORMAT_VERSION}: train the model again')
     try:
         return ModelCard(**values)
     except ValidationError as error:

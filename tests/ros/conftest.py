@@ -74,7 +74,7 @@ class NodeProcess:
 
     @property
     def pid(self) -> int:
-        """The process id."""
+        """Return the process id."""
         return self.process.pid
 
     @property
@@ -143,7 +143,8 @@ class Probe:
         self.wait_until(future.done, f'response of {client.srv_name}', timeout_s)
         return future.result()
 
-    def wait_until(self, condition: Callable[[], bool], what: str, timeout_s: float = 10.0) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str,
+                   timeout_s: float = 10.0) -> None:
         """Spin until a condition holds; fail saying what was waited for."""
         deadline = time.monotonic() + timeout_s
         while not condition():

@@ -28,8 +28,8 @@ from df_planner.ros import conversions
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import observation_to_map
 from df_planner.sim.maze import OBSERVATION_TO_MAP
+from df_planner.sim.maze import observation_to_map
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
 SCALE = conversions.ForceScale(100.0, 4.18879020478639)
