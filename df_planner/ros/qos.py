@@ -21,7 +21,11 @@ from rclpy.qos import ReliabilityPolicy
 
 STANDARD_QOS = QoSProfile(
     depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-"""Every message arrives: odometry as published, planning times, recordings."""
+"""Every message arrives at a subscriber that keeps up: measurements."""
+
+RECORDING_QOS = QoSProfile(
+    depth=1000, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+"""Every message arrives, even at a subscriber that is busy for a second: what is recorded."""
 
 LATEST_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
@@ -30,6 +34,11 @@ LATEST_QOS = QoSProfile(
 LATCHED_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """Late subscribers get the last message: maps, plans, markers."""
+
+PLAN_QOS = QoSProfile(
+    depth=10, reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""As latched, and a recorder that is busy for a moment misses none: plans as published."""
 
 SENSOR_DATA_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
