@@ -65,7 +65,7 @@ setup(
             'planner = df_planner.nodes.planner:main',
             'follower = df_planner.nodes.follower:main',
             'maze_sim = df_planner.nodes.maze_sim:main',
-            'maze_benchmark = df_planner.nodes.benchmark:main',
+            'maze_benchmark = df_planner.nodes.maze_benchmark:main',
         ],
     },
 )
