@@ -64,8 +64,8 @@ distclean: clean  ## also remove the environment
 
 # An installation that was cut short leaves its mark, and the next one starts from nothing.
 $(RUN_STAMP):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { \
-	  echo "df_planner needs Python 3.11, and '$(PYTHON)' is not: $$($(PYTHON) --version 2>&1)." >&2; \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
+	  echo "df_planner needs Python 3.11, and '$(PYTHON)' is not: $$($(PYTHON) --version 2>&1 | head -n 1)" >&2; \
 	  echo 'Name one that is, for example: make PYTHON=python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
 	@if [ -e $(VENV)/.installing ] || ! $(PIP) --version >/dev/null 2>&1; then rm -rf $(VENV); fi
 	@echo 'Setting up $(VENV) (once; a minute or two)'
