@@ -61,6 +61,7 @@ from df_planner.ros.conversions import state_from_odometry
 from df_planner.ros.conversions import trajectory_from_plan
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
+from df_planner.ros.inputs import guarded
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
@@ -192,10 +193,11 @@ class PlannerNode(LifecycleNode):
         self._time_publisher = self.create_lifecycle_publisher(
             Float64, '~/planning_time', STANDARD_QOS)
         self._inputs = [
-            self.create_subscription(PoseStamped, 'goal_pose', self._on_goal, LATEST_QOS),
-            self.create_subscription(Odometry, 'odom', self._on_odometry, SENSOR_DATA_QOS),
-            self.create_subscription(OccupancyGrid, 'map', self._on_map, LATCHED_QOS),
-        ]
+            self.create_subscription(kind, topic, guarded(listen, what, self._complaints), quality)
+            for kind, topic, what, listen, quality in (
+                (PoseStamped, 'goal_pose', 'goal', self._on_goal, LATEST_QOS),
+                (Odometry, 'odom', 'odom', self._on_odometry, SENSOR_DATA_QOS),
+                (OccupancyGrid, 'map', 'map', self._on_map, LATCHED_QOS))]
         # An `async def` holds its group while it waits for the worker, hence a group of its own.
         group = MutuallyExclusiveCallbackGroup()
         self._services = [
@@ -232,32 +234,19 @@ class PlannerNode(LifecycleNode):
                                       throttle_duration_sec=5.0)
 
     def _on_map(self, msg: OccupancyGrid) -> None:
-        try:
-            self._session.set_map(grid_map_from_message(
-                msg, self._axes, self.parameters.global_frame_id,
-                self.parameters.occupied_threshold))
-            self._complaints.clear('map')
-        except DFPlannerError as error:
-            self._complaints.add('map', error)
+        self._session.set_map(grid_map_from_message(
+            msg, self._axes, self.parameters.global_frame_id, self.parameters.occupied_threshold))
 
     def _on_goal(self, msg: PoseStamped) -> None:
-        if not self._active:
+        if self._active:
+            self._session.set_goal(self._position(msg, 'goal'), stamp_to_ns(msg.header.stamp))
+        else:
             self.get_logger().warning('Goal ignored: the planner is not active',
                                       throttle_duration_sec=5.0)
-            return
-        try:
-            self._session.set_goal(self._position(msg, 'goal'), stamp_to_ns(msg.header.stamp))
-            self._complaints.clear('goal')
-        except DFPlannerError as error:
-            self._complaints.add('goal', error)
 
     def _on_odometry(self, msg: Odometry) -> None:
-        try:
-            self._session.set_odometry(state_from_odometry(msg, self._axes, self._frames),
-                                       stamp_to_ns(msg.header.stamp))
-            self._complaints.clear('odom')
-        except DFPlannerError as error:
-            self._complaints.add('odom', error)
+        self._session.set_odometry(state_from_odometry(msg, self._axes, self._frames),
+                                   stamp_to_ns(msg.header.stamp))
 
     def _finish_plan(self, result: Result) -> None:
         if result.start_is_bad:
