@@ -1,0 +1,238 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The follower: which plan counts when, and the node over DDS."""
+
+from pathlib import Path
+import signal
+import subprocess
+import sys
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import WrenchStamped
+from nav_msgs.msg import Odometry
+import numpy as np
+import pytest
+from std_msgs.msg import Float64
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+
+from df_planner.errors import StaleInput
+from df_planner.planning.execution import Executor
+from df_planner.planning.plan import Plan
+from df_planner.ros import conversions
+from df_planner.ros import qos
+from df_planner.ros.following import PlanFollower
+
+AXES = conversions.MapAxes((0.0, 1.0, -1.0, 0.0))
+SCALE = conversions.ForceScale(100.0, 4.18879020478639)
+TICK_NS = 10_000_000
+START_NS = 5_000_000_000
+STATE = np.array([1.0, 2.0, 0.5, -0.25])
+
+
+def make_plan(steps=100):
+    """Return a plan whose actions tell their step: 0.001 times it."""
+    actions = np.stack([1e-3 * np.arange(steps), np.zeros(steps)], 1).astype(np.float32)
+    return Plan(actions=actions.astype(float), states=np.tile(STATE, (steps, 1)), dt_s=0.01,
+                goal=STATE[:2])
+
+
+def make_follower(lockstep=False, execution='raw'):
+    """Return a follower whose plans last 25 steps in lockstep, else 1 s."""
+    return PlanFollower(Executor(execution), 0.01, 1.0, 0.5, lockstep, 25)
+
+
+def answer_at(follower, stamp_ns):
+    """Return the answer to STATE at a stamp."""
+    follower.take_odometry(STATE, stamp_ns)
+    return follower.answer()
+
+
+BRAKE = Executor('raw').action(None, 0, STATE)
+
+
+def test_step_is_counted_by_stamps():
+    follower = make_follower()
+    follower.take_plan(make_plan(), START_NS)
+    for step in (0, 1, 7, 30, 70):
+        answer = answer_at(follower, START_NS + step * TICK_NS)
+        assert answer.action[0] == pytest.approx(1e-3 * step)
+        assert answer.stamp_ns == START_NS + step * TICK_NS
+        assert answer.tracking_error_m == 0.0
+
+
+def test_brakes_without_plan_and_when_it_is_old():
+    follower = make_follower()
+    assert np.array_equal(answer_at(follower, START_NS).action, BRAKE)
+    follower.take_plan(make_plan(), START_NS)
+    for step in (50, 99):
+        assert answer_at(follower, START_NS + step * TICK_NS).tracking_error_m is not None
+    late = answer_at(follower, START_NS + 100 * TICK_NS)
+    assert np.array_equal(late.action, BRAKE) and late.tracking_error_m is None
+
+
+def test_empty_plan_brakes():
+    follower = make_follower()
+    follower.take_plan(make_plan(), START_NS)
+    follower.take_plan(None, START_NS + TICK_NS)
+    assert np.array_equal(answer_at(follower, START_NS + TICK_NS).action, BRAKE)
+
+
+def test_lockstep_waits_for_a_young_plan():
+    follower = make_follower(lockstep=True)
+    assert answer_at(follower, START_NS) is None
+    follower.take_plan(make_plan(), START_NS)
+    assert follower.answer().stamp_ns == START_NS
+    assert follower.answer() is None  # once
+    assert answer_at(follower, START_NS) is not None  # and again when asked again
+    assert answer_at(follower, START_NS + 24 * TICK_NS) is not None
+    assert answer_at(follower, START_NS + 25 * TICK_NS) is None
+    follower.take_plan(None, START_NS + 25 * TICK_NS)
+    assert np.array_equal(follower.answer().action, BRAKE)
+
+
+@pytest.mark.parametrize('lockstep', [True, False])
+def test_gap_in_time_ends_the_plan_made_before_it(lockstep):
+    follower = make_follower(lockstep)
+    follower.take_plan(make_plan(), START_NS)
+    answer_at(follower, START_NS)
+    after_ns = START_NS + 60 * TICK_NS
+    follower.take_odometry(STATE, after_ns)
+    assert not follower.has_current_plan
+    follower.take_plan(make_plan(), after_ns)
+    assert follower.answer().action[0] == 0.0
+
+
+def test_plan_made_after_a_gap_may_come_before_its_odometry():
+    follower = make_follower(lockstep=True)
+    follower.take_plan(make_plan(), START_NS)
+    answer_at(follower, START_NS)
+    after_ns = START_NS + 200 * TICK_NS
+    follower.take_plan(make_plan(), after_ns)
+    assert answer_at(follower, after_ns) is not None
+
+
+def test_restarted_source_ends_the_plan_from_its_future():
+    follower = make_follower()
+    follower.take_plan(make_plan(), START_NS)
+    answer_at(follower, START_NS)
+    assert answer_at(follower, 0).tracking_error_m is None
+    with pytest.raises(StaleInput):
+        follower.take_plan(make_plan(), TICK_NS)
+        answer_at(follower, 2 * TICK_NS)
+        follower.take_odometry(STATE, TICK_NS)
+
+
+class Robot:
+    """Publish odometry and plans, hear forces."""
+
+    def __init__(self, probe):
+        self.probe = probe
+        self.wrenches = probe.listen(WrenchStamped, 'cmd_wrench', qos.RECORDING_QOS)
+        self._odometry = probe.publisher(Odometry, 'odom', qos.STANDARD_QOS)
+        self.trajectories = probe.publisher(
+            MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+        probe.wait_until(lambda: probe.node.count_publishers('cmd_wrench') > 0, 'the follower')
+
+    def be(self, state, stamp_ns, frame_id='odom'):
+        """Publish a state."""
+        self._odometry.publish(conversions.odometry_from_state(
+            np.asarray(state), AXES, conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
+
+    def plan(self, plan, stamp_ns):
+        """Publish a plan and return its message."""
+        msg = conversions.trajectory_from_plan(
+            plan, AXES, SCALE, conversions.ns_to_stamp(stamp_ns), 'map', 'base_link')
+        self.trajectories.publish(msg)
+        return msg
+
+    def answer(self, state, stamp_ns):
+        """Publish a state and return the action that answers it."""
+        def answered():
+            return self.wrenches and conversions.stamp_to_ns(
+                self.wrenches[-1].header.stamp) == stamp_ns
+        self.be(state, stamp_ns)
+        self.probe.wait_until(answered, 'an answer')
+        return conversions.action_from_wrench(self.wrenches[-1], AXES, SCALE, ('map',))
+
+
+def test_node_follows_brakes_and_refuses(start_node, probe):
+    node = start_node('follower', odom_timeout_s=0.4, execution='raw')
+    robot = Robot(probe)
+    errors = probe.listen(Float64, 'follower/tracking_error')
+    diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
+    assert robot.answer(STATE, START_NS) == pytest.approx(BRAKE)
+
+    robot.plan(make_plan(), START_NS)
+
+    def follows():
+        return robot.answer(STATE, START_NS + 10 * TICK_NS)[0] == make_plan().actions[10, 0]
+
+    probe.wait_until(follows, 'the plan to be followed')
+    probe.wait_until(lambda: errors, 'the tracking error')
+    assert errors[-1].data == 0.0
+
+    # Refused, each by name, while the plan in hand goes on.
+    nan_plan = conversions.trajectory_from_plan(
+        make_plan(), AXES, SCALE, conversions.ns_to_stamp(START_NS), 'map', 'base_link')
+    nan_plan.points[3].accelerations[0].linear.x = float('nan')
+    robot.trajectories.publish(nan_plan)
+    node.wait_for_log('INVALID_INPUT: trajectory: must be finite')
+    nan_plan.header.frame_id = 'moon'
+    robot.trajectories.publish(nan_plan)
+    node.wait_for_log('TF_ERROR: trajectory')
+    robot.be(np.full(4, np.nan), START_NS + 11 * TICK_NS)
+    node.wait_for_log('INVALID_INPUT: odometry')
+    robot.be(STATE, START_NS + 11 * TICK_NS, 'moon')
+    node.wait_for_log('TF_ERROR: odometry')
+    robot.be(STATE, START_NS)
+    node.wait_for_log('STALE_INPUT: odometry')
+    probe.wait_until(lambda: any('STALE_INPUT' in status.message
+                                 for msg in diagnostics for status in msg.status),
+                     'the refusal in diagnostics')
+    assert robot.answer(STATE, START_NS + 12 * TICK_NS)[0] == make_plan().actions[12, 0]
+
+    # Odometry stops: let go, once. The plan gets old: brake.
+    node.wait_for_log('no odometry for')
+    probe.wait_until(lambda: robot.wrenches[-1].wrench.force.x == 0.0, 'zero force')
+    assert robot.answer(STATE, START_NS + 150 * TICK_NS) == pytest.approx(BRAKE)
+    assert node.stop(signal.SIGTERM) == 0
+    assert 'Traceback' not in node.log
+
+
+def test_node_in_lockstep_answers_when_the_plan_comes(start_node, probe):
+    node = start_node('follower', lockstep=True, lockstep_plan_steps=5, execution='raw')
+    robot = Robot(probe)
+    robot.be(STATE, START_NS)
+    probe.spin_for(0.3)
+    assert not robot.wrenches
+    robot.plan(make_plan(), START_NS)
+    probe.wait_until(lambda: len(robot.wrenches) == 1, 'the answer to the waiting odometry')
+    for step in range(1, 5):
+        assert robot.answer(STATE, START_NS + step * TICK_NS)[0] == make_plan().actions[step, 0]
+    robot.be(STATE, START_NS + 5 * TICK_NS)
+    probe.spin_for(0.2)
+    assert len(robot.wrenches) == 5
+    robot.plan(None, START_NS + 5 * TICK_NS)
+    probe.wait_until(lambda: len(robot.wrenches) == 6, 'the answer to the empty plan')
+    assert node.stop() == 0
+
+
+def test_process_loads_neither_network_nor_simulator():
+    code = 'import df_planner.nodes.follower, sys; print(*sys.modules)'
+    loaded = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
+                            check=True, cwd=Path(__file__).parents[2]).stdout.split()
+    assert 'rclpy' in loaded
+    assert not {'torch', 'mujoco', 'scipy', 'df_planner.sim.maze'} & set(loaded)
