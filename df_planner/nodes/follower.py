@@ -54,7 +54,7 @@ class Follower(Node):
 
     def __init__(self):
         super().__init__('follower')
-        self._parameters = p = declare(self, FollowerParameters)
+        self.parameters = p = declare(self, FollowerParameters)
         self._axes = conversions.MapAxes(p.observation_to_map)
         self._scale = conversions.ForceScale(p.max_force_n, p.mass_kg)
         self._follower = PlanFollower(
@@ -81,7 +81,7 @@ class Follower(Node):
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))
 
     def _on_trajectory(self, msg: MultiDOFJointTrajectory) -> None:
-        p = self._parameters
+        p = self.parameters
         plan = conversions.plan_from_trajectory(
             msg, self._axes, self._scale, (p.global_frame_id,), p.control_period_s)
         self._follower.take_plan(plan, conversions.stamp_to_ns(msg.header.stamp))
@@ -89,7 +89,7 @@ class Follower(Node):
             self._answer()
 
     def _on_odometry(self, msg: Odometry) -> None:
-        p = self._parameters
+        p = self.parameters
         state = conversions.state_from_odometry(
             msg, self._axes, (p.odom_frame_id, p.global_frame_id))
         self._follower.take_odometry(state, conversions.stamp_to_ns(msg.header.stamp))
@@ -108,16 +108,16 @@ class Follower(Node):
     def _publish_action(self, action: np.ndarray, stamp_ns: int) -> None:
         self._wrench_publisher.publish(conversions.wrench_from_action(
             action, self._axes, self._scale, conversions.ns_to_stamp(stamp_ns),
-            self._parameters.global_frame_id))
+            self.parameters.global_frame_id))
 
     def _watch(self) -> None:
         """Let go, once, when odometry has stopped; without it nobody can brake."""
         if self._odom_received_s is None or self._odom_lost:
             return
         age_s = time.monotonic() - self._odom_received_s
-        if age_s > self._parameters.odom_timeout_s:
+        if age_s > self.parameters.odom_timeout_s:
             self._odom_lost = True
-            if self._parameters.lockstep:
+            if self.parameters.lockstep:
                 return
             self.get_logger().warning(f'no odometry for {age_s:.1f} s: zero force')
             self._publish_action(np.zeros(2), self._follower.odom_stamp_ns)
@@ -129,7 +129,7 @@ class Follower(Node):
             return Status(ERROR, 'odometry has stopped')
         if self._follower.has_current_plan:
             return Status(OK, 'following a plan')
-        return Status(OK, 'waiting for a plan' if self._parameters.lockstep else 'braking: no plan')
+        return Status(OK, 'waiting for a plan' if self.parameters.lockstep else 'braking: no plan')
 
 
 def main(args: list[str] | None = None) -> int:

@@ -82,7 +82,7 @@ class MazeBenchmark(Node):
 
     def __init__(self):
         super().__init__('maze_benchmark')
-        self._parameters = p = declare(self, MazeBenchmarkParameters)
+        self.parameters = p = declare(self, MazeBenchmarkParameters)
         self._maze = load_maze(p.maze)
         self._starts = _starts(p, self._maze)
         self._axes = conversions.MapAxes(OBSERVATION_TO_MAP)
@@ -111,7 +111,7 @@ class MazeBenchmark(Node):
 
     def run(self) -> int:
         """Run all episodes and return the exit code; what is finished is reported in any case."""
-        p, records, sketches = self._parameters, [], []
+        p, records, sketches = self.parameters, [], []
         try:
             facts = self._wait_for_chain()
             for episode in range(len(self._starts)):
@@ -143,7 +143,7 @@ class MazeBenchmark(Node):
 
     def _drive(self, start: np.ndarray, goal: np.ndarray) -> EpisodeRecording:
         """Drive from a start (4,) to a goal (2,)."""
-        p = self._parameters
+        p = self.parameters
         self._stop_planning()
         self._recording, self._expected_start = None, start
         now = conversions.ns_to_stamp(self._odom_stamp_ns)
@@ -177,7 +177,7 @@ class MazeBenchmark(Node):
             recording.states, recording.actions, recording.plans, times_s)
 
     def _on_odometry(self, msg: Odometry) -> None:
-        p, stamp_ns = self._parameters, conversions.stamp_to_ns(msg.header.stamp)
+        p, stamp_ns = self.parameters, conversions.stamp_to_ns(msg.header.stamp)
         state = conversions.state_from_odometry(
             msg, self._axes, (p.odom_frame_id, p.global_frame_id))
         self._odom_stamp_ns = stamp_ns
@@ -197,7 +197,7 @@ class MazeBenchmark(Node):
     def _on_trajectory(self, msg: MultiDOFJointTrajectory) -> None:
         if self._recording is not None:
             plan = conversions.plan_from_trajectory(
-                msg, self._axes, self._scale, (self._parameters.global_frame_id,), DT_S)
+                msg, self._axes, self._scale, (self.parameters.global_frame_id,), DT_S)
             self._recording.add_plan(plan, conversions.stamp_to_ns(msg.header.stamp))
 
     def _on_planning_time(self, msg: Float64) -> None:
@@ -220,7 +220,7 @@ class MazeBenchmark(Node):
                 >= max(self.count_subscribers('goal_pose'), 1),
             'an active planner': self._planner_is_active,
         }
-        deadline_s = time.monotonic() + self._parameters.startup_timeout_s
+        deadline_s = time.monotonic() + self.parameters.startup_timeout_s
         for need, is_there in needs.items():
             self._wait_until(is_there, deadline_s - time.monotonic(), need)
         facts = {}

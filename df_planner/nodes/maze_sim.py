@@ -79,7 +79,7 @@ class MazeSim(Node):
 
     def __init__(self):
         super().__init__('maze_sim')
-        self._parameters = p = declare(self, MazeSimParameters)
+        self.parameters = p = declare(self, MazeSimParameters)
         on_change(self, MazeSimParameters, self._apply_parameters)
         self._axes = conversions.MapAxes(OBSERVATION_TO_MAP)
         self._scale = conversions.ForceScale(p.max_force_n, BALL_MASS_KG)
@@ -125,7 +125,7 @@ class MazeSim(Node):
         self._episode_publisher = self.create_publisher(UInt32, '~/episode', qos.LATCHED_QOS)
 
     def _create_subscriptions(self) -> None:
-        p = self._parameters
+        p = self.parameters
         if p.control_mode == 'force':
             self._listen(WrenchStamped, 'cmd_wrench', self._on_wrench)
         elif p.enable_stamped_cmd_vel:
@@ -153,14 +153,14 @@ class MazeSim(Node):
     def _wait_s(self, now_s: float) -> float:
         if self._paused:
             return PAUSED_WAIT_S
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             return max(self._repeat_at_s - now_s, 0.0)
         return self._pacer.wait_s(now_s)
 
     def _advance_if_due(self, now_s: float) -> None:
         if self._paused or self._wait_s(now_s) > 0.0 or not self.context.ok():
             return
-        if self._parameters.lockstep:
+        if self.parameters.lockstep:
             self._publish_state()
             return
         end_s = now_s + TICKING_S
@@ -195,12 +195,12 @@ class MazeSim(Node):
 
     def _command_frames(self) -> tuple[str, ...]:
         """All axes are parallel; a command without a frame is in the robot's."""
-        p = self._parameters
+        p = self.parameters
         return p.base_frame_id, p.odom_frame_id, p.global_frame_id, ''
 
     def _command(self, command: np.ndarray, stamp: Time) -> None:
         stamp_ns = conversions.stamp_to_ns(stamp)
-        if not self._parameters.lockstep:
+        if not self.parameters.lockstep:
             self._session.command(command, stamp_ns)
         elif stamp_ns == 0:
             raise StaleInput('command: in lockstep it must carry the stamp of the odometry')
@@ -210,13 +210,13 @@ class MazeSim(Node):
 
     def _on_initial_pose(self, msg: PoseWithCovarianceStamped) -> None:
         conversions.check_frame(
-            msg.header.frame_id, (self._parameters.global_frame_id,), 'initialpose')
+            msg.header.frame_id, (self.parameters.global_frame_id,), 'initialpose')
         position = conversions.position_from_pose(msg.pose.pose, self._axes, 'initialpose')
         self._session.teleport(np.concatenate((position, np.zeros(2))))
         self._publish_episode()
 
     def _on_set_state(self, msg: Odometry) -> None:
-        p = self._parameters
+        p = self.parameters
         self._session.teleport(conversions.state_from_odometry(
             msg, self._axes, (p.odom_frame_id, p.global_frame_id)))
         self._publish_episode()
@@ -224,14 +224,14 @@ class MazeSim(Node):
     def _on_goal(self, msg: PoseStamped) -> None:
         """Show the goal; the simulator has no other use for it."""
         conversions.check_frame(
-            msg.header.frame_id, (self._parameters.global_frame_id,), 'goal_pose')
+            msg.header.frame_id, (self.parameters.global_frame_id,), 'goal_pose')
         self._goal = conversions.position_from_pose(msg.pose, self._axes, 'goal_pose')
         self._publish_markers()
 
     def _apply_parameters(self, parameters: MazeSimParameters) -> None:
-        if parameters.real_time_factor != self._parameters.real_time_factor:
+        if parameters.real_time_factor != self.parameters.real_time_factor:
             self._pacer = Pacer(DT_S, parameters.real_time_factor)
-        self._parameters = parameters
+        self.parameters = parameters
 
     # Services
 
@@ -250,7 +250,7 @@ class MazeSim(Node):
         if not self._paused:
             response.success, response.message = False, 'step works only while paused'
             return response
-        for _ in range(self._parameters.steps_per_call):
+        for _ in range(self.parameters.steps_per_call):
             self._tick()
         response.success = True
         response.message = f'time {self._session.time_ns / conversions.NS_PER_S:.2f} s'
@@ -263,7 +263,7 @@ class MazeSim(Node):
     # Outputs
 
     def _publish_state(self) -> None:
-        p, stamp = self._parameters, self._stamp()
+        p, stamp = self.parameters, self._stamp()
         if p.publish_clock:
             self._clock_publisher.publish(Clock(clock=stamp))
         self._odom_publisher.publish(conversions.odometry_from_state(
@@ -279,7 +279,7 @@ class MazeSim(Node):
         self._publish_markers()
 
     def _publish_map(self) -> None:
-        p = self._parameters
+        p = self.parameters
         data, origin_xy = self._session.maze.occupancy_grid(p.map_resolution_m)
         self._map = occupancy_grid_message(
             data, origin_xy, p.map_resolution_m, self._stamp(), p.global_frame_id)
@@ -290,14 +290,14 @@ class MazeSim(Node):
             self._publish_markers()
 
     def _publish_markers(self) -> None:
-        where = (self._axes, self._stamp(), self._parameters.global_frame_id)
+        where = (self._axes, self._stamp(), self.parameters.global_frame_id)
         self._marker_publisher.publish(MarkerArray(markers=[
             markers.walls_marker(self._session.maze, *where),
             markers.robot_marker(self._session.state[:2], *where),
             markers.goal_marker(self._goal, *where)]))
 
     def _simulation_status(self) -> Status:
-        p = self._parameters
+        p = self.parameters
         now_s = self._session.time_ns / conversions.NS_PER_S
         speed = self._speed.read(now_s, time.monotonic())
         values = {'episode': self._session.episode, 'time [s]': f'{now_s:.2f}',
