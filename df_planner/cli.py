@@ -46,7 +46,7 @@ def _examples(*commands: str) -> str:
 
 
 class Cli(click.Group):
-    """The group of all commands: turns errors into exit codes."""
+    """The group of all commands: turns errors into exit codes, makes ``demo`` when needed."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
@@ -64,7 +64,11 @@ class Cli(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a project's life."""
-        return ['data', 'train', 'evaluate', 'info']
+        return ['data', 'train', 'evaluate', 'demo', 'info']
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; the options of ``demo`` are the arguments of the launch file."""
+        return _demo() if cmd_name == 'demo' else super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=Cli, context_settings=CONTEXT, epilog=_examples(
@@ -140,7 +144,7 @@ def data_info(file: Path, no_repair: bool):
 @click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',
               help='Replace a field of the configuration; may be repeated.')
 def train(config: str, overrides: tuple[str, ...]):
-    """Train a model on a log; the same command goes on after an interruption."""
+    """Train a model on a log; the same command resumes it."""
     from df_planner.resources import share_path
     from df_planner.training.train import train as run
     if not Path(config).exists():
@@ -174,8 +178,8 @@ def train(config: str, overrides: tuple[str, ...]):
               help='Play the diffused actions as they are, or track the planned states.')
 @click.option('--replan-interval-s', type=float, default=0.25, show_default=True,
               help='Control time between two plans.')
-@click.option('--planner-seed', type=click.IntRange(min=0), default=0, show_default=True,
-              help='Of the noise that plans are sampled from.')
+@click.option('--planner-seed', type=click.IntRange(min=0),
+              help='Of the noise that plans are sampled from.  [default: as --seed]')
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
               help='Replace a planner setting, for example num_samples=64; may be repeated.')
 @click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.')
@@ -202,8 +206,8 @@ def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execu
     if maze is None:
         maze = _maze_of(checkpoint)
     specification = evaluation.Specification(
-        maze, policy, checkpoint, execution, replan_interval_s, planner_seed, device,
-        _assignments(settings))
+        maze, policy, checkpoint, execution, replan_interval_s,
+        seed if planner_seed is None else planner_seed, device, _assignments(settings))
     if starts is None:
         chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal)
     elif multi_goal:
@@ -233,12 +237,41 @@ def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execu
     click.echo(f'report: {out / "report.md"}')
 
 
+def _demo() -> click.Command:
+    """Make the command whose options are the arguments of the graph of processes."""
+    from df_planner.ros.graph import ARGUMENTS
+
+    def demo(**values: bool | int | float | str) -> None:
+        from df_planner.ros.runner import run
+        sys.exit(run(values))
+
+    options = []
+    for argument in ARGUMENTS:
+        flag = argument.name.replace('_', '-')
+        shown = {'default': argument.default, 'show_default': argument.default != '',
+                 'help': argument.description}
+        if isinstance(argument.default, bool):
+            options.append(click.Option([f'--{flag}/--no-{flag}', argument.name], **shown))
+        else:
+            kind = click.Choice(argument.choices) if argument.choices else type(argument.default)
+            options.append(click.Option([f'--{flag}', argument.name], type=kind, **shown))
+    return click.Command(
+        'demo', callback=demo, params=options, context_settings=CONTEXT,
+        short_help='Drive a maze over ROS 2 topics and score it.',
+        help='Start simulator, planner, follower and benchmark as processes that talk over ROS 2 '
+             'topics, drive some episodes and score them. The exit code is 0 if the goals were '
+             'reached. Where ROS 2 is installed, `ros2 launch df_planner plan.launch.py` starts '
+             'the same graph with the same arguments.',
+        epilog=_examples('df_planner demo', 'df_planner demo --maze umaze --episodes 3 --seed 7',
+                         'df_planner demo --no-use-benchmark --real-time-factor 1'))
+
+
 @main.command(epilog=_examples(
     'df_planner info',
     'df_planner info maze2d-medium'))
 @click.argument('checkpoint', required=False)
 def info(checkpoint: str | None):
-    """Show the model card of a CHECKPOINT, or without one the shipped models and mazes."""
+    """Show the card of a CHECKPOINT, or what is shipped."""
     from df_planner.training.checkpoint import load_card
     if checkpoint is None:
         from df_planner.resources import share_path

@@ -22,10 +22,12 @@ import time
 from click.testing import CliRunner
 import numpy as np
 import pytest
+import yaml
 
 from df_planner.benchmark.protocol import sample_starts
 from df_planner.benchmark.protocol import save_starts
 from df_planner.cli import main
+from df_planner.ros.graph import ARGUMENTS
 from df_planner.sim.maze import load_maze
 
 
@@ -35,13 +37,21 @@ def _run(*arguments):
 
 
 @pytest.mark.parametrize('arguments', [
-    (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('info',)])
+    (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('demo',), ('info',)])
 def test_help_teaches_with_examples(arguments):
     result = _run(*arguments, '--help')
     assert result.exit_code == 0, result.stderr
     command = ' '.join(['df_planner', *arguments])
     assert result.stdout.count(f'  {command} ') + result.stdout.count(f'  {command}\n') >= 1
     assert 'Examples:' in result.stdout
+
+
+def test_demo_offers_every_argument_of_the_graph():
+    options = {option.name: option for option in main.get_command(None, 'demo').params}
+    assert set(options) == {argument.name for argument in ARGUMENTS}
+    for argument in ARGUMENTS:
+        assert options[argument.name].default == argument.default
+        assert options[argument.name].help == argument.description
 
 
 def test_help_loads_nothing_heavy_and_is_instant():
@@ -71,6 +81,8 @@ def test_help_loads_nothing_heavy_and_is_instant():
     (('data', 'info', 'missing.hdf5'), 'BAD_DATASET', 'missing.hdf5'),
     (('data', 'generate', '--maze', 'moon'), 'BAD_CONFIG', 'moon'),
     (('train', '--config', 'moon'), 'BAD_CONFIG', 'neither a file nor a shipped name'),
+    (('demo', '--episodes', '-1'), 'BAD_CONFIG', 'episodes must be at least 0'),
+    (('demo', '--starts', 'missing.npz'), 'BAD_CONFIG', 'missing.npz'),
     (('info', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
 ])
 def test_a_wrong_input_is_one_line(tmp_path, monkeypatch, arguments, code, message):
@@ -97,17 +109,27 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     assert result.stderr.startswith('error [OS_ERROR]: ') and result.stderr.count('\n') == 1
 
 
-def test_generate_look_evaluate(tmp_path):
+def test_generate_look_train_and_evaluate(tmp_path):
     log = tmp_path / 'log.hdf5'
     result = _run('data', 'generate', '--maze', 'umaze', '--num-steps', 3000, '--out', log)
     assert result.exit_code == 0, result.stderr
     result = _run('data', 'info', log)
     assert result.exit_code == 0, result.stderr
     assert '3,000' in result.stdout and 'umaze' in result.stdout and '#GOO#' in result.stdout
-    result = _run('evaluate', '--policy', 'controller', '--maze', 'umaze', '--episodes', 2,
-                  '--out', tmp_path / 'out')
+    config = tmp_path / 'tiny.yaml'
+    config.write_text(yaml.safe_dump({
+        'name': 'tiny', 'maze': 'umaze', 'dataset': str(log), 'max_tokens': 8, 'width': 16,
+        'num_layers': 1, 'num_heads': 2, 'steps': 100, 'tokens_per_batch': 64, 'num_threads': 1,
+        'holdout_share': 0.0, 'run_dir': str(tmp_path / 'runs'), 'out_dir': str(tmp_path)}))
+    result = _run('train', '--config', config, '--set', 'steps=2')
     assert result.exit_code == 0, result.stderr
-    assert '2 of 2 goals reached' in result.stdout
+    checkpoint = result.stdout.splitlines()[-1]
+    result = _run('info', checkpoint)
+    assert 'tiny' in result.stdout and 'training_steps' in result.stdout
+    result = _run('evaluate', '--checkpoint', checkpoint, '--episodes', 2, '--out',
+                  tmp_path / 'out', '--set', 'num_samples=2', '--set', 'sampling_steps=1')
+    assert result.exit_code == 0, result.stderr
+    assert 'waypoint controller: 2 of 2 goals reached' in result.stdout
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())
     assert results['meta']['starts'] == 'seed 0' and results['meta']['finished'] == 2
 

@@ -102,8 +102,8 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
     :param records: the rows; without any, only the summary is returned.
     :param baseline: as in ``results.json``, adds its line to the summary.
     """
-    rows = [['episode', 'goal', 'reached', 'return', 'score', 'plans', 'in walls', 'gap', 'p50',
-             'p99']]
+    rows = [['episode', 'goal', 'reached', 'return', 'score', 'plans', 'failed', 'in walls', 'gap',
+             'p50', 'p99']]
     for record in records:
         rows.append([
             str(record['episode']),
@@ -112,6 +112,7 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
             _number(record['return'], '{:.0f}'),
             _number(record['score'], '{:.1f}'),
             str(record['plans']),
+            str(record['failed_plans']),
             _number(record['wall_crossing_share'], '{:.1f} %', 100.0),
             _number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
             _number(record['planning_time_p50_s'], '{:.0f} ms', 1e3),
