@@ -34,11 +34,6 @@ from functools import partial
 from pathlib import Path
 import tempfile
 
-from df_planner.ros.graph import ARGUMENTS
-from df_planner.ros.graph import build_graph
-from df_planner.ros.graph import Graph
-from df_planner.ros.graph import PACKAGE
-from df_planner.ros.graph import Process
 from launch import LaunchContext
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
@@ -50,6 +45,12 @@ from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+
+from df_planner.ros.graph import ARGUMENTS
+from df_planner.ros.graph import build_graph
+from df_planner.ros.graph import Graph
+from df_planner.ros.graph import PACKAGE
+from df_planner.ros.graph import Process
 
 
 def generate_launch_description() -> LaunchDescription:

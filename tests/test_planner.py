@@ -14,6 +14,10 @@
 
 """The planner with a shipped model: contracts, checks, replanning and the policy."""
 
+import numpy as np
+import pytest
+import torch
+
 from df_planner import Planner
 from df_planner.errors import CheckpointError
 from df_planner.errors import GoalOccupied
@@ -29,9 +33,6 @@ from df_planner.planning.replanner import Replanner
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World
-import numpy as np
-import pytest
-import torch
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 

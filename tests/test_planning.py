@@ -17,6 +17,10 @@
 import subprocess
 import sys
 
+import numpy as np
+from pydantic import ValidationError
+import pytest
+
 from df_planner.planning.execution import Executor
 from df_planner.planning.execution import TrackingGains
 from df_planner.planning.grid import GridMap
@@ -29,9 +33,6 @@ from df_planner.planning.selection import spread
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World
-import numpy as np
-from pydantic import ValidationError
-import pytest
 
 IDENTITY = np.eye(2)
 LIMITS = {'velocity_change': np.full(2, 2.0), 'drift': np.full(2, 0.05),

@@ -27,8 +27,8 @@ class FollowerParameters:
     """How plans are executed; all is fixed at start-up."""
 
     execution: str = parameter(
-        'tracking', 'Play the planned actions as they are (raw), or follow the planned states with '
-        'feedback (tracking).', choices=EXECUTIONS, read_only=True)
+        'tracking', 'Play the planned actions as they are (raw), or follow the planned states '
+        'with feedback (tracking).', choices=EXECUTIONS, read_only=True)
     position_gain: float = parameter(
         TrackingGains().position, 'Tracking: action per metre of position error.', low=0.0,
         read_only=True)

@@ -16,8 +16,9 @@
 Which processes run, with which parameters: the one description of the graph.
 
 ``launch/plan.launch.py`` builds it for ``ros2 launch`` and ``df_planner/ros/runner.py`` for
-``df_planner demo``. Both offer ARGUMENTS and start what ``processes`` returns, from the same files:
-the parameter file (``config/params.yaml`` unless told otherwise), then what the arguments say.
+``df_planner demo``. Both offer ARGUMENTS and start what ``build_graph`` returns, from the same
+files: the parameter file (``config/params.yaml`` unless told otherwise), then what the arguments
+say.
 
 Nothing here imports ROS.
 """
@@ -57,7 +58,7 @@ class Argument:
 
     @property
     def default_text(self) -> str:
-        """The default as it is written on a command line."""
+        """Return the default as it is written on a command line."""
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
     @property
@@ -96,11 +97,13 @@ ARGUMENTS = (
              'drawing them with the seed.'),
     Argument('execution', 'tracking', 'Play the planned actions as they are (raw) or follow the '
              'planned states with feedback (tracking).', ('raw', 'tracking')),
-    Argument('planning_frequency_hz', 4.0, 'Plans per second of the time of the odometry.', low=0.1),
+    Argument('planning_frequency_hz', 4.0, 'Plans per second of the time of the odometry.',
+             low=0.1),
     Argument('lockstep', 'auto', 'The simulator waits for every command, so that the speed of the '
-             'computer does not matter; auto: if there is a benchmark.', ('auto', 'true', 'false')),
-    Argument('real_time_factor', 1.0, 'Speed of the simulation, 0 is as fast as possible; not used '
-             'in lockstep.', low=0.0),
+             'computer does not matter; auto: if there is a benchmark.',
+             ('auto', 'true', 'false')),
+    Argument('real_time_factor', 1.0, 'Speed of the simulation, 0 is as fast as possible; not '
+             'used in lockstep.', low=0.0),
     Argument('use_sim', True, 'Start the simulator.'),
     Argument('use_follower', True, 'Start the follower.'),
     Argument('use_benchmark', True, 'Start the benchmark; when it ends, all ends. Without it, '

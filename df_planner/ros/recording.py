@@ -60,14 +60,14 @@ class EpisodeRecording:
 
     @property
     def states(self) -> np.ndarray:
-        """Return the states (T+1, 4); those not heard lie between their neighbours."""
+        """Return (T+1, 4), the states; those not heard lie between their neighbours."""
         heard = np.flatnonzero(~np.isnan(self._states[:, 0]))
         steps = np.arange(len(self._states))
         return np.stack([np.interp(steps, heard, column) for column in self._states[heard].T], 1)
 
     @property
     def actions(self) -> np.ndarray:
-        """Return the actions (T, 2); one not heard repeats the one before, zero at first."""
+        """Return (T, 2), the actions; one not heard repeats the one before, zero at first."""
         heard = ~np.isnan(self._actions[:, 0])
         last = np.maximum.accumulate(np.where(heard, np.arange(self.num_steps), -1))
         return np.where(last[:, None] >= 0, self._actions[last], 0.0)
