@@ -198,7 +198,8 @@ class MazeBenchmark(Node):
         if self._recording is not None:
             plan = conversions.plan_from_trajectory(
                 msg, self._axes, self._scale, (self.parameters.global_frame_id,), DT_S)
-            self._recording.add_plan(plan, conversions.stamp_to_ns(msg.header.stamp))
+            if plan is not None or not self._recording.is_complete:  # the end is no failed plan
+                self._recording.add_plan(plan, conversions.stamp_to_ns(msg.header.stamp))
 
     def _on_planning_time(self, msg: Float64) -> None:
         if self._recording is not None:

@@ -60,12 +60,18 @@ class Executor:
         :param plan: the plan in hand, or None to brake.
         :param step: control steps since the first row of the plan, 0 or more.
         :param state: (4,) position and velocity now.
-        :returns: (2,) in [-1, 1].
+        :returns: (2,) in [-1, 1], rounded to float32 as the actions in the data are. Such a number
+            survives being scaled to a force and back, so a simulator behind a topic gets the very
+            action that ``Policy`` would apply.
         """
+        action = self._exact_action(plan, step, state)
+        return action.astype(np.float32).astype(np.float64)
+
+    def _exact_action(self, plan: Plan | None, step: int, state: np.ndarray) -> np.ndarray:
         if plan is None:
             return self.brake(state)
         if self.execution == 'raw':
-            return plan.actions[step].copy() if step < len(plan) else np.zeros(2)
+            return plan.actions[step] if step < len(plan) else np.zeros(2)
         arrived = step >= len(plan) - 1
         target = plan.states[-1 if arrived else step]
         target_velocity = 0.0 if arrived else target[2:]
