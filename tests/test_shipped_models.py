@@ -1,0 +1,32 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The shipped models do what they are shipped for."""
+
+import pytest
+
+from df_planner.benchmark.evaluate import evaluate
+from df_planner.benchmark.evaluate import Specification
+from df_planner.benchmark.protocol import sample_starts
+from df_planner.sim.maze import load_maze
+
+
+@pytest.mark.parametrize('maze', ['umaze', 'medium'])
+def test_a_shipped_model_drives_like_the_controller_of_its_data(tmp_path, maze):
+    specification = Specification(maze, checkpoint=f'maze2d-{maze}')
+    results = evaluate(specification, sample_starts(load_maze(maze), 2, seed=0), tmp_path)
+    assert results['summary']['reached'] == 2
+    assert results['summary']['wall_crossing_share']['max'] < 0.05
+    score, baseline = (part['summary']['score']['mean'] for part in (results, results['baseline']))
+    assert score > 0.8 * baseline
