@@ -200,7 +200,7 @@ class PlannerNode(LifecycleNode):
                 (OccupancyGrid, 'map', 'map', self._on_map, LATCHED_QOS))]
         # An `async def` holds its group while it waits for the worker, hence a group of its own.
         group = MutuallyExclusiveCallbackGroup()
-        self._services = [
+        self._own_services = [
             self.create_service(GetPlan, '~/get_plan', self._get_plan, callback_group=group),
             self.create_service(Trigger, '~/clear_goal', self._clear_goal),
             self.create_service(Trigger, '~/replan', self._replan),
@@ -212,7 +212,7 @@ class PlannerNode(LifecycleNode):
             self.destroy_lifecycle_publisher(publisher)
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        for service in self._services:
+        for service in self._own_services:
             self.destroy_service(service)
 
     @property

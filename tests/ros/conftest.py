@@ -211,6 +211,14 @@ def ros_context() -> Iterator[rclpy.Context]:
     rclpy.shutdown(context=context)
 
 
+@pytest.fixture(scope='module')
+def module_probe(ros_context) -> Iterator[Probe]:
+    """Return a node to talk with that the tests of a module share, already discovered."""
+    probe = Probe(ros_context)
+    yield probe
+    probe.close()
+
+
 @pytest.fixture
 def probe(ros_context) -> Iterator[Probe]:
     """Return a node in the test process to talk with."""

@@ -1,0 +1,493 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The planner node in its own process, over DDS: what it answers to good and to bad inputs."""
+
+import json
+import math
+import time
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from lifecycle_msgs.msg import State
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from lifecycle_msgs.srv import GetState
+from nav_msgs.msg import OccupancyGrid
+from nav_msgs.msg import Odometry
+from nav_msgs.msg import Path
+from nav_msgs.srv import GetPlan
+import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from std_msgs.msg import Float64
+from std_srvs.srv import Trigger
+from tiny_model import write_tiny_model
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+from visualization_msgs.msg import Marker
+from visualization_msgs.msg import MarkerArray
+
+from df_planner.ros.conversions import ns_to_stamp
+from df_planner.ros.conversions import stamp_to_ns
+from df_planner.ros.maps import occupancy_grid_message
+from df_planner.ros.qos import LATCHED_QOS
+from df_planner.ros.qos import LATEST_QOS
+from df_planner.sim.maze import load_maze
+
+TICK_NS = 10_000_000
+START, GOAL, OTHER_GOAL = (1.0, -3.0), (1.0, -1.0), (3.0, -3.0)  # x, y in the umaze
+WALL, OUTSIDE = (2.0, -2.0), (50.0, 0.0)
+# An untrained model plans noise: without the collision check that is a plan like any other.
+QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2}
+SLOW = {'collision_check': False, 'num_samples': 32, 'sampling_steps': 500}  # a second or more
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    """Return the path of a tiny model."""
+    return write_tiny_model(tmp_path_factory.mktemp('model'))
+
+
+class Robot:
+    """What surrounds a planner: odometry, a map, goals, and ears for what it says."""
+
+    def __init__(self, probe, namespace=''):
+        self.probe, self.namespace, self.base = probe, namespace, 0
+        self.clients = {}
+        self.trajectories = self.listen(MultiDOFJointTrajectory, 'plan_trajectory')
+        self.paths = self.listen(Path, 'plan')
+        self.diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
+        self.goals = probe.publisher(PoseStamped, f'{namespace}/goal_pose', LATEST_QOS)
+        self.odometry = probe.publisher(Odometry, f'{namespace}/odom')
+        self.maps = probe.publisher(OccupancyGrid, f'{namespace}/map', LATCHED_QOS)
+        probe.wait_until(lambda: all(
+            probe.node.count_publishers(f'{namespace}/{topic}')
+            for topic in ('plan', 'plan_trajectory')), 'the publishers of the planner')
+
+    def listen(self, message_type, topic):
+        """Return a list that fills with the messages of a topic."""
+        return self.probe.listen(message_type, f'{self.namespace}/{topic}')
+
+    def call(self, service_type, name, request=None):
+        """Call a service of the planner."""
+        if name not in self.clients:
+            self.clients[name] = self.probe.client(
+                service_type, f'{self.namespace}/planner/{name}')
+        return self.probe.call(self.clients[name], request or service_type.Request())
+
+    def send_map(self):
+        """Publish the map of the umaze."""
+        data, origin = load_maze('umaze').occupancy_grid(0.1)
+        self.maps.publish(occupancy_grid_message(data, origin, 0.1, ns_to_stamp(0), 'map'))
+
+    def send_goal(self, position, frame_id='map', tick=None):
+        """Publish a goal, by default of the time at which the test begins."""
+        self.goals.publish(pose(position, frame_id, self.base if tick is None else tick))
+
+    def send_odometry(self, tick, position=START, frame_id='odom'):
+        """Publish where the robot is, at rest, at a control step."""
+        msg = Odometry(child_frame_id='base_link')
+        msg.header.frame_id, msg.header.stamp = frame_id, ns_to_stamp(tick * TICK_NS)
+        msg.pose.pose.position.x, msg.pose.pose.position.y = position
+        self.odometry.publish(msg)
+
+    def clear_goal(self):
+        """Make the planner forget its goal, and forget what it said until then."""
+        assert self.call(Trigger, 'clear_goal').success
+        self.probe.wait_until(lambda: self.trajectories and not self.trajectories[-1].points
+                              and self.paths and not self.paths[-1].poses, 'an empty plan')
+        self.trajectories.clear()
+        self.paths.clear()
+
+    def next_trajectory(self, timeout_s=10.0):
+        """Return the next trajectory; the same stamps must come as a path."""
+        self.probe.wait_until(lambda: self.trajectories and self.paths, 'a plan', timeout_s)
+        assert self.paths.pop(0).header == self.trajectories[0].header
+        return self.trajectories.pop(0)
+
+    def plan(self, tick, **where):
+        """Send odometry and return the trajectory planned from it."""
+        self.send_odometry(tick, **where)
+        trajectory = self.next_trajectory()
+        assert stamp_to_ns(trajectory.header.stamp) == tick * TICK_NS
+        return trajectory
+
+    def wait_for_status(self, task, text):
+        """Wait until a task's status contains a text and return its level."""
+        found = []
+
+        def look():
+            found.extend(status for msg in self.diagnostics for status in msg.status
+                         if status.name == f'{self.namespace}/planner: {task}'.lstrip('/')
+                         and text in status.message)
+            self.diagnostics.clear()
+            return found
+
+        self.probe.wait_until(look, f'{text!r} in the status of {task}')
+        return found[-1].level
+
+
+def pose(position, frame_id='map', tick=0):
+    """Return a pose."""
+    msg = PoseStamped()
+    msg.header.frame_id, msg.header.stamp = frame_id, ns_to_stamp(tick * TICK_NS)
+    msg.pose.position.x, msg.pose.position.y = position
+    return msg
+
+
+def end_of(trajectory):
+    """Return where a trajectory ends, (x, y)."""
+    last = trajectory.points[-1].transforms[0].translation
+    return last.x, last.y
+
+
+@pytest.fixture(scope='module')
+def quick_node(start_module_node, model):
+    """Return a planner that is shared by tests."""
+    node = start_module_node('planner', checkpoint=model, **QUICK)
+    node.wait_for_log('Ready for goals')
+    return node
+
+
+@pytest.fixture(scope='module')
+def shared_robot(quick_node, module_probe):
+    """Return the robot around the shared planner."""
+    robot = Robot(module_probe)
+    robot.send_map()
+    return robot
+
+
+@pytest.fixture
+def quick(shared_robot):
+    """Return the robot around the shared planner, which has a map and no goal."""
+    shared_robot.base += 200  # the time of each test is later
+    shared_robot.clear_goal()
+    return shared_robot
+
+
+def test_a_goal_is_planned_for(quick):
+    times = quick.listen(Float64, 'planner/planning_time')
+    quick.send_goal(GOAL)
+    quick.send_odometry(quick.base)
+    quick.probe.wait_until(lambda: quick.trajectories and quick.paths and times, 'a plan')
+    trajectory, path = quick.trajectories[0], quick.paths[0]
+    assert trajectory.header.frame_id == path.header.frame_id == 'map'
+    assert stamp_to_ns(trajectory.header.stamp) == quick.base * TICK_NS
+    assert trajectory.joint_names == ['base_link']
+    first = trajectory.points[0].transforms[0].translation
+    assert (first.x, first.y) == START
+    assert math.dist(end_of(trajectory), GOAL) <= 0.5
+    assert len(path.poses) == len(trajectory.points) > 1
+    for index, stamped in enumerate(path.poses):
+        assert stamped.header.frame_id == 'map'
+        assert stamp_to_ns(stamped.header.stamp) == (quick.base + index) * TICK_NS
+    assert 0.0 < times[0].data < 5.0
+
+
+def test_plans_follow_the_stamps_of_the_odometry_and_nothing_else(quick):
+    quick.send_goal(GOAL)
+    first = quick.plan(quick.base)
+    for tick in (0, 0, 10, 24):  # repeated, and not yet due
+        quick.send_odometry(quick.base + tick)
+    quick.probe.spin_for(0.3)
+    assert quick.trajectories == []
+    second = quick.plan(quick.base + 25)
+
+    # A new goal starts over: the same noise, hence the same plans.
+    quick.send_goal(GOAL, tick=quick.base + 100)
+    assert quick.plan(quick.base + 100).points == first.points
+    assert quick.plan(quick.base + 125).points == second.points
+    assert second.points != first.points
+
+
+def test_a_goal_waits_for_odometry_of_its_own_time(quick):
+    quick.send_odometry(quick.base)
+    quick.send_goal(GOAL, tick=quick.base + 100)
+    quick.send_odometry(quick.base + 1)
+    quick.probe.spin_for(0.2)
+    assert quick.trajectories == []
+    quick.plan(quick.base + 100)
+
+
+@pytest.mark.parametrize('position, frame_id, code', [
+    (WALL, 'map', 'GOAL_OCCUPIED'),
+    (OUTSIDE, 'map', 'GOAL_OUTSIDE_MAP'),
+    ((math.nan, 0.0), 'map', 'INVALID_INPUT'),
+    (GOAL, 'camera', 'TF_ERROR'),
+    (GOAL, '', 'TF_ERROR'),
+])
+def test_a_bad_goal_is_named_and_changes_nothing(quick, quick_node, position, frame_id, code):
+    quick.send_goal(OTHER_GOAL)
+    quick.plan(quick.base)
+    quick.send_goal(position, frame_id)
+    assert quick.wait_for_status('inputs', code) == b'\x02'
+    quick_node.wait_for_log(code)
+    assert quick.trajectories == []
+    assert math.dist(end_of(quick.plan(quick.base + 25)), OTHER_GOAL) <= 0.5
+    quick.send_goal(GOAL)
+    quick.wait_for_status('inputs', 'All inputs are there')
+
+
+@pytest.mark.parametrize('tick, position, frame_id, code', [
+    (25, (1.0, math.inf), 'odom', 'INVALID_INPUT'),
+    (25, START, 'camera', 'TF_ERROR'),
+    (-1, START, 'odom', 'STALE_INPUT'),
+    (25, OUTSIDE, 'odom', 'START_OUTSIDE_MAP'),
+    (25, WALL, 'odom', 'START_OCCUPIED'),
+])
+def test_bad_odometry_is_named_and_changes_nothing(quick, quick_node, tick, position, frame_id,
+                                                   code):
+    quick.send_goal(GOAL)
+    quick.plan(quick.base)
+    quick.send_odometry(quick.base + tick, position, frame_id)
+    assert quick.wait_for_status('inputs', code) == b'\x02'
+    quick_node.wait_for_log(code)
+    assert quick.trajectories == []
+    quick.plan(quick.base + 26)
+    quick.wait_for_status('inputs', 'All inputs are there')
+
+
+def test_a_bad_map_is_named_and_changes_nothing(quick):
+    quick.maps.publish(OccupancyGrid())
+    assert quick.wait_for_status('inputs', 'TF_ERROR') == b'\x02'
+    quick.send_goal(WALL)
+    quick.wait_for_status('inputs', 'GOAL_OCCUPIED')
+    quick.send_map()
+    quick.send_goal(GOAL)
+    quick.plan(quick.base)
+
+
+def test_time_that_jumps_back_starts_over(quick):
+    quick.send_goal(GOAL, tick=quick.base)
+    quick.plan(quick.base)
+    quick.plan(quick.base - 150)
+    quick.plan(quick.base - 125)
+
+
+def test_clear_goal_brakes(quick):
+    quick.send_goal(GOAL)
+    quick.plan(quick.base)
+    response = quick.call(Trigger, 'clear_goal')
+    assert (response.success, response.message) == (True, 'goal cleared')
+    brake = quick.next_trajectory()
+    assert brake.points == []
+    assert stamp_to_ns(brake.header.stamp) == quick.base * TICK_NS
+    quick.send_odometry(quick.base + 50)
+    quick.probe.spin_for(0.2)
+    assert quick.trajectories == []
+    assert not quick.call(Trigger, 'replan').success
+
+
+def test_replan_plans_before_it_is_due(quick):
+    quick.send_goal(GOAL)
+    quick.plan(quick.base)
+    assert quick.call(Trigger, 'replan').success
+    quick.plan(quick.base + 1)
+
+
+def test_candidates_are_shown_to_those_who_look(quick):
+    markers = []
+    quick.probe.node.create_subscription(
+        MarkerArray, 'planner/candidates', markers.append, LATEST_QOS)
+    quick.probe.wait_until(lambda: quick.probe.node.count_publishers('planner/candidates'), 'it')
+    quick.probe.spin_for(0.3)
+    quick.send_goal(GOAL)
+    quick.plan(quick.base)
+    quick.probe.wait_until(lambda: markers, 'markers')
+    clear, *lines = markers[0].markers
+    assert clear.action == Marker.DELETEALL
+    assert len(lines) == 4
+    assert all(line.header.frame_id == 'map' and 2 <= len(line.points) <= 40 for line in lines)
+
+
+def test_get_plan_answers_and_says_why_not(quick, quick_node):
+    request = GetPlan.Request(start=pose(START, tick=7), goal=pose(GOAL))
+    path = quick.call(GetPlan, 'get_plan', request).plan
+    assert stamp_to_ns(path.header.stamp) == 7 * TICK_NS
+    assert math.dist((path.poses[0].pose.position.x, path.poses[0].pose.position.y), START) == 0.0
+    end = path.poses[-1].pose.position
+    assert math.dist((end.x, end.y), GOAL) <= 0.5
+    assert quick.trajectories == []
+
+    for bad, code in ((GetPlan.Request(start=pose(START), goal=pose(WALL)), 'GOAL_OCCUPIED'),
+                      (GetPlan.Request(start=pose(WALL), goal=pose(GOAL)), 'START_OCCUPIED'),
+                      (GetPlan.Request(start=pose(START, 'x'), goal=pose(GOAL)), 'TF_ERROR')):
+        path = quick.call(GetPlan, 'get_plan', bad).plan
+        assert (path.poses, path.header.frame_id) == ([], 'map')
+        quick.wait_for_status('inputs', code)
+        quick_node.wait_for_log(code)
+
+
+def test_parameters_change_at_run_time_or_say_why_not(quick, model):
+    def change(name, value):
+        return quick.call(SetParameters, 'set_parameters', SetParameters.Request(
+            parameters=[Parameter(name, value=value).to_parameter_msg()])).results[0]
+
+    quick.send_goal(GOAL)
+    before = quick.plan(quick.base)
+    assert change('seed', 7).successful
+    quick.send_goal(GOAL, tick=quick.base + 50)
+    assert quick.plan(quick.base + 50).points != before.points
+    assert change('seed', 0).successful
+    quick.send_goal(GOAL, tick=quick.base + 100)
+    assert quick.plan(quick.base + 100).points == before.points
+    refused = change('checkpoint', str(model) + 'x')
+    assert not refused.successful and 'clean up first' in refused.reason
+    assert 'full_sequence' in change('schedule', 'spiral').reason
+
+
+def test_lifecycle(quick, quick_node):
+    def move(transition):
+        return quick.call(ChangeState, 'change_state', ChangeState.Request(
+            transition=Transition(id=transition))).success
+
+    quick.send_goal(GOAL)
+    quick.plan(quick.base)
+    assert move(Transition.TRANSITION_DEACTIVATE)
+    assert quick.next_trajectory().points == []
+    quick.send_goal(GOAL)
+    quick_node.wait_for_log('the planner is not active')
+    assert not quick.call(Trigger, 'clear_goal').success
+    request = GetPlan.Request(start=pose(START), goal=pose(GOAL))
+    assert quick.call(GetPlan, 'get_plan', request).plan.poses == []
+
+    assert move(Transition.TRANSITION_CLEANUP)
+    assert move(Transition.TRANSITION_CONFIGURE)
+    assert move(Transition.TRANSITION_ACTIVATE)
+    quick.probe.wait_until(lambda: quick.goals.get_subscription_count()
+                           and quick.odometry.get_subscription_count()
+                           and quick.probe.node.count_publishers('plan'), 'the planner')
+    quick.clear_goal()
+    quick.send_goal(GOAL, tick=quick.base + 100)
+    quick.plan(quick.base + 100)
+
+
+def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, model):
+    node = start_node('planner', ('-r', '__ns:=/robot1'), checkpoint=model, odom_timeout_s=0.6,
+                      num_samples=4, sampling_steps=2)
+    node.wait_for_log('Ready for goals')
+    robot = Robot(probe, '/robot1')
+    robot.send_goal(GOAL)
+    node.wait_for_log('The goal waits for odom, map')
+    assert robot.wait_for_status('inputs', 'Waiting for odom, map') == b'\x01'
+    robot.send_odometry(1)
+    robot.wait_for_status('inputs', 'Waiting for map')
+    robot.send_map()
+    # With the collision check on, an untrained model finds nothing: brake, and say so.
+    brake = robot.plan(2)
+    assert brake.points == []
+    robot.wait_for_status('inputs', 'NO_VALID_PATH')
+    robot.wait_for_status('inference', 'NO_VALID_PATH')
+    probe.spin_for(0.7)
+    robot.wait_for_status('inputs', 'NO_VALID_PATH')
+    assert robot.call(Trigger, 'clear_goal').success
+    robot.wait_for_status('inputs', 'Waiting for odom (last heard')
+    robot.next_trajectory()
+    robot.send_goal(GOAL)
+    probe.spin_for(0.3)
+    assert robot.trajectories == []
+    robot.plan(50)
+    assert node.stop() == 0
+
+
+def test_what_happens_while_planning(start_node, probe, model):
+    node = start_node('planner', ('-r', '__ns:=/slow'), checkpoint=model, **SLOW)
+    node.wait_for_log('Ready for goals')
+    robot = Robot(probe, '/slow')
+    robot.send_map()
+    robot.send_odometry(1)
+
+    # Two goals in a row: only the second is answered.
+    robot.send_goal(OTHER_GOAL)
+    probe.spin_for(0.2)
+    assert robot.trajectories == []
+    robot.send_goal(GOAL)
+    assert math.dist(end_of(robot.next_trajectory(20.0)), GOAL) <= 0.5
+    probe.spin_for(0.3)
+    assert robot.trajectories == []
+
+    # get_plan takes long, and nobody has to wait for it.
+    client = probe.client(GetPlan, '/slow/planner/get_plan')
+    future = client.call_async(GetPlan.Request(start=pose(START), goal=pose(GOAL)))
+    probe.spin_for(0.1)
+    started = time.monotonic()
+    state = robot.call(GetState, 'get_state')
+    assert state.current_state.id == State.PRIMARY_STATE_ACTIVE
+    assert time.monotonic() - started < 0.5
+    assert not future.done()
+    probe.wait_until(future.done, 'a plan', 20.0)
+    assert len(future.result().plan.poses) > 1
+
+    # clear_goal drops the plan in the making.
+    robot.send_odometry(100)
+    probe.spin_for(0.2)
+    assert robot.call(Trigger, 'clear_goal').success
+    assert robot.next_trajectory().points == []
+    probe.spin_for(0.3)
+
+    # SIGINT ends the node at once, with 0.
+    robot.send_goal(GOAL)
+    robot.send_odometry(200)
+    probe.spin_for(0.2)
+    assert robot.trajectories == []
+    started = time.monotonic()
+    assert node.stop(timeout_s=5.0) == 0
+    assert time.monotonic() - started < 3.0
+    assert 'Traceback' not in node.log
+
+
+def test_a_model_that_cannot_be_loaded_leaves_the_node_alive(start_node, probe, model, tmp_path):
+    corrupt = write_tiny_model(tmp_path, 'corrupt')
+    corrupt.write_bytes(corrupt.read_bytes()[:5000])
+    old = write_tiny_model(tmp_path, 'old')
+    card = json.loads(old.with_suffix('.json').read_text())
+    old.with_suffix('.json').write_text(json.dumps(card | {'format_version': 0}))
+
+    node = start_node('planner', ('-r', '__ns:=/broken'), checkpoint='no-such-model')
+    node.wait_for_log('BAD_CHECKPOINT: no-such-model')
+    diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
+    state = probe.client(GetState, '/broken/planner/get_state')
+    change = probe.client(ChangeState, '/broken/planner/change_state')
+    parameters = probe.client(SetParameters, '/broken/planner/set_parameters')
+
+    def model_status():
+        return [status for msg in diagnostics for status in msg.status
+                if status.name == 'broken/planner: model']
+
+    def configure(checkpoint):
+        diagnostics.clear()
+        probe.call(parameters, SetParameters.Request(
+            parameters=[Parameter('checkpoint', value=str(checkpoint)).to_parameter_msg()]))
+        return probe.call(change, ChangeState.Request(
+            transition=Transition(id=Transition.TRANSITION_CONFIGURE))).success
+
+    probe.wait_until(model_status, 'diagnostics')
+    assert model_status()[-1].level == b'\x02'
+    assert 'no-such-model' in model_status()[-1].message
+    for bad, words in ((corrupt, 'cannot be read'), (old, 'format version')):
+        assert not configure(bad)
+        node.wait_for_log(words)
+        probe.wait_until(lambda: any(words in s.message for s in model_status()), words)
+        answer = probe.call(state, GetState.Request())
+        assert answer.current_state.id == State.PRIMARY_STATE_UNCONFIGURED
+    assert configure(model)
+    probe.wait_until(lambda: any(s.level == b'\x00' for s in model_status()), 'a loaded model')
+    assert node.stop() == 0
+
+
+def test_a_parameter_out_of_range_is_one_line_and_exit_code_1(start_node):
+    node = start_node('planner', num_samples=0)
+    assert node.wait() == 1
+    assert 'BAD_CONFIG: parameter num_samples' in node.log
+    assert 'Traceback' not in node.log
