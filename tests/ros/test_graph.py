@@ -1,0 +1,155 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The description of the graph: arguments, processes, parameters, and that real nodes get them."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from rclpy.node import Node
+import yaml
+
+from df_planner.errors import ConfigError
+from df_planner.resources import share_path
+from df_planner.ros.follower_parameters import FollowerParameters
+from df_planner.ros.graph import ARGUMENTS
+from df_planner.ros.graph import build_graph
+from df_planner.ros.maze_benchmark_parameters import MazeBenchmarkParameters
+from df_planner.ros.maze_sim_parameters import MazeSimParameters
+from df_planner.ros.parameters import declare
+from df_planner.ros.planner_parameters import PlannerParameters
+
+PARAMETERS = {'planner': PlannerParameters, 'follower': FollowerParameters,
+              'maze_sim': MazeSimParameters, 'maze_benchmark': MazeBenchmarkParameters}
+
+
+def processes(**values):
+    """Return the processes by name."""
+    return {process.name: process for process in build_graph(values).processes}
+
+
+def shipped_parameters():
+    """Return config/params.yaml, by node."""
+    content = yaml.safe_load(share_path('config/params.yaml').read_text())
+    return {name.removeprefix('/**/'): section['ros__parameters']
+            for name, section in content.items()}
+
+
+def test_by_default_the_benchmark_of_the_medium_maze_in_lockstep():
+    found = processes()
+    assert list(found) == ['maze_sim', 'planner', 'follower', 'maze_benchmark']
+    assert [p.name for p in found.values() if p.ends_run] == ['maze_benchmark']
+    assert found['maze_sim'].parameters['maze'] == found['maze_benchmark'].parameters['maze'] \
+        == 'medium'
+    assert found['planner'].parameters['checkpoint'] == 'maze2d-medium'
+    assert found['maze_sim'].parameters['lockstep'] and found['follower'].parameters['lockstep']
+
+
+def test_without_benchmark_it_runs_in_real_time_until_stopped():
+    found = processes(use_benchmark='false')
+    assert list(found) == ['maze_sim', 'planner', 'follower']
+    assert not any(p.ends_run for p in found.values())
+    assert found['maze_sim'].parameters['lockstep'] is False
+    assert list(processes(use_benchmark=False, use_sim=False, use_follower=False)) == ['planner']
+
+
+def test_arguments_reach_every_node_they_concern(tmp_path):
+    maze = tmp_path / 'mine.yaml'
+    maze.write_text('')
+    found = processes(maze=str(maze), execution='raw', planning_frequency_hz='10', seed='3',
+                      use_sim_time='false')
+    assert found['maze_sim'].parameters['maze_file'] == str(maze)
+    assert found['maze_benchmark'].parameters['maze'] == str(maze)
+    assert found['planner'].parameters['checkpoint'] == 'maze2d-mine'
+    assert found['planner'].parameters['planning_frequency_hz'] == 10.0
+    assert found['follower'].parameters['lockstep_plan_steps'] == 10
+    assert found['follower'].parameters['execution'] == 'raw'
+    assert found['planner'].parameters['hold_at_goal'] is False
+    assert {found[n].parameters['seed'] for n in ('maze_sim', 'planner', 'maze_benchmark')} == {3}
+    assert all(found[n].parameters['use_sim_time'] is False
+               for n in ('planner', 'follower', 'maze_benchmark'))
+    assert 'use_sim_time' not in found['maze_sim'].parameters  # it is the source of the time
+
+
+def test_programs_of_a_ros_installation_are_commands(tmp_path):
+    found = processes(use_rviz=True, record=True, namespace='/robot1/', results_dir=str(tmp_path))
+    rviz, bag = found['rviz2'].command, found['bag'].command
+    assert rviz[:2] == ('rviz2', '-d') and Path(rviz[2]).is_file()
+    assert '__ns:=/robot1' in rviz
+    assert bag[:3] == ('ros2', 'bag', 'record')
+    out_dir = found['maze_benchmark'].parameters['out_dir']
+    assert Path(bag[-1]).parent == Path(out_dir)
+    assert Path(out_dir).parent == tmp_path
+
+
+@pytest.mark.parametrize('name, value, words', [
+    ('maize', 'medium', 'unknown argument maize'),
+    ('episodes', 'many', 'episodes must be a int'),
+    ('episodes', '-1', 'episodes must be at least 0'),
+    ('use_sim', 'perhaps', 'use_sim must be a bool'),
+    ('lockstep', 'maybe', 'lockstep must be one of auto, true, false'),
+    ('real_time_factor', 'nan', 'real_time_factor must be at least 0'),
+    ('starts', '/nowhere.npz', 'starts: no file /nowhere.npz'),
+    ('params_file', '/nowhere.yaml', 'params_file: no file /nowhere.yaml'),
+])
+def test_a_wrong_argument_is_named(name, value, words):
+    with pytest.raises(ConfigError, match=words):
+        build_graph({name: value})
+
+
+def test_every_argument_is_described_and_its_default_is_valid():
+    assert len({argument.name for argument in ARGUMENTS}) == len(ARGUMENTS)
+    for argument in ARGUMENTS:
+        assert argument.description.endswith('.')
+        assert argument.parse(argument.default_text) == argument.default
+        assert not argument.choice_texts or argument.default_text in argument.choice_texts
+
+
+def test_parameters_are_known_to_their_nodes_and_stand_in_one_place():
+    shipped = shipped_parameters()
+    for name, process in processes().items():
+        known = {field.name for field in dataclasses.fields(PARAMETERS[name])}
+        by_argument = set(process.parameters)
+        assert by_argument <= known | {'use_sim_time'}
+        assert set(shipped[name]) <= known
+        assert not set(shipped[name]) & by_argument
+    assert set(shipped) == set(PARAMETERS)
+
+
+@pytest.mark.parametrize('namespace', ['', 'robot1'])
+def test_a_node_gets_the_file_and_above_it_the_arguments(namespace, tmp_path, ros_context):
+    mine = tmp_path / 'mine.yaml'
+    mine.write_text('/**/planner:\n  ros__parameters: {num_samples: 5, seed: 1}\n')
+    graph = build_graph({'params_file': str(mine), 'namespace': namespace, 'seed': 7})
+    planner = next(p for p in graph.processes if p.name == 'planner')
+    files = graph.write_parameters(planner, tmp_path)
+    node = Node('planner', namespace=graph.namespace, context=ros_context, enable_rosout=False,
+                cli_args=['--ros-args', *(a for f in files for a in ('--params-file', str(f)))])
+    try:
+        parameters = declare(node, PlannerParameters)
+    finally:
+        node.destroy_node()
+    assert (parameters.num_samples, parameters.seed) == (5, 7)
+    assert parameters.checkpoint == 'maze2d-medium'
+
+
+@pytest.mark.parametrize('name', PARAMETERS)
+def test_the_shipped_parameters_are_the_defaults(name, tmp_path, ros_context):
+    node = Node(name, context=ros_context, enable_rosout=False, cli_args=[
+        '--ros-args', '--params-file', str(share_path('config/params.yaml'))])
+    try:
+        assert declare(node, PARAMETERS[name]) == PARAMETERS[name]()
+    finally:
+        node.destroy_node()
