@@ -177,7 +177,7 @@ def pip_installation(request, tmp_path_factory):
     source = copy_source(folder / 'df_planner')
     editable = ['--editable'] if request.param == 'editable' else []
     run(sys.executable, '-m', 'pip', '--python', python, 'install', '--no-deps', '--no-index',
-        '--no-build-isolation', *editable, source, cwd=folder)
+        '--no-build-isolation', '--ignore-installed', *editable, source, cwd=folder)
     return python, source
 
 
