@@ -99,7 +99,9 @@ class Runner:
         self._folder = folder
         self._env = env
         self._children: list[tuple[Process, subprocess.Popen]] = []
+        self._relays: dict[str, threading.Thread] = {}
         self._signals: list[int] = []
+        self._stopping = False
 
     def run(self) -> int:
         """Start all, wait for the end, stop all, and return the exit code."""
@@ -127,13 +129,14 @@ class Runner:
                 **output)))
         for process, child in self._children:  # threads only now: they and preexec_fn do not mix
             if child.stdout is not None:
-                threading.Thread(target=self._relay, args=(process.name, child.stdout),
-                                 daemon=True).start()
+                self._relays[process.name] = relay = threading.Thread(
+                    target=self._relay, args=(process.name, child.stdout), daemon=True)
+                relay.start()
 
     def _relay(self, name: str, stream) -> None:
-        """Print what a process says; nobody wants to read how it reacts to Ctrl-C."""
+        """Print what a process says, but not how it reacts to being stopped."""
         for line in stream:
-            if not self._signals:
+            if not self._signals and not self._stopping:
                 print(f'[{name}] {line.decode(errors="replace").rstrip()}', flush=True)
 
     def _wait(self) -> int:
@@ -144,6 +147,7 @@ class Runner:
                     continue
                 if process.ends_run:
                     return code if code >= 0 else 128 - code
+                self._relays[process.name].join(timeout=1.0)  # its last words say why
                 print(f'{process.name} ended too early, with exit code {code}', file=sys.stderr,
                       flush=True)
                 return 1
@@ -152,6 +156,7 @@ class Runner:
 
     def _stop(self) -> None:
         """Ask, insist, kill; a second signal to the runner kills at once."""
+        self._stopping = True
         signals_before = len(self._signals)
         for number, patience_s in STOPPING:
             running = [child for _, child in self._children if child.poll() is None]
