@@ -106,7 +106,7 @@ class PlannerNode(LifecycleNode):
         self._report.model_loading(self.parameters.checkpoint)
         try:
             planner = self._load_planner()
-        except (CheckpointError, RuntimeError) as error:  # RuntimeError: torch finds no such device
+        except (CheckpointError, RuntimeError) as error:  # RuntimeError: no such device
             self.get_logger().error(f'{getattr(error, "code", "DEVICE_ERROR")}: {error}')
             self._report.model_failed(error)
             return FAILURE

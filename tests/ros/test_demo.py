@@ -31,7 +31,11 @@ from df_planner.errors import ConfigError
 from df_planner.ros.runner import run
 from df_planner.sim.maze import load_maze
 
-RUN = 'import json, sys; from df_planner.ros.runner import run; sys.exit(run(json.loads(sys.argv[1])))'
+RUN = """
+import json, sys
+from df_planner.ros.runner import run
+sys.exit(run(json.loads(sys.argv[1])))
+"""
 
 
 class Demo:

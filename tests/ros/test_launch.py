@@ -29,7 +29,7 @@ from df_planner.sim.maze import load_maze
 
 pytest.importorskip('launch_ros', reason='launch comes with a ROS 2 installation, not from PyPI')
 
-LAUNCH = '''
+LAUNCH = """
 import sys
 from launch import LaunchService
 from launch.actions import IncludeLaunchDescription
@@ -41,7 +41,7 @@ service.include_launch_description(LaunchDescription([IncludeLaunchDescription(
     PythonLaunchDescriptionSource(path),
     launch_arguments=[argument.split(':=') for argument in arguments])]))
 sys.exit(service.run())
-'''
+"""
 
 
 @pytest.fixture(scope='module')
