@@ -5,6 +5,7 @@ PYTHON ?= python3
 MAZE ?= medium
 EPISODES ?= 5
 SEED ?= 0
+DEMO_ARGS ?=
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -34,10 +35,10 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo 'Variables: MAZE=$(MAZE) EPISODES=$(EPISODES) SEED=$(SEED) PYTHON=$(PYTHON) PYTEST_ARGS='
+	@echo 'Variables: MAZE=$(MAZE) EPISODES=$(EPISODES) SEED=$(SEED) PYTHON=$(PYTHON) DEMO_ARGS= PYTEST_ARGS='
 
 demo: $(RUN_STAMP)  ## drive MAZE for EPISODES episodes over ROS 2 topics and score it
-	@exec $(BIN)/df_planner demo --maze $(MAZE) --episodes $(EPISODES) --seed $(SEED)
+	@exec $(BIN)/df_planner demo --maze $(MAZE) --episodes $(EPISODES) --seed $(SEED) $(DEMO_ARGS)
 
 test: $(TEST_STAMP)  ## run all tests, linters included (PYTEST_ARGS='-k maze' for some)
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
