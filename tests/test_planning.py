@@ -62,7 +62,7 @@ def test_a_plan_whose_arrays_do_not_belong_together_is_refused():
 def test_raw_plays_the_actions_as_they_are():
     plan, executor = straight_plan(), Executor('raw')
     off_course = np.array([5.0, 5.0, -3.0, 1.0])
-    assert executor.action(plan, 3, off_course).tolist() == [0.3, 0.3]
+    assert executor.action(plan, 3, off_course) == pytest.approx([0.3, 0.3])
     assert executor.action(plan, len(plan), off_course).tolist() == [0.0, 0.0]
 
 
@@ -156,7 +156,7 @@ def judged(tokens, lengths, goal, grid=None, **settings):
 def test_the_shortest_valid_candidate_wins():
     tokens = candidates([1.0, 1.2, 1.4, 1.6], [1.0, 1.3, 1.6, 1.9], [1.0, 1.2, 1.4, 1.6])
     verdict = judged(tokens, [4, 3, 4], [1.6, 1.0])
-    assert verdict.valid.all() and verdict.best() == 1
+    assert verdict.valid.all() and verdict.best(stay=False) == 1
     assert verdict.arrival_steps.tolist() == [30, 20, 30]
 
 
@@ -167,6 +167,14 @@ def test_a_candidate_through_a_wall_is_not_valid():
     verdict = judged(candidates([1.0, 1.1, 1.2], [1.0, 1.3, 1.6]), [3, 3], [1.4, 1.0], grid)
     assert verdict.valid.tolist() == [True, False]
     assert verdict.collision_m[1] > 0.05
+
+
+def test_at_the_goal_the_candidate_that_strays_least_wins():
+    tokens = candidates([1.0, 1.2, 1.0], [1.0, 1.1, 1.0], [1.0, 1.3, 1.0])
+    tokens[:, 1:, 2] = 0.0
+    verdict = judged(tokens, [3, 3, 3], [1.0, 1.0], dynamics_tolerance=100.0)
+    assert verdict.valid.all() and verdict.best(stay=True) == 1
+    assert verdict.best(stay=False) == 0
 
 
 def test_padding_beyond_the_horizon_is_not_judged():

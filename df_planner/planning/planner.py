@@ -59,6 +59,7 @@ POSITION, VELOCITY = 0, 1  # parts of a token
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
 SAMPLES_PER_NEARBY_HORIZON = 2
 SAMPLES_PER_BATCH = 8
+STAY_TOKENS = range(6, 12)  # horizons of plans that leave the goal no further than they must
 
 
 class Planner:
@@ -150,14 +151,17 @@ class Planner:
         state, goal = self.check_state(state), self.check_goal(goal)
         generator = torch.Generator().manual_seed(seed)
         limit = self._max_tokens(horizon)
+        at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
         batches = self._all_horizons(state, goal, limit)
-        if previous is not None and self.settings.pin_goal:
+        if self.settings.pin_goal and at_goal:
+            batches.insert(0, np.resize(STAY_TOKENS, self.settings.num_samples).clip(2, limit))
+        elif self.settings.pin_goal and previous is not None:
             batches.insert(0, self._nearby_horizons(previous, limit))
         timings = {'network': 0.0, 'checks': 0.0}
         attempts: list[tuple[Plan, Verdict]] = []
         for lengths in batches:
             tokens = self._sample(state, goal, lengths, generator, should_stop, timings)
-            attempts.append(self._choose(tokens, lengths, goal, timings))
+            attempts.append(self._choose(tokens, lengths, goal, at_goal, timings))
             if attempts[-1][0].valid:
                 break
         plan, _ = min(attempts, key=lambda attempt: attempt[1].failure.min())
@@ -238,14 +242,14 @@ class Planner:
         timings['network'] += time.perf_counter() - started
         return result
 
-    def _choose(self, tokens, lengths, goal, timings) -> tuple[Plan, Verdict]:
+    def _choose(self, tokens, lengths, goal, at_goal, timings) -> tuple[Plan, Verdict]:
         """Check the sampled tokens (N, T, C) and return the best as a plan."""
         started = time.perf_counter()
         frame_stack, dt_s = self.card.frame_stack, self.card.dt_s
         states = interpolate(tokens[..., :4], frame_stack, dt_s)
         verdict = judge(states, tokens[..., :4], lengths, goal, self._limits, self.map,
                         self.settings, frame_stack * dt_s)
-        chosen = verdict.best()
+        chosen = verdict.best(stay=at_goal)
         rewards = np.where(verdict.valid, -verdict.arrival_steps * dt_s, -np.inf)
         actions = tokens[chosen, :, 4:].reshape(-1, 2).clip(-1.0, 1.0)
         steps = verdict.arrival_steps + 1

@@ -54,6 +54,7 @@ class Verdict:
     :param collision_m: (N,) deepest overlap with an obstacle beyond the tolerance, 0 if none.
     :param dynamics: (N,) largest ratio of a velocity change, drift or speed to its limit.
     :param goal_distance_m: (N,) distance from the goal at the arrival step.
+    :param stray_m: (N,) root mean square distance from the goal until then.
     :param valid: (N,) bool.
     """
 
@@ -61,6 +62,7 @@ class Verdict:
     collision_m: np.ndarray
     dynamics: np.ndarray
     goal_distance_m: np.ndarray
+    stray_m: np.ndarray
     valid: np.ndarray
 
     @property
@@ -70,10 +72,15 @@ class Verdict:
                    + np.maximum(self.dynamics - 1.0, 0.0) + 1e-9)
         return np.where(self.valid, 0.0, np.nan_to_num(failure, nan=np.inf))
 
-    def best(self) -> int:
-        """Return the valid candidate that arrives first, else the one that fails by least."""
+    def best(self, stay: bool) -> int:
+        """
+        Return the valid candidate that arrives first, else the one that fails by least.
+
+        With ``stay``, for a robot that is at the goal already: the valid one that strays least.
+        """
         if self.valid.any():
-            return int(np.argmin(np.where(self.valid, self.arrival_steps, np.inf)))
+            cost = self.stray_m if stay else self.arrival_steps
+            return int(np.argmin(np.where(self.valid, cost, np.inf)))
         return int(np.argmin(self.failure))
 
 
@@ -107,6 +114,7 @@ def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, goal: np.
         inside = (distance <= settings.goal_tolerance_m) & (step <= last_step[:, None])
         arrival = np.where(inside.any(1), inside.argmax(1), last_step)
     goal_distance = distance[np.arange(len(states)), arrival]
+    stray = np.sqrt(np.where(step <= arrival[:, None], distance**2, 0.0).sum(1) / (arrival + 1))
 
     collision = np.zeros(len(states))
     if grid is not None:
@@ -126,7 +134,7 @@ def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, goal: np.
 
     valid = (np.isfinite(states).all((1, 2)) & (collision == 0.0) & (dynamics <= 1.0)
              & (goal_distance <= settings.goal_tolerance_m))
-    return Verdict(arrival, collision, dynamics, goal_distance, valid)
+    return Verdict(arrival, collision, dynamics, goal_distance, stray, valid)
 
 
 def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, num_similar: int = 4
