@@ -22,6 +22,7 @@ The exit code is 0 if enough goals were reached.
 """
 
 from collections.abc import Callable
+import signal
 import sys
 import time
 
@@ -29,9 +30,9 @@ from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
-from rclpy.executors import ExternalShutdownException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 from std_msgs.msg import Float64
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -93,6 +94,7 @@ class MazeBenchmark(Node):
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
         diagnostics.add('inputs', lambda: inputs_status(self._complaints))
+        self._interrupted = False
         self._odom_stamp_ns: int | None = None
         self._expected_start: np.ndarray | None = None
         self._recording: EpisodeRecording | None = None
@@ -112,6 +114,7 @@ class MazeBenchmark(Node):
     def run(self) -> int:
         """Run all episodes and return the exit code; what is finished is reported in any case."""
         p, records, sketches = self.parameters, [], []
+        self._catch_signals()
         try:
             facts = self._wait_for_chain()
             for episode in range(len(self._starts)):
@@ -120,7 +123,7 @@ class MazeBenchmark(Node):
                 sketches.append(sketch(recording.states, recording.plans))
                 _print(progress_line(records[-1], episode + 1, len(self._starts)))
             complete = True
-        except (KeyboardInterrupt, ExternalShutdownException):
+        except KeyboardInterrupt:
             _print(f'interrupted after {len(records)} of {len(self._starts)} episodes')
             complete = False
         except DFPlannerError as error:
@@ -138,6 +141,15 @@ class MazeBenchmark(Node):
             write_results(p.out_dir, self._maze, records, meta, sketches)
             _print(f'report: {p.out_dir}/report.md')
         return 0 if complete and summary['reach_rate'] >= p.min_success_rate else 1
+
+    def _catch_signals(self) -> None:
+        """Let SIGINT and SIGTERM end the waiting, not the context or the writing of the report."""
+        def interrupt(_number, _frame):
+            self._interrupted = True
+
+        uninstall_signal_handlers()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, interrupt)
 
     # One episode
 
@@ -247,8 +259,8 @@ class MazeBenchmark(Node):
         """Serve messages until a condition holds; WaitTimeout if it never does."""
         begin_s = reported_s = time.monotonic()
         while not condition():
-            if not self.context.ok():
-                raise ExternalShutdownException
+            if self._interrupted:
+                raise KeyboardInterrupt
             self._executor.spin_once(timeout_sec=SPIN_S)
             now_s = time.monotonic()
             if now_s - begin_s > timeout_s:

@@ -44,6 +44,10 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
+    except RuntimeError:  # rclpy's, if the interrupt came while a message was being published
+        if rclpy.ok():
+            raise
+        return 0
     finally:
         if node is not None:
             getattr(node, 'close', lambda: None)()
