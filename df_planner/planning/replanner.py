@@ -58,6 +58,10 @@ class Replanner:
         self._plan = None
         self._count = 0
 
+    def delay(self, steps: int) -> None:
+        """Count the plan in hand from this many steps later: the robot waited for it."""
+        self._plan_step += steps
+
     def replan(self, state: np.ndarray, step: int,
                should_stop: Callable[[], bool] = lambda: False) -> Plan | None:
         """

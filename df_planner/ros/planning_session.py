@@ -17,7 +17,8 @@ When the planner node plans, from what, and what becomes of the result; knows no
 
 All methods are called from the executor's thread; only ``_replan`` runs in the worker's. A plan is
 due when the goal has none yet, or when the last one is ``1 / planning_frequency_hz`` old by the
-stamps of the odometry: the same odometry gives the same plans, however long planning takes.
+stamps of the odometry: the same odometry gives the same plans, however long planning takes. A plan
+counts from the odometry it was made from; if the robot has stood still since, from the latest.
 """
 
 from collections.abc import Callable
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 RESTART_S = 1.0  # odometry this far in the past is a restarted source, not a late message
 GOAL_AHEAD_S = 5.0  # a goal this far ahead of the odometry is stamped by another clock
+# A robot that has moved and moves less than this still is where a plan starts.
+STILL_M, STILL_M_S = 0.05, 0.2
 BAD_STARTS = (InvalidInput, StartOutsideMap, StartOccupied)
 
 
@@ -109,6 +112,7 @@ class PlanningSession:
         self._worker = worker
         self._finish = finish
         self._plan_stamp_ns: int | None = None
+        self._delay_steps = 0
         self._dt_ns = seconds_to_ns(planner.card.dt_s)
         self.set_parameters(parameters)
 
@@ -183,8 +187,10 @@ class PlanningSession:
         if self._plan_stamp_ns is not None and (
                 self._step(odom.stamp_ns) - self._step(self._plan_stamp_ns) < interval_steps):
             return
-        self._worker.submit('plan', partial(self._replan, goal, odom, self._parameters.timeout_s),
+        self._worker.submit('plan', partial(self._replan, goal, odom, self._delay_steps,
+                                            self._parameters.timeout_s),
                             partial(self._take, odom))
+        self._delay_steps = 0
 
     def plan_once(self, state: np.ndarray, goal: np.ndarray,
                   done: Callable[[Outcome], None]) -> None:
@@ -206,11 +212,12 @@ class PlanningSession:
         """Return the control step of a stamp."""
         return (stamp_ns + self._dt_ns // 2) // self._dt_ns
 
-    def _replan(self, goal: Goal, odom: Reading, timeout_s: float,
+    def _replan(self, goal: Goal, odom: Reading, delay_steps: int, timeout_s: float,
                 should_stop: ShouldStop) -> Result:
         """Plan, in the worker's thread."""
         started = time.monotonic()
         plan = None
+        self._replanner.delay(delay_steps)
         try:
             if self._replanner_goal is not goal:
                 self._replanner.reset(goal.position)
@@ -230,6 +237,15 @@ class PlanningSession:
         result = outcome.value
         if outcome.error is not None:
             result = Result(None, DFPlannerError(repr(outcome.error)), odom.stamp_ns, 0.0)
+        if self._still_at(odom.state):
+            self._delay_steps = self._step(self.odom.stamp_ns) - self._step(odom.stamp_ns)
+            result = replace(result, stamp_ns=self.odom.stamp_ns)
         if not result.start_is_bad:
-            self._plan_stamp_ns = odom.stamp_ns
+            self._plan_stamp_ns = result.stamp_ns
         self._finish(result)
+
+    def _still_at(self, state: np.ndarray) -> bool:
+        """Tell whether the robot has stood still in a state (4,) since."""
+        moved = np.linalg.norm(self.odom.state[:2] - state[:2])
+        speed = max(np.linalg.norm(self.odom.state[2:]), np.linalg.norm(state[2:]))
+        return moved <= STILL_M and speed <= STILL_M_S
