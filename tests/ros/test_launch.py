@@ -97,7 +97,7 @@ def test_it_declares_the_arguments_of_the_graph():
 
 def test_it_runs_and_ends_with_the_benchmark(environment, short_run):
     process = start(environment, short_run)
-    output, _ = process.communicate(timeout=90)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 0, output
     assert 'process has finished cleanly' in output
     assert '1 goals reached' in output
@@ -107,14 +107,14 @@ def test_a_benchmark_that_fails_makes_launch_fail(environment, short_run, tmp_pa
     params = tmp_path / 'params.yaml'
     params.write_text('{}')
     process = start(environment, [*short_run, f'params_file:={params}'])
-    output, _ = process.communicate(timeout=90)
+    output, _ = process.communicate(timeout=180)
     assert process.returncode == 1, output
     assert 'maze_benchmark ended with exit code 1' in output
 
 
 def test_a_wrong_argument_ends_it(environment):
     process = start(environment, ['episodes:=many'])
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=90)
     assert process.returncode == 1
     assert 'episodes must be a int' in output
 
@@ -126,5 +126,5 @@ def test_ctrl_c_without_a_benchmark(environment, short_run):
         lines.append(process.stdout.readline())
         assert lines[-1], ''.join(lines)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=90)
     assert output.count('process has finished cleanly') == 3, output
