@@ -30,6 +30,7 @@ from nav_msgs.srv import GetPlan
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
 from tiny_model import write_tiny_model
@@ -42,6 +43,7 @@ from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.ros.qos import LATCHED_QOS
 from df_planner.ros.qos import LATEST_QOS
+from df_planner.ros.qos import SENSOR_DATA_QOS
 from df_planner.sim.maze import load_maze
 
 START_UP_S = 90.0  # torch takes its time to load on a busy machine
@@ -377,7 +379,7 @@ def test_lifecycle(quick, quick_node):
 
 def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, model):
     node = start_node('planner', ('-r', '__ns:=/robot1'), checkpoint=model, odom_timeout_s=0.6,
-                      num_samples=4, sampling_steps=2)
+                      num_samples=4, sampling_steps=2, use_sim_time=True)
     node.wait_for_log('Ready for goals', START_UP_S)
     robot = Robot(probe, '/robot1')
     robot.send_goal(GOAL)
@@ -400,6 +402,15 @@ def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, mod
     probe.spin_for(0.3)
     assert robot.trajectories == []
     robot.plan(50)
+
+    clock = probe.publisher(Clock, '/clock', SENSOR_DATA_QOS)
+    for second in (100, 101, 50):
+        clock.publish(Clock(clock=ns_to_stamp(second * 100 * TICK_NS)))
+        probe.spin_for(0.2)
+    node.wait_for_log('The clock jumped back')
+    robot.wait_for_status('inputs', 'NO_VALID_PATH')
+    robot.call(Trigger, 'clear_goal')
+    robot.wait_for_status('inputs', 'Waiting for odom')
     assert node.stop() == 0
 
 
