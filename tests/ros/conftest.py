@@ -82,7 +82,7 @@ class NodeProcess:
         """Everything the node has printed so far."""
         return self._log_path.read_text()
 
-    def wait_for_log(self, text: str, timeout_s: float = 20.0) -> None:
+    def wait_for_log(self, text: str, timeout_s: float = 60.0) -> None:
         """Wait until the node has printed a text; fail with its log if it never does."""
         deadline = time.monotonic() + timeout_s
         while text not in self.log:
@@ -90,11 +90,11 @@ class NodeProcess:
             assert time.monotonic() < deadline, f'{text!r} is not in the log:\n{self.log}'
             time.sleep(0.02)
 
-    def wait(self, timeout_s: float = 20.0) -> int:
+    def wait(self, timeout_s: float = 60.0) -> int:
         """Wait for the end and return the exit code."""
         return self.process.wait(timeout_s)
 
-    def stop(self, signal_number: int = signal.SIGINT, timeout_s: float = 10.0) -> int:
+    def stop(self, signal_number: int = signal.SIGINT, timeout_s: float = 30.0) -> int:
         """Send a signal and return the exit code."""
         self.process.send_signal(signal_number)
         return self.wait(timeout_s)
@@ -137,7 +137,7 @@ class Probe:
         self.wait_until(client.service_is_ready, f'service {name}')
         return client
 
-    def call(self, client: Client, request, timeout_s: float = 10.0):
+    def call(self, client: Client, request, timeout_s: float = 30.0):
         """Call a service and return the response."""
         future = client.call_async(request)
         self.wait_until(future.done, f'response of {client.srv_name}', timeout_s)
