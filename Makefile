@@ -12,8 +12,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-# A stamp's name is a checksum of what its environment was made from, this folder included, since
-# a virtual environment cannot be moved. Other content, other name: the environment is brought up to date.
+# A stamp's name is a checksum of what its environment was made from, this folder included. Other
+# content, other name: the environment is brought up to date.
 checksum = $(shell { pwd; cat setup.py setup.cfg pyproject.toml $(1); } | cksum | cut -d ' ' -f 1)
 RUN_FILES := requirements.txt requirements-ros.txt
 TEST_FILES := $(RUN_FILES) requirements-test.txt
@@ -63,12 +63,14 @@ clean:  ## remove what colcon and the tests left behind (not results/, runs/, da
 distclean: clean  ## also remove the environment
 	rm -rf $(VENV)
 
-# An installation that was cut short leaves its mark, and the next one starts from nothing.
+# An installation that was cut short leaves its mark, and the next one starts from nothing; so it
+# does after this folder was moved, because an environment has its path in every script.
 $(RUN_STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null || { \
 	  echo "df_planner needs Python 3.11, and '$(PYTHON)' is not: $$($(PYTHON) --version 2>&1 | head -n 1)" >&2; \
 	  echo 'Name one that is, for example: make PYTHON=python3.11 $(MAKECMDGOALS)' >&2; exit 1; }
-	@if [ -e $(VENV)/.installing ] || ! $(PIP) --version >/dev/null 2>&1; then rm -rf $(VENV); fi
+	@if [ -e $(VENV)/.installing ] || ! $(PIP) --version >/dev/null 2>&1 \
+	  || ! grep -q ' $(CURDIR)/$(VENV)$$' $(VENV)/pyvenv.cfg; then rm -rf $(VENV); fi
 	@echo 'Setting up $(VENV) (once; a minute or two)'
 	@[ -d $(VENV) ] || $(PYTHON) -m venv $(VENV)
 	@rm -f $(VENV)/.run-* $(VENV)/.test-*; touch $(VENV)/.installing
