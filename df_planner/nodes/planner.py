@@ -71,6 +71,7 @@ from df_planner.ros.planning_session import PlanningSession
 from df_planner.ros.planning_session import Result
 from df_planner.ros.qos import LATCHED_QOS
 from df_planner.ros.qos import LATEST_QOS
+from df_planner.ros.qos import PLAN_QOS
 from df_planner.ros.qos import SENSOR_DATA_QOS
 from df_planner.ros.qos import STANDARD_QOS
 from df_planner.ros.run import run_node
@@ -162,8 +163,9 @@ class PlannerNode(LifecycleNode):
 
     def _load_planner(self):
         # Imported here: torch takes seconds, in which the node would neither be seen nor stopped.
-        from df_planner.planning.planner import Planner
         import torch
+
+        from df_planner.planning.planner import Planner
         parameters = self.parameters
         if parameters.num_threads > 0:
             torch.set_num_threads(parameters.num_threads)
@@ -187,7 +189,7 @@ class PlannerNode(LifecycleNode):
     def _open_interface(self) -> None:
         self._path_publisher = self.create_lifecycle_publisher(Path, 'plan', LATCHED_QOS)
         self._trajectory_publisher = self.create_lifecycle_publisher(
-            MultiDOFJointTrajectory, 'plan_trajectory', LATCHED_QOS)
+            MultiDOFJointTrajectory, 'plan_trajectory', PLAN_QOS)
         self._candidates_publisher = self.create_lifecycle_publisher(
             MarkerArray, '~/candidates', LATEST_QOS)
         self._time_publisher = self.create_lifecycle_publisher(

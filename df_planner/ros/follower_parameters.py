@@ -36,7 +36,7 @@ class FollowerParameters:
         TrackingGains().velocity, 'Tracking and braking: action per m/s of velocity error.',
         low=0.0, read_only=True)
     plan_timeout_s: float = parameter(
-        1.0, 'Brake when the odometry a plan was made from is this old.', low=0.01, read_only=True)
+        2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01, read_only=True)
     odom_timeout_s: float = parameter(
         0.5, 'Wall time without odometry after which the force becomes zero; a gap this long in '
         'its stamps ends the plan in hand.', low=0.01, read_only=True)

@@ -204,7 +204,7 @@ def test_node_follows_brakes_and_refuses(start_node, probe):
                      'the refusal in diagnostics')
     assert robot.answer(STATE, START_NS + 12 * TICK_NS)[0] == make_plan().actions[12, 0]
 
-    # Odometry stops: let go, once. The plan gets old: brake.
+    # Odometry stops: let go, once. After the gap the old plan does not count: brake.
     node.wait_for_log('no odometry for')
     probe.wait_until(lambda: robot.wrenches[-1].wrench.force.x == 0.0, 'zero force')
     assert robot.answer(STATE, START_NS + 150 * TICK_NS) == pytest.approx(BRAKE)
