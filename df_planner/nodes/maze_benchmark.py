@@ -17,8 +17,8 @@
 Drive episodes through simulator, planner and follower, score them, and exit.
 
 An episode: clear the planner's goal, teleport the ball, publish the goal with the stamp of the
-first odometry, record the maze's number of steps. The records are those of ``df_planner evaluate``.
-The exit code is 0 if enough goals were reached.
+first odometry, record the maze's number of steps. The records are those of
+``df_planner evaluate``. The exit code is 0 if enough goals were reached.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,7 @@ import signal
 import sys
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
@@ -48,12 +49,14 @@ from df_planner.benchmark.protocol import Starts
 from df_planner.benchmark.report import progress_line
 from df_planner.benchmark.report import text_table
 from df_planner.benchmark.report import write_results
+from df_planner.errors import CheckpointError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import WaitTimeout
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
+from df_planner.ros.diagnostics import ERROR
 from df_planner.ros.inputs import guarded
 from df_planner.ros.inputs import inputs_status
 from df_planner.ros.maze_benchmark_parameters import MazeBenchmarkParameters
@@ -95,6 +98,7 @@ class MazeBenchmark(Node):
         self._complaints = Complaints(self, diagnostics)
         diagnostics.add('inputs', lambda: inputs_status(self._complaints))
         self._interrupted = False
+        self._planner_failure = ''
         self._odom_stamp_ns: int | None = None
         self._expected_start: np.ndarray | None = None
         self._recording: EpisodeRecording | None = None
@@ -106,6 +110,7 @@ class MazeBenchmark(Node):
         self._listen(WrenchStamped, 'cmd_wrench', self._on_wrench)
         self._listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_trajectory)
         self._listen(Float64, 'planner/planning_time', self._on_planning_time)
+        self._listen(DiagnosticArray, '/diagnostics', self._on_diagnostics)
 
     def _listen(self, message_type: type, topic: str, callback: Callable) -> None:
         self.create_subscription(message_type, topic, guarded(callback, topic, self._complaints),
@@ -241,6 +246,12 @@ class MazeBenchmark(Node):
             facts |= read_parameters(self, self._executor, node_name, names)
         return facts
 
+    def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        planner = f'{self.get_namespace()}/planner: model'.lstrip('/')
+        for status in msg.status:
+            if status.name == planner and status.level == ERROR:
+                self._planner_failure = status.message
+
     def _planner_is_active(self) -> bool:
         try:
             self._stop_planning()
@@ -261,6 +272,8 @@ class MazeBenchmark(Node):
         while not condition():
             if self._interrupted:
                 raise KeyboardInterrupt
+            if self._planner_failure:
+                raise CheckpointError(f'the planner has no model: {self._planner_failure}')
             self._executor.spin_once(timeout_sec=SPIN_S)
             now_s = time.monotonic()
             if now_s - begin_s > timeout_s:

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 
-"""The benchmark over DDS: simulator, planner and follower as processes, scored as evaluate does."""
+"""The benchmark over DDS: simulator, planner and follower as processes, scored like evaluate."""
 
 import json
 
