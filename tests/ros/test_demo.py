@@ -160,6 +160,13 @@ def test_a_node_that_fails_ends_the_run(start, tmp_path):
     assert demo.alive() == []
 
 
+def test_a_model_that_is_missing_ends_the_run(start):
+    demo = start(checkpoint='no-such-model', namespace='robot1')
+    assert demo.process.wait(90) == 1
+    assert 'BAD_CHECKPOINT: the planner has no model: no-such-model' in demo.log
+    assert demo.alive() == []
+
+
 def test_sigterm_at_once_leaves_nothing_behind(start):
     demo = start()
     demo.wait_for('Starting')
