@@ -93,7 +93,7 @@ def test_a_horizon_limits_the_plan_and_its_candidates(planner):
 
 
 def test_a_horizon_too_short_to_arrive_has_no_valid_plan(planner):
-    with pytest.raises(NoValidPlan, match='no valid plan from .* candidates collide'):
+    with pytest.raises(NoValidPlan, match='no valid plan from .* candidates .* collide'):
         planner.plan(START, GOAL, horizon=30)
 
 
@@ -151,18 +151,16 @@ def test_every_schedule_and_guidance_plans_to_the_goal(planner, settings):
     assert all(p.valid for p in plans)
 
 
-def test_guidance_alone_finds_the_goal(planner):
-    planner.settings = PlannerSettings(pin_goal=False, guidance_scale=2.0, sampling_steps=16,
-                                       collision_check=False, num_samples=8)
-    guided = planner.plan(START, [3.0, 3.0], horizon=160)
-    planner.settings = PlannerSettings(pin_goal=False, guidance_scale=0.0, sampling_steps=16,
-                                       collision_check=False, num_samples=8)
-    free = planner.plan(START, [3.0, 3.0], horizon=160)
-
-    def nearest(plan):
-        return np.mean([np.linalg.norm(c[:, :2] - [3.0, 3.0], axis=1).min()
-                        for c in plan.candidates])
-    assert nearest(guided) < nearest(free)
+def test_guidance_alone_draws_plans_to_the_goal(planner):
+    distances = []
+    for scale in (0.0, 1.0, 10.0):
+        planner.settings = PlannerSettings(
+            pin_goal=False, guidance_scale=scale, sampling_steps=16, collision_check=False,
+            num_samples=16, goal_tolerance_m=0.001)
+        plan = planner.plan(START, GOAL, horizon=160)
+        distances.append(np.mean([np.linalg.norm(c[:, :2] - GOAL, axis=1).mean()
+                                  for c in plan.candidates]))
+    assert distances[0] > distances[1] > distances[2]
 
 
 def test_a_previous_plan_narrows_the_horizons(planner):

@@ -59,7 +59,7 @@ POSITION, VELOCITY = 0, 1  # parts of a token
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
 SAMPLES_PER_NEARBY_HORIZON = 2
 SAMPLES_PER_BATCH = 8
-STAY_TOKENS = range(6, 12)  # horizons of plans that leave the goal no further than they must
+STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
 
 
 class Planner:
@@ -160,7 +160,7 @@ class Planner:
         timings = {'network': 0.0, 'checks': 0.0}
         attempts: list[tuple[Plan, Verdict]] = []
         for lengths in batches:
-            tokens = self._sample(state, goal, lengths, generator, should_stop, timings)
+            tokens = self._sample(state, goal, lengths, at_goal, generator, should_stop, timings)
             attempts.append(self._choose(tokens, lengths, goal, at_goal, timings))
             if attempts[-1][0].valid:
                 break
@@ -207,7 +207,7 @@ class Planner:
         counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], 2, limit))
         return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)
 
-    def _sample(self, state, goal, lengths, generator, should_stop, timings) -> np.ndarray:
+    def _sample(self, state, goal, lengths, at_goal, generator, should_stop, timings) -> np.ndarray:
         """Return sampled tokens (N, T, C) in physical units."""
         started = time.perf_counter()
         settings, architecture = self.settings, self.card.architecture
@@ -220,6 +220,8 @@ class Planner:
             rows, last = torch.arange(batch), torch.tensor(lengths - 1)
             values[rows, last, :2] = torch.tensor(goal, dtype=torch.float32)
             pinned[rows, last, POSITION] = True
+            if at_goal or settings.rest_at_goal:
+                pinned[rows, last, VELOCITY] = True
         values = (values.to(self.device) - self._mean) / self._std
         guidance = None
         if settings.guidance_scale > 0.0:

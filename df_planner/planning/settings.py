@@ -39,6 +39,9 @@ class PlannerSettings(BaseModel):
     temperature: float = Field(1.0, ge=0.0, le=2.0, description='standard deviation of the noise')
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
+    rest_at_goal: bool = Field(False, description=(
+        'with pin_goal, pin the velocity there to zero too: slower to arrive, but raw actions stay'
+    ))
     guidance_scale: float = Field(0.0, ge=0.0, le=100.0, description=(
         'strength of the goal-distance reward gradient, 0 = no guidance'))
     collision_check: bool = Field(True, description=(
@@ -46,7 +49,7 @@ class PlannerSettings(BaseModel):
     robot_radius_m: float = Field(0.1, ge=0.0, le=10.0, description='radius of the robot')
     collision_tolerance_m: float = Field(0.05, ge=0.0, le=1.0, description=(
         'by how much a plan may overlap an obstacle and still count as free'))
-    dynamics_tolerance: float = Field(1.1, gt=0.0, le=100.0, description=(
+    dynamics_tolerance: float = Field(2.0, gt=0.0, le=100.0, description=(
         'by which factor a plan may exceed the velocity changes seen in the data'))
     goal_tolerance_m: float = Field(0.5, gt=0.0, le=10.0, description=(
         'a plan that ends within this distance arrives'))

@@ -28,7 +28,7 @@ from pydantic import ConfigDict
 from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from df_planner.data.normalizer import Normalizer
 from df_planner.diffusion.denoiser import Denoiser
@@ -182,7 +182,7 @@ def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard) -> Pat
     path = directory / f'{card.name}.safetensors'
     weights = {k: v.detach().cpu().contiguous() for k, v in denoiser.state_dict().items()}
     partial = path.with_suffix('.safetensors.partial')
-    save_file(weights, partial)
+    partial.write_bytes(save(weights))  # save_file would make it readable by its owner only
     os.replace(partial, path)
     partial = path.with_suffix('.json.partial')
     partial.write_text(card.model_dump_json(indent=2) + '\n', encoding='utf-8')
