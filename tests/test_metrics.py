@@ -142,13 +142,15 @@ def test_statistics_by_hand():
 
 
 def test_summary_pools_planning_times_and_counts_reaches():
-    reached = _record([2.0, 1.0, 1.0], planning_times_s=[0.1])
-    missed = _record([3.0, 3.0, 3.0], planning_times_s=[0.2, 0.3, 0.4])
+    plan, hold = _plan([[1.0, 2.0], [1.0, 1.9]]), _plan([[1.0, 1.0]])
+    reached = _record([2.0, 1.0, 1.0], plans=[(0, plan), (1, hold)], planning_times_s=[0.1, 9.0])
+    missed = _record([3.0, 3.0, 3.0], plans=[(0, plan), (1, None), (2, plan)],
+                     planning_times_s=[0.2, 0.3, 0.4])
     summary = summarize([reached, missed])
     assert (summary['episodes'], summary['reached'], summary['reach_rate']) == (2, 1, 0.5)
     assert summary['return']['mean'] == 1.0
     assert summary['first_reach_step']['count'] == 1
-    assert summary['planning_time_s']['count'] == 4
+    assert summary['planning_time_s']['count'] == 4, 'holding the goal is no planning'
     assert summary['planning_time_s']['mean'] == pytest.approx(0.25)
     assert json.dumps(summary, allow_nan=False)
     assert summarize([])['reach_rate'] is None

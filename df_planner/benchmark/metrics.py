@@ -65,7 +65,8 @@ def episode_record(
     :param actions: (T, 2).
     :param plans: (step, plan) in the order of planning; step counts control steps from the start
         of the episode, the plan is None where planning failed.
-    :param planning_times_s: wall seconds of every planning call.
+    :param planning_times_s: wall seconds of every planning call, in the order of ``plans``. Those
+        of plans of a single row, which hold a position without asking the model, do not count.
     """
     if len(states) != len(actions) + 1:
         raise ValueError('states must have one row more than actions, got '
@@ -75,7 +76,9 @@ def episode_record(
     first_reach_step = int(inside.argmax()) + 1 if reached else None
     episode_return = float(inside.sum())
     scored = maze.reference_return is not None
-    times = np.asarray(planning_times_s, dtype=np.float64)
+    # A plan of one row stays where it is; the model was not asked for it.
+    times = np.array([seconds for seconds, (_, plan) in zip(planning_times_s, plans)
+                      if plan is None or len(plan) > 1])
     made = [(step, plan) for step, plan in plans if plan is not None]
     return {
         'episode': int(episode),

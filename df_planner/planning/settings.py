@@ -28,7 +28,7 @@ class PlannerSettings(BaseModel):
 
     horizon_steps: int = Field(0, ge=0, le=4096, description=(
         'longest plan in control steps, 0 = the longest the model was trained for'))
-    num_samples: int = Field(32, ge=1, le=256, description=(
+    num_samples: int = Field(64, ge=1, le=256, description=(
         'candidates sampled in one batch, spread over all horizons'))
     sampling_steps: int = Field(8, ge=1, le=1000, description=(
         'denoising steps from pure noise to clean, per token'))
@@ -49,7 +49,7 @@ class PlannerSettings(BaseModel):
     robot_radius_m: float = Field(0.1, ge=0.0, le=10.0, description='radius of the robot')
     collision_tolerance_m: float = Field(0.05, ge=0.0, le=1.0, description=(
         'by how much a plan may overlap an obstacle and still count as free'))
-    dynamics_tolerance: float = Field(2.0, gt=0.0, le=100.0, description=(
+    dynamics_tolerance: float = Field(3.0, gt=0.0, le=100.0, description=(
         'by which factor a plan may exceed the velocity changes seen in the data'))
     goal_tolerance_m: float = Field(0.5, gt=0.0, le=10.0, description=(
         'a plan that ends within this distance arrives'))
