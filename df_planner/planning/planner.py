@@ -207,7 +207,8 @@ class Planner:
         counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], 2, limit))
         return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)
 
-    def _sample(self, state, goal, lengths, at_goal, generator, should_stop, timings) -> np.ndarray:
+    def _sample(self, state, goal, lengths, at_goal, generator, should_stop,
+                timings) -> np.ndarray:
         """Return sampled tokens (N, T, C) in physical units."""
         started = time.perf_counter()
         settings, architecture = self.settings, self.card.architecture
