@@ -228,3 +228,9 @@ def test_the_policy_drives_the_ball_to_the_goal(planner, execution):
     assert [step for step, _ in policy.plans] == list(range(0, 300, 25))
     if execution == 'tracking':
         assert max(distances[-50:]) < 0.5, 'it should stay there'
+
+
+def test_a_plan_can_be_made_to_rest_at_the_goal(planner):
+    plan = planner.plan(START, GOAL, rest_at_goal=True)
+    assert plan.states[-1] == pytest.approx([*GOAL, 0.0, 0.0], abs=1e-6)
+    assert np.abs(planner.plan(START, GOAL).states[-1, 2:]).max() > 0.5

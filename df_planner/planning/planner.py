@@ -131,7 +131,7 @@ class Planner:
         return goal
 
     def plan(self, state: np.ndarray, goal: np.ndarray, horizon: int | None = None, seed: int = 0,
-             previous: Plan | None = None,
+             previous: Plan | None = None, rest_at_goal: bool = False,
              should_stop: Callable[[], bool] = lambda: False) -> Plan:
         """
         Plan from a state to a goal.
@@ -142,6 +142,8 @@ class Planner:
         :param seed: decides the noise; the same arguments give the same plan.
         :param previous: what is left of the plan being executed: horizons near its own are tried
             first, which is much cheaper than trying them all.
+        :param rest_at_goal: arrive with velocity zero, which takes longer; for who plays the
+            actions as they are and cannot stop there by other means.
         :param should_stop: polled between network calls.
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
         :raises PlanningCancelled: if ``should_stop`` returned True.
@@ -160,7 +162,8 @@ class Planner:
         timings = {'network': 0.0, 'checks': 0.0}
         attempts: list[tuple[Plan, Verdict]] = []
         for lengths in batches:
-            tokens = self._sample(state, goal, lengths, at_goal, generator, should_stop, timings)
+            tokens = self._sample(state, goal, lengths, at_goal or rest_at_goal, generator,
+                                  should_stop, timings)
             attempts.append(self._choose(tokens, lengths, goal, at_goal, timings))
             if attempts[-1][0].valid:
                 break
@@ -207,7 +210,7 @@ class Planner:
         counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], 2, limit))
         return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)
 
-    def _sample(self, state, goal, lengths, at_goal, generator, should_stop,
+    def _sample(self, state, goal, lengths, rest, generator, should_stop,
                 timings) -> np.ndarray:
         """Return sampled tokens (N, T, C) in physical units."""
         started = time.perf_counter()
@@ -221,8 +224,7 @@ class Planner:
             rows, last = torch.arange(batch), torch.tensor(lengths - 1)
             values[rows, last, :2] = torch.tensor(goal, dtype=torch.float32)
             pinned[rows, last, POSITION] = True
-            if at_goal or settings.rest_at_goal:
-                pinned[rows, last, VELOCITY] = True
+            pinned[rows, last, VELOCITY] = bool(rest)
         values = (values.to(self.device) - self._mean) / self._std
         guidance = None
         if settings.guidance_scale > 0.0:

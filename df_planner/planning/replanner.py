@@ -36,7 +36,8 @@ class Replanner:
     Plan again and again towards one goal.
 
     :param hold_at_goal: near the goal, return a plan that stays there instead of asking the model,
-        whose data never stop. ``raw`` execution cannot follow such a plan and turns this off.
+        whose data never stop. ``raw`` execution cannot follow such a plan and turns this off: then
+        every plan is made to come to rest at the goal.
     :param seed: the noise of the k-th plan after ``reset`` depends on (seed, k) only.
     """
 
@@ -81,6 +82,7 @@ class Replanner:
         else:
             try:
                 plan = self.planner.plan(state, self.goal, seed=seed, previous=previous,
+                                         rest_at_goal=not self.hold_at_goal,
                                          should_stop=should_stop)
             except NoValidPlan as error:
                 self.last_error = error

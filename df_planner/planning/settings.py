@@ -39,9 +39,6 @@ class PlannerSettings(BaseModel):
     temperature: float = Field(1.0, ge=0.0, le=2.0, description='standard deviation of the noise')
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
-    rest_at_goal: bool = Field(False, description=(
-        'with pin_goal, pin the velocity there to zero too: slower to arrive, but raw actions stay'
-    ))
     guidance_scale: float = Field(0.0, ge=0.0, le=100.0, description=(
         'strength of the goal-distance reward gradient, 0 = no guidance'))
     collision_check: bool = Field(True, description=(
