@@ -187,7 +187,7 @@ def test_padding_beyond_the_horizon_is_not_judged():
 def test_a_move_that_was_never_seen_is_not_valid(channel):
     tokens = candidates([1.0, 1.2, 1.4])
     tokens[0, 1, channel] += {0: 0.3, 2: 2.5}[channel]
-    verdict = judged(tokens, [3], [1.4, 1.0])
+    verdict = judged(tokens, [3], [1.4, 1.0], dynamics_tolerance=1.0)
     assert verdict.dynamics[0] > 1.0 and not verdict.valid.any()
     assert 'of 1 candidates 0 collide, 1 move as the robot was never seen' in complaint([verdict])
 

@@ -77,7 +77,7 @@ def test_lockstep_equals_evaluate(chain, start_node, maze_file, tmp_path):
     for episode, record in enumerate(results['episodes']):
         expected = runner.run(episode, starts.state[episode], starts.goal[episode])['record']
         assert without_latencies(record) == without_latencies(expected)
-        assert len(record['planning_times_s']) == STEPS // INTERVAL_STEPS
+        assert len(record['planning_times_s']) == len(expected['planning_times_s']) > 0
     assert len(results['episodes']) == 3
     assert sum(record['plans'] for record in results['episodes']) > 9
     assert results['meta']['execution'] == chain.execution
