@@ -25,7 +25,10 @@ STANDARD_QOS = QoSProfile(
 
 RECORDING_QOS = QoSProfile(
     depth=1000, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-"""Every message arrives, even at a subscriber that is busy for a second: what is recorded."""
+"""
+Every message arrives, even at a subscriber that is busy for a second: what is recorded. Both ends
+need it: a writer drops what is older than its depth, whether it was received or not.
+"""
 
 LATEST_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
