@@ -66,7 +66,7 @@ class Follower(Node):
         diagnostics = Diagnostics(self)
         complaints = Complaints(self, diagnostics)
         self._wrench_publisher = self.create_publisher(
-            WrenchStamped, 'cmd_wrench', qos.RECORDING_QOS)
+            WrenchStamped, 'cmd_wrench', qos.RECORDED_QOS)
         self._error_publisher = self.create_publisher(
             Float64, '~/tracking_error', qos.STANDARD_QOS)
         self.create_subscription(

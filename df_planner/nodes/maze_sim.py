@@ -117,7 +117,7 @@ class MazeSim(Node):
 
     def _create_publishers(self) -> None:
         self._clock_publisher = self.create_publisher(Clock, '/clock', qos.SENSOR_DATA_QOS)
-        self._odom_publisher = self.create_publisher(Odometry, 'odom', qos.RECORDING_QOS)
+        self._odom_publisher = self.create_publisher(Odometry, 'odom', qos.RECORDED_QOS)
         self._map_publisher = self.create_publisher(OccupancyGrid, 'map', qos.LATCHED_QOS)
         self._marker_publisher = self.create_publisher(
             MarkerArray, '~/markers', qos.LATCHED_QOS)

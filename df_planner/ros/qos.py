@@ -16,6 +16,7 @@
 """Named QoS profiles, so that no node spells out a policy at a call."""
 
 from rclpy.qos import DurabilityPolicy
+from rclpy.qos import HistoryPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 
@@ -23,12 +24,14 @@ STANDARD_QOS = QoSProfile(
     depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 """Every message arrives at a subscriber that keeps up: measurements."""
 
+RECORDED_QOS = QoSProfile(
+    depth=400, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+"""A writer that somebody may record: odometry, commands. Fast DDS keeps no more than 400 samples."""
+
 RECORDING_QOS = QoSProfile(
-    depth=1000, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-"""
-Every message arrives, even at a subscriber that is busy for a second: what is recorded. Both ends
-need it: a writer drops what is older than its depth, whether it was received or not.
-"""
+    history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE)
+"""The reader that records: nothing is lost while it is busy for some seconds."""
 
 LATEST_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)

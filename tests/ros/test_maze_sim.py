@@ -115,6 +115,17 @@ def test_lockstep_is_the_world_step_by_step(start_node, probe):
     assert np.array_equal(state_of(driver.odometry[-1]), expected[-1])
 
 
+def test_a_recorder_that_is_busy_for_a_second_misses_nothing(start_node, probe):
+    start_node('maze_sim', maze='umaze', real_time_factor=5.0)
+    odometry = probe.listen(Odometry, 'odom', qos.RECORDING_QOS)
+    probe.wait_until(lambda: odometry, 'odometry')
+    before_ns = stamp_ns(odometry[-1])
+    time.sleep(1.2)  # not spinning is being busy
+    late_ns = before_ns + 500 * TICK_NS
+    probe.wait_until(lambda: stamp_ns(odometry[-1]) > late_ns, 'five hundred ticks')
+    assert (np.diff([stamp_ns(msg) for msg in odometry]) == TICK_NS).all()
+
+
 def test_bad_inputs_change_nothing(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', lockstep=True)
     driver = Driver(probe)
