@@ -26,7 +26,7 @@ STANDARD_QOS = QoSProfile(
 
 RECORDED_QOS = QoSProfile(
     depth=400, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-"""A writer that somebody may record: odometry, commands. Fast DDS keeps no more than 400 samples."""
+"""A writer that somebody may record: odometry, commands; Fast DDS keeps 400 samples at most."""
 
 RECORDING_QOS = QoSProfile(
     history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE,
