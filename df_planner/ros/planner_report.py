@@ -84,8 +84,11 @@ class PlannerReport:
         """Take stock of the inputs."""
         age_s = 'never heard' if odom is None else f'{time.monotonic() - odom.received_s:.2f}'
         message = 'Waiting for ' + ', '.join(missing) if missing else 'All inputs are there'
+        news = message != self._inputs.message
         self._inputs = Status(WARN if missing else OK, message,
                               {'odom_age_s': age_s, 'has_goal': goal is not None})
+        if news:
+            self._diagnostics.update()
 
     def _set_model(self, status: Status) -> None:
         self._model = status
