@@ -48,17 +48,6 @@ def test_split_inverts_noising_at_every_level(noise):
     assert torch.allclose(eps_back, eps, atol=1e-5)
 
 
-@pytest.mark.parametrize('std', [0.1, 0.5, 1.0, 3.0])
-def test_level_of_matches_the_noise_to_signal_ratio(std):
-    noise = NoiseSchedule(1000)
-    level = torch.tensor(noise.level_of(std))
-    assert noise.sigma(level) / noise.alpha(level) == pytest.approx(std, rel=0.02)
-
-
-def test_known_exactly_is_level_0():
-    assert NoiseSchedule(1000).level_of(0.0) == 0
-
-
 def test_no_levels_is_refused():
     with pytest.raises(ValueError, match='num_levels must be 1 or more, got 0'):
         NoiseSchedule(0)

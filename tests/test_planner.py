@@ -119,9 +119,10 @@ def test_bad_input_is_answered_with_a_typed_error(planner, state, goal, error, c
         planner.plan(state, goal)
 
 
-def test_a_negative_horizon_is_refused(planner):
-    with pytest.raises(InvalidInput, match='horizon must be 1 or more, got -5'):
-        planner.plan(START, GOAL, horizon=-5)
+@pytest.mark.parametrize('horizon', [0, -5])
+def test_a_horizon_below_1_is_refused(planner, horizon):
+    with pytest.raises(InvalidInput, match=f'horizon must be 1 or more, got {horizon}'):
+        planner.plan(START, GOAL, horizon=horizon)
 
 
 def test_an_obstacle_on_the_map_makes_plans_through_it_invalid(planner):

@@ -58,14 +58,6 @@ class NoiseSchedule:
         """Return the signal-to-noise ratio alpha^2 / sigma^2; infinite at level 0."""
         return (self._alpha[level] / self._sigma[level]) ** 2
 
-    def level_of(self, std: float) -> int:
-        """
-        Return the level whose noise-to-signal ratio matches a standard deviation.
-
-        A normalised value known with that standard deviation is pinned at this level instead of 0.
-        """
-        return round(self.num_levels * math.atan(std) / (math.pi / 2))
-
     def add_noise(self, x0: Tensor, eps: Tensor, level: Tensor) -> Tensor:
         """Return x at ``level``; all three arguments broadcast to one shape."""
         return self.alpha(level) * x0 + self.sigma(level) * eps

@@ -184,12 +184,12 @@ class Planner:
             raise occupied(f'{what} {position.round(3)} is inside an obstacle')
 
     def _max_tokens(self, horizon: int | None) -> int:
-        steps = self.settings.horizon_steps if horizon is None else horizon
+        if horizon is not None and horizon < 1:
+            raise InvalidInput(f'horizon must be 1 or more, got {horizon}')
+        steps = horizon or self.settings.horizon_steps
         longest = self.card.architecture.max_tokens
         if steps == 0:
             return longest
-        if steps < 0:
-            raise InvalidInput(f'horizon must be 1 or more, got {horizon}')
         return int(np.clip(-(-steps // self.card.frame_stack) + 1, 2, longest))
 
     def _all_horizons(self, state: np.ndarray, goal: np.ndarray, limit: int
