@@ -17,7 +17,6 @@
 import pytest
 import torch
 
-from df_planner.diffusion.guidance import GoalDistance
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import sample
@@ -51,6 +50,14 @@ def linear_guidance(direction, scale):
     return Guidance({'linear': term}, scale, torch.zeros(4), torch.ones(4))
 
 
+def distance_guidance(goal, scale, weight=1.0, mean=(0.0,) * 4, std=(1.0,) * 4, **more):
+    """Return guidance by minus the summed distance of the real tokens' first two channels."""
+    def reward(tokens, real):
+        return -((tokens[..., :2] - torch.tensor(goal)).norm(dim=-1) * real).sum(-1)
+    return Guidance({'goal': (reward, weight)}, scale, torch.tensor(mean), torch.tensor(std),
+                    **more)
+
+
 def test_shifts_a_gaussian_towards_the_reward(noise):
     # p(x) exp(scale * <d, x>) of a standard normal is a normal with mean scale * d.
     torch.manual_seed(0)
@@ -68,48 +75,121 @@ def test_shifts_a_gaussian_towards_the_reward(noise):
 def test_strength_does_not_depend_on_the_batch(noise):
     denoiser = StandardNormalDenoiser(noise)
     matrix = scheduling_matrix('pyramid', 3, 5, NUM_LEVELS)
-    goal = Guidance({'goal': (GoalDistance(torch.tensor([2.0, 1.0])), 1.0)}, 0.5,
-                    torch.zeros(4), torch.ones(4))
+    goal = distance_guidance([2.0, 1.0], 0.5)
     start = torch.randn(16, 3, 4)
     together = sample(denoiser, noise, start, matrix, guidance=goal)
     alone = torch.cat([sample(denoiser, noise, s[None], matrix, guidance=goal) for s in start])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
-def test_goal_distance_is_the_sum_over_future_real_tokens_in_metres():
-    tokens = torch.zeros(2, 4, 4)
-    tokens[:, :, 0] = torch.tensor([9.0, 3.0, 3.0, 7.0])
-    real = torch.tensor([[True] * 4, [True, True, True, False]])
-    reward = GoalDistance(torch.tensor([0.0, 4.0]))(tokens, real)
-    far = (7.0**2 + 4.0**2) ** 0.5
-    assert reward.tolist() == pytest.approx([-(5.0 + 5.0 + far), -10.0], abs=1e-3)
-
-
-def test_the_gradient_is_finite_exactly_at_the_goal():
-    tokens = torch.ones(1, 3, 4, requires_grad=True)
-    reward = GoalDistance(torch.tensor([1.0, 1.0]))(tokens, torch.ones(1, 3, dtype=torch.bool))
-    gradient, = torch.autograd.grad(reward.sum(), tokens)
-    assert torch.isfinite(gradient).all()
-
-
 def test_rewards_act_in_physical_units():
-    guidance = Guidance({'goal': (GoalDistance(torch.tensor([10.0, 0.0])), 2.0)}, 1.0,
-                        torch.tensor([10.0, 0.0, 0.0, 0.0]), torch.tensor([5.0, 5.0, 1.0, 1.0]))
+    guidance = distance_guidance([10.0, 0.0], 1.0, weight=2.0, mean=[10.0, 0.0, 0.0, 0.0],
+                                 std=[5.0, 5.0, 1.0, 1.0])
     x0 = torch.zeros(1, 2, 4)
     x0[0, 1, 1] = 1.0  # 5 m from the goal
     reward = guidance.reward(x0, torch.ones(1, 2, dtype=torch.bool))
     assert reward.item() == pytest.approx(-10.0, abs=1e-3)
+    assert guidance.physical_reward(torch.tensor([[[10.0, 5.0, 0.0, 0.0]]]),
+                                    torch.ones(1, 1, dtype=torch.bool)).item() == -10.0
 
 
 def test_guided_plans_end_nearer_to_the_goal(noise):
     torch.manual_seed(0)
     matrix = scheduling_matrix('full_sequence', 4, 20, NUM_LEVELS)
-    start, goal = torch.randn(200, 4, 4), torch.tensor([1.5, -1.0])
+    start, goal = torch.randn(200, 4, 4), [1.5, -1.0]
     distances = []
     for scale in (0.0, 0.5, 2.0):
-        guidance = Guidance({'goal': (GoalDistance(goal), 1.0)}, scale, torch.zeros(4),
-                            torch.ones(4))
+        guidance = distance_guidance(goal, scale)
         x = sample(StandardNormalDenoiser(noise), noise, start, matrix, guidance=guidance)
-        distances.append((x[:, 1:, :2] - goal).norm(dim=-1).mean().item())
+        distances.append((x[:, :, :2] - torch.tensor(goal)).norm(dim=-1).mean().item())
         assert torch.isfinite(x).all()
     assert distances[0] > 1.2 * distances[1] > 1.2 * distances[2]
+
+
+def test_padding_does_not_change_the_strength(noise):
+    matrix = scheduling_matrix('pyramid', 5, 5, NUM_LEVELS)
+    start = torch.randn(3, 5, 4)
+    guidance = distance_guidance([2.0, 1.0], 0.5)
+    denoiser = StandardNormalDenoiser(noise)
+    padded = sample(denoiser, noise, start, matrix, lengths=torch.tensor([3, 3, 3]),
+                    guidance=guidance)
+    short = sample(denoiser, noise, start[:, :3],
+                   scheduling_matrix('pyramid', 3, 5, NUM_LEVELS), guidance=guidance)
+    assert torch.allclose(padded[:, :3], short, atol=1e-5)
+
+
+class MixingDenoiser(StandardNormalDenoiser):
+    """Clean estimates that depend on all tokens: their mean over the trajectory."""
+
+    def __call__(self, x, levels, lengths=None):
+        level = self.per_channel(levels)
+        alpha, sigma = self.noise.alpha(level), self.noise.sigma(level)
+        x0 = x.mean(1, keepdim=True).expand_as(x)
+        return (alpha * x - x0) / sigma.clamp(min=1e-6)
+
+
+def cubic(tokens, real):
+    return (tokens**3).sum((1, 2)) / 3
+
+
+def front_gradients(noise, samples, repeats=4000):
+    """Return gradients (repeats, C) on the first of 4 tokens whose future is still noise."""
+    torch.manual_seed(1)
+    denoiser = MixingDenoiser(noise)
+    levels = torch.tensor([NUM_LEVELS // 2] + [NUM_LEVELS] * 3)[None, :, None]
+    levels = levels.expand(repeats, 4, 2)
+    level = denoiser.per_channel(levels)
+    alpha, sigma = noise.alpha(level), noise.sigma(level)
+    real = torch.ones(repeats, 4, dtype=torch.bool)
+    x = torch.randn(repeats, 4, 4)
+    x[:, 0] = 0.4
+    x.requires_grad_()
+
+    def estimate(noised):
+        return noise.split(noised, denoiser(noised, levels), level)[0]
+
+    guidance = Guidance({'cubic': (cubic, 1.0)}, 1.0, torch.zeros(4), torch.ones(4), samples,
+                        torch.Generator().manual_seed(2))
+    tail = level > level[:, :1]
+    return guidance.expected_gradient(x, estimate(x), alpha, sigma, real, tail, estimate)[:, 0]
+
+
+def test_monte_carlo_guidance_keeps_the_mean_and_divides_the_variance(noise):
+    # x0 of every token is the mean m of all, the reward sum m^3 / 3 * 4 tokens, its gradient m^2;
+    # m = 0.1 + N(0, 3 / 16), so E m^2 = 0.01 + 3 / 16.
+    variances = {}
+    for samples in (1, 4, 16):
+        gradients = front_gradients(noise, samples)
+        assert gradients.mean().item() == pytest.approx(0.01 + 3 / 16, rel=0.05)
+        variances[samples] = gradients.var(0).mean().item()
+    assert variances[4] == pytest.approx(variances[1] / 4, rel=0.15)
+    assert variances[16] == pytest.approx(variances[1] / 16, rel=0.15)
+
+
+@pytest.mark.parametrize(('schedule', 'more_calls'), [('full_sequence', False), ('pyramid', True)])
+def test_monte_carlo_guidance_draws_where_there_is_a_future_to_draw(noise, schedule, more_calls):
+    calls = []
+
+    class Counting(StandardNormalDenoiser):
+        def __call__(self, x, levels, lengths=None):
+            calls.append(len(x))
+            return super().__call__(x, levels)
+
+    matrix = scheduling_matrix(schedule, 4, 5, NUM_LEVELS)
+    guidance = distance_guidance([2.0, 1.0], 0.5, samples=3)
+    lengths = torch.tensor([4, 3])  # padding is noise, but no future
+    sample(Counting(noise), noise, torch.randn(2, 4, 4), matrix, lengths=lengths,
+           guidance=guidance)
+    rows = len(matrix) - 1
+    assert (len(calls) > rows) == more_calls and len(calls) <= 3 * rows
+
+
+def test_monte_carlo_guidance_is_repeatable_with_a_generator(noise):
+    matrix, x = scheduling_matrix('pyramid', 4, 5, NUM_LEVELS), torch.randn(2, 4, 4)
+
+    def once(seed):
+        guidance = distance_guidance([2.0, 1.0], 2.0, samples=4,
+                                     generator=torch.Generator().manual_seed(seed))
+        return sample(MixingDenoiser(noise), noise, x, matrix, guidance=guidance)
+    assert torch.equal(once(0), once(0))
+    assert not torch.equal(once(0), once(1))

@@ -19,6 +19,18 @@ A reward is a sum of named terms, each a differentiable function of the denoised
 physical units (Chen et al., 2024, section 3.3, after Janner et al., 2022). Rewards are per plan
 and summed over the batch before differentiation, so the scale means the same for one plan and for
 many.
+
+**Monte Carlo Guidance** (Chen et al., 2024, section 3.3). While near tokens are denoised ahead of
+far ones, the reward of a plan hangs on a future that is still noise, and its gradient is a sample.
+It is averaged over n samples of that future:
+
+    g = 1/n * sum_i grad R(x0(x_i)),   x_i = x on the near tokens,
+                                       x_i = alpha * x0(x) + sigma * eps_i on the tail,
+
+with independent standard normal eps_i, x_1 = x, and the gradient taken with respect to x_i. The
+tail are the tokens noisier than the least noisy token that the row moves. Where it is still pure
+noise (alpha = 0) the draw is exact, elsewhere it re-noises the present clean estimate. A
+``full_sequence`` row has no tail, so there n changes nothing.
 """
 
 from collections.abc import Callable
@@ -35,30 +47,6 @@ MIN_ALPHA = 0.1
 
 
 @dataclass(frozen=True)
-class GoalDistance:
-    """
-    Minus the distance to the goal in metres, summed over all future tokens.
-
-    Summing over all of them, rather than taking the last, makes every token want to be there: the
-    plan arrives early and stays (Chen et al., 2024, section 4.2).
-
-    :param goal: (2,) position.
-    :param position: channels of the position within a token.
-    """
-
-    goal: Tensor
-    position: tuple[int, ...] = (0, 1)
-    smoothing_m: float = 1e-3
-
-    def __call__(self, tokens: Tensor, real: Tensor) -> Tensor:
-        """Return (B,); the first token is the present and does not count."""
-        offset = tokens[:, 1:, list(self.position)] - self.goal
-        # The smoothing keeps the gradient finite exactly at the goal.
-        distance = (offset.square().sum(-1) + self.smoothing_m ** 2).sqrt()
-        return -(distance * real[:, 1:]).sum(-1)
-
-
-@dataclass(frozen=True)
 class Guidance:
     """
     A weighted sum of reward terms and how strongly it steers.
@@ -66,24 +54,52 @@ class Guidance:
     :param terms: reward and weight by name.
     :param scale: guidance scale; 0 leaves the samples as they are.
     :param mean: (C,) and ``std`` (C,): physical = normalised * std + mean.
+    :param samples: futures that the gradient is averaged over, 1 = no Monte Carlo Guidance.
+    :param generator: of the noise of those futures, on the CPU; None takes torch's own.
     """
 
     terms: dict[str, tuple[Reward, float]]
     scale: float
     mean: Tensor
     std: Tensor
+    samples: int = 1
+    generator: torch.Generator | None = None
 
     def reward(self, x0: Tensor, real: Tensor) -> Tensor:
         """Return the reward of normalised clean tokens: (B, T, C) in, (B,) out."""
-        tokens = x0 * self.std + self.mean
+        return self.physical_reward(x0 * self.std + self.mean, real)
+
+    def physical_reward(self, tokens: Tensor, real: Tensor) -> Tensor:
+        """Return the reward of tokens in physical units: (B, T, C) in, (B,) out."""
         return sum(weight * term(tokens, real) for term, weight in self.terms.values())
 
-    def steer(self, x: Tensor, x0: Tensor, alpha: Tensor, sigma: Tensor, real: Tensor) -> Tensor:
-        """
-        Return x0 moved along the reward gradient with respect to x.
+    def gradient(self, x: Tensor, x0: Tensor, real: Tensor) -> Tensor:
+        """Return the gradient (B, T, C) of the rewards by x, from which x0 was computed."""
+        return torch.autograd.grad(self.reward(x0, real).sum(), x)[0]
 
-        ``x0`` must have been computed from ``x`` with gradients on. The noise estimate moves by
-        -sigma * scale * gradient (Dhariwal and Nichol, 2021), written for x0.
+    def expected_gradient(self, x: Tensor, x0: Tensor, alpha: Tensor, sigma: Tensor, real: Tensor,
+                          tail: Tensor, estimate: Callable[[Tensor], Tensor]) -> Tensor:
         """
-        gradient, = torch.autograd.grad(self.reward(x0, real).sum(), x)
+        Return the gradient (B, T, C) averaged over sampled futures (see the module).
+
+        :param tail: (B, T, C) bool, what is drawn anew.
+        :param estimate: the clean estimate (B, T, C) of noised tokens at the levels of ``x``.
+        """
+        gradient = self.gradient(x, x0, real)
+        if self.samples == 1 or not bool(tail.any()):
+            return gradient
+        for _ in range(self.samples - 1):
+            noise = torch.randn(x.shape, generator=self.generator).to(x.device)
+            future = alpha * x0.detach() + sigma * noise
+            drawn = torch.where(tail, future, x.detach()).requires_grad_()
+            gradient = gradient + self.gradient(drawn, estimate(drawn), real)
+        return gradient / self.samples
+
+    def steer(self, x0: Tensor, gradient: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
+        """
+        Return x0 moved along the gradient of the reward by x.
+
+        The noise estimate moves by -sigma * scale * gradient (Dhariwal and Nichol, 2021), written
+        for x0.
+        """
         return x0.detach() + self.scale * sigma.square() / alpha.clamp(min=MIN_ALPHA) * gradient

@@ -98,8 +98,17 @@ def _step(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then
         x0, eps = noise.split(x, denoiser(x, now, lengths), level)
         if guided:
             alpha, sigma = noise.alpha(level), noise.sigma(level)
-            x0 = guidance.steer(x, x0, alpha, sigma, real)
+            gradient = guidance.expected_gradient(
+                x, x0, alpha, sigma, real, _tail(level, next_level) & real[..., None],
+                lambda drawn: noise.split(drawn, denoiser(drawn, now, lengths), level)[0])
+            x0 = guidance.steer(x0, gradient, alpha, sigma)
             eps = (x.detach() - alpha * x0) / sigma.clamp(min=1e-6)
     with torch.no_grad():
         moved = noise.add_noise(x0, eps, next_level)
         return torch.where(next_level < level, moved, x)
+
+
+def _tail(level: Tensor, next_level: Tensor) -> Tensor:
+    """Return what is noisier than the least noisy token that moves: (B, T, C) bool."""
+    moving = torch.where(next_level < level, level, level.max() + 1)
+    return level > moving.amin((1, 2), keepdim=True)

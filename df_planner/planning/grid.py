@@ -33,6 +33,9 @@ class GridMap:
     :param resolution_m: edge of a grid cell.
     :param origin_xy: (2,) position of the lower-left corner in the map frame.
     :param observation_to_map: (2, 2) matrix that turns observation axes into map axes.
+
+    ``distance_m`` (H + 2, W + 2) holds the distance at the centres of the cells, with a border of
+    one cell around the grid.
     """
 
     def __init__(self, occupied: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
@@ -51,7 +54,7 @@ class GridMap:
         solid = np.pad(self.occupied, 1, constant_values=True)
         outside = distance_transform_edt(~solid)
         inside = distance_transform_edt(solid)
-        self._distance_m = self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
+        self.distance_m = self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
 
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Return whether points (..., 2) lie within the grid."""
@@ -67,8 +70,14 @@ class GridMap:
         """
         cells = self._cells(points) + 0.5  # the border shifts by one, centres by half a cell
         flat = cells.reshape(-1, 2).T
-        values = map_coordinates(self._distance_m, flat, order=1, mode='nearest')
+        values = map_coordinates(self.distance_m, flat, order=1, mode='nearest')
         return values.reshape(cells.shape[:-1])
+
+    def to_field_index(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (2, 2) and (2,): ``point @ matrix.T + offset`` is an index of ``distance_m``."""
+        matrix = (self.observation_to_map / self.resolution_m)[::-1]
+        # The border shifts by one cell, centres by half a cell.
+        return matrix, 0.5 - (self.origin_xy / self.resolution_m)[::-1]
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""

@@ -33,8 +33,8 @@ class Plan:
     :param states: (H, S), positions first, then velocities, in metres and metres per second.
     :param dt_s: duration of one control step in seconds.
     :param goal: (2,) the position planned for.
-    :param reward: what candidates are ranked by: minus the arrival time in seconds, ``-inf`` where
-        a check failed.
+    :param reward: what candidates are ranked by: minus the arrival time in seconds, or the summed
+        terms of guidance with ``select_by`` reward; ``-inf`` where a check failed.
     :param uncertainty: (H,) metres, standard deviation of the position over similar candidates.
     :param valid: every check passed (collision, dynamics seen in the data, arrival).
     :param timings: wall seconds per part of planning, ``total`` among them.

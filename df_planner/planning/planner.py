@@ -29,7 +29,6 @@ import numpy as np
 import torch
 
 from df_planner.diffusion.denoiser import Denoiser
-from df_planner.diffusion.guidance import GoalDistance
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Cancelled
@@ -46,6 +45,8 @@ from df_planner.errors import StartOutsideMap
 from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
 from df_planner.planning.plan import Plan
+from df_planner.planning.rewards import build_guidance
+from df_planner.planning.rewards import UserReward
 from df_planner.planning.selection import complaint
 from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import judge
@@ -132,7 +133,8 @@ class Planner:
 
     def plan(self, state: np.ndarray, goal: np.ndarray, horizon: int | None = None, seed: int = 0,
              previous: Plan | None = None, rest_at_goal: bool = False,
-             should_stop: Callable[[], bool] = lambda: False) -> Plan:
+             should_stop: Callable[[], bool] = lambda: False,
+             waypoints: np.ndarray | None = None, reward: UserReward | None = None) -> Plan:
         """
         Plan from a state to a goal.
 
@@ -145,6 +147,8 @@ class Planner:
         :param rest_at_goal: arrive with velocity zero, which takes longer; for who plays the
             actions as they are and cannot stop there by other means.
         :param should_stop: polled between network calls.
+        :param waypoints: (W, 2) positions that guidance draws the plan through.
+        :param reward: a term of guidance of one's own (see ``rewards.UserReward``).
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
         :raises PlanningCancelled: if ``should_stop`` returned True.
         :raises DFPlannerError: the errors of ``check_state`` and ``check_goal``.
@@ -152,6 +156,7 @@ class Planner:
         started = time.perf_counter()
         state, goal = self.check_state(state), self.check_goal(goal)
         generator = torch.Generator().manual_seed(seed)
+        guidance = self._guidance(goal, waypoints, reward, generator)
         limit = self._max_tokens(horizon)
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
         batches = self._all_horizons(state, goal, limit)
@@ -163,8 +168,8 @@ class Planner:
         attempts: list[tuple[Plan, Verdict]] = []
         for lengths in batches:
             tokens = self._sample(state, goal, lengths, at_goal or rest_at_goal, generator,
-                                  should_stop, timings)
-            attempts.append(self._choose(tokens, lengths, goal, at_goal, timings))
+                                  guidance, should_stop, timings)
+            attempts.append(self._choose(tokens, lengths, goal, at_goal, guidance, timings))
             if attempts[-1][0].valid:
                 break
         plan, _ = min(attempts, key=lambda attempt: attempt[1].failure.min())
@@ -210,7 +215,18 @@ class Planner:
         counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], 2, limit))
         return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)
 
-    def _sample(self, state, goal, lengths, rest, generator, should_stop,
+    def _guidance(self, goal, waypoints, reward, generator) -> Guidance | None:
+        if waypoints is not None:
+            waypoints = np.array([self.check_goal(point) for point in waypoints])
+        guidance = build_guidance(
+            self.settings, goal, self.map, self._mean, self._std,
+            self.card.frame_stack * self.card.dt_s, waypoints, reward, generator)
+        if guidance is None and not (waypoints is None and reward is None):
+            raise InvalidInput('way-points and rewards act through guidance: '
+                               'set guidance_scale above 0 or select_by to reward')
+        return guidance
+
+    def _sample(self, state, goal, lengths, rest, generator, guidance, should_stop,
                 timings) -> np.ndarray:
         """Return sampled tokens (N, T, C) in physical units."""
         started = time.perf_counter()
@@ -226,11 +242,6 @@ class Planner:
             pinned[rows, last, POSITION] = True
             pinned[rows, last, VELOCITY] = bool(rest)
         values = (values.to(self.device) - self._mean) / self._std
-        guidance = None
-        if settings.guidance_scale > 0.0:
-            goal_term = GoalDistance(torch.tensor(goal, dtype=torch.float32, device=self.device))
-            guidance = Guidance({'goal_distance': (goal_term, 1.0)}, settings.guidance_scale,
-                                self._mean, self._std)
         noise = settings.temperature * torch.randn(values.shape, generator=generator)
         schedule = scheduling_matrix(settings.schedule, num_tokens, settings.sampling_steps,
                                      architecture.num_levels, settings.uncertainty_scale)
@@ -247,15 +258,22 @@ class Planner:
         timings['network'] += time.perf_counter() - started
         return result
 
-    def _choose(self, tokens, lengths, goal, at_goal, timings) -> tuple[Plan, Verdict]:
+    def _choose(self, tokens, lengths, goal, at_goal, guidance,
+                timings) -> tuple[Plan, Verdict]:
         """Check the sampled tokens (N, T, C) and return the best as a plan."""
         started = time.perf_counter()
         frame_stack, dt_s = self.card.frame_stack, self.card.dt_s
         states = interpolate(tokens[..., :4], frame_stack, dt_s)
         verdict = judge(states, tokens[..., :4], lengths, goal, self._limits, self.map,
                         self.settings, frame_stack * dt_s)
-        chosen = verdict.best(stay=at_goal)
-        rewards = np.where(verdict.valid, -verdict.arrival_steps * dt_s, -np.inf)
+        rewards = -verdict.arrival_steps * dt_s
+        if guidance is not None and self.settings.select_by == 'reward':
+            real = torch.arange(tokens.shape[1]) < torch.tensor(lengths)[:, None]
+            rewards = guidance.physical_reward(
+                torch.tensor(tokens, dtype=torch.float32, device=self.device),
+                real.to(self.device)).cpu().double().numpy()
+        rewards = np.where(verdict.valid, rewards, -np.inf)
+        chosen = verdict.best(at_goal, rewards)
         actions = tokens[chosen, :, 4:].reshape(-1, 2).clip(-1.0, 1.0)
         steps = verdict.arrival_steps + 1
         plan = Plan(

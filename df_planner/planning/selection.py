@@ -72,14 +72,16 @@ class Verdict:
                    + np.maximum(self.dynamics - 1.0, 0.0) + 1e-9)
         return np.where(self.valid, 0.0, np.nan_to_num(failure, nan=np.inf))
 
-    def best(self, stay: bool) -> int:
+    def best(self, stay: bool, rewards: np.ndarray | None = None) -> int:
         """
         Return the valid candidate that arrives first, else the one that fails by least.
 
-        With ``stay``, for a robot that is at the goal already: the valid one that strays least.
+        With ``rewards`` (N,), the valid one of the highest; with ``stay``, for a robot that is at
+        the goal already, the valid one that strays least.
         """
         if self.valid.any():
-            cost = self.stray_m if stay else self.arrival_steps
+            cost = self.arrival_steps if rewards is None else -rewards
+            cost = self.stray_m if stay else cost
             return int(np.argmin(np.where(self.valid, cost, np.inf)))
         return int(np.argmin(self.failure))
 

@@ -40,7 +40,31 @@ class PlannerSettings(BaseModel):
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
     guidance_scale: float = Field(0.0, ge=0.0, le=100.0, description=(
-        'strength of the goal-distance reward gradient, 0 = no guidance'))
+        'strength of the gradient of the reward, 0 = no guidance'))
+    guidance_samples: int = Field(1, ge=1, le=64, description=(
+        'Monte Carlo Guidance: sampled futures that the gradient is averaged over, 1 = off; no '
+        'effect with full_sequence'))
+    guide_goal: float = Field(1.0, ge=0.0, le=100.0, description=(
+        'weight of minus the distance to the goal in m, summed over tokens'))
+    guide_arrival: float = Field(0.0, ge=0.0, le=100.0, description=(
+        'weight of the seconds spent at the goal'))
+    guide_speed: float = Field(0.0, ge=0.0, le=100.0, description=(
+        'weight of minus the speed above speed_limit_mps in m/s, summed over tokens'))
+    speed_limit_mps: float = Field(5.0, ge=0.0, le=100.0, description=(
+        'speed that guide_speed allows'))
+    guide_force: float = Field(0.0, ge=0.0, le=100.0, description=(
+        'weight of minus the action beyond force_limit, summed over axes and tokens'))
+    force_limit: float = Field(1.0, ge=0.0, le=1.0, description=(
+        'action per axis that guide_force allows'))
+    guide_clearance: float = Field(0.0, ge=0.0, le=1000.0, description=(
+        'weight of minus the clearance in m that is missing to robot_radius_m + '
+        'clearance_margin_m, summed over tokens'))
+    clearance_margin_m: float = Field(0.1, ge=0.0, le=10.0, description=(
+        'clearance beyond the robot that guide_clearance asks for'))
+    guide_waypoints: float = Field(1.0, ge=0.0, le=1000.0, description=(
+        'weight of minus the distance in m at which each way-point of a request is passed'))
+    select_by: Literal['arrival', 'reward'] = Field('arrival', description=(
+        'of the valid candidates take the first to arrive, or that of the highest reward'))
     collision_check: bool = Field(True, description=(
         'refuse plans that hit an obstacle or move as the robot was never seen to move'))
     robot_radius_m: float = Field(0.1, ge=0.0, le=10.0, description='radius of the robot')

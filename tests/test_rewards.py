@@ -1,0 +1,210 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The terms of a plan's reward: closed forms, finite differences, finite gradients everywhere."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from df_planner import Planner
+from df_planner.errors import GoalOccupied
+from df_planner.errors import InvalidInput
+from df_planner.planning import rewards
+from df_planner.planning.grid import GridMap
+from df_planner.planning.grid import maze_map
+from df_planner.planning.selection import interpolate
+from df_planner.planning.settings import PlannerSettings
+
+TOKEN_S, FRAME_STACK = 0.1, 10
+GOAL = torch.tensor([3.0, 1.0], dtype=torch.float64)
+ALL = torch.ones(2, 6, dtype=torch.bool)
+
+
+@pytest.fixture(scope='module')
+def field():
+    return rewards.DistanceField.of(maze_map('umaze'), dtype=torch.float64)
+
+
+@pytest.fixture
+def terms(field):
+    """Return every term with what it needs to know, hard to satisfy so that it is in force."""
+    return {
+        'goal': partial(rewards.goal_distance, goal=GOAL),
+        'arrival': partial(rewards.arrival, goal=GOAL, tolerance_m=0.5, token_s=TOKEN_S),
+        'speed': partial(rewards.speed, limit_mps=0.5),
+        'force': partial(rewards.force, limit=0.2),
+        'clearance': partial(rewards.clearance, field=field, needed_m=0.6, token_s=TOKEN_S),
+        'waypoints': partial(rewards.waypoints, points=torch.tensor([[2.0, 3.0], [1.0, 1.0]]),
+                             token_s=TOKEN_S),
+        'user': partial(rewards.user, reward=lambda states, actions, real: (
+            states.sum((1, 2)) * actions.square().sum((1, 2, 3)))),
+    }
+
+
+NAMES = ('goal', 'arrival', 'speed', 'force', 'clearance', 'waypoints', 'user')
+
+
+def random_tokens(seed=0):
+    """Return (2, 6, 24) plausible tokens near the lower corridor of umaze."""
+    generator = torch.Generator().manual_seed(seed)
+    tokens = torch.randn(2, 6, 4 + 2 * FRAME_STACK, generator=generator, dtype=torch.float64)
+    tokens[..., :2] = 0.3 * tokens[..., :2] + torch.tensor([2.5, 2.5])
+    return tokens
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_gradients_agree_with_finite_differences(terms, name):
+    tokens = random_tokens().requires_grad_()
+    gradient, = torch.autograd.grad(terms[name](tokens, ALL).sum(), tokens)
+    assert gradient.abs().max() > 1e-3, 'the term is in force'
+    step, generator = 1e-6, torch.Generator().manual_seed(3)
+    for _ in range(5):
+        direction = torch.randn(tokens.shape, generator=generator, dtype=torch.float64)
+        with torch.no_grad():
+            difference = (terms[name](tokens + step * direction, ALL)
+                          - terms[name](tokens - step * direction, ALL)).sum() / (2 * step)
+        assert difference.item() == pytest.approx((gradient * direction).sum().item(), rel=1e-4)
+
+
+@pytest.mark.parametrize('name', NAMES)
+@pytest.mark.parametrize('place', [(3.0, 1.0), (2.0, 1.8), (0.0, 0.0), (-9.0, 40.0)])
+def test_gradients_are_finite_at_special_points(terms, name, place):
+    # At rest at the goal; inside a wall; in the outer wall; beyond the map.
+    tokens = torch.zeros(2, 6, 24, dtype=torch.float64)
+    tokens[..., :2] = torch.tensor(place)
+    tokens.requires_grad_()
+    reward = terms[name](tokens, ALL)
+    gradient, = torch.autograd.grad(reward.sum(), tokens)
+    assert reward.shape == (2,)
+    assert torch.isfinite(reward).all() and torch.isfinite(gradient).all()
+
+
+@pytest.mark.parametrize('name', NAMES[:-1])
+def test_padding_and_other_plans_do_not_count(terms, name):
+    tokens = random_tokens()
+    real = torch.arange(6) < torch.tensor([6, 4])[:, None]
+    reward = terms[name](tokens, real)
+    alone = terms[name](tokens[1:, :4], real[1:, :4])
+    assert reward[1].item() == pytest.approx(alone.item(), abs=1e-12)
+
+
+def test_goal_distance_is_the_sum_over_future_real_tokens_in_metres():
+    tokens = torch.zeros(2, 4, 4)
+    tokens[:, :, 0] = torch.tensor([9.0, 3.0, 3.0, 7.0])
+    real = torch.tensor([[True] * 4, [True, True, True, False]])
+    reward = rewards.goal_distance(tokens, real, torch.tensor([0.0, 4.0]))
+    assert reward.tolist() == pytest.approx([-(5.0 + 5.0 + 65.0**0.5), -10.0], abs=1e-3)
+
+
+def test_arrival_counts_the_seconds_at_the_goal():
+    tokens = torch.zeros(1, 5, 4)
+    tokens[0, :, 0] = torch.tensor([0.0, 1.0, 0.5, 0.0, 0.0])
+    reward = rewards.arrival(tokens, ALL[:1, :5], torch.zeros(2), 0.5, 0.1)
+    assert reward.item() == pytest.approx(0.1 * (0.2 + 0.5 + 1.0 + 1.0))
+
+
+def test_speed_and_force_cost_only_what_exceeds_the_limit():
+    tokens = torch.zeros(1, 3, 24)
+    tokens[0, :, 2:4] = torch.tensor([[9.0, 9.0], [3.0, 4.0], [0.0, 1.0]])
+    assert rewards.speed(tokens, ALL[:1, :3], 2.0).item() == pytest.approx(-3.0, abs=1e-3)
+    tokens[0, 1, 4:6] = torch.tensor([-0.9, 0.4])  # one of the ten steps of this token
+    assert rewards.force(tokens, ALL[:1, :3], 0.5).item() == pytest.approx(-0.04)
+
+
+def test_the_field_equals_the_clearance_of_the_map(field):
+    points = np.random.default_rng(0).uniform(-2.0, 6.0, (500, 2))
+    assert np.allclose(field(torch.tensor(points)), maze_map('umaze').clearance(points))
+
+
+def test_the_path_is_the_curve_that_the_checks_look_at():
+    tokens = random_tokens()
+    steps = interpolate(tokens[..., :4].numpy(), FRAME_STACK, TOKEN_S / FRAME_STACK)
+    path = rewards.path(tokens, TOKEN_S, points=FRAME_STACK)
+    assert np.allclose(path.flatten(1, 2), steps[:, 1:, :2])
+
+
+def test_clearance_sees_a_block_between_two_tokens():
+    occupied = np.zeros((30, 30), bool)
+    occupied[14:17, 14:17] = True  # 0.3 m
+    grid = GridMap(occupied, 0.1, np.zeros(2), np.eye(2))
+    tokens = torch.zeros(1, 2, 4)
+    tokens[0, :, 0], tokens[0, :, 1] = torch.tensor([1.2, 1.9]), 1.55
+    tokens[0, :, 2] = 7.0
+    assert grid.clearance(tokens[0, :, :2].numpy()).min() > 0.15
+    reward = rewards.clearance(tokens, ALL[:1, :2], rewards.DistanceField.of(grid), 0.15, 0.1)
+    assert reward.item() < -0.05
+
+
+def test_a_way_passes_its_waypoints():
+    tokens = torch.zeros(1, 6, 4)
+    tokens[0, :, 0] = 0.1 * torch.arange(6)
+    tokens[0, :, 2] = 1.0
+    points = torch.tensor([[0.24, 0.0], [0.5, 2.0]])
+    reward = rewards.waypoints(tokens, ALL[:1], points, 0.1).item()
+    assert -2.0 <= reward <= -2.0 + 2 * rewards.WAYPOINT_SOFTNESS_M * np.log(25)
+
+
+def test_guidance_has_the_terms_that_weigh_something():
+    def names(**settings):
+        guidance = rewards.build_guidance(
+            PlannerSettings(**settings), np.array([3.0, 1.0]), maze_map('umaze'), torch.zeros(24),
+            torch.ones(24), TOKEN_S, np.array([[2.0, 3.0]]), lambda s, a, r: s.sum((1, 2)))
+        return guidance and tuple(guidance.terms)
+    assert names() is None
+    assert names(guidance_scale=1.0) == ('goal', 'waypoints', 'user')
+    weights = {f'guide_{name}': 1.0 for name in NAMES[:-1]}
+    assert names(guidance_scale=1.0, **weights) == NAMES
+    assert names(select_by='reward', guide_goal=0.0, guide_clearance=2.0, guide_waypoints=0.0) \
+        == ('clearance', 'user')
+
+
+START, TARGET = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
+
+
+@pytest.fixture(scope='module')
+def planner():
+    torch.set_num_threads(1)
+    return Planner.load('maze2d-umaze')
+
+
+def slow(states, actions, real):
+    """Return a reward for being slow."""
+    return -(states[..., 2:].square().sum(-1) * real).sum(-1)
+
+
+def test_a_users_reward_steers(planner):
+    def energy(scale):
+        planner.settings = PlannerSettings(guidance_scale=scale, guide_goal=0.0, num_samples=8,
+                                           collision_check=False, temperature=0.5)
+        plan = planner.plan(START, TARGET, reward=slow if scale else None)
+        return np.mean([np.square(c[:, 2:]).sum(1).mean() for c in plan.candidates])
+    assert energy(0.3) < 0.95 * energy(0.0)
+
+
+def test_candidates_can_be_ranked_by_reward(planner):
+    planner.settings = PlannerSettings(select_by='reward', guide_goal=0.0, num_samples=8)
+    plan = planner.plan(START, TARGET, reward=slow)
+    assert plan.valid and plan.reward == plan.candidate_rewards.max() < -1.0
+
+
+def test_waypoints_and_rewards_without_guidance_are_refused(planner):
+    planner.settings = PlannerSettings()
+    with pytest.raises(InvalidInput, match='set guidance_scale above 0'):
+        planner.plan(START, TARGET, reward=slow)
+    planner.settings = PlannerSettings(guidance_scale=1.0)
+    with pytest.raises(GoalOccupied):
+        planner.plan(START, TARGET, waypoints=[(2.0, 1.0)])
