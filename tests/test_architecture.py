@@ -167,7 +167,7 @@ def test_planning_knows_mazes_but_no_physics():
 
 @pytest.mark.parametrize('module, unwanted', [
     ('df_planner', {'torch', 'mujoco', 'rclpy', 'numpy'}),
-    ('df_planner.nodes.follower', {'torch', 'mujoco', 'scipy', 'h5py', 'matplotlib'}),
+    ('df_planner.nodes.follower', {'torch', 'mujoco', 'h5py', 'matplotlib'}),
     ('df_planner.nodes.maze_sim', {'torch', 'h5py'}),
     ('df_planner.nodes.planner', {'mujoco', 'h5py', 'matplotlib'}),
     ('df_planner.ros.graph', {'torch', 'mujoco', 'rclpy'}),

@@ -17,12 +17,15 @@
 Execute plans: one force command for every odometry message.
 
 Its process loads neither the network nor the simulator, so that planning never delays control.
+Outside of lockstep, ``time_optimal`` execution prepares its plans in a thread of its own.
 """
 
+from dataclasses import replace
 import sys
 import time
 
 from geometry_msgs.msg import WrenchStamped
+from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.clock import Clock
@@ -31,8 +34,11 @@ from rclpy.node import Node
 from std_msgs.msg import Float64
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
+from df_planner.planning.elastic_band import ElasticBand
+from df_planner.planning.elastic_band import RobotLimits
 from df_planner.planning.execution import Executor
 from df_planner.planning.execution import TrackingGains
+from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diagnostics import Complaints
@@ -45,8 +51,11 @@ from df_planner.ros.follower_parameters import FollowerParameters
 from df_planner.ros.following import PlanFollower
 from df_planner.ros.inputs import guarded
 from df_planner.ros.inputs import inputs_status
+from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.parameters import declare
 from df_planner.ros.run import run_node
+from df_planner.ros.worker import Outcome
+from df_planner.ros.worker import Worker
 
 
 class Follower(Node):
@@ -57,10 +66,16 @@ class Follower(Node):
         self.parameters = p = declare(self, FollowerParameters)
         self._axes = conversions.MapAxes(p.observation_to_map)
         self._scale = conversions.ForceScale(p.max_force_n, p.mass_kg)
+        self._executor = Executor(
+            p.execution, TrackingGains(p.position_gain, p.velocity_gain),
+            ElasticBand(None, RobotLimits(p.max_force_n / p.mass_kg, p.max_speed_mps,
+                                          p.damping_per_s), p.clearance_m))
         self._follower = PlanFollower(
-            Executor(p.execution, TrackingGains(p.position_gain, p.velocity_gain)),
-            p.control_period_s, p.plan_timeout_s, p.odom_timeout_s, p.lockstep,
+            self._executor, p.control_period_s, p.plan_timeout_s, p.odom_timeout_s, p.lockstep,
             p.lockstep_plan_steps)
+        self._waits_for_map = p.execution == 'time_optimal'
+        self._unprepared: tuple[Plan | None, int] | None = None
+        self._worker = None if p.lockstep else Worker(self)
         self._odom_received_s: float | None = None
         self._odom_lost = False
         diagnostics = Diagnostics(self)
@@ -74,19 +89,53 @@ class Follower(Node):
             guarded(self._on_trajectory, 'plan_trajectory', complaints), qos.LATCHED_QOS)
         self.create_subscription(
             Odometry, 'odom', guarded(self._on_odometry, 'odom', complaints), qos.LATEST_QOS)
+        if p.execution == 'time_optimal':
+            self.create_subscription(
+                OccupancyGrid, 'map', guarded(self._on_map, 'map', complaints), qos.LATCHED_QOS)
         self.create_timer(p.odom_timeout_s / 2, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
         diagnostics.add('following', self._following_status)
         diagnostics.add('inputs', lambda: inputs_status(complaints))
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))
 
+    def close(self) -> None:
+        """End the thread that prepares plans."""
+        if self._worker is not None:
+            self._worker.close()
+
     def _on_trajectory(self, msg: MultiDOFJointTrajectory) -> None:
         p = self.parameters
         plan = conversions.plan_from_trajectory(
             msg, self._axes, self._scale, (p.global_frame_id,), p.control_period_s)
-        self._follower.take_plan(plan, conversions.stamp_to_ns(msg.header.stamp))
-        if p.lockstep:
-            self._answer()
+        self._unprepared = plan, conversions.stamp_to_ns(msg.header.stamp)
+        self._prepare()
+
+    def _on_map(self, msg: OccupancyGrid) -> None:
+        p = self.parameters
+        self._executor.band = replace(self._executor.band, grid=grid_map_from_message(
+            msg, self._axes, p.global_frame_id, p.occupied_threshold))
+        self._waits_for_map = False
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """Make the newest plan ready to follow: at once in lockstep, else beside the control."""
+        if self._unprepared is None or self._waits_for_map:
+            return
+        (plan, stamp_ns), self._unprepared = self._unprepared, None
+        if plan is None or self._worker is None or self._executor.execution != 'time_optimal':
+            if self._worker is not None:
+                self._worker.cancel('prepare')
+            self._follower.take_plan(self._executor.prepare(plan), stamp_ns)
+            if self.parameters.lockstep:
+                self._answer()
+            return
+
+        def take(outcome: Outcome) -> None:
+            if outcome.error is not None:
+                raise outcome.error
+            self._follower.take_plan(outcome.value, stamp_ns)
+        executor = self._executor
+        self._worker.submit('prepare', lambda should_stop: executor.prepare(plan), take)
 
     def _on_odometry(self, msg: Odometry) -> None:
         p = self.parameters
@@ -127,6 +176,8 @@ class Follower(Node):
             return Status(WARN, 'waiting for odometry')
         if self._odom_lost:
             return Status(ERROR, 'odometry has stopped')
+        if self._waits_for_map:
+            return Status(WARN, 'waiting for a map')
         if self._follower.has_current_plan:
             return Status(OK, 'following a plan')
         return Status(OK, 'waiting for a plan' if self.parameters.lockstep else 'braking: no plan')

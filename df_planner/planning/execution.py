@@ -16,18 +16,20 @@
 Execution: from a plan and the present state to one action.
 
 ``raw`` plays the diffused actions as they are, the claim of Diffusion Forcing. ``tracking``
-follows the planned states with feedback and takes the diffused action as feed-forward. The
-follower node and ``Policy`` both use this module, so that ROS and ``df_planner evaluate`` drive
-alike.
+follows the planned states with feedback and takes the diffused action as feed-forward.
+``time_optimal`` does the same after an elastic band has made the plan as fast as the robot can
+follow it. The follower node and ``Policy`` both use this module, so that ROS and ``df_planner
+evaluate`` drive alike.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from df_planner.planning.elastic_band import ElasticBand
 from df_planner.planning.plan import Plan
 
-EXECUTIONS = ('raw', 'tracking')
+EXECUTIONS = ('raw', 'tracking', 'time_optimal')
 
 
 @dataclass(frozen=True)
@@ -44,20 +46,33 @@ class TrackingGains:
 
 
 class Executor:
-    """Turn a plan into actions; keeps no state of its own."""
+    """
+    Turn a plan into actions; keeps no plan of its own.
 
-    def __init__(self, execution: str, gains: TrackingGains = TrackingGains()):
-        """Choose ``raw`` or ``tracking``; any other name is a ValueError."""
+    :param execution: one of ``EXECUTIONS``; any other name is a ValueError.
+    :param band: what ``time_optimal`` makes plans faster with; the others do not need it.
+    """
+
+    def __init__(self, execution: str, gains: TrackingGains = TrackingGains(),
+                 band: ElasticBand = ElasticBand()):
+        """Take the parts as they are."""
         if execution not in EXECUTIONS:
             raise ValueError(f'execution must be one of {EXECUTIONS}, got {execution!r}')
         self.execution = execution
         self.gains = gains
+        self.band = band
+
+    def prepare(self, plan: Plan | None) -> Plan | None:
+        """Return the plan as it will be executed; once per plan, before its first action."""
+        if plan is None or self.execution != 'time_optimal':
+            return plan
+        return self.band.refine(plan)
 
     def action(self, plan: Plan | None, step: int, state: np.ndarray) -> np.ndarray:
         """
         Return the action for one control step.
 
-        :param plan: the plan in hand, or None to brake.
+        :param plan: the plan in hand, as ``prepare`` returned it, or None to brake.
         :param step: control steps since the first row of the plan, 0 or more.
         :param state: (4,) position and velocity now.
         :returns: (2,) in [-1, 1], rounded to float32 as the actions in the data are. Such a number

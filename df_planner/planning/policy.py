@@ -18,6 +18,7 @@ import time
 
 import numpy as np
 
+from df_planner.planning.elastic_band import ElasticBand
 from df_planner.planning.execution import Executor
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
@@ -32,15 +33,15 @@ class Policy:
         policy.reset(goal)
         action = policy.act(state)
 
-    :param execution: ``raw`` or ``tracking`` (see ``planning/execution.py``).
+    :param execution: ``raw``, ``tracking`` or ``time_optimal`` (see ``planning/execution.py``).
     :param replan_interval_s: control time between two plans.
     """
 
     def __init__(self, planner: Planner, execution: str = 'tracking',
                  replan_interval_s: float = 0.25, seed: int = 0):
         """Build the executor and the replanner."""
-        self.executor = Executor(execution)
-        self.replanner = Replanner(planner, hold_at_goal=execution == 'tracking', seed=seed)
+        self.executor = Executor(execution, band=ElasticBand(planner.map))
+        self.replanner = Replanner(planner, hold_at_goal=execution != 'raw', seed=seed)
         self.interval_steps = max(1, round(replan_interval_s / planner.card.dt_s))
         self.plan: Plan | None = None
         self.plan_step = 0
@@ -59,9 +60,10 @@ class Policy:
         state = np.asarray(state, np.float64)
         if self._step % self.interval_steps == 0:
             started = time.perf_counter()
-            self.plan, self.plan_step = self.replanner.replan(state, self._step), self._step
+            plan = self.replanner.replan(state, self._step)
             self.planning_times_s.append(time.perf_counter() - started)
-            self.plans.append((self._step, self.plan))
+            self.plans.append((self._step, plan))
+            self.plan, self.plan_step = self.executor.prepare(plan), self._step
         action = self.executor.action(self.plan, self._step - self.plan_step, state)
         self._step += 1
         return action

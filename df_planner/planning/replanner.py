@@ -74,7 +74,7 @@ class Replanner:
         :param step: control steps since any fixed time.
         """
         state = self.planner.check_state(state)
-        previous = self._plan.shifted(step - self._plan_step) if self._plan is not None else None
+        previous = self._rest_of_plan(state, step)
         seed = int(np.random.SeedSequence([self.seed, self._count]).generate_state(1)[0])
         self.last_error = None
         if self.hold_at_goal and np.linalg.norm(state[:2] - self.goal) <= HOLD_RADIUS_M:
@@ -90,6 +90,14 @@ class Replanner:
         self._count += 1
         self._plan, self._plan_step = plan, step
         return plan
+
+    def _rest_of_plan(self, state: np.ndarray, step: int) -> Plan | None:
+        """Return the plan in hand from where the robot is on it; it may be ahead of time."""
+        if self._plan is None:
+            return None
+        rest = self._plan.shifted(step - self._plan_step)
+        distance = np.linalg.norm(rest.states[:, :2] - state[:2], axis=-1)
+        return rest.shifted(int(distance.argmin()))
 
     def _hold(self, state: np.ndarray) -> Plan:
         """Return the plan of one row that rests at the goal."""

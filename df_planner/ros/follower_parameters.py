@@ -17,6 +17,8 @@
 
 from dataclasses import dataclass
 
+from df_planner.planning.elastic_band import ElasticBand
+from df_planner.planning.elastic_band import RobotLimits
 from df_planner.planning.execution import EXECUTIONS
 from df_planner.planning.execution import TrackingGains
 from df_planner.ros.parameters import parameter
@@ -27,14 +29,27 @@ class FollowerParameters:
     """How plans are executed; all is fixed at start-up."""
 
     execution: str = parameter(
-        'tracking', 'Play the planned actions as they are (raw), or follow the planned states '
-        'with feedback (tracking).', choices=EXECUTIONS, read_only=True)
+        'tracking', 'Play the planned actions as they are (raw), follow the planned states '
+        'with feedback (tracking), or follow the planned way as fast as the robot can, clear of '
+        'the obstacles of the map (time_optimal).', choices=EXECUTIONS, read_only=True)
     position_gain: float = parameter(
         TrackingGains().position, 'Tracking: action per metre of position error.', low=0.0,
         read_only=True)
     velocity_gain: float = parameter(
         TrackingGains().velocity, 'Tracking and braking: action per m/s of velocity error.',
         low=0.0, read_only=True)
+    max_speed_mps: float = parameter(
+        RobotLimits().max_speed_mps, 'time_optimal: speed per axis that is never planned for.',
+        low=0.01, read_only=True)
+    damping_per_s: float = parameter(
+        RobotLimits().damping_per_s, 'time_optimal: deceleration per speed without force.',
+        low=0.0, read_only=True)
+    clearance_m: float = parameter(
+        ElasticBand().clearance_m, 'time_optimal: distance that the centre of the robot keeps '
+        'from obstacles.', low=0.0, read_only=True)
+    occupied_threshold: int = parameter(
+        65, 'time_optimal: cells of the map of this value or above are obstacles.', low=1,
+        high=100, read_only=True)
     plan_timeout_s: float = parameter(
         2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01, read_only=True)
     odom_timeout_s: float = parameter(

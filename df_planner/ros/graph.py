@@ -95,8 +95,9 @@ ARGUMENTS = (
     Argument('seed', 0, 'Seed of the starts and of the plans.', low=0),
     Argument('starts', '', 'NPZ file of starts and goals (arrays state and goal), instead of '
              'drawing them with the seed.'),
-    Argument('execution', 'tracking', 'Play the planned actions as they are (raw) or follow the '
-             'planned states with feedback (tracking).', ('raw', 'tracking')),
+    Argument('execution', 'tracking', 'Play the planned actions as they are (raw), follow the '
+             'planned states with feedback (tracking), or follow the planned way as fast as the '
+             'robot can (time_optimal).', ('raw', 'tracking', 'time_optimal')),
     Argument('planning_frequency_hz', 4.0, 'Plans per second of the time of the odometry.',
              low=0.1),
     Argument('lockstep', 'auto', 'The simulator waits for every command, so that the speed of the '
@@ -197,7 +198,7 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
         **clock, 'checkpoint': _absolute(a['checkpoint']), 'device': a['device'],
         'seed': a['seed'], 'autostart': a['autostart'],
         'planning_frequency_hz': a['planning_frequency_hz'],
-        'hold_at_goal': a['execution'] == 'tracking'}))
+        'hold_at_goal': a['execution'] != 'raw'}))
     if a['use_follower']:
         processes.append(Process('follower', {
             **clock, 'execution': a['execution'], 'lockstep': a['lockstep'],

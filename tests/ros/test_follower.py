@@ -22,6 +22,7 @@ import sys
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import WrenchStamped
+from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
@@ -34,6 +35,8 @@ from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.following import PlanFollower
+from df_planner.ros.maps import occupancy_grid_message
+from df_planner.sim.maze import load_maze
 
 AXES = conversions.MapAxes((0.0, 1.0, -1.0, 0.0))
 SCALE = conversions.ForceScale(100.0, 4.18879020478639)
@@ -230,9 +233,32 @@ def test_node_in_lockstep_answers_when_the_plan_comes(start_node, probe):
     assert node.stop() == 0
 
 
+def test_node_drives_time_optimally_once_it_has_a_map(start_node, probe):
+    node = start_node('follower', execution='time_optimal', odom_timeout_s=5.0)
+    robot = Robot(probe)
+    states = np.zeros((201, 4))
+    states[:, 0], states[:, 1] = 3.0, np.linspace(1.0, 3.0, 201)  # 2 m in 2 s
+    plan = Plan(np.zeros((201, 2)), states, 0.01, states[-1, :2])
+    rest = states[0]
+    robot.plan(plan, START_NS)
+    assert robot.answer(rest, START_NS) == pytest.approx(np.zeros(2))  # brakes, at rest already
+
+    data, origin = load_maze('umaze').occupancy_grid(0.1)
+    maps = probe.publisher(OccupancyGrid, 'map', qos.LATCHED_QOS)
+    maps.publish(occupancy_grid_message(data, origin, 0.1, conversions.ns_to_stamp(0), 'map'))
+
+    def accelerates():
+        return robot.answer(rest, START_NS)[1] > 0.8
+    probe.wait_until(accelerates, 'full force along the way')
+    braking = robot.answer(np.array([3.0, 2.6, 0.0, 4.0]), START_NS + 40 * TICK_NS)
+    assert braking[1] < -0.5  # half-way in time of the plan as it was, near the end as it is
+    assert node.stop() == 0
+    assert 'Traceback' not in node.log
+
+
 def test_process_loads_neither_network_nor_simulator():
     code = 'import df_planner.nodes.follower, sys; print(*sys.modules)'
     loaded = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                             check=True, cwd=Path(__file__).parents[2]).stdout.split()
     assert 'rclpy' in loaded
-    assert not {'torch', 'mujoco', 'scipy', 'df_planner.sim.maze'} & set(loaded)
+    assert not {'torch', 'mujoco', 'df_planner.sim.world'} & set(loaded)

@@ -28,6 +28,7 @@ from df_planner.benchmark.metrics import without_latencies
 from df_planner.benchmark.protocol import sample_starts
 from df_planner.benchmark.protocol import save_starts
 from df_planner.benchmark.protocol import Starts
+from df_planner.planning.execution import EXECUTIONS
 from df_planner.sim.maze import load_maze
 
 STEPS = 60
@@ -48,14 +49,14 @@ def maze_file(tmp_path_factory):
     return str(path)
 
 
-@pytest.fixture(scope='module', params=['tracking', 'raw'])
+@pytest.fixture(scope='module', params=EXECUTIONS)
 def chain(request, start_module_node, maze_file, tmp_path_factory):
     """Start simulator, planner and follower; return the same without ROS."""
     execution = request.param
     checkpoint = str(write_tiny_model(tmp_path_factory.mktemp('model')))
     nodes = [
         start_module_node('maze_sim', maze_file=maze_file, lockstep=True),
-        start_module_node('planner', checkpoint=checkpoint, hold_at_goal=execution == 'tracking',
+        start_module_node('planner', checkpoint=checkpoint, hold_at_goal=execution != 'raw',
                           planning_frequency_hz=100.0 / INTERVAL_STEPS, **SETTINGS),
         start_module_node('follower', lockstep=True, lockstep_plan_steps=INTERVAL_STEPS,
                           execution=execution)]
