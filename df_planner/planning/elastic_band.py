@@ -39,8 +39,8 @@ from df_planner.planning.plan import Plan
 
 KNOT_S = 0.06
 MIN_KNOTS, MAX_KNOTS = 8, 100
-STIFFNESS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # of the limits on speed and acceleration, in turn
-CLEARANCE_STIFFNESS = 3.0
+STIFFNESS = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # in turn, of the limits of the robot
+CLEARANCE_STIFFNESS = 3.0  # throughout, so that the band never slips through a wall
 SMOOTHNESS = 0.05
 CLEARANCE_SCALE_M = 0.1
 ITERATIONS = 20  # at most, per stiffness
@@ -196,7 +196,7 @@ class _Band:
                     (speed, to_speed[:, inner], -speed / step_s,
                      settings.utilisation * limits.max_speed_mps, 0.0)):
                 excess = np.sign(value) * np.maximum(np.abs(value) / limit - 1.0, 0.0)
-                cost += stiffness * excess @ excess + smoothness * (value / limit) @ (value / limit)
+                cost += stiffness * excess @ excess + smoothness * (value @ value) / limit**2
                 pull = (stiffness * excess + smoothness * value / limit) / limit
                 weight = (stiffness * (excess != 0.0) + smoothness) / limit**2
                 gradient[at] += jacobian.T @ pull
