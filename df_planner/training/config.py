@@ -15,6 +15,7 @@
 """Training configuration: one YAML file, one schema, every field documented and validated."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
@@ -43,6 +44,9 @@ class TrainConfig(BaseModel):
     num_heads: int = Field(4, ge=1, description='attention heads')
     shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of windows with one noise level for all tokens (1 = full-sequence diffusion)'))
+    direct: float = Field(0.5, ge=0.0, le=1.0, description=(
+        'share of batches whose windows lie within one drive to a target, where the log tells '
+        'them apart (timeouts): the way from start to end is then a direct one'))
     pin_start: float = Field(0.8, ge=0.0, le=1.0, description=(
         'share of windows with a clean first state'))
     pin_end: float = Field(0.6, ge=0.0, le=1.0, description=(
@@ -57,6 +61,8 @@ class TrainConfig(BaseModel):
     holdout_share: float = Field(0.01, ge=0.0, lt=1.0, description=(
         'share of the log, at its end, that is kept for the held-out loss'))
     seed: int = Field(0, ge=0, description='seed of weights, windows and noise')
+    precision: Literal['32', 'bf16-mixed'] = Field('32', description=(
+        'arithmetic of the network; bf16-mixed is 1.6 to 2.3 times as fast on a CPU with AMX'))
     device: str = Field('cpu', description='cpu, cuda or auto')
     num_threads: int = Field(0, ge=0, description='torch threads, 0 = all cores')
     save_interval_s: float = Field(60.0, gt=0.0, description='seconds between saved states')

@@ -103,10 +103,15 @@ class Batches:
                  config: TrainConfig):
         """Serve windows from the given rows of the data set."""
         first, last, _ = rows.indices(len(dataset.observations))
-        starts = np.clip(dataset.episode_starts - first, 0, None)
-        starts = np.unique(starts[dataset.episode_starts < last])
-        self.windows = Windows(dataset.observations[rows], dataset.actions[rows], starts,
-                               config.frame_stack)
+
+        def windows(starts: np.ndarray) -> Windows:
+            inside = np.unique(np.clip(starts[starts < last] - first, 0, None))
+            return Windows(dataset.observations[rows], dataset.actions[rows], inside,
+                           config.frame_stack)
+
+        self.windows = windows(dataset.episode_starts)
+        self.drives = windows(np.union1d(dataset.episode_starts,
+                                         np.flatnonzero(dataset.timeouts) + 1))
         mean, std = normalizer.token_moments(config.frame_stack)
         self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
         self.config = config
@@ -120,7 +125,9 @@ class Batches:
         random = np.random.default_rng([config.seed, stream, step])
         num_tokens = int(random.integers(config.min_tokens, config.max_tokens + 1))
         batch = max(1, config.tokens_per_batch // num_tokens)
-        tokens = (self.windows.draw(batch, num_tokens, random) - self.mean) / self.std
+        direct = random.random() < config.direct and self.drives.count(num_tokens) >= batch
+        windows = self.drives if direct else self.windows
+        tokens = (windows.draw(batch, num_tokens, random) - self.mean) / self.std
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
         return torch.from_numpy(tokens), generator
 
@@ -179,7 +186,8 @@ def _optimize(run: Run, batches: Batches, held_out: Batches | None, config: Trai
     def loss_of(model: Denoiser, source: Batches, stream: int, step: int) -> torch.Tensor:
         tokens, generator = source.draw(stream, step)
         drawn = levels(*tokens.shape[:2], 3, config.num_levels, generator)
-        return diffusion_loss(model, noise, tokens.to(device), drawn.to(device), generator)
+        with torch.autocast(device, torch.bfloat16, enabled=config.precision == 'bf16-mixed'):
+            return diffusion_loss(model, noise, tokens.to(device), drawn.to(device), generator)
 
     recent: list[torch.Tensor] = []
     resumed = run.seconds
