@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The command line: ``df_planner data | train | evaluate | demo | info``.
+The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | info``.
 
 Every error this package raises on purpose becomes one line on stderr and exit code 2; Ctrl-C is
 exit code 130. What a command needs is imported when it runs, so that ``--help`` is instant.
@@ -27,9 +27,11 @@ import shlex
 import sys
 
 import click
-import yaml
 
 from df_planner import __version__
+from df_planner.benchmark.assignments import assignments
+from df_planner.benchmark.blocks_command import blocks
+from df_planner.benchmark.command import benchmark
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -64,7 +66,7 @@ class Cli(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a project's life."""
-        return ['data', 'train', 'evaluate', 'demo', 'info']
+        return ['data', 'train', 'evaluate', 'benchmark', 'measure', 'demo', 'info']
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; the options of ``demo`` are the arguments of the launch file."""
@@ -82,6 +84,9 @@ def main():
     Every command has its own --help, with examples. A wrong input is answered with one line and
     exit code 2.
     """
+
+
+main.add_command(benchmark)
 
 
 @main.group()
@@ -153,7 +158,7 @@ def train(config: str, overrides: tuple[str, ...]):
         except FileNotFoundError as error:
             raise ConfigError(
                 f'no configuration {config!r}: neither a file nor a shipped name') from error
-    click.echo(run(config, _assignments(overrides)))
+    click.echo(run(config, assignments(overrides)))
 
 
 @main.command(epilog=_examples(
@@ -173,9 +178,10 @@ def train(config: str, overrides: tuple[str, ...]):
 @click.option('--starts', type=click.Path(path_type=Path),
               help='An npz file with arrays state (N, 4) and goal (N, 2), instead of the seed.')
 @click.option('--multi-goal', is_flag=True, help='A goal of its own for every start (Multi2D).')
-@click.option('--execution', type=click.Choice(['raw', 'tracking']), default='tracking',
-              show_default=True,
-              help='Play the diffused actions as they are, or track the planned states.')
+@click.option('--execution', type=click.Choice(['raw', 'tracking', 'time_optimal']),
+              default='tracking', show_default=True,
+              help='Play the diffused actions as they are, track the planned states, or follow '
+                   'the planned way as fast as the robot can.')
 @click.option('--replan-interval-s', type=float, default=0.25, show_default=True,
               help='Control time between two plans.')
 @click.option('--planner-seed', type=click.IntRange(min=0),
@@ -207,7 +213,7 @@ def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execu
         maze = _maze_of(checkpoint)
     specification = evaluation.Specification(
         maze, policy, checkpoint, execution, replan_interval_s,
-        seed if planner_seed is None else planner_seed, device, _assignments(settings))
+        seed if planner_seed is None else planner_seed, device, assignments(settings))
     if starts is None:
         chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal)
     elif multi_goal:
@@ -266,6 +272,14 @@ def _demo() -> click.Command:
                          'df_planner demo --no-use-benchmark --real-time-factor 1'))
 
 
+@main.group()
+def measure():
+    """Measure one ability of a planner."""
+
+
+measure.add_command(blocks)
+
+
 @main.command(epilog=_examples(
     'df_planner info',
     'df_planner info maze2d-medium'))
@@ -296,20 +310,6 @@ def _echo_facts(facts: dict) -> None:
         click.echo(f'{name:{width}}  {first}')
         for line in rest:
             click.echo(f'{"":{width}}  {line}')
-
-
-def _assignments(texts: tuple[str, ...]) -> dict[str, object]:
-    """Return ``NAME=VALUE`` texts as a dictionary; values are read as YAML."""
-    values = {}
-    for text in texts:
-        name, equals, value = text.partition('=')
-        if not equals or not name.isidentifier():
-            raise ConfigError(f'--set must be NAME=VALUE, got {text!r}')
-        try:
-            values[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ConfigError(f'--set {name}: {error}') from error
-    return values
 
 
 def _maze_of(checkpoint: str | None) -> str:

@@ -171,6 +171,7 @@ def test_monte_carlo_guidance_draws_where_there_is_a_future_to_draw(noise, sched
     calls = []
 
     class Counting(StandardNormalDenoiser):
+
         def __call__(self, x, levels, lengths=None):
             calls.append(len(x))
             return super().__call__(x, levels)

@@ -145,8 +145,12 @@ def test_clearance_sees_a_block_between_two_tokens():
     tokens[0, :, 0], tokens[0, :, 1] = torch.tensor([1.2, 1.9]), 1.55
     tokens[0, :, 2] = 7.0
     assert grid.clearance(tokens[0, :, :2].numpy()).min() > 0.15
-    reward = rewards.clearance(tokens, ALL[:1, :2], rewards.DistanceField.of(grid), 0.15, 0.1)
-    assert reward.item() < -0.05
+    field = rewards.DistanceField.of(grid)
+    reward = rewards.clearance(tokens, ALL[:1, :2], field, 0.15, 0.1)
+    path = rewards.path(tokens, 0.1)[0, 0].numpy()
+    short = np.maximum(0.15 - grid.clearance(path), 0.0)
+    assert short.max() > 0.15, 'a point lies inside the block'
+    assert reward.item() == pytest.approx(-np.mean(short**2 / 0.15), rel=1e-4)
 
 
 def test_a_way_passes_its_waypoints():

@@ -93,7 +93,7 @@ def draw_paths(
     colors = ScalarMappable(Normalize(0.0, max(last_plan_s, DT_S)),
                             LinearSegmentedColormap.from_list('plan time', PLAN_COLORS))
     for axis, index, found in zip(axes, shown, plans):
-        _draw_maze(axis, maze)
+        draw_walls(axis, maze)
         _draw_episode(axis, records[index], sketches[index]['driven'], found, colors)
     for axis in axes[len(shown):]:
         axis.set_axis_off()
@@ -137,7 +137,7 @@ def _plans_on_the_way(record: dict, paths: dict) -> list[tuple[int, np.ndarray]]
             if step < arrival and len(points) > 1]
 
 
-def _draw_maze(axis, maze: Maze) -> None:
+def draw_walls(axis, maze: Maze) -> None:
     """Draw the walls, the outer ones cropped."""
     rows, columns = maze.walls.shape
     low = CELL_LOWER_EDGE_M

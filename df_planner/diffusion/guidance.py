@@ -74,7 +74,7 @@ class Guidance:
         return sum(weight * term(tokens, real) for term, weight in self.terms.values())
 
     def gradient(self, x: Tensor, x0: Tensor, real: Tensor) -> Tensor:
-        """Return the gradient (B, T, C) of the rewards by x, from which x0 was computed."""
+        """Differentiate the rewards by x, from which x0 was computed; (B, T, C)."""
         return torch.autograd.grad(self.reward(x0, real).sum(), x)[0]
 
     def expected_gradient(self, x: Tensor, x0: Tensor, alpha: Tensor, sigma: Tensor, real: Tensor,

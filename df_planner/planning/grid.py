@@ -14,6 +14,8 @@
 
 """The map as the planner sees it: clearance from a signed distance field of an occupancy grid."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.ndimage import map_coordinates
@@ -78,6 +80,19 @@ class GridMap:
         matrix = (self.observation_to_map / self.resolution_m)[::-1]
         # The border shifts by one cell, centres by half a cell.
         return matrix, 0.5 - (self.origin_xy / self.resolution_m)[::-1]
+
+    def with_occupied(self, covers: Callable[[np.ndarray], np.ndarray]) -> 'GridMap':
+        """
+        Return the map with more obstacles.
+
+        :param covers: tells of points (H, W, 2), the centres of the cells in the observation
+            frame, which are occupied, bool (H, W).
+        """
+        iy, ix = np.indices(self.occupied.shape)
+        xy = self.origin_xy + self.resolution_m * (np.stack([ix, iy], axis=-1) + 0.5)
+        points = xy @ np.linalg.inv(self.observation_to_map).T
+        return GridMap(self.occupied | covers(points), self.resolution_m, self.origin_xy,
+                       self.observation_to_map)
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""

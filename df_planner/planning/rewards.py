@@ -130,13 +130,16 @@ class DistanceField:
 def clearance(tokens: Tensor, real: Tensor, field: DistanceField, needed_m: float, token_s: float
               ) -> Tensor:
     """
-    Return minus the metres that clearance falls short of what is needed, summed over future tokens.
+    Return minus the shortage of clearance in metres, summed over future tokens.
 
-    Of each token the mean counts over the points of the way to it, because an obstacle may hide
-    between two tokens.
+    A point of the way that is d from an obstacle costs (needed - d)^2 / needed if d is below what
+    is needed: as much as the whole need on the edge, and a gentle push where little is missing. Of
+    a token the mean over the points of the way to it counts, because an obstacle may hide between
+    two tokens.
     """
-    short = (needed_m - field(path(tokens, token_s))).relu().mean(-1)
-    return -(short * real[:, 1:]).sum(-1)
+    short = (needed_m - field(path(tokens, token_s))).relu()
+    cost = (short.square() / needed_m).mean(-1)
+    return -(cost * real[:, 1:]).sum(-1)
 
 
 def waypoints(tokens: Tensor, real: Tensor, points: Tensor, token_s: float) -> Tensor:

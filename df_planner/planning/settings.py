@@ -57,8 +57,8 @@ class PlannerSettings(BaseModel):
     force_limit: float = Field(1.0, ge=0.0, le=1.0, description=(
         'action per axis that guide_force allows'))
     guide_clearance: float = Field(0.0, ge=0.0, le=1000.0, description=(
-        'weight of minus the clearance in m that is missing to robot_radius_m + '
-        'clearance_margin_m, summed over tokens'))
+        'weight of minus the shortage of clearance in m, squared over what is needed '
+        '(robot_radius_m + clearance_margin_m), summed over tokens'))
     clearance_margin_m: float = Field(0.1, ge=0.0, le=10.0, description=(
         'clearance beyond the robot that guide_clearance asks for'))
     guide_waypoints: float = Field(1.0, ge=0.0, le=1000.0, description=(

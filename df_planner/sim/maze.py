@@ -73,6 +73,24 @@ def world_to_observation(position: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class Block:
+    """
+    A square obstacle that stands in a maze, its edges along the axes.
+
+    :param center: (row, column) in the observation frame.
+    :param edge_m: length of its edges.
+    """
+
+    center: tuple[float, float]
+    edge_m: float
+
+    def distance(self, points: np.ndarray) -> np.ndarray:
+        """Tell how far points (..., 2) are from the block, in metres (...), 0 inside."""
+        beyond = np.abs(np.asarray(points) - self.center) - self.edge_m / 2
+        return np.linalg.norm(np.maximum(beyond, 0.0), axis=-1)
+
+
+@dataclass(frozen=True)
 class Maze:
     """A maze of unit cells: the layout, the length of an episode and the scores it is rated by."""
 

@@ -27,13 +27,15 @@ import numpy as np
 
 from df_planner.errors import InvalidInput
 from df_planner.resources import share_path
+from df_planner.sim.maze import Block
 from df_planner.sim.maze import MAX_SPEED_M_S
 from df_planner.sim.maze import Maze
+from df_planner.sim.maze import observation_to_world
 
 
-def build_model(maze: Maze) -> mujoco.MjModel:
+def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
     """
-    Compile the ball and the maze's walls.
+    Compile the ball, the maze's walls and blocks that stand between them.
 
     Contacts are as soft as in MuJoCo 2.0, which D4RL ran on: it gave a body without rotation 2/3
     of today's inverse weight.
@@ -43,6 +45,11 @@ def build_model(maze: Maze) -> mujoco.MjModel:
     for row, column in np.argwhere(maze.walls):
         spec.worldbody.add_geom(
             wall, name=f'wall_{row}_{column}', pos=[row + 1.0, column + 1.0, 0.0])
+    for index, block in enumerate(blocks):
+        half_m = block.edge_m / 2
+        spec.worldbody.add_geom(
+            wall, name=f'block_{index}', size=[half_m, half_m, 0.2],
+            pos=[*observation_to_world(block.center), 0.0])
     model = spec.compile()
     ball = model.body('ball').id
     model.body_invweight0[ball, 0] = 2.0 / (3.0 * model.body_mass[ball])
@@ -50,11 +57,15 @@ def build_model(maze: Maze) -> mujoco.MjModel:
 
 
 class World:
-    """One ball in a maze. States (4,) are (row, column, row velocity, column velocity)."""
+    """
+    One ball in a maze. States (4,) are (row, column, row velocity, column velocity).
 
-    def __init__(self, maze: Maze):
+    :param blocks: obstacles that stand in the maze besides its walls.
+    """
+
+    def __init__(self, maze: Maze, blocks: Sequence[Block] = ()):
         self.maze = maze
-        self._model = build_model(maze)
+        self._model = build_model(maze, blocks)
         self._data = mujoco.MjData(self._model)
         self._position = self._data.qpos
         self._velocity = self._data.qvel

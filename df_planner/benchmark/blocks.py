@@ -1,0 +1,220 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Unseen obstacles: blocks that stand in the way, known from the map alone.
+
+Neither the data nor the training know them. In every episode one to three blocks are drawn into
+the corridors between start and goal, so that a way past them remains; they are on the map of the
+planner and solid in the simulator. The same episodes are driven by several arms: the planner
+with the clearance term, the same planner with sample-and-select alone, and one whose map lacks
+the blocks.
+"""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import label
+
+from df_planner.benchmark.protocol import sample_starts
+from df_planner.errors import ConfigError
+from df_planner.planning.grid import GridMap
+from df_planner.planning.grid import maze_map
+from df_planner.planning.grid import MAZE_RESOLUTION_M
+from df_planner.planning.planner import Planner
+from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.maze import BALL_RADIUS_M
+from df_planner.sim.maze import Block
+from df_planner.sim.maze import CELL_LOWER_EDGE_M
+from df_planner.sim.maze import GOAL_RADIUS_M
+from df_planner.sim.maze import Maze
+from df_planner.sim.waypoint_controller import next_cells
+from df_planner.sim.world import World
+
+EDGE_CELLS = (3, 4)  # of the map: 0.3 and 0.4 m
+PASSAGE_M = 0.15  # clearance of the robot's centre on the way that must remain
+KEEP_OFF_M = 0.3  # of a block from the start and from the goal
+MAX_DRAWS = 2000
+
+# The planner asks for room on its own part, since what it drives is not quite what it plans.
+COMMON_SETTINGS = {'collision_tolerance_m': 0.0}
+CLEARANCE_SETTINGS = {'guidance_scale': 1.0, 'guide_goal': 0.0, 'guide_clearance': 3.0,
+                      'clearance_margin_m': 0.2}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """
+    A way to plan among blocks.
+
+    :param settings: fields of ``PlannerSettings`` that differ from the default.
+    :param sees_blocks: the blocks are on the planner's map.
+    """
+
+    settings: dict
+    sees_blocks: bool = True
+
+
+def arms(settings: dict) -> dict[str, Arm]:
+    """Return what is compared, by name; ``settings`` are common to all."""
+    common = {**COMMON_SETTINGS, **settings}
+    without = {**common, 'guide_clearance': 0.0}
+    return {
+        'clearance': Arm({**CLEARANCE_SETTINGS, **common}),
+        'selection': Arm({**without, 'guidance_scale': 0.0}),
+        'blind': Arm({**without, 'guidance_scale': 0.0}, sees_blocks=False),
+    }
+
+
+def drive(planner: Planner, arm: Arm, maze: Maze, blocks: list[Block], start: np.ndarray,
+          goal: np.ndarray, seed: int) -> tuple[dict, np.ndarray]:
+    """
+    Drive until the goal is reached, a block is touched or the time is up.
+
+    :returns: the record (success, reached, touched, steps, clearances in metres, failed plans) and
+        the positions (T + 1, 2).
+    """
+    grid = maze_map(maze.name)
+    planner.map = block_map(grid, blocks) if arm.sees_blocks else grid
+    planner.settings = PlannerSettings(**arm.settings)
+    policy = planner.policy('tracking', seed=seed)
+    world = World(maze, blocks)
+    world.set_state(start)
+    policy.reset(goal)
+    states = [world.state]
+    reached = touched = False
+    while len(states) <= maze.max_episode_steps and not (reached or touched):
+        states.append(world.step(policy.act(states[-1])))
+        reached = np.linalg.norm(states[-1][:2] - goal) <= GOAL_RADIUS_M
+        touched = min(b.distance(states[-1][:2]) for b in blocks) < BALL_RADIUS_M
+    positions = np.array(states)[:, :2]
+    crossed = bool(maze.is_wall(positions).any())
+    return {
+        'success': bool(reached and not touched and not crossed),
+        'reached': bool(reached),
+        'touched': bool(touched),
+        'wall_crossed': crossed,
+        'steps': len(states) - 1,
+        'block_distance_m': float(min(b.distance(positions).min() for b in blocks)),
+        'plans': len(policy.plans),
+        'failed_plans': sum(plan is None for _, plan in policy.plans),
+        'planning_time_p50_s': float(np.median(policy.planning_times_s)),
+    }, positions
+
+
+def measure_blocks(planner: Planner, maze: Maze, episodes: int, counts: tuple[int, int], seed: int,
+                   compared: dict[str, Arm],
+                   on_episode: Callable[[str, dict], None] = lambda arm, record: None) -> dict:
+    """
+    Drive the same episodes with every arm.
+
+    :param counts: fewest and most blocks; episode i has ``fewest + i % (most - fewest + 1)``.
+    :param seed: of starts, blocks and plans.
+    :returns: ``episodes`` (start, goal, blocks and, by arm, records), ``paths`` (by arm, positions
+        of each episode) and ``summary`` (by arm, all episodes and by number of blocks).
+    """
+    starts = sample_starts(maze, episodes, seed)
+    records, paths = [], {name: [] for name in compared}
+    for episode, (start, goal) in enumerate(zip(starts.state, starts.goal)):
+        count = counts[0] + episode % (counts[1] - counts[0] + 1)
+        blocks = draw_blocks(maze, start[:2], goal, count, np.random.default_rng([seed, episode]))
+        record = {'episode': episode, 'start': start.tolist(), 'goal': goal.tolist(),
+                  'blocks': [asdict(block) for block in blocks], 'arms': {}}
+        for name, arm in compared.items():
+            record['arms'][name], positions = drive(planner, arm, maze, blocks, start, goal, seed)
+            paths[name].append(positions)
+            on_episode(name, record['arms'][name])
+        records.append(record)
+    return {'episodes': records, 'paths': paths, 'summary': {
+        name: summarize([(len(record['blocks']), record['arms'][name]) for record in records])
+        for name in compared}}
+
+
+def summarize(records: list[tuple[int, dict]]) -> dict:
+    """Return rates of success, reach and touch over (number of blocks, record)."""
+    def rates(chosen: list[dict]) -> dict:
+        return {'episodes': len(chosen), **{
+            name: rate(sum(record[name] for record in chosen), len(chosen))
+            for name in ('success', 'reached', 'touched')}}
+    counts = sorted({count for count, _ in records})
+    return {**rates([record for _, record in records]), 'by_blocks': {
+        str(count): rates([record for other, record in records if other == count])
+        for count in counts}}
+
+
+def rate(successes: int, trials: int) -> dict:
+    """Return a share with its 95 % Wilson score interval (Wilson, 1927)."""
+    share, z = successes / trials, 1.96
+    center = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
+    half = z / (1 + z**2 / trials) * np.sqrt(
+        share * (1 - share) / trials + z**2 / (4 * trials**2))
+    return {'count': successes, 'share': share, 'low': float(max(center - half, 0.0)),
+            'high': float(min(center + half, 1.0))}
+
+
+def block_map(grid: GridMap, blocks: list[Block]) -> GridMap:
+    """Return the map with the blocks on it."""
+    return grid.with_occupied(lambda points: np.any(
+        [block.distance(points) == 0.0 for block in blocks], axis=0))
+
+
+def draw_blocks(maze: Maze, start: np.ndarray, goal: np.ndarray, count: int,
+                rng: np.random.Generator) -> list[Block]:
+    """
+    Draw blocks into the cells between start (2,) and goal (2,), on whole cells of the map.
+
+    :raises ConfigError: if that many do not fit.
+    """
+    grid = maze_map(maze.name)
+    cells = _cells_between(maze, start, goal)
+    blocks: list[Block] = []
+    for _ in range(MAX_DRAWS):
+        if len(blocks) == count:
+            return blocks
+        cell = np.array(cells[rng.integers(len(cells))])
+        edge = int(rng.choice(EDGE_CELLS))
+        corner = rng.integers(0, round(1.0 / MAZE_RESOLUTION_M) - edge + 1, size=2)
+        center = cell + CELL_LOWER_EDGE_M + MAZE_RESOLUTION_M * (corner + edge / 2)
+        block = Block((float(center[0]), float(center[1])), edge * MAZE_RESOLUTION_M)
+        apart = all(other.distance(center) > block.edge_m for other in blocks)
+        clear = block.distance(np.array([start, goal])).min() >= KEEP_OFF_M
+        if apart and clear and leaves_a_way(maze, block_map(grid, [*blocks, block]), start, goal):
+            blocks.append(block)
+    raise ConfigError(f'{count} blocks do not fit between {start.round(2)} and {goal.round(2)} in '
+                      f'maze {maze.name!r}')
+
+
+def leaves_a_way(maze: Maze, grid: GridMap, start: np.ndarray, goal: np.ndarray) -> bool:
+    """Tell whether start, goal and every cell of the maze stay connected for the robot."""
+    wide = grid.distance_m >= PASSAGE_M - 1e-9
+    region, _ = label(wide)
+    matrix, offset = grid.to_field_index()
+    first, last = (region[tuple(np.rint(point @ matrix.T + offset).astype(int))]
+                   for point in (start, goal))
+    points = (np.argwhere(region == first) - offset) @ np.linalg.inv(matrix).T
+    cells = np.floor(points - CELL_LOWER_EDGE_M).astype(int)
+    return first == last != 0 and {tuple(cell) for cell in cells.tolist()} >= set(maze.cells)
+
+
+def _cells_between(maze: Maze, start: np.ndarray, goal: np.ndarray) -> list[tuple[int, int]]:
+    """Return the cells of the shortest way, ends excluded; all cells if there are none."""
+    end = tuple(np.rint(goal).astype(int).tolist())
+    following = next_cells(maze, end)
+    cell, between = following[tuple(np.rint(start).astype(int).tolist())], []
+    while cell != end:
+        between.append(cell)
+        cell = following[cell]
+    return between or list(maze.cells)
