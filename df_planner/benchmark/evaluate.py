@@ -182,7 +182,8 @@ def evaluate(
     starts.check_inside(maze)
     if workers < 1:
         raise ConfigError(f'workers must be 1 or more, got {workers}')
-    identity = _identity(specification, starts)
+    identity = {**identity_of(specification), 'starts_sha256': hashlib.sha256(
+        starts.state.tobytes() + starts.goal.tobytes()).hexdigest()}
     out_dir = Path(out_dir)
     with Journal(out_dir / JOURNAL_NAME, identity, resume) as journal:
         save_starts(out_dir / STARTS_NAME, starts)
@@ -221,7 +222,7 @@ def run_episodes(specification: Specification, starts: Starts, workers: int = 1,
         for job in jobs:
             yield runner.run(*job)
         return
-    with _pool(specification, min(workers, len(jobs))) as pool:
+    with worker_pool(min(workers, len(jobs)), _start_worker, specification) as pool:
         futures = [pool.submit(_run_in_worker, *job) for job in jobs]
         try:
             for future in as_completed(futures):
@@ -239,8 +240,8 @@ def _baseline(specification: Specification, starts: Starts) -> list[dict] | None
     return [episode['record'] for episode in run_episodes(controller, starts)]
 
 
-def _identity(specification: Specification, starts: Starts) -> dict:
-    """Return everything that the results depend on, JSON-able."""
+def identity_of(specification: Specification) -> dict:
+    """Return everything but the starts that results depend on, JSON-able."""
     identity = asdict(specification)
     if specification.policy == 'controller':
         identity = {key: identity[key] for key in ('maze', 'policy')}
@@ -249,18 +250,22 @@ def _identity(specification: Specification, starts: Starts) -> dict:
         weights = find_checkpoint(specification.checkpoint)
         identity['checkpoint_sha256'] = hashlib.sha256(weights.read_bytes()).hexdigest()
         identity['settings'] = specification.planner_settings().model_dump()
-    identity['starts_sha256'] = hashlib.sha256(
-        starts.state.tobytes() + starts.goal.tobytes()).hexdigest()
     identity['df_planner_version'] = df_planner.__version__
     return identity
 
 
 @contextmanager
-def _pool(specification: Specification, workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Start worker processes; on any error, Ctrl-C included, end them without waiting."""
+def worker_pool(workers: int, start_worker: Callable[..., None], *arguments: object
+                ) -> Iterator[ProcessPoolExecutor]:
+    """
+    Start worker processes; on any error, Ctrl-C included, end them without waiting.
+
+    :param start_worker: called with the arguments in every worker, once; it should leave Ctrl-C
+        to the parent.
+    """
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), _start_worker,
-                               (specification,))
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context('spawn'), start_worker,
+                               arguments)
     try:
         yield pool
     except BaseException:

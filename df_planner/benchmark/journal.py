@@ -20,6 +20,7 @@ with its record and its sketch. A run that was stopped goes on after its last wh
 """
 
 import json
+import os
 from pathlib import Path
 
 from df_planner.errors import ConfigError
@@ -39,13 +40,13 @@ class Journal:
     def __init__(self, path: Path, identity: dict, resume: bool = False):
         """Read what is there and open the file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.episodes: dict[int, dict] = {}
-        if resume and path.exists():
-            self._read(path, identity)
-        self._file = open(path, 'w', encoding='utf-8')
+        self.episodes = read_episodes(path, identity) if resume else {}
+        partial = path.with_name(path.name + '.partial')
+        self._file = open(partial, 'w', encoding='utf-8')
         self._write({'identity': identity})
         for episode in self.episodes.values():
             self._write(episode)
+        os.replace(partial, path)  # only now: a kill while writing loses nothing
 
     def __enter__(self) -> 'Journal':
         """Return the journal, to be closed at the end of the block."""
@@ -64,25 +65,30 @@ class Journal:
         """Return the episodes in their order."""
         return [self.episodes[index] for index in sorted(self.episodes)]
 
-    def _read(self, path: Path, identity: dict) -> None:
-        """Take over the whole lines of an earlier journal."""
-        lines = []
+    def _write(self, content: dict) -> None:
+        self._file.write(json.dumps(content, allow_nan=False) + '\n')
+        self._file.flush()
+
+
+def read_episodes(path: Path, identity: dict) -> dict[int, dict]:
+    """
+    Return the episodes, by index, of the whole lines of a journal; none if there is no file.
+
+    :raises ConfigError: if they belong to another identity.
+    """
+    lines = []
+    if path.exists():
         for line in path.read_text(encoding='utf-8').splitlines():
             try:
                 lines.append(json.loads(line))
             except ValueError:
                 break  # cut short when the earlier run was killed
-        if not lines:
-            return
-        earlier = lines[0].get('identity')
-        if earlier != json.loads(json.dumps(identity)):
-            changed = sorted(key for key in identity
-                             if (earlier or {}).get(key) != json.loads(json.dumps(identity[key])))
-            raise ConfigError(f'{path}: holds another run, which differs in {", ".join(changed)}; '
-                              'choose another folder, or do not resume')
-        for episode in lines[1:]:
-            self.episodes[episode['record']['episode']] = episode
-
-    def _write(self, content: dict) -> None:
-        self._file.write(json.dumps(content, allow_nan=False) + '\n')
-        self._file.flush()
+    if not lines:
+        return {}
+    earlier = lines[0].get('identity')
+    if earlier != json.loads(json.dumps(identity)):
+        changed = sorted(key for key in identity
+                         if (earlier or {}).get(key) != json.loads(json.dumps(identity[key])))
+        raise ConfigError(f'{path}: holds another run, which differs in {", ".join(changed)}; '
+                          'choose another folder, or do not resume')
+    return {episode['record']['episode']: episode for episode in lines[1:]}

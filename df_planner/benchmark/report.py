@@ -72,13 +72,13 @@ def write_results(
             'summary': summarize(baseline['episodes']),
             'episodes': list(baseline['episodes']),
         }
-    _write(out_dir / 'results.json', json.dumps(results, indent=1, allow_nan=False) + '\n')
-    _write(out_dir / 'results.csv', _csv(records))
+    write_text(out_dir / 'results.json', json.dumps(results, indent=1, allow_nan=False) + '\n')
+    write_text(out_dir / 'results.csv', _csv(records))
     if sketches is not None:
         partial = out_dir / 'paths.partial.png'
         draw_paths(partial, maze, records, sketches, title=_title(meta))
         os.replace(partial, out_dir / 'paths.png')
-    _write(out_dir / 'report.md', _markdown(results, picture=sketches is not None))
+    write_text(out_dir / 'report.md', _markdown(results, picture=sketches is not None))
     return results
 
 
@@ -108,15 +108,15 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
         rows.append([
             str(record['episode']),
             '({:.1f}, {:.1f})'.format(*record['goal']),
-            _number(record['first_reach_step'], '{:.2f} s', DT_S) if record['reached'] else 'no',
-            _number(record['return'], '{:.0f}'),
-            _number(record['score'], '{:.1f}'),
+            number(record['first_reach_step'], '{:.2f} s', DT_S) if record['reached'] else 'no',
+            number(record['return'], '{:.0f}'),
+            number(record['score'], '{:.1f}'),
             str(record['plans']),
             str(record['failed_plans']),
-            _number(record['wall_crossing_share'], '{:.1f} %', 100.0),
-            _number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
-            _number(record['planning_time_p50_s'], '{:.0f} ms', 1e3),
-            _number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
+            number(record['wall_crossing_share'], '{:.1f} %', 100.0),
+            number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
+            number(record['planning_time_p50_s'], '{:.0f} ms', 1e3),
+            number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
         ])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = []
@@ -187,20 +187,20 @@ def _markdown(results: dict, picture: bool) -> str:
             str(record['episode']),
             '({:.2f}, {:.2f})'.format(*record['start'][:2]),
             '({:.2f}, {:.2f})'.format(*record['goal']),
-            _number(record['return'], '{:.0f}'),
-            _number(record['score'], '{:.1f}'),
-            _number(record['latched_return'], '{:.0f}'),
+            number(record['return'], '{:.0f}'),
+            number(record['score'], '{:.1f}'),
+            number(record['latched_return'], '{:.0f}'),
             'never' if not record['reached']
-            else _number(record['first_reach_step'], '{:.2f} s', DT_S),
+            else number(record['first_reach_step'], '{:.2f} s', DT_S),
             f'{record["plans"]} ({record["failed_plans"]} failed)',
-            _number(record['wall_crossing_share'], '{:.2f} %', 100.0),
-            _number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
-            _number(record['planning_time_p50_s'], '{:.0f}', 1e3) + ' / '
-            + _number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
+            number(record['wall_crossing_share'], '{:.2f} %', 100.0),
+            number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
+            number(record['planning_time_p50_s'], '{:.0f}', 1e3) + ' / '
+            + number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
         ]
         lines.append('| ' + ' | '.join(cells) + ' |')
     lines += ['', '## How this was made', '', '| | |', '|---|---|']
-    lines += [f'| {key} | {_inline(value)} |' for key, value in results['meta'].items()]
+    lines += [f'| {key} | {inline(value)} |' for key, value in results['meta'].items()]
     return '\n'.join(lines) + '\n'
 
 
@@ -219,8 +219,8 @@ def _summary_table(summary: dict, baseline: dict | None) -> list[str]:
          lambda s: _mean_and_error(s['wall_crossing_share'], 100.0, 2)),
         ('plan-execution gap [cm]', lambda s: _mean_and_error(s['plan_execution_gap'], 100.0, 1)),
         ('planning latency p50 / p99 [ms]',
-         lambda s: f'{_number(s["planning_time_s"]["p50"], "{:.0f}", 1e3)} / '
-                   f'{_number(s["planning_time_s"]["p99"], "{:.0f}", 1e3)}'),
+         lambda s: f'{number(s["planning_time_s"]["p50"], "{:.0f}", 1e3)} / '
+                   f'{number(s["planning_time_s"]["p99"], "{:.0f}", 1e3)}'),
     ]
     lines = ['| | ' + ' | '.join(name for name, _ in columns) + ' |', '|---' * (len(columns) + 1)
              + '|']
@@ -247,18 +247,18 @@ def _mean_and_error(values: dict, scale: float = 1.0, digits: int = 1) -> str:
     return text
 
 
-def _number(value: float | None, pattern: str, scale: float = 1.0) -> str:
+def number(value: float | None, pattern: str, scale: float = 1.0) -> str:
     """Format a number, or a dash where there is none."""
     return MISSING if value is None else pattern.format(scale * value)
 
 
-def _inline(value: object) -> str:
+def inline(value: object) -> str:
     """Return a value for a cell of a Markdown table."""
     text = value if isinstance(value, str) else json.dumps(value)
     return '`' + text.replace('|', '\\|').replace('\n', ' ') + '`'
 
 
-def _write(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     partial = path.with_name(path.name + '.partial')
     partial.write_text(text, encoding='utf-8')

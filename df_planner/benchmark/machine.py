@@ -1,0 +1,58 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a benchmark ran on: processor, versions and revision, without the machine's name."""
+
+from importlib import metadata
+import os
+from pathlib import Path
+import platform
+import subprocess
+
+import df_planner
+
+PACKAGES = ('torch', 'numpy', 'mujoco', 'scipy')
+
+
+def machine_facts() -> dict:
+    """Return facts for the meta data of a report, plain values."""
+    packages = ', '.join(f'{name} {metadata.version(name)}' for name in PACKAGES)
+    return {
+        'processor': _processor(),
+        'cores': len(os.sched_getaffinity(0)),
+        'load_average': round(os.getloadavg()[0], 1),
+        'system': f'{platform.system()} {platform.machine()}, Python {platform.python_version()}',
+        'packages': f'df_planner {df_planner.__version__}, {packages}',
+        'revision': _revision(),
+    }
+
+
+def _processor() -> str:
+    """Return the model of the processor."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
+    except OSError:
+        return platform.processor() or 'unknown'
+    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
+    return names[0] if names else platform.processor() or 'unknown'
+
+
+def _revision() -> str:
+    """Return the revision of the source tree, 'unknown' outside a git checkout."""
+    try:
+        result = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True,
+                                text=True, cwd=Path(__file__).parent, check=False)
+    except OSError:
+        return 'unknown'
+    return result.stdout.strip() or 'unknown'

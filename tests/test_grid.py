@@ -1,0 +1,172 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Grids: what a file may say, what it expands to, and how a fault is named."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from df_planner.benchmark.grid import expand
+from df_planner.benchmark.grid import load_grid
+from df_planner.benchmark.grid import NEVER_S
+from df_planner.benchmark.grid_cost import Costs
+from df_planner.benchmark.grid_cost import duration
+from df_planner.benchmark.grid_cost import guessed_seconds
+from df_planner.errors import ConfigError
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = sorted(path.stem for path in (ROOT / 'config' / 'benchmark').glob('*.yaml'))
+TASKS = {'umaze': {'maze': 'umaze'}, 'medium': {'maze': 'medium'},
+         'medium-multi': {'maze': 'medium', 'multi_goal': True}}
+
+
+def _grid(folder, rows, **changes):
+    """Write a grid with these rows and return its path."""
+    path = folder / 'grid.yaml'
+    path.write_text(yaml.safe_dump({'tasks': TASKS, 'rows': rows, **changes}, sort_keys=False))
+    return path
+
+
+def _rows(folder, rows, **changes):
+    return expand(load_grid(_grid(folder, rows, **changes)))
+
+
+@pytest.mark.parametrize('name', SHIPPED)
+def test_shipped_grids_are_valid(name):
+    grid = load_grid(name)
+    assert grid.description and expand(grid)
+
+
+def test_headline_has_every_maze_task_and_execution():
+    rows = expand(load_grid('headline'))
+    assert len({row.task for row in rows}) == 6
+    planner = [row.runs[0] for row in rows if row.runs[0].policy == 'planner']
+    for maze in ('umaze', 'medium', 'large'):
+        runs = [run for run in planner if run.maze == maze]
+        assert {run.checkpoint for run in runs} == {f'maze2d-{maze}'}
+        assert {'raw', 'tracking'} <= {run.execution for run in runs}
+        assert all(run.replan_interval_s == (0.1 if run.execution == 'raw' else 0.25)
+                   for run in runs)
+
+
+def test_a_checkpoint_named_after_the_maze_runs_everywhere(tmp_path):
+    rows = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'maze2d-{maze}', 'execution': 'raw'}],
+                 seed=7)
+    assert [(row.task, row.runs[0].maze, row.runs[0].checkpoint) for row in rows] == [
+        ('umaze', 'umaze', 'maze2d-umaze'), ('medium', 'medium', 'maze2d-medium'),
+        ('medium-multi', 'medium', 'maze2d-medium')]
+    assert rows[0].runs[0].execution == 'raw' and rows[0].runs[0].planner_seed == 7
+
+
+def test_a_checkpoint_runs_in_the_tasks_of_its_maze(tmp_path):
+    rows = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'maze2d-medium'}])
+    assert [row.task for row in rows] == ['medium', 'medium-multi']
+    rows = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'maze2d-medium', 'tasks': ['umaze']}])
+    assert [row.task for row in rows] == ['umaze']
+
+
+def test_a_missing_checkpoint_is_a_row_with_a_reason(tmp_path):
+    row, other = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'nowhere'},
+                                  {'name': 'b', 'policy': 'controller', 'tasks': ['umaze']}])
+    assert row.task is None and 'nowhere' in row.error
+    assert other.error is None and other.runs[0].policy == 'controller'
+
+
+def test_training_seeds_and_variables(tmp_path):
+    path = _grid(tmp_path, [{'name': 'a', 'tasks': ['medium'],
+                             'checkpoint': ['{models}/x-0', '{models}/x-1']}],
+                 variables={'models': 'runs/models'})
+    row, = expand(load_grid(path))
+    assert [run.checkpoint for run in row.runs] == ['runs/models/x-0', 'runs/models/x-1']
+    row, = expand(load_grid(path, {'device': 'cuda'}, {'models': 'm'}))
+    assert [run.checkpoint for run in row.runs] == ['m/x-0', 'm/x-1']
+    assert row.runs[0].device == 'cuda'
+    with pytest.raises(ConfigError, match='no variable modles; it has models'):
+        load_grid(path, variables={'modles': 'm'})
+
+
+def test_a_sweep_is_one_row_per_value(tmp_path):
+    rows = _rows(tmp_path, [
+        {'name': 'steps', 'checkpoint': 'maze2d-umaze', 'settings': {'num_samples': 3},
+         'sweep': {'settings.sampling_steps': [2, 4]}},
+        {'name': 'interval', 'checkpoint': 'maze2d-umaze', 'group': 'b',
+         'sweep': {'replan_interval_s': [1, 'never']}},
+        {'name': 'both', 'checkpoint': 'maze2d-umaze',
+         'sweep': {'execution': ['raw', 'tracking'], 'settings.num_samples': [1, 2]}}])
+    assert [row.name for row in rows] == [
+        'steps 2', 'steps 4', 'interval 1', 'interval never', 'both raw, 1', 'both raw, 2',
+        'both tracking, 1', 'both tracking, 2']
+    assert [row.value for row in rows[:4]] == [2, 4, 1, 'never']
+    assert rows[1].runs[0].settings == {'num_samples': 3, 'sampling_steps': 4}
+    assert rows[0].sweep == 'steps' and rows[2].group == 'b'
+    assert [row.runs[0].replan_interval_s for row in rows[2:4]] == [1.0, NEVER_S]
+    assert rows[6].runs[0].execution == 'tracking' and rows[6].runs[0].settings == {
+        'num_samples': 1}
+
+
+@pytest.mark.parametrize(('row', 'message'), [
+    ({'sped': 1}, "row 'bad': sped: Extra inputs"),
+    ({'settings': {'sped': 1}}, "row 'bad': planner setting sped"),
+    ({'settings': {'num_samples': 0}}, "row 'bad': planner setting num_samples"),
+    ({'execution': 'rough'}, "row 'bad': execution must be one of"),
+    ({'replan_interval_s': 'sometimes'}, "row 'bad': replan_interval_s: Input should be a valid"),
+    ({'checkpoint': '{modles}/x'}, "row 'bad': checkpoint: no variable 'modles'"),
+    ({'checkpoint': None}, "row 'bad': the planner needs a checkpoint"),
+    ({'tasks': ['moon']}, "row 'bad': tasks: no task moon"),
+    ({'reference': 'moon'}, "row 'bad': reference: no row 'moon'"),
+    ({'sweep': {'speed': [1]}}, "row 'bad': sweep: no field 'speed'"),
+    ({'sweep': {'settings.sped': [1]}}, "row 'bad.*planner setting sped"),
+    ({'name': 'good'}, "row 'good': name: another row has it too"),
+])
+def test_a_fault_names_file_row_and_field(tmp_path, row, message):
+    good = {'name': 'good', 'policy': 'controller'}
+    path = _grid(tmp_path, [good, {'name': 'bad', 'checkpoint': 'maze2d-umaze', **row}])
+    with pytest.raises(ConfigError, match=f'^{path}: {message}'):
+        load_grid(path)
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'epsiodes': 3}, 'epsiodes: Extra inputs'), ({'episodes': 0}, 'episodes: Input should be'),
+    ({'rows': []}, 'rows: List should have'), ({'reference': 'x'}, "reference: no row 'x'"),
+    ({'tasks': {'a': {'maze': 'moon'}}}, "task 'a': no maze 'moon'"),
+    ({'tasks': {'a': {'maze': 'umaze', 'goals': 2}}}, 'tasks.a.goals: Extra inputs'),
+])
+def test_a_fault_of_the_file_is_named(tmp_path, changes, message):
+    path = tmp_path / 'grid.yaml'
+    path.write_text(yaml.safe_dump(
+        {'tasks': TASKS, 'rows': [{'name': 'a', 'policy': 'controller'}], **changes}))
+    with pytest.raises(ConfigError, match=f'^{path}: {message}'):
+        load_grid(path)
+
+
+def test_no_such_grid_names_the_shipped_ones():
+    with pytest.raises(ConfigError, match='moon.*ablations, headline, smoke'):
+        load_grid('moon')
+
+
+def test_costs_follow_what_is_measured(tmp_path):
+    cheap, dear = _rows(tmp_path, [{'name': 'steps', 'checkpoint': 'maze2d-umaze',
+                                    'sweep': {'settings.sampling_steps': [1, 100]}}])
+    cheap, dear = cheap.runs[0], dear.runs[0]
+    assert guessed_seconds(dear) > 10 * guessed_seconds(cheap)
+    costs = Costs()
+    assert costs.of('dear', dear) == guessed_seconds(dear)
+    costs.add('cheap', cheap, 3.0 * guessed_seconds(cheap))  # a slow machine
+    assert costs.of('dear', dear) == pytest.approx(3.0 * guessed_seconds(dear))
+    costs.add('dear', dear, 0.25)
+    costs.add('dear', dear, 0.75)
+    assert costs.of('dear', dear) == 0.5
+    assert [duration(seconds) for seconds in (7, 400, 8000)] == ['7 s', '7 min', '2 h 13 min']
