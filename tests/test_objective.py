@@ -109,8 +109,9 @@ def test_samples_match_the_toy_distribution_under_every_schedule(toy, schedule):
 def test_a_pinned_token_decides_the_others(toy):
     denoiser, noise, _ = toy
     torch.manual_seed(2)
-    values, pinned = torch.zeros(100, 4, 1), torch.zeros(100, 4, 1, dtype=torch.bool)
-    values[:50, 0], values[50:, 0], pinned[:, 0] = 1.0, -1.0, True
+    values = torch.zeros(100, 4, 1)
+    levels = torch.full((100, 4, 1), noise.num_levels)
+    values[:50, 0], values[50:, 0], levels[:, 0] = 1.0, -1.0, 0
     matrix = scheduling_matrix('full_sequence', 4, 10, NUM_LEVELS)
-    x = sample(denoiser, noise, torch.randn(100, 4, 1), matrix, Pins(values, pinned))
+    x = sample(denoiser, noise, torch.randn(100, 4, 1), matrix, Pins(values, levels))
     assert (x.sign() == values[:, :1].sign()).float().mean() > 0.97

@@ -89,12 +89,40 @@ def test_samples_have_the_distribution_of_the_data(denoiser, noise, schedule):
 
 @pytest.mark.parametrize('schedule', SCHEDULES)
 def test_pinned_parts_come_out_unchanged(denoiser, noise, schedule):
-    values, pinned = torch.randn(3, 5, 3), torch.rand(3, 5, 2) < 0.4
+    values = torch.randn(3, 5, 3)
+    levels = torch.where(torch.rand(3, 5, 2) < 0.4, 0, NUM_LEVELS)
     matrix = scheduling_matrix(schedule, 5, 4, NUM_LEVELS)
-    x = sample(denoiser, noise, torch.randn(3, 5, 3), matrix, Pins(values, pinned))
-    where = denoiser.per_channel(pinned)
+    x = sample(denoiser, noise, torch.randn(3, 5, 3), matrix, Pins(values, levels))
+    where = denoiser.per_channel(levels) == 0
     assert torch.equal(x[where], values[where])
     assert not torch.isclose(x[~where], values[~where]).any()
+
+
+def test_a_noisy_observation_comes_out_filtered(denoiser, noise):
+    truth = 0.3 * torch.randn(20000, 1, 3)
+    observed = truth + 0.4 * torch.randn(20000, 1, 3)
+    level = noise.level_of_noise(0.4)
+    alpha = noise.alpha(torch.tensor(level))
+    assert (noise.sigma(torch.tensor(level)) / alpha).item() == pytest.approx(0.4, abs=0.01)
+    x = sample(denoiser, noise, torch.randn(20000, 1, 3),
+               scheduling_matrix('full_sequence', 1, NUM_LEVELS, NUM_LEVELS),
+               Pins(alpha * observed, torch.full((20000, 1, 2), level)))
+    # Samples of the probability flow have the posterior's gain in a Gaussian world, by symmetry
+    # of the flow: x0 = alpha * y * std / sqrt(alpha^2 std^2 + sigma^2) at the level of y.
+    gain = (x * observed).mean() / observed.square().mean()
+    assert x.std() == pytest.approx(0.3, rel=0.02), 'the noise is gone'
+    assert gain == pytest.approx(0.3 / (0.3**2 + 0.4**2) ** 0.5, abs=0.01)
+    assert (x - truth).square().mean() < (observed - truth).square().mean()
+
+
+def test_an_earlier_plan_that_is_noised_again_skips_the_rows_above_its_level(denoiser, noise):
+    matrix = scheduling_matrix('full_sequence', 5, 8, NUM_LEVELS)
+    level = NUM_LEVELS // 2
+    start = torch.randn(2, 5, 3)
+    x = sample(denoiser, noise, torch.randn(2, 5, 3), matrix,
+               Pins(start, torch.full((2, 5, 2), level)))
+    assert denoiser.calls == 4
+    assert torch.allclose(x, ddim(denoiser, noise, start, matrix[4:, 0]), atol=1e-6)
 
 
 def test_padding_stays_pure_noise(denoiser, noise):

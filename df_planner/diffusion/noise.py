@@ -58,6 +58,10 @@ class NoiseSchedule:
         """Return the signal-to-noise ratio alpha^2 / sigma^2; infinite at level 0."""
         return (self._alpha[level] / self._sigma[level]) ** 2
 
+    def level_of_noise(self, std: float) -> int:
+        """Return the level at which a value is known up to noise of ``std``: sigma / alpha = std."""
+        return round(self.num_levels * math.atan(std) / (math.pi / 2))
+
     def add_noise(self, x0: Tensor, eps: Tensor, level: Tensor) -> Tensor:
         """Return x at ``level``; all three arguments broadcast to one shape."""
         return self.alpha(level) * x0 + self.sigma(level) * eps

@@ -41,12 +41,18 @@ class Pins:
     """
     What is known: conditioning is a matter of noise level.
 
-    :param values: (B, T, C) normalised tokens; only pinned parts are read.
-    :param pinned: (B, T, P) bool.
+    A part enters at its level and is denoised from there, once the schedule has come down to it:
+    level 0 is known exactly and stays as it is, ``num_levels`` is unknown. In between lie a noisy
+    observation, which enters as alpha(level) times what was observed at the level that matches its
+    noise (``NoiseSchedule.level_of_noise``) and comes out filtered, and an earlier plan that was
+    noised again, which comes out adapted (warm start).
+
+    :param values: (B, T, C) normalised tokens at their levels; unknown parts are not read.
+    :param levels: (B, T, P) integer levels.
     """
 
     values: Tensor
-    pinned: Tensor
+    levels: Tensor
 
 
 def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor,
@@ -54,7 +60,9 @@ def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor
            guidance: Guidance | None = None,
            should_stop: Callable[[], bool] = lambda: False) -> Tensor:
     """
-    Return clean normalised tokens (B, T, C); pinned parts come out as they went in.
+    Return normalised tokens (B, T, C) at the levels of the schedule's last row, which are clean.
+
+    Parts that are pinned at level 0 come out as they went in. Rows that move nothing cost nothing.
 
     :param x: (B, T, C) standard normal noise; it decides the sample, nothing else is random.
     :param schedule: (M + 1, T) scheduling matrix.
@@ -65,24 +73,26 @@ def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor
     """
     batch, tokens, _ = x.shape
     check_schedule(schedule, tokens, noise.num_levels)
-    parts = len(denoiser.part_sizes)
-    if pins is None:
-        pins = Pins(torch.zeros_like(x), x.new_zeros((batch, tokens, parts), dtype=torch.bool))
-    x = torch.where(denoiser.per_channel(pins.pinned), pins.values, x)
+    unknown = torch.full((batch, tokens, len(denoiser.part_sizes)), noise.num_levels,
+                         device=x.device)
+    known = unknown if pins is None else pins.levels
+    if pins is not None:
+        x = torch.where(denoiser.per_channel(known) < noise.num_levels, pins.values, x)
     index = torch.arange(tokens, device=x.device)
     real = torch.ones((batch, tokens), dtype=torch.bool, device=x.device) if lengths is None \
         else index < lengths[:, None]
 
     def part_levels(row: Tensor) -> Tensor:
-        levels = row.to(x.device)[None, :, None].expand(batch, tokens, parts)
-        levels = torch.where(real[..., None], levels, noise.num_levels)
-        return torch.where(pins.pinned, 0, levels)
+        levels = torch.where(real, row.to(x.device), noise.num_levels)
+        return torch.minimum(levels[..., None], known)
 
     now = part_levels(schedule[0])
     for row in schedule[1:]:
+        then = part_levels(row)
+        if torch.equal(then, now):
+            continue
         if should_stop():
             raise Cancelled
-        then = part_levels(row)
         x = _step(denoiser, noise, x, now, then, lengths, real, guidance)
         now = then
     return x

@@ -233,21 +233,23 @@ class Planner:
         settings, architecture = self.settings, self.card.architecture
         batch, num_tokens, channels = len(lengths), int(lengths.max()), len(self._mean)
         values = torch.zeros((batch, num_tokens, channels))
-        pinned = torch.zeros((batch, num_tokens, len(architecture.part_sizes)), dtype=torch.bool)
+        levels = torch.full((batch, num_tokens, len(architecture.part_sizes)),
+                            architecture.num_levels)
         values[:, 0, :4] = torch.tensor(state, dtype=torch.float32)
-        pinned[:, 0, [POSITION, VELOCITY]] = True
+        levels[:, 0, [POSITION, VELOCITY]] = 0
         if settings.pin_goal:
             rows, last = torch.arange(batch), torch.tensor(lengths - 1)
             values[rows, last, :2] = torch.tensor(goal, dtype=torch.float32)
-            pinned[rows, last, POSITION] = True
-            pinned[rows, last, VELOCITY] = bool(rest)
+            levels[rows, last, POSITION] = 0
+            if rest:
+                levels[rows, last, VELOCITY] = 0
         values = (values.to(self.device) - self._mean) / self._std
         noise = settings.temperature * torch.randn(values.shape, generator=generator)
         schedule = scheduling_matrix(settings.schedule, num_tokens, settings.sampling_steps,
                                      architecture.num_levels, settings.uncertainty_scale)
         try:
             tokens = sample(self._denoiser, self._noise, noise.to(self.device), schedule,
-                            Pins(values, pinned.to(self.device)),
+                            Pins(values, levels.to(self.device)),
                             torch.tensor(lengths, device=self.device), guidance, should_stop)
         except Cancelled:
             raise PlanningCancelled('planning was cancelled between two network calls') from None
