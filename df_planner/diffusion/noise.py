@@ -59,7 +59,7 @@ class NoiseSchedule:
         return (self._alpha[level] / self._sigma[level]) ** 2
 
     def level_of_noise(self, std: float) -> int:
-        """Return the level at which a value is known up to noise of ``std``: sigma / alpha = std."""
+        """Return the level that noise of ``std`` on a value amounts to: sigma / alpha = std."""
         return round(self.num_levels * math.atan(std) / (math.pi / 2))
 
     def add_noise(self, x0: Tensor, eps: Tensor, level: Tensor) -> Tensor:
