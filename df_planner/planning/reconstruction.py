@@ -1,0 +1,154 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Reconstruction: fill in what is not known of a trajectory, whatever subset that is.
+
+    states = np.full((24, 4), np.nan)
+    states[0] = start            # position and velocity
+    states[9, :2] = way_point    # to be there at token 9, at any speed
+    states[23, :2] = end
+    samples = reconstruct(planner, states, num_samples=16)
+    samples.states               # (16, 231, 4), a row per control step
+
+Conditioning is a matter of noise level: known parts enter at level 0 and stay as they are, unknown
+ones start as pure noise. So way-points at known times, a fixed end and a missing middle of a log
+are one and the same thing.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from df_planner.diffusion.noise import NoiseSchedule
+from df_planner.diffusion.sampler import Pins
+from df_planner.diffusion.sampler import sample
+from df_planner.diffusion.schedule import scheduling_matrix
+from df_planner.errors import InvalidInput
+from df_planner.planning.planner import Planner
+from df_planner.planning.selection import interpolate
+
+STATE_SIZE, ACTION_SIZE = 4, 2
+PART_NAMES = ('position', 'velocity', 'actions')
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """
+    N samples of one trajectory of T tokens, H = (T - 1) * frame_stack + 1 control steps.
+
+    :param tokens: (N, T, 4 + frame_stack * 2), states and the actions from there on, in the units
+        of the data; what was known is as it was given.
+    :param frame_stack: control steps per token.
+    :param dt_s: duration of a control step in seconds.
+    """
+
+    tokens: np.ndarray
+    frame_stack: int
+    dt_s: float
+
+    @property
+    def states(self) -> np.ndarray:
+        """Return states (N, H, 4) at every control step; every frame_stack-th is a token's."""
+        return interpolate(self.tokens[..., :STATE_SIZE], self.frame_stack, self.dt_s)
+
+    @property
+    def actions(self) -> np.ndarray:
+        """Return actions (N, H, 2), clipped to [-1, 1]; ``actions[:, h]`` is for step h."""
+        actions = self.tokens[..., STATE_SIZE:].reshape(len(self.tokens), -1, ACTION_SIZE)
+        return actions[:, :(self.tokens.shape[1] - 1) * self.frame_stack + 1].clip(-1.0, 1.0)
+
+
+def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None = None,
+                num_samples: int = 16, seed: int = 0) -> Reconstruction:
+    """
+    Sample trajectories that agree with what is known; sampling is as in ``planner.settings``.
+
+    A token is ``frame_stack`` control steps: its state is that of the first of them. Position,
+    velocity and the actions of a token can each be known or not, but not in part.
+
+    :param states: (T, 4) row, column, velocity along the rows and along the columns; NaN where
+        unknown. T is 2 to as many tokens as the model was trained for.
+    :param actions: (T, frame_stack, 2), NaN where unknown; None knows none.
+    :param seed: decides the samples.
+    :raises InvalidInput: for a wrong shape, an infinite value, a part that is known by half, or a
+        known position in an obstacle of ``planner.map``.
+    """
+    card = planner.card
+    architecture = card.architecture
+    known, given = _tokens(states, actions, card.frame_stack, architecture.max_tokens)
+    parts = known_parts(known, architecture.part_sizes)
+    _check_clear(planner, given[:, :2], parts[:, 0])
+    mean, std = card.normalizer().token_moments(card.frame_stack)
+    values = np.where(known, (given - mean) / std, 0.0)
+    levels = np.where(parts, 0, architecture.num_levels)
+
+    def batch(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
+        return torch.tensor(array, dtype=dtype, device=planner.device).repeat(num_samples, 1, 1)
+
+    settings = planner.settings
+    generator = torch.Generator().manual_seed(seed)
+    noise = settings.temperature * torch.randn((num_samples, *given.shape), generator=generator)
+    schedule = scheduling_matrix(settings.schedule, len(given), settings.sampling_steps,
+                                 architecture.num_levels, settings.uncertainty_scale)
+    tokens = sample(planner._denoiser, NoiseSchedule(architecture.num_levels, planner.device),
+                    noise.to(planner.device), schedule,
+                    Pins(batch(values, torch.float32), batch(levels, torch.long)))
+    sampled = tokens.cpu().double().numpy() * std + mean
+    return Reconstruction(np.where(known, given, sampled), card.frame_stack, card.dt_s)
+
+
+def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:
+    """
+    Return which parts are known, bool (T, P), from which numbers are, bool (T, C).
+
+    :raises InvalidInput: naming the part and the token that is known by half.
+    """
+    by_part = np.split(known, np.cumsum(part_sizes)[:-1], axis=1)
+    for name, numbers in zip(PART_NAMES, by_part):
+        half = numbers.any(axis=1) & ~numbers.all(axis=1)
+        if half.any():
+            raise InvalidInput(f'{name} of token {int(half.argmax())}: some numbers are given and '
+                               'some are NaN; give all of them or none')
+    return np.stack([numbers.all(axis=1) for numbers in by_part], axis=1)
+
+
+def _tokens(states, actions, frame_stack: int, max_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which numbers are known, bool (T, C), and the tokens (T, C) with NaN elsewhere."""
+    states = np.asarray(states, np.float64)
+    if states.ndim != 2 or states.shape[1] != STATE_SIZE or not 2 <= len(states) <= max_tokens:
+        raise InvalidInput(f'states must have shape (T, {STATE_SIZE}) with T in 2..{max_tokens}, '
+                           f'got {states.shape}')
+    shape = (len(states), frame_stack, ACTION_SIZE)
+    actions = np.full(shape, np.nan) if actions is None else np.asarray(actions, np.float64)
+    if actions.shape != shape:
+        raise InvalidInput(f'actions must have shape {shape}, got {actions.shape}')
+    tokens = np.concatenate([states, actions.reshape(len(states), -1)], axis=1)
+    if np.isinf(tokens).any():
+        raise InvalidInput(f'token {int(np.isinf(tokens).any(axis=1).argmax())} is infinite; '
+                           'NaN marks what is unknown')
+    return ~np.isnan(tokens), tokens
+
+
+def _check_clear(planner: Planner, positions: np.ndarray, known: np.ndarray) -> None:
+    """Raise InvalidInput for a known one of positions (T, 2) in an obstacle or off the map."""
+    if planner.map is None:
+        return
+    clearance = planner.map.clearance(np.where(known[:, None], positions, 0.0))
+    blocked = known & (clearance <= 0.0)
+    if blocked.any():
+        token = int(blocked.argmax())
+        raise InvalidInput(f'position of token {token}, {positions[token].round(3)}, lies in an '
+                           'obstacle or off the map')
