@@ -18,6 +18,7 @@ import csv
 import json
 import os
 from pathlib import Path
+import shlex
 import signal
 import subprocess
 import sys
@@ -28,10 +29,12 @@ from safetensors.torch import load_file
 import torch
 import yaml
 
+from df_planner.benchmark.assignments import assignments
 from df_planner.data.generator import generate
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import DatasetError
+from df_planner.training.card import training_command
 from df_planner.training.checkpoint import load_card
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.config import load_config
@@ -109,6 +112,61 @@ def test_another_configuration_does_not_overwrite_a_run(config):
         train(config(width=32))
 
 
+def test_a_run_from_before_a_field_was_added_goes_on(config, tmp_path):
+    path = config()
+    train(path)
+    state_path = tmp_path / 'runs/small/state.pt'
+    state = torch.load(state_path, weights_only=True)
+    saved = json.loads(state['config'])
+    assert saved.pop('network') == 'transformer' and saved.pop('levels') == 'diffusion_forcing'
+    torch.save({**state, 'config': json.dumps(saved, separators=(',', ':'))}, state_path)
+    train(path)
+    with pytest.raises(ConfigError, match='another configuration'):
+        train(path, {'levels': 'full_sequence'})
+
+
+@pytest.mark.parametrize('network', ['causal_transformer', 'gru'])
+@pytest.mark.parametrize('precision', ['32', 'bf16-mixed'])
+def test_every_network_trains_and_comes_back(config, network, precision):
+    path = train(config(network=network, levels='teacher_forcing', precision=precision))
+    denoiser, card = load_checkpoint(path)
+    assert card.architecture.network == network and 'Teacher Forcing' in card.description
+    assert any((v != 0).any() for v in denoiser.read_out.parameters()), 'it has learnt something'
+
+
+def test_a_card_from_before_there_were_other_networks_is_of_a_transformer(config):
+    path = train(config(steps=1)).with_suffix('.json')
+    card = json.loads(path.read_text())
+    assert card['architecture'].pop('network') == 'transformer'
+    path.write_text(json.dumps(card))
+    denoiser, card = load_checkpoint(path)
+    assert card.architecture.network == 'transformer' and not denoiser.causal
+
+
+@pytest.mark.parametrize('name', ['umaze', 'medium'])
+def test_the_shipped_models_load(name):
+    _, card = load_checkpoint(f'maze2d-{name}')
+    assert card.architecture.network == 'transformer'
+
+
+def test_the_card_tells_the_command_without_what_is_local_to_the_run(config, tmp_path):
+    path = train(config(), {'steps': 1, 'name': 'quick', 'num_threads': 1, 'device': 'cpu',
+                            'out_dir': str(tmp_path / 'out')})
+    assert load_card(path).training_command == \
+        'df_planner train --config config.yaml --set steps=1 --set name=quick'
+
+
+@pytest.mark.parametrize(('given', 'told'), [
+    (Path(__file__).parents[1] / 'config/train/medium.yaml', 'config/train/medium.yaml'),
+    ('/home/me/fast.yaml', 'fast.yaml'),
+    ('mine/fast.yaml', 'mine/fast.yaml'),
+])
+def test_the_command_holds_no_path_of_this_machine(tmp_path, monkeypatch, given, told):
+    monkeypatch.chdir(tmp_path)
+    assert training_command(given, {'dataset': str(given)}) == \
+        f'df_planner train --config {told} --set dataset={told}'
+
+
 def test_ctrl_c_keeps_the_state(config, tmp_path):
     path = config(steps=100000, save_interval_s=1e6)
     process = subprocess.Popen(
@@ -161,6 +219,21 @@ def test_windows_longer_than_the_log_are_refused(config):
 def test_the_shipped_configurations_are_valid(name):
     config = load_config(Path(__file__).parents[1] / f'config/train/{name}.yaml')
     assert config.name == f'maze2d-{name}' and config.maze == name
+
+
+def test_the_compared_models_differ_in_what_is_set_only():
+    path = Path(__file__).parents[1] / 'config/train/comparison.yaml'
+    commands = [shlex.split(line.lstrip('# ').rstrip('\n')) for line in path.open()
+                if line.startswith('#   df_planner train')]
+    configs = {}
+    for command in commands:
+        assert command[:4] == ['df_planner', 'train', '--config', 'config/train/comparison.yaml']
+        config = load_config(path, assignments(tuple(command[5::2])))
+        configs[config.name] = config
+    assert set(configs) == {f'medium-{name}' for name in (
+        'df-0', 'df-1', 'df-2', 'fs', 'tf', 'causal', 'gru', 'fs5', 'fs20')}
+    assert len({(c.steps, c.tokens_per_batch, c.precision) for c in configs.values()}) == 1
+    assert {c.frame_stack * c.max_tokens for c in configs.values()} == {400}
 
 
 @pytest.fixture

@@ -18,9 +18,13 @@ The training objective: noise every token to its own level, predict v, average t
 Diffusion Forcing draws the levels of all tokens independently (Chen et al., 2024, algorithm 1).
 Here a share of the trajectories gets one common level instead, which is what ``full_sequence``
 sampling meets, and the ends are often pinned at level 0, which is what planning meets.
+
+How levels are drawn is all that sets the classic baselines apart: one common level for all is
+full-sequence diffusion (Janner et al., 2022), a clean past with one noisy token teacher forcing.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -28,14 +32,17 @@ from torch import Tensor
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 
+Levels = Literal['diffusion_forcing', 'full_sequence', 'teacher_forcing']
+
 
 @dataclass(frozen=True)
 class LevelSampler:
     """
     Draw the noise levels of training trajectories.
 
-    :param shared: share of trajectories with one level for all tokens; the others draw a level per
-        token, and half of those a level per token and part.
+    :param shared: share of trajectories with one level for all tokens (1 = full-sequence
+        diffusion); the others draw a level per token, and half of those a level per token and
+        part.
     :param pin_start: share of trajectories whose first token has its ``start_parts`` clean.
     :param pin_end: share of trajectories whose last token has its ``end_parts`` clean.
     :param start_parts: parts that are known at the start (position, velocity).
@@ -49,8 +56,8 @@ class LevelSampler:
     end_parts: tuple[int, ...] = (0,)
 
     def __call__(self, batch: int, tokens: int, parts: int, num_levels: int,
-                 generator: torch.Generator | None = None) -> Tensor:
-        """Return integer levels (batch, tokens, parts) in 0..num_levels."""
+                 generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return levels (batch, tokens, parts) and what carries loss, (batch, tokens) bool."""
         def uniform(*shape):
             return torch.rand(shape, generator=generator)
 
@@ -68,11 +75,53 @@ class LevelSampler:
             result[start, 0, part] = 0
         for part in self.end_parts:
             result[end, -1, part] = 0
-        return result
+        return result, torch.ones((batch, tokens), dtype=torch.bool)
+
+
+@dataclass(frozen=True)
+class TeacherForcing:
+    """
+    Draw levels that train the next token alone: a clean past, one noisy token, an unknown future.
+
+    The next token is any of the trajectory's. The first has no past, and the state it starts from
+    is always known.
+
+    :param pin_end: share of trajectories whose last token has its ``end_parts`` clean.
+    :param start_parts: parts that are known at the start (position, velocity).
+    :param end_parts: parts that are known at the end (position).
+    """
+
+    pin_end: float = 0.6
+    start_parts: tuple[int, ...] = (0, 1)
+    end_parts: tuple[int, ...] = (0,)
+
+    def __call__(self, batch: int, tokens: int, parts: int, num_levels: int,
+                 generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return levels (batch, tokens, parts) and what carries loss, (batch, tokens) bool."""
+        index = torch.arange(tokens)
+        following = torch.randint(0, tokens, (batch, 1), generator=generator)
+        level = torch.randint(1, num_levels + 1, (batch, 1), generator=generator)
+        per_token = torch.where(index == following, level, num_levels).where(index >= following, 0)
+        result = per_token[..., None].repeat(1, 1, parts)
+        end = torch.rand(batch, generator=generator) < self.pin_end
+        for part in self.start_parts:
+            result[:, 0, part] = 0
+        for part in self.end_parts:
+            result[end, -1, part] = 0
+        return result, index == following
+
+
+def level_sampler(levels: Levels, shared: float, pin_start: float,
+                  pin_end: float) -> LevelSampler | TeacherForcing:
+    """Return what draws the levels; ``shared`` is of diffusion forcing only."""
+    if levels == 'teacher_forcing':
+        return TeacherForcing(pin_end)
+    return LevelSampler(1.0 if levels == 'full_sequence' else shared, pin_start, pin_end)
 
 
 def diffusion_loss(denoiser: Denoiser, noise: NoiseSchedule, x0: Tensor, levels: Tensor,
-                   generator: torch.Generator | None = None) -> Tensor:
+                   generator: torch.Generator | None = None,
+                   carries_loss: Tensor | None = None) -> Tensor:
     """
     Return the scalar training loss.
 
@@ -82,6 +131,7 @@ def diffusion_loss(denoiser: Denoiser, noise: NoiseSchedule, x0: Tensor, levels:
 
     :param x0: (B, T, C) clean normalised tokens.
     :param levels: (B, T, P) integer levels.
+    :param carries_loss: (B, T) bool; None means all tokens.
     """
     eps = torch.randn(x0.shape, generator=generator).to(x0.device)
     per_channel = denoiser.per_channel(levels)
@@ -89,6 +139,9 @@ def diffusion_loss(denoiser: Denoiser, noise: NoiseSchedule, x0: Tensor, levels:
     error = (denoiser(x, levels) - noise.velocity(x0, eps, per_channel)).square()
     losses = []
     for part, part_error in enumerate(error.split(denoiser.part_sizes, dim=-1)):
-        noised = (levels[..., part] > 0).to(error.dtype)
+        noised = levels[..., part] > 0
+        if carries_loss is not None:
+            noised = noised & carries_loss
+        noised = noised.to(error.dtype)
         losses.append((part_error.mean(-1) * noised).sum() / noised.sum().clamp(min=1.0))
     return torch.stack(losses).mean()

@@ -32,6 +32,8 @@ from safetensors.torch import save
 
 from df_planner.data.normalizer import Normalizer
 from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.networks import build_denoiser
+from df_planner.diffusion.networks import Network
 from df_planner.errors import CheckpointError
 from df_planner.resources import share_path
 
@@ -43,8 +45,9 @@ class _Section(BaseModel):
 
 
 class Architecture(_Section):
-    """The arguments of ``Denoiser``."""
+    """The arguments of ``build_denoiser``."""
 
+    network: Network = 'transformer'
     part_sizes: tuple[int, ...]
     max_tokens: int
     num_levels: int
@@ -106,7 +109,7 @@ class ModelCard(_Section):
 
     def build(self) -> Denoiser:
         """Return an untrained network of the card's architecture."""
-        return Denoiser(**self.architecture.model_dump())
+        return build_denoiser(**self.architecture.model_dump())
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:

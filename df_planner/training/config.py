@@ -23,7 +23,13 @@ from pydantic import Field
 from pydantic import ValidationError
 import yaml
 
+from df_planner.diffusion.networks import Network
+from df_planner.diffusion.objective import Levels
 from df_planner.errors import ConfigError
+
+# These change where and how a run happens, not what comes out of it.
+RUN_LOCAL = {'device', 'num_threads', 'save_interval_s', 'log_interval_steps', 'run_dir',
+             'out_dir'}
 
 
 class TrainConfig(BaseModel):
@@ -39,16 +45,22 @@ class TrainConfig(BaseModel):
     min_tokens: int = Field(2, ge=2, description='shortest training window in tokens')
     max_tokens: int = Field(48, ge=2, le=1024, description='longest training window in tokens')
     num_levels: int = Field(1000, ge=10, description='noise level K of pure noise')
-    width: int = Field(128, ge=8, description='width of the transformer')
-    num_layers: int = Field(6, ge=1, description='blocks of the transformer')
-    num_heads: int = Field(4, ge=1, description='attention heads')
+    network: Network = Field('transformer', description=(
+        'a transformer that sees all tokens, one that sees earlier tokens only, or the small '
+        'recurrent network of the paper, which is causal too'))
+    width: int = Field(128, ge=8, description='width of the network')
+    num_layers: int = Field(6, ge=1, description='blocks of a transformer, layers of a gru')
+    num_heads: int = Field(4, ge=1, description='attention heads of a transformer')
+    levels: Levels = Field('diffusion_forcing', description=(
+        'noise levels of a window: a level per token, one for all (Diffuser), or a clean past and '
+        'one noisy token, which alone carries loss (next-token prediction)'))
     shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
-        'share of windows with one noise level for all tokens (1 = full-sequence diffusion)'))
+        'share of windows with one noise level for all tokens, under diffusion_forcing'))
     direct: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of batches whose windows lie within one drive to a target, where the log tells '
         'them apart (timeouts): the way from start to end is then a direct one'))
     pin_start: float = Field(0.8, ge=0.0, le=1.0, description=(
-        'share of windows with a clean first state'))
+        'share of windows with a clean first state; all of them under teacher_forcing'))
     pin_end: float = Field(0.6, ge=0.0, le=1.0, description=(
         'share of windows with a clean last position'))
     steps: int = Field(10000, ge=1, description='optimiser steps')
@@ -69,6 +81,10 @@ class TrainConfig(BaseModel):
     log_interval_steps: int = Field(100, ge=1, description='steps between rows of loss.csv')
     run_dir: Path = Field(Path('runs'), description='where the run keeps its state and loss log')
     out_dir: Path = Field(Path('checkpoints'), description='where the finished model goes')
+
+    def identity(self) -> dict[str, object]:
+        """Return the fields that make the model, without those of the machine and the log."""
+        return self.model_dump(mode='json', exclude=RUN_LOCAL)
 
 
 def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:

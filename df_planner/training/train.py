@@ -23,11 +23,8 @@ interval, and every batch is a function of the seed and the step.
 """
 
 import csv
-from dataclasses import dataclass
 import math
-import os
 from pathlib import Path
-import subprocess
 import time
 
 import numpy as np
@@ -41,59 +38,20 @@ from df_planner.data.d4rl import load_dataset
 from df_planner.data.normalizer import Normalizer
 from df_planner.data.windows import Windows
 from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.objective import diffusion_loss
-from df_planner.diffusion.objective import LevelSampler
+from df_planner.diffusion.objective import level_sampler
 from df_planner.errors import ConfigError
+from df_planner.training.card import make_card
+from df_planner.training.card import training_command
 from df_planner.training.checkpoint import Architecture
-from df_planner.training.checkpoint import FORMAT_VERSION
-from df_planner.training.checkpoint import ModelCard
 from df_planner.training.checkpoint import save_checkpoint
-from df_planner.training.checkpoint import Statistics
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig
+from df_planner.training.run import Run
 
 HELD_OUT_BATCHES = 8
-DYNAMICS_QUANTILE = 0.9995
-
-
-def _identity(config: TrainConfig) -> str:
-    """Return the part of the configuration that a resumed run must share."""
-    return config.model_dump_json(exclude={'device', 'num_threads', 'save_interval_s',
-                                           'log_interval_steps', 'run_dir', 'out_dir'})
-
-
-@dataclass
-class Run:
-    """All that changes while training, and what is needed to go on after a kill."""
-
-    denoiser: Denoiser
-    average: AveragedModel
-    optimizer: torch.optim.Optimizer
-    step: int = 0
-    seconds: float = 0.0
-    held_out_loss: float | None = None
-
-    def save(self, path: Path, config: TrainConfig) -> None:
-        """Write the state by an atomic rename."""
-        partial = path.with_suffix('.partial')
-        torch.save({'denoiser': self.denoiser.state_dict(), 'average': self.average.state_dict(),
-                    'optimizer': self.optimizer.state_dict(), 'step': self.step,
-                    'seconds': self.seconds, 'held_out_loss': self.held_out_loss,
-                    'config': _identity(config)}, partial)
-        os.replace(partial, path)
-
-    def restore(self, path: Path, config: TrainConfig) -> None:
-        """Go on from a saved state; ConfigError if it belongs to another configuration."""
-        state = torch.load(path, weights_only=True, map_location='cpu')
-        if state['config'] != _identity(config):
-            raise ConfigError(f'{path.parent}: holds a run with another configuration; delete it '
-                              'to start anew, or set another name or run_dir')
-        self.denoiser.load_state_dict(state['denoiser'])
-        self.average.load_state_dict(state['average'])
-        self.optimizer.load_state_dict(state['optimizer'])
-        self.step, self.seconds = state['step'], state['seconds']
-        self.held_out_loss = state['held_out_loss']
 
 
 class Batches:
@@ -153,10 +111,11 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         if config.holdout_share > 0.0 else None
     torch.manual_seed(config.seed)
     architecture = Architecture(
+        network=config.network,
         part_sizes=(2, 2, config.frame_stack * dataset.actions.shape[1]),
         max_tokens=config.max_tokens, num_levels=config.num_levels, width=config.width,
         num_layers=config.num_layers, num_heads=config.num_heads)
-    denoiser = Denoiser(**architecture.model_dump()).to(device)
+    denoiser = build_denoiser(**architecture.model_dump()).to(device)
     run = Run(denoiser,
               AveragedModel(denoiser, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)),
               torch.optim.AdamW(denoiser.parameters(), config.learning_rate, betas=(0.9, 0.99),
@@ -173,7 +132,8 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         print(f'stopped at step {run.step}; the same command goes on from there')
         raise
     run.save(state, config)
-    card = make_card(run, config, architecture, dataset, normalizer)
+    card = make_card(run, config, architecture, dataset, normalizer,
+                     training_command(config_path, overrides or {}))
     return save_checkpoint(config.out_dir, run.average.module, card)
 
 
@@ -181,13 +141,14 @@ def _optimize(run: Run, batches: Batches, held_out: Batches | None, config: Trai
               device: str, run_dir: Path) -> None:
     """Take the remaining optimiser steps, saving the state at every interval."""
     noise = NoiseSchedule(config.num_levels, device)
-    levels = LevelSampler(config.shared_level, config.pin_start, config.pin_end)
+    levels = level_sampler(config.levels, config.shared_level, config.pin_start, config.pin_end)
 
     def loss_of(model: Denoiser, source: Batches, stream: int, step: int) -> torch.Tensor:
         tokens, generator = source.draw(stream, step)
-        drawn = levels(*tokens.shape[:2], 3, config.num_levels, generator)
+        drawn, carries_loss = levels(*tokens.shape[:2], 3, config.num_levels, generator)
         with torch.autocast(device, torch.bfloat16, enabled=config.precision == 'bf16-mixed'):
-            return diffusion_loss(model, noise, tokens.to(device), drawn.to(device), generator)
+            return diffusion_loss(model, noise, tokens.to(device), drawn.to(device), generator,
+                                  carries_loss.to(device))
 
     recent: list[torch.Tensor] = []
     resumed = run.seconds
@@ -237,53 +198,3 @@ def _log(path: Path, run: Run, loss: float) -> None:
         if new:
             writer.writerow(['step', 'seconds', 'loss', 'held_out_loss'])
         writer.writerow([run.step, f'{run.seconds:.1f}', f'{loss:.6f}', run.held_out_loss])
-
-
-def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset: Dataset,
-              normalizer: Normalizer) -> ModelCard:
-    """Return the model card of a finished run."""
-    attributes = {k: v.item() if isinstance(v, np.generic) else v
-                  for k, v in dataset.attributes.items()}
-    return ModelCard(
-        format_version=FORMAT_VERSION, name=config.name,
-        description=f'Diffusion Forcing planner for the D4RL maze {config.maze}: '
-                    'tokens of one state and the actions that follow it',
-        architecture=architecture,
-        statistics=Statistics(
-            **{k: tuple(float(x) for x in v) for k, v in vars(normalizer).items()},
-            **dynamics_limits(dataset, config)),
-        frame_stack=config.frame_stack, dt_s=config.dt_s,
-        observation_names=('row', 'col', 'row velocity', 'col velocity'),
-        observation_units=('m', 'm', 'm/s', 'm/s'),
-        action_names=('row force', 'col force'), action_units=('100 N', '100 N'),
-        maze=config.maze, observation_to_map=((0.0, 1.0), (-1.0, 0.0)),
-        dataset_sha256=dataset.sha256, dataset_attributes=attributes,
-        training_command=f'df_planner train --config config/train/{config.maze}.yaml',
-        training_config=config.model_dump(mode='json'), training_steps=run.step,
-        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=run.held_out_loss,
-        seed=config.seed, git_revision=_git_revision())
-
-
-def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[float, ...]]:
-    """Return what the robot was seen to do within one token (see ``Statistics``)."""
-    token_s = config.frame_stack * config.dt_s
-    before = dataset.observations[:-config.frame_stack].astype(np.float64)
-    after = dataset.observations[config.frame_stack:].astype(np.float64)
-    episode = np.searchsorted(dataset.episode_starts, np.arange(len(dataset.observations)),
-                              side='right')
-    whole = episode[:-config.frame_stack] == episode[config.frame_stack:]
-    before, after = before[whole], after[whole]
-    velocity_change = np.abs(after[:, 2:] - before[:, 2:])
-    drift = np.abs(after[:, :2] - before[:, :2] - token_s / 2 * (after[:, 2:] + before[:, 2:]))
-
-    def limit(values):
-        return tuple(float(x) for x in np.quantile(values, DYNAMICS_QUANTILE, axis=0))
-    return {'velocity_change': limit(velocity_change), 'drift': limit(drift),
-            'max_speed': limit(np.abs(before[:, 2:]))}
-
-
-def _git_revision() -> str:
-    """Return the revision of the source tree, or 'unknown' outside a git checkout."""
-    result = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True,
-                            text=True, cwd=Path(__file__).parent, check=False)
-    return result.stdout.strip() or 'unknown'

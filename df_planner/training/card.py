@@ -1,0 +1,102 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The model card of a finished run: what it is, and where it came from."""
+
+from pathlib import Path
+import shlex
+import subprocess
+
+import numpy as np
+
+from df_planner.data.d4rl import Dataset
+from df_planner.data.normalizer import Normalizer
+from df_planner.training.checkpoint import Architecture
+from df_planner.training.checkpoint import FORMAT_VERSION
+from df_planner.training.checkpoint import ModelCard
+from df_planner.training.checkpoint import Statistics
+from df_planner.training.config import RUN_LOCAL
+from df_planner.training.config import TrainConfig
+from df_planner.training.run import Run
+
+DYNAMICS_QUANTILE = 0.9995
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset: Dataset,
+              normalizer: Normalizer, command: str) -> ModelCard:
+    """Return the model card of a finished run, started with ``command``."""
+    attributes = {k: v.item() if isinstance(v, np.generic) else v
+                  for k, v in dataset.attributes.items()}
+    return ModelCard(
+        format_version=FORMAT_VERSION, name=config.name,
+        description=f'{config.levels.replace("_", " ").title()} planner for the D4RL maze '
+                    f'{config.maze}: '
+                    'tokens of one state and the actions that follow it',
+        architecture=architecture,
+        statistics=Statistics(
+            **{k: tuple(float(x) for x in v) for k, v in vars(normalizer).items()},
+            **dynamics_limits(dataset, config)),
+        frame_stack=config.frame_stack, dt_s=config.dt_s,
+        observation_names=('row', 'col', 'row velocity', 'col velocity'),
+        observation_units=('m', 'm', 'm/s', 'm/s'),
+        action_names=('row force', 'col force'), action_units=('100 N', '100 N'),
+        maze=config.maze, observation_to_map=((0.0, 1.0), (-1.0, 0.0)),
+        dataset_sha256=dataset.sha256, dataset_attributes=attributes,
+        training_command=command,
+        training_config=config.model_dump(mode='json'), training_steps=run.step,
+        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=run.held_out_loss,
+        seed=config.seed, git_revision=_git_revision())
+
+
+def training_command(config_path: Path | str, overrides: dict[str, object]) -> str:
+    """Return the command line that trains the same model on any machine."""
+    words = ['df_planner', 'train', '--config', _portable(config_path)]
+    for name, value in overrides.items():
+        if name not in RUN_LOCAL:
+            words += ['--set', f'{name}={_portable(value) if name == "dataset" else value}']
+    return shlex.join(words)
+
+
+def _portable(path: Path | str) -> str:
+    """Return a path as seen from the repository; of a full path outside of it, only the name."""
+    path = Path(path)
+    if path.resolve().is_relative_to(ROOT):
+        return path.resolve().relative_to(ROOT).as_posix()
+    return path.name if path.is_absolute() else path.as_posix()
+
+
+def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[float, ...]]:
+    """Return what the robot was seen to do within one token (see ``Statistics``)."""
+    token_s = config.frame_stack * config.dt_s
+    before = dataset.observations[:-config.frame_stack].astype(np.float64)
+    after = dataset.observations[config.frame_stack:].astype(np.float64)
+    episode = np.searchsorted(dataset.episode_starts, np.arange(len(dataset.observations)),
+                              side='right')
+    whole = episode[:-config.frame_stack] == episode[config.frame_stack:]
+    before, after = before[whole], after[whole]
+    velocity_change = np.abs(after[:, 2:] - before[:, 2:])
+    drift = np.abs(after[:, :2] - before[:, :2] - token_s / 2 * (after[:, 2:] + before[:, 2:]))
+
+    def limit(values):
+        return tuple(float(x) for x in np.quantile(values, DYNAMICS_QUANTILE, axis=0))
+    return {'velocity_change': limit(velocity_change), 'drift': limit(drift),
+            'max_speed': limit(np.abs(before[:, 2:]))}
+
+
+def _git_revision() -> str:
+    """Return the revision of the source tree, or 'unknown' outside a git checkout."""
+    result = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True,
+                            text=True, cwd=Path(__file__).parent, check=False)
+    return result.stdout.strip() or 'unknown'
