@@ -31,6 +31,7 @@ import click
 from df_planner import __version__
 from df_planner.benchmark.assignments import assignments
 from df_planner.benchmark.blocks_command import blocks
+from df_planner.benchmark.calibration_command import calibration
 from df_planner.benchmark.command import benchmark
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
@@ -278,6 +279,7 @@ def measure():
 
 
 measure.add_command(blocks)
+measure.add_command(calibration)
 
 
 @main.command(epilog=_examples(

@@ -61,12 +61,12 @@ class Reconstruction:
 
     @property
     def states(self) -> np.ndarray:
-        """Return states (N, H, 4) at every control step; every frame_stack-th is a token's."""
+        """Give the state at every control step, (N, H, 4), from the first token's on."""
         return interpolate(self.tokens[..., :STATE_SIZE], self.frame_stack, self.dt_s)
 
     @property
     def actions(self) -> np.ndarray:
-        """Return actions (N, H, 2), clipped to [-1, 1]; ``actions[:, h]`` is for step h."""
+        """Give the action in each of these states, (N, H, 2), clipped to [-1, 1]."""
         actions = self.tokens[..., STATE_SIZE:].reshape(len(self.tokens), -1, ACTION_SIZE)
         return actions[:, :(self.tokens.shape[1] - 1) * self.frame_stack + 1].clip(-1.0, 1.0)
 

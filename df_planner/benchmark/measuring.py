@@ -1,0 +1,115 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+What the ``df_planner measure`` commands share: options, the planner, the result folder.
+
+Heavy modules are imported when they are needed, because every command's module is loaded for
+``df_planner --help``.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from datetime import datetime
+from datetime import timezone
+import json
+from pathlib import Path
+import shlex
+import sys
+
+import click
+
+from df_planner.benchmark.assignments import assignments
+from df_planner.benchmark.machine import machine_facts
+from df_planner.errors import ConfigError
+
+
+def measure_options(name: str, seed_of: str) -> Callable:
+    """
+    Return a decorator that gives a command --checkpoint, --seed, --set, --device and --out.
+
+    :param name: of the result's files.
+    :param seed_of: what the seed decides.
+    """
+    options = (
+        click.option('--checkpoint', required=True,
+                     help='A shipped name or a .safetensors file.'),
+        click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
+                     help=f'Of {seed_of}.'),
+        click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
+                     help='Replace a planner setting; may be repeated.'),
+        click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.'),
+        click.option('--out', type=click.Path(file_okay=False, path_type=Path),
+                     help=f'Folder of {name}.json and {name}.png.  '
+                          f'[default: results/{name}-TIME]'))
+
+    def decorate(command: Callable) -> Callable:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def open_planner(checkpoint: str, device: str, settings: Sequence[str] = ()):
+    """
+    Return (planner, maze), ready to plan on one thread, so that results do not depend on cores.
+
+    :param settings: NAME=VALUE of planner settings.
+    """
+    import torch
+
+    from df_planner.benchmark.evaluate import Specification
+    from df_planner.planning.planner import Planner
+    from df_planner.sim.maze import load_maze
+
+    torch.set_num_threads(1)
+    planner = Planner.load(checkpoint, device)
+    if planner.card.maze is None:
+        raise ConfigError(f'checkpoint {checkpoint} names no maze')
+    planner.settings = Specification(planner.card.maze, checkpoint=checkpoint,
+                                     settings=assignments(settings)).planner_settings()
+    planner.warm_up()
+    return planner, load_maze(planner.card.maze)
+
+
+def progress(length: int, label: str):
+    """Return a progress bar on stderr, a context with ``update``."""
+    return click.progressbar(length=length, label=label, file=sys.stderr)
+
+
+def result_folder(name: str, out: Path | None) -> Path:
+    """Return the folder of a result, made if need be; without ``out`` one named by the time."""
+    out = out or Path('results', f'{name}-{datetime.now():%Y%m%d-%H%M%S}')
+    out.mkdir(parents=True, exist_ok=True)
+    return out
+
+
+def write_result(path: Path, checkpoint: str, seed: int, content: dict) -> None:
+    """Write numbers as JSON: first what was asked for, when, of what and on what machine."""
+    header = {
+        'command': shlex.join(['df_planner', *sys.argv[1:]]),
+        'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+        'checkpoint': checkpoint, 'seed': seed, 'machine': machine_facts()}
+    path.write_text(json.dumps({**header, **content}, indent=1) + '\n', encoding='utf-8')
+    click.echo(f'report: {path}')
+
+
+def echo_table(rows: Sequence[Sequence[object]]) -> None:
+    """Print rows, the first one being the header, in columns: text left, numbers right."""
+    texts = [[cell if isinstance(cell, str) else f'{cell:.3g}' for cell in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(*texts)]
+    for text in texts:
+        click.echo('  '.join([text[0].ljust(widths[0])] + [
+            cell.rjust(width) for cell, width in zip(text[1:], widths[1:])]).rstrip())

@@ -1,0 +1,121 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Calibration: known distributions have the coverage they should, wrong ones are found out."""
+
+import json
+
+from click.testing import CliRunner
+import numpy as np
+import pytest
+
+from df_planner.benchmark import calibration
+from df_planner.benchmark.held_out import held_out_windows
+from df_planner.cli import main
+from df_planner.training.checkpoint import load_card
+
+TRIALS, SAMPLES = 20_000, 8
+
+
+def drawn(scale=1.0, shift=0.0, kind='standard_normal'):
+    """Return truths (TRIALS,) and samples (SAMPLES, TRIALS) that are scaled and shifted."""
+    rng = np.random.default_rng(0)
+    truth = getattr(rng, kind)(TRIALS)
+    return truth, shift + scale * getattr(rng, kind)((SAMPLES, TRIALS))
+
+
+def ranks(truth, samples):
+    return calibration.rank_level(truth, samples, np.random.default_rng(1))
+
+
+@pytest.mark.parametrize('level', [calibration.gaussian_level, ranks])
+def test_the_right_gaussian_is_covered_as_it_says_even_with_few_samples(level):
+    levels = level(*drawn())
+    assert calibration.coverage(levels, calibration.NOMINAL) == pytest.approx(
+        calibration.NOMINAL, abs=0.015)
+    assert calibration.calibration_error(levels) < 0.01
+
+
+def test_ranks_need_no_gaussian():
+    truth, samples = drawn(kind='standard_exponential')
+    assert calibration.calibration_error(ranks(truth, samples)) < 0.01
+    assert calibration.calibration_error(calibration.gaussian_level(truth, samples)) > 0.02
+
+
+def test_ranks_allow_for_limits_that_many_values_sit_at():
+    truth, samples = (np.clip(values, -0.5, 0.5) for values in drawn())
+    assert calibration.calibration_error(ranks(truth, samples)) < 0.01
+
+
+@pytest.mark.parametrize('level', [calibration.gaussian_level, ranks])
+def test_overconfidence_and_bias_cover_too_little_and_caution_too_much(level):
+    for scale, shift, sign in ((0.5, 0.0, -1), (1.0, 1.5, -1), (2.0, 0.0, 1)):
+        covered = calibration.coverage(level(*drawn(scale, shift)), (0.5, 0.8))
+        assert (sign * (covered - (0.5, 0.8)) > 0.08).all()
+
+
+def test_half_the_spread_covers_what_the_normal_distribution_says():
+    """With many samples, a standard deviation of 1/2 turns 95 % into P(|z| < 0.98) = 67.3 %."""
+    rng = np.random.default_rng(0)
+    levels = calibration.gaussian_level(rng.standard_normal(4000),
+                                        0.5 * rng.standard_normal((1000, 4000)))
+    assert calibration.coverage(levels, (0.95,))[0] == pytest.approx(0.673, abs=0.02)
+
+
+def test_what_is_given_does_not_count():
+    """Levels of 0 for what is given, of 1 elsewhere: nothing is covered, everywhere."""
+    tokens = 5
+    levels = np.ones((3, tokens, 24))
+    levels[:, 0, :4] = levels[:, -1, :2] = 0.0
+    arrays = {'gaussian': levels, 'ranks': levels, 'std': levels, 'error': levels}
+    summary = calibration.summarize(arrays, 'start and end')
+    for part, first, last in (('position', 1, 4), ('velocity', 1, 5), ('actions', 0, 5)):
+        assert summary[part]['ranks']['coverage'] == [0.0] * 4
+        assert summary[part]['first_token'] == first
+        assert len(summary[part]['std_by_token']) == last - first
+        assert np.shape(summary[part]['ranks']['by_token']) == (4, last - first)
+
+
+def test_held_out_windows_are_motion_of_the_maze_and_repeat():
+    card = load_card('maze2d-umaze')
+    windows = held_out_windows(card, 6, 8, seed=0)
+    assert windows.shape == (6, 8, 24)
+    moved = np.diff(windows[..., :2], axis=1)
+    mean_velocity = (windows[:, 1:, 2:4] + windows[:, :-1, 2:4]) / 2
+    drift = np.abs(moved - 0.1 * mean_velocity)
+    assert (drift < 1.5 * np.array(card.statistics.drift)).all()
+    assert (held_out_windows(card, 6, 8, seed=0) == windows).all()
+    assert not (held_out_windows(card, 6, 8, seed=1) == windows).all()
+
+
+def test_the_command_writes_numbers_and_a_picture(tmp_path):
+    result = CliRunner().invoke(main, [
+        'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
+        '4', '--temperature', '1', '--set', 'sampling_steps=2', '--out', str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / 'calibration.json').read_text())
+    assert [r['condition'] for r in content['results']] == ['start', 'start and end']
+    position = content['results'][0]['position']
+    assert len(position['ranks']['curve']) == len(content['curve_at'])
+    # Near is certain, far is not.
+    assert position['std_by_token'][0] < 0.5 * position['std_by_token'][-1]
+    assert content['machine']['revision'] and content['checkpoint'] == 'maze2d-umaze'
+    assert (tmp_path / 'calibration.png').stat().st_size > 1000
+    assert 'start and end, 1, velocity, ranks' in result.output
+
+
+def test_an_unknown_setting_is_one_line():
+    result = CliRunner().invoke(main, ['measure', 'calibration', '--checkpoint', 'maze2d-umaze',
+                                       '--set', 'speed=1'])
+    assert result.exit_code == 2 and 'planner setting speed' in result.output
