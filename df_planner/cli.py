@@ -33,6 +33,7 @@ from df_planner.benchmark.assignments import assignments
 from df_planner.benchmark.blocks_command import blocks
 from df_planner.benchmark.calibration_command import calibration
 from df_planner.benchmark.command import benchmark
+from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -280,6 +281,7 @@ def measure():
 
 measure.add_command(blocks)
 measure.add_command(calibration)
+measure.add_command(inpainting)
 
 
 @main.command(epilog=_examples(
