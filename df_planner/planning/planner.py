@@ -18,7 +18,8 @@ The planner: from a state and a goal to a plan of variable horizon.
 Every candidate of a batch has its own number of tokens; its first state is pinned to where the
 robot is and, with ``pin_goal``, its last position to the goal. Batches of short horizons are
 denoised before those of longer ones, until one holds a candidate that passes the checks; the
-candidate that arrives first is the plan.
+candidate that arrives first is the plan. Horizons longer than the model was trained for slide (see
+``sliding.py``).
 """
 
 from collections.abc import Callable
@@ -32,8 +33,6 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Cancelled
-from df_planner.diffusion.sampler import Pins
-from df_planner.diffusion.sampler import sample
 from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
@@ -44,6 +43,7 @@ from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
+from df_planner.planning.horizons import horizons
 from df_planner.planning.plan import Plan
 from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
@@ -53,14 +53,11 @@ from df_planner.planning.selection import judge
 from df_planner.planning.selection import spread
 from df_planner.planning.selection import Verdict
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.sliding import sample_sliding
+from df_planner.planning.tokens import Known
+from df_planner.planning.tokens import TokenSpace
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.checkpoint import ModelCard
-
-POSITION, VELOCITY = 0, 1  # parts of a token
-NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
-SAMPLES_PER_NEARBY_HORIZON = 2
-SAMPLES_PER_BATCH = 8
-STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
 
 
 class Planner:
@@ -82,9 +79,7 @@ class Planner:
         self.device = device
         self._denoiser = denoiser
         self._noise = NoiseSchedule(card.architecture.num_levels, device)
-        mean, std = card.normalizer().token_moments(card.frame_stack)
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=device)
-        self._std = torch.tensor(std, dtype=torch.float32, device=device)
+        self._space = TokenSpace(card, device)
         self._limits = {name: np.array(getattr(card.statistics, name))
                         for name in ('velocity_change', 'drift', 'max_speed')}
 
@@ -112,7 +107,7 @@ class Planner:
 
     def warm_up(self) -> None:
         """Run the network once, so that the first plan is not slower than the others."""
-        tokens = torch.zeros((2, self.card.architecture.max_tokens, len(self._mean)),
+        tokens = torch.zeros((2, self.card.architecture.max_tokens, len(self._space.mean)),
                              device=self.device)
         levels = torch.zeros((*tokens.shape[:2], len(self._denoiser.part_sizes)),
                              dtype=torch.long, device=self.device)
@@ -140,7 +135,8 @@ class Planner:
 
         :param state: (4,) position and velocity in the observation frame of the data.
         :param goal: (2,) position.
-        :param horizon: longest plan in control steps; None takes ``settings.horizon_steps``.
+        :param horizon: longest plan in control steps, also beyond what the model was trained for;
+            None takes ``settings.horizon_steps``.
         :param seed: decides the noise; the same arguments give the same plan.
         :param previous: what is left of the plan being executed: horizons near its own are tried
             first, which is much cheaper than trying them all.
@@ -159,16 +155,16 @@ class Planner:
         guidance = self._guidance(goal, waypoints, reward, generator)
         limit = self._max_tokens(horizon)
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
-        batches = self._all_horizons(state, goal, limit)
-        if self.settings.pin_goal and at_goal:
-            batches.insert(0, np.resize(STAY_TOKENS, self.settings.num_samples).clip(2, limit))
-        elif self.settings.pin_goal and previous is not None:
-            batches.insert(0, self._nearby_horizons(previous, limit))
+        batches = horizons(state, goal, limit, at_goal, previous, self.settings,
+                           self._limits['max_speed'], self._space)
         timings = {'network': 0.0, 'checks': 0.0}
         attempts: list[tuple[Plan, Verdict]] = []
         for lengths in batches:
-            tokens = self._sample(state, goal, lengths, at_goal or rest_at_goal, generator,
-                                  guidance, should_stop, timings)
+            known = Known(self._space, lengths)
+            known.start(state)
+            if self.settings.pin_goal:
+                known.end(goal, at_goal or rest_at_goal)
+            tokens = self._sample(known, generator, guidance, should_stop, timings)
             attempts.append(self._choose(tokens, lengths, goal, at_goal, guidance, timings))
             if attempts[-1][0].valid:
                 break
@@ -179,6 +175,39 @@ class Planner:
             raise NoValidPlan(f'no valid plan from {state[:2].round(2)} to {goal.round(2)}: '
                               + complaint([verdict for _, verdict in attempts]))
         return plan
+
+    def rollout(self, state: np.ndarray, horizon: int, num_samples: int = 8, seed: int = 0,
+                goal: np.ndarray | None = None,
+                should_stop: Callable[[], bool] = lambda: False) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return what the robot would do from a state on by its data, for any number of steps.
+
+        Nothing is checked or chosen. Settings of sampling apply; those of guidance and
+        ``pin_goal`` too if there is a goal.
+
+        :param state: (4,) position and velocity in the observation frame of the data.
+        :param horizon: control steps H.
+        :param num_samples: roll-outs N.
+        :param goal: (2,) position at the end.
+        :returns: states (N, H, 4) and actions (N, H, 2).
+        :raises PlanningCancelled: if ``should_stop`` returned True.
+        :raises DFPlannerError: the errors of ``check_state`` and ``check_goal``.
+        """
+        state, goal = self.check_state(state), None if goal is None else self.check_goal(goal)
+        if horizon < 1 or num_samples < 1:
+            raise InvalidInput('horizon and num_samples must be 1 or more, '
+                               f'got {horizon} and {num_samples}')
+        generator = torch.Generator().manual_seed(seed)
+        num_tokens = max(2, -(-(horizon - 1) // self.card.frame_stack) + 1)
+        known = Known(self._space, np.full(num_samples, num_tokens))
+        known.start(state)
+        if goal is not None and self.settings.pin_goal:
+            known.end(goal, rest=False)
+        guidance = None if goal is None else self._guidance(goal, None, None, generator)
+        tokens = self._sample(known, generator, guidance, should_stop, {'network': 0.0})
+        states = interpolate(tokens[..., :4], self.card.frame_stack, self.card.dt_s)
+        actions = tokens[..., 4:].reshape(num_samples, -1, 2).clip(-1.0, 1.0)
+        return states[:, :horizon], actions[:, :horizon]
 
     def _check_position(self, position, what, outside, occupied):
         if self.map is None:
@@ -192,73 +221,40 @@ class Planner:
         if horizon is not None and horizon < 1:
             raise InvalidInput(f'horizon must be 1 or more, got {horizon}')
         steps = horizon or self.settings.horizon_steps
-        longest = self.card.architecture.max_tokens
         if steps == 0:
-            return longest
-        return int(np.clip(-(-steps // self.card.frame_stack) + 1, 2, longest))
-
-    def _all_horizons(self, state: np.ndarray, goal: np.ndarray, limit: int
-                      ) -> list[np.ndarray]:
-        """Return batches of token counts, from the fewest that could reach the goal upwards."""
-        num_samples = self.settings.num_samples
-        if not self.settings.pin_goal:
-            return [np.full(num_samples, limit)]
-        token_s = self.card.frame_stack * self.card.dt_s
-        fastest_s = (np.abs(goal - state[:2]) / self._limits['max_speed']).max()
-        fewest = min(max(2, int(np.ceil(fastest_s / token_s)) + 1), limit)
-        counts = np.linspace(fewest, limit, num_samples).round().astype(int)
-        return np.array_split(counts, -(-num_samples // SAMPLES_PER_BATCH))
-
-    def _nearby_horizons(self, previous: Plan, limit: int) -> np.ndarray:
-        """Return token counts (N,) around what is left of the previous plan."""
-        left = -(-(len(previous) - 1) // self.card.frame_stack) + 1
-        counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], 2, limit))
-        return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)
+            return self.card.architecture.max_tokens
+        return -(-steps // self.card.frame_stack) + 1
 
     def _guidance(self, goal, waypoints, reward, generator) -> Guidance | None:
         if waypoints is not None:
             waypoints = np.array([self.check_goal(point) for point in waypoints])
         guidance = build_guidance(
-            self.settings, goal, self.map, self._mean, self._std,
-            self.card.frame_stack * self.card.dt_s, waypoints, reward, generator)
+            self.settings, goal, self.map, self._space.mean, self._space.std,
+            self._space.token_s, waypoints, reward, generator)
         if guidance is None and not (waypoints is None and reward is None):
             raise InvalidInput('way-points and rewards act through guidance: '
                                'set guidance_scale above 0 or select_by to reward')
         return guidance
 
-    def _sample(self, state, goal, lengths, rest, generator, guidance, should_stop,
-                timings) -> np.ndarray:
+    def _sample(self, known, generator, guidance, should_stop, timings) -> np.ndarray:
         """Return sampled tokens (N, T, C) in physical units."""
         started = time.perf_counter()
         settings, architecture = self.settings, self.card.architecture
-        batch, num_tokens, channels = len(lengths), int(lengths.max()), len(self._mean)
-        values = torch.zeros((batch, num_tokens, channels))
-        levels = torch.full((batch, num_tokens, len(architecture.part_sizes)),
-                            architecture.num_levels)
-        values[:, 0, :4] = torch.tensor(state, dtype=torch.float32)
-        levels[:, 0, [POSITION, VELOCITY]] = 0
-        if settings.pin_goal:
-            rows, last = torch.arange(batch), torch.tensor(lengths - 1)
-            values[rows, last, :2] = torch.tensor(goal, dtype=torch.float32)
-            levels[rows, last, POSITION] = 0
-            if rest:
-                levels[rows, last, VELOCITY] = 0
-        values = (values.to(self.device) - self._mean) / self._std
-        noise = settings.temperature * torch.randn(values.shape, generator=generator)
-        schedule = scheduling_matrix(settings.schedule, num_tokens, settings.sampling_steps,
+        noise = settings.temperature * torch.randn(known.shape, generator=generator)
+
+        def schedule(num_tokens: int) -> torch.Tensor:
+            return scheduling_matrix(settings.schedule, num_tokens, settings.sampling_steps,
                                      architecture.num_levels, settings.uncertainty_scale)
+
         try:
-            tokens = sample(self._denoiser, self._noise, noise.to(self.device), schedule,
-                            Pins(values, levels.to(self.device)),
-                            torch.tensor(lengths, device=self.device), guidance, should_stop)
+            tokens = sample_sliding(
+                self._denoiser, self._noise, noise.to(self.device), schedule, known.pins(),
+                torch.tensor(known.lengths, device=self.device), architecture.max_tokens,
+                guidance=guidance, should_stop=should_stop)
         except Cancelled:
             raise PlanningCancelled('planning was cancelled between two network calls') from None
-        result = (tokens * self._std + self._mean).cpu().double().numpy()
-        result[:, 0, :4] = state
-        if settings.pin_goal:
-            result[np.arange(batch), lengths - 1, :2] = goal
         timings['network'] += time.perf_counter() - started
-        return result
+        return known.restored(self._space.physical(tokens))
 
     def _choose(self, tokens, lengths, goal, at_goal, guidance,
                 timings) -> tuple[Plan, Verdict]:

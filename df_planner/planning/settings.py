@@ -27,7 +27,8 @@ class PlannerSettings(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     horizon_steps: int = Field(0, ge=0, le=4096, description=(
-        'longest plan in control steps, 0 = the longest the model was trained for'))
+        'longest plan in control steps, 0 = the longest the model was trained for; a longer one '
+        'slides'))
     num_samples: int = Field(64, ge=1, le=256, description=(
         'candidates sampled in one batch, spread over all horizons'))
     sampling_steps: int = Field(8, ge=1, le=1000, description=(

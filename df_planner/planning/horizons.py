@@ -1,0 +1,68 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""How many tokens the candidates of a plan have, batch by batch."""
+
+import numpy as np
+
+from df_planner.planning.plan import Plan
+from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.tokens import TokenSpace
+
+NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
+SAMPLES_PER_NEARBY_HORIZON = 2
+SAMPLES_PER_BATCH = 8
+STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
+
+
+def horizons(state: np.ndarray, goal: np.ndarray, limit: int, at_goal: bool,
+             previous: Plan | None, settings: PlannerSettings, max_speed_mps: np.ndarray,
+             space: TokenSpace) -> list[np.ndarray]:
+    """
+    Return batches of token counts (N,), in the order in which they are tried.
+
+    All that the model was trained for come before longer ones, which get ``num_samples`` more.
+
+    :param state: (4,) and ``goal`` (2,) in the observation frame.
+    :param limit: the most tokens.
+    :param at_goal: whether the robot is there already.
+    :param previous: what is left of the previous plan.
+    :param max_speed_mps: (2,) seen in the data, per axis.
+    """
+    if not settings.pin_goal:
+        return [np.full(settings.num_samples, limit)]
+    fastest_s = (np.abs(goal - state[:2]) / max_speed_mps).max()
+    fewest = max(2, int(np.ceil(fastest_s / space.token_s)) + 1)
+    trained = min(limit, space.max_tokens)
+    batches = _spread(min(fewest, trained), trained, settings.num_samples)
+    if limit > trained:
+        batches += _spread(max(fewest, trained + 1), limit, settings.num_samples)
+    if at_goal:
+        batches.insert(0, np.resize(STAY_TOKENS, settings.num_samples).clip(2, limit))
+    elif previous is not None:
+        batches.insert(0, _nearby(previous, limit, space.frame_stack))
+    return batches
+
+
+def _spread(fewest: int, most: int, num_samples: int) -> list[np.ndarray]:
+    """Return batches of token counts from the fewest upwards."""
+    counts = np.linspace(min(fewest, most), most, num_samples).round().astype(int)
+    return np.array_split(counts, -(-num_samples // SAMPLES_PER_BATCH))
+
+
+def _nearby(previous: Plan, limit: int, frame_stack: int) -> np.ndarray:
+    """Return token counts (N,) around what is left of the previous plan."""
+    left = -(-(len(previous) - 1) // frame_stack) + 1
+    counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], 2, limit))
+    return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)
