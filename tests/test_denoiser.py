@@ -118,6 +118,13 @@ def test_a_causal_network_sees_its_whole_past(network):
     assert (torch.autograd.grad(last, x)[0].abs().amax(-1) > 0).all()
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
+def test_guidance_finds_a_gradient_on_a_gpu(denoiser):
+    x = torch.randn(2, 5, 8, device='cuda', requires_grad=True)
+    v = denoiser.cuda()(x, torch.full((2, 5, 3), 50, device='cuda'))
+    assert (torch.autograd.grad(v.sum(), x)[0] != 0).any()
+
+
 def test_the_order_of_tokens_matters(denoiser):
     x, levels = torch.randn(1, 4, 8), torch.full((1, 4, 3), 50)
     assert not torch.allclose(denoiser(x.flip(1), levels).flip(1), denoiser(x, levels), atol=1e-3)
