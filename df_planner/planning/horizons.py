@@ -14,6 +14,8 @@
 
 """How many tokens the candidates of a plan have, batch by batch."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from df_planner.planning.plan import Plan
@@ -26,11 +28,24 @@ SAMPLES_PER_BATCH = 8
 STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
 
 
+@dataclass(frozen=True)
+class Batch:
+    """
+    Candidates that are denoised together.
+
+    :param lengths: (N,) token counts.
+    :param previous: the rest of the previous plan, if they are near its horizon.
+    """
+
+    lengths: np.ndarray
+    previous: Plan | None = None
+
+
 def horizons(state: np.ndarray, goal: np.ndarray, limit: int, at_goal: bool,
              previous: Plan | None, settings: PlannerSettings, max_speed_mps: np.ndarray,
-             space: TokenSpace) -> list[np.ndarray]:
+             space: TokenSpace) -> list[Batch]:
     """
-    Return batches of token counts (N,), in the order in which they are tried.
+    Return batches in the order in which they are tried.
 
     All that the model was trained for come before longer ones, which get ``num_samples`` more.
 
@@ -40,25 +55,33 @@ def horizons(state: np.ndarray, goal: np.ndarray, limit: int, at_goal: bool,
     :param previous: what is left of the previous plan.
     :param max_speed_mps: (2,) seen in the data, per axis.
     """
-    if not settings.pin_goal:
-        return [np.full(settings.num_samples, limit)]
-    fastest_s = (np.abs(goal - state[:2]) / max_speed_mps).max()
-    fewest = max(2, int(np.ceil(fastest_s / space.token_s)) + 1)
-    trained = min(limit, space.max_tokens)
-    batches = _spread(min(fewest, trained), trained, settings.num_samples)
-    if limit > trained:
-        batches += _spread(max(fewest, trained + 1), limit, settings.num_samples)
-    if at_goal:
-        batches.insert(0, np.resize(STAY_TOKENS, settings.num_samples).clip(2, limit))
-    elif previous is not None:
-        batches.insert(0, _nearby(previous, limit, space.frame_stack))
+    if settings.pin_goal:
+        batches = _all(state, goal, limit, settings.num_samples, max_speed_mps, space)
+    else:
+        batches = [Batch(np.full(settings.num_samples, limit))]
+    if settings.pin_goal and at_goal:
+        stay = np.resize(STAY_TOKENS, settings.num_samples).clip(2, limit)
+        batches.insert(0, Batch(stay))
+    elif previous is not None and (settings.pin_goal or settings.warm_start > 0.0):
+        batches.insert(0, Batch(_nearby(previous, limit, space.frame_stack), previous))
     return batches
 
 
-def _spread(fewest: int, most: int, num_samples: int) -> list[np.ndarray]:
-    """Return batches of token counts from the fewest upwards."""
-    counts = np.linspace(min(fewest, most), most, num_samples).round().astype(int)
-    return np.array_split(counts, -(-num_samples // SAMPLES_PER_BATCH))
+def _all(state, goal, limit, num_samples, max_speed_mps, space) -> list[Batch]:
+    """Return batches from the fewest tokens that could reach the goal upwards."""
+    fastest_s = (np.abs(goal - state[:2]) / max_speed_mps).max()
+    fewest = max(2, int(np.ceil(fastest_s / space.token_s)) + 1)
+    trained = min(limit, space.max_tokens)
+    counts = [_spread(fewest, trained, num_samples)]
+    if limit > trained:
+        counts.append(_spread(max(fewest, trained + 1), limit, num_samples))
+    num_batches = -(-num_samples // SAMPLES_PER_BATCH)
+    return [Batch(lengths) for c in counts for lengths in np.array_split(c, num_batches)]
+
+
+def _spread(fewest: int, most: int, num_samples: int) -> np.ndarray:
+    """Return token counts (num_samples,) from the fewest upwards."""
+    return np.linspace(min(fewest, most), most, num_samples).round().astype(int)
 
 
 def _nearby(previous: Plan, limit: int, frame_stack: int) -> np.ndarray:

@@ -31,16 +31,17 @@ import torch
 
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
-from df_planner.diffusion.noise import NoiseSchedule
-from df_planner.diffusion.sampler import Cancelled
 from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
 from df_planner.errors import InvalidInput
 from df_planner.errors import NoValidPlan
-from df_planner.errors import PlanningCancelled
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
+from df_planner.planning.choice import actions_of
+from df_planner.planning.choice import Attempt
+from df_planner.planning.choice import choose
+from df_planner.planning.drawing import Drawing
 from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
 from df_planner.planning.horizons import horizons
@@ -49,13 +50,9 @@ from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
 from df_planner.planning.selection import complaint
 from df_planner.planning.selection import interpolate
-from df_planner.planning.selection import judge
-from df_planner.planning.selection import spread
-from df_planner.planning.selection import Verdict
 from df_planner.planning.settings import PlannerSettings
-from df_planner.planning.sliding import sample_sliding
-from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace
+from df_planner.planning.tokens import what_is_known
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.checkpoint import ModelCard
 
@@ -78,7 +75,6 @@ class Planner:
         self.settings = settings
         self.device = device
         self._denoiser = denoiser
-        self._noise = NoiseSchedule(card.architecture.num_levels, device)
         self._space = TokenSpace(card, device)
         self._limits = {name: np.array(getattr(card.statistics, name))
                         for name in ('velocity_change', 'drift', 'max_speed')}
@@ -139,7 +135,7 @@ class Planner:
             None takes ``settings.horizon_steps``.
         :param seed: decides the noise; the same arguments give the same plan.
         :param previous: what is left of the plan being executed: horizons near its own are tried
-            first, which is much cheaper than trying them all.
+            first, which is much cheaper than trying them all; with ``warm_start``, from it.
         :param rest_at_goal: arrive with velocity zero, which takes longer; for who plays the
             actions as they are and cannot stop there by other means.
         :param should_stop: polled between network calls.
@@ -153,27 +149,29 @@ class Planner:
         state, goal = self.check_state(state), self.check_goal(goal)
         generator = torch.Generator().manual_seed(seed)
         guidance = self._guidance(goal, waypoints, reward, generator)
+        drawing = self._drawing(generator, guidance, should_stop)
         limit = self._max_tokens(horizon)
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
         batches = horizons(state, goal, limit, at_goal, previous, self.settings,
                            self._limits['max_speed'], self._space)
-        timings = {'network': 0.0, 'checks': 0.0}
-        attempts: list[tuple[Plan, Verdict]] = []
-        for lengths in batches:
-            known = Known(self._space, lengths)
-            known.start(state)
-            if self.settings.pin_goal:
-                known.end(goal, at_goal or rest_at_goal)
-            tokens = self._sample(known, generator, guidance, should_stop, timings)
-            attempts.append(self._choose(tokens, lengths, goal, at_goal, guidance, timings))
-            if attempts[-1][0].valid:
+        checks_s = 0.0
+        attempts: list[Attempt] = []
+        for batch in batches:
+            tokens = drawing.draw(what_is_known(
+                self._space, self.settings, batch.lengths, state, goal, at_goal or rest_at_goal,
+                batch.previous))
+            drawn = time.perf_counter()
+            attempts.append(choose(tokens, batch.lengths, goal, at_goal, self._space, self._limits,
+                                   self.map, self.settings, guidance))
+            checks_s += time.perf_counter() - drawn
+            if attempts[-1].plan.valid:
                 break
-        plan, _ = min(attempts, key=lambda attempt: attempt[1].failure.min())
-        timings['total'] = time.perf_counter() - started
-        plan.timings.update(timings)
+        plan = min(attempts, key=lambda attempt: attempt.verdict.failure.min()).plan
+        plan.timings.update(network=drawing.network_s, checks=checks_s,
+                            total=time.perf_counter() - started)
         if not plan.valid and self.settings.collision_check:
             raise NoValidPlan(f'no valid plan from {state[:2].round(2)} to {goal.round(2)}: '
-                              + complaint([verdict for _, verdict in attempts]))
+                              + complaint([attempt.verdict for attempt in attempts]))
         return plan
 
     def rollout(self, state: np.ndarray, horizon: int, num_samples: int = 8, seed: int = 0,
@@ -199,15 +197,11 @@ class Planner:
                                f'got {horizon} and {num_samples}')
         generator = torch.Generator().manual_seed(seed)
         num_tokens = max(2, -(-(horizon - 1) // self.card.frame_stack) + 1)
-        known = Known(self._space, np.full(num_samples, num_tokens))
-        known.start(state)
-        if goal is not None and self.settings.pin_goal:
-            known.end(goal, rest=False)
         guidance = None if goal is None else self._guidance(goal, None, None, generator)
-        tokens = self._sample(known, generator, guidance, should_stop, {'network': 0.0})
+        tokens = self._drawing(generator, guidance, should_stop).draw(what_is_known(
+            self._space, self.settings, np.full(num_samples, num_tokens), state, goal))
         states = interpolate(tokens[..., :4], self.card.frame_stack, self.card.dt_s)
-        actions = tokens[..., 4:].reshape(num_samples, -1, 2).clip(-1.0, 1.0)
-        return states[:, :horizon], actions[:, :horizon]
+        return states[:, :horizon], actions_of(tokens)[:, :horizon]
 
     def _check_position(self, position, what, outside, occupied):
         if self.map is None:
@@ -236,51 +230,15 @@ class Planner:
                                'set guidance_scale above 0 or select_by to reward')
         return guidance
 
-    def _sample(self, known, generator, guidance, should_stop, timings) -> np.ndarray:
-        """Return sampled tokens (N, T, C) in physical units."""
-        started = time.perf_counter()
-        settings, architecture = self.settings, self.card.architecture
-        noise = settings.temperature * torch.randn(known.shape, generator=generator)
+    def _drawing(self, generator, guidance, should_stop) -> Drawing:
+        settings = self.settings
 
         def schedule(num_tokens: int) -> torch.Tensor:
             return scheduling_matrix(settings.schedule, num_tokens, settings.sampling_steps,
-                                     architecture.num_levels, settings.uncertainty_scale)
+                                     self._space.num_levels, settings.uncertainty_scale)
 
-        try:
-            tokens = sample_sliding(
-                self._denoiser, self._noise, noise.to(self.device), schedule, known.pins(),
-                torch.tensor(known.lengths, device=self.device), architecture.max_tokens,
-                guidance=guidance, should_stop=should_stop)
-        except Cancelled:
-            raise PlanningCancelled('planning was cancelled between two network calls') from None
-        timings['network'] += time.perf_counter() - started
-        return known.restored(self._space.physical(tokens))
-
-    def _choose(self, tokens, lengths, goal, at_goal, guidance,
-                timings) -> tuple[Plan, Verdict]:
-        """Check the sampled tokens (N, T, C) and return the best as a plan."""
-        started = time.perf_counter()
-        frame_stack, dt_s = self.card.frame_stack, self.card.dt_s
-        states = interpolate(tokens[..., :4], frame_stack, dt_s)
-        verdict = judge(states, tokens[..., :4], lengths, goal, self._limits, self.map,
-                        self.settings, frame_stack * dt_s)
-        rewards = -verdict.arrival_steps * dt_s
-        if guidance is not None and self.settings.select_by == 'reward':
-            real = torch.arange(tokens.shape[1]) < torch.tensor(lengths)[:, None]
-            rewards = guidance.physical_reward(
-                torch.tensor(tokens, dtype=torch.float32, device=self.device),
-                real.to(self.device)).cpu().double().numpy()
-        rewards = np.where(verdict.valid, rewards, -np.inf)
-        chosen = verdict.best(at_goal, rewards)
-        actions = tokens[chosen, :, 4:].reshape(-1, 2).clip(-1.0, 1.0)
-        steps = verdict.arrival_steps + 1
-        plan = Plan(
-            actions=actions[:steps[chosen]], states=states[chosen, :steps[chosen]], dt_s=dt_s,
-            goal=goal, reward=float(rewards[chosen]), valid=bool(verdict.valid[chosen]),
-            uncertainty=spread(states, verdict.arrival_steps, chosen),
-            candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)
-        timings['checks'] += time.perf_counter() - started
-        return plan, verdict
+        return Drawing(self._denoiser, self._space, schedule, generator, settings.temperature,
+                       guidance, should_stop)
 
 
 def _finite(value, size: int, what: str) -> np.ndarray:

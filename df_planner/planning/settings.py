@@ -38,6 +38,9 @@ class PlannerSettings(BaseModel):
     uncertainty_scale: float = Field(1.0, ge=0.0, le=100.0, description=(
         'pyramid only: denoising steps by which a token lags behind the one before it'))
     temperature: float = Field(1.0, ge=0.0, le=2.0, description='standard deviation of the noise')
+    warm_start: float = Field(0.0, ge=0.0, le=1.0, description=(
+        'share of the noise levels to which the rest of the previous plan is noised again for new '
+        'candidates to start from, 0 = they start from pure noise'))
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
     guidance_scale: float = Field(0.0, ge=0.0, le=100.0, description=(

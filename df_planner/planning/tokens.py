@@ -23,7 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
+from df_planner.planning.plan import Plan
+from df_planner.planning.settings import PlannerSettings
 from df_planner.training.checkpoint import ModelCard
 
 POSITION, VELOCITY = 0, 1  # parts of a token
@@ -37,10 +40,12 @@ class TokenSpace:
         mean, std = card.normalizer().token_moments(card.frame_stack)
         self.mean = torch.tensor(mean, dtype=torch.float32, device=device)
         self.std = torch.tensor(std, dtype=torch.float32, device=device)
+        self.noise = NoiseSchedule(card.architecture.num_levels, device)
         self.part_sizes = card.architecture.part_sizes
         self.max_tokens = card.architecture.max_tokens
         self.num_levels = card.architecture.num_levels
         self.frame_stack = card.frame_stack
+        self.dt_s = card.dt_s
         self.token_s = card.frame_stack * card.dt_s
         self.device = device
 
@@ -56,7 +61,7 @@ class TokenSpace:
 
 class Known:
     """
-    What is known of N trajectories before they are sampled; without a call, nothing is.
+    What is known of N trajectories before they are sampled; a later call overrides earlier ones.
 
     :param lengths: (N,) tokens of each trajectory.
     """
@@ -69,17 +74,33 @@ class Known:
         self._values = np.zeros((*shape, sum(space.part_sizes)))
         self._levels = np.full((*shape, len(space.part_sizes)), space.num_levels)
         self._given = np.zeros(self._values.shape, bool)
+        self._renoised = np.zeros(self._values.shape, bool)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Trajectories, tokens, channels: (N, T, C)."""
         return self._values.shape
 
+    def earlier(self, plan: Plan, level: int) -> None:
+        """
+        Know what is left of an earlier plan, noised again to ``level``.
+
+        Its first row is now. A trajectory that is longer than the plan stays at its end.
+        """
+        frame_stack, num_tokens = self._space.frame_stack, self.shape[1]
+        rows = np.minimum(np.arange(num_tokens * frame_stack), len(plan) - 1)
+        real = np.arange(num_tokens) < self.lengths[:, None]
+        self._values[..., :4] = plan.states[rows[::frame_stack]]
+        self._values[..., 4:] = plan.actions[rows].reshape(num_tokens, -1)
+        self._levels[real] = level
+        self._renoised[real] = True
+
     def start(self, state: np.ndarray) -> None:
         """Pin the first state to ``state`` (4,)."""
         self._values[:, 0, :4] = state
         self._levels[:, 0, [POSITION, VELOCITY]] = 0
         self._given[:, 0, :4] = True
+        self._renoised[:, 0, :4] = False
 
     def end(self, goal: np.ndarray, rest: bool) -> None:
         """Pin the last position to ``goal`` (2,) and, with ``rest``, the last velocity to zero."""
@@ -87,14 +108,42 @@ class Known:
         self._values[rows, last, :2] = goal
         self._levels[rows, last, POSITION] = 0
         self._given[rows, last, :2] = True
+        self._renoised[rows, last, :2] = False
         if rest:
+            self._values[rows, last, 2:4] = 0.0
             self._levels[rows, last, VELOCITY] = 0
+            self._renoised[rows, last, 2:4] = False
 
-    def pins(self) -> Pins:
-        """Return it for the sampler."""
-        return Pins(self._space.normalised(self._values),
-                    torch.tensor(self._levels, device=self._space.device))
+    def pins(self, noise: Tensor) -> Pins:
+        """Return it for the sampler; ``noise`` (N, T, C) is what an earlier plan is noised by."""
+        device = self._space.device
+        levels = np.repeat(self._levels, self._space.part_sizes, axis=-1)
+        values = self._space.noise.add_noise(
+            self._space.normalised(self._values),
+            noise * torch.tensor(self._renoised, device=device),
+            torch.tensor(levels, device=device))
+        return Pins(values, torch.tensor(self._levels, device=device))
 
     def restored(self, tokens: np.ndarray) -> np.ndarray:
         """Return physical tokens (N, T, C) with what was given free of rounding to float32."""
         return np.where(self._given, self._values, tokens)
+
+
+def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndarray,
+                  state: np.ndarray, goal: np.ndarray | None, rest: bool = False,
+                  previous: Plan | None = None) -> Known:
+    """
+    Return what is known of candidates of (N,) tokens, as the settings have it.
+
+    :param state: (4,) the present.
+    :param goal: (2,) the last position with ``pin_goal``; None leaves the end free.
+    :param rest: whether they come to rest there.
+    :param previous: what is left of the previous plan, for a warm start.
+    """
+    known = Known(space, lengths)
+    if previous is not None and settings.warm_start > 0.0:
+        known.earlier(previous, round(settings.warm_start * space.num_levels))
+    known.start(state)
+    if goal is not None and settings.pin_goal:
+        known.end(goal, rest)
+    return known

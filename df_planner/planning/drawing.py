@@ -1,0 +1,68 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Drawing: one sampler for all candidates of one request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+import time
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.guidance import Guidance
+from df_planner.diffusion.sampler import Cancelled
+from df_planner.errors import PlanningCancelled
+from df_planner.planning.sliding import sample_sliding
+from df_planner.planning.tokens import Known
+from df_planner.planning.tokens import TokenSpace
+
+
+@dataclass
+class Drawing:
+    """
+    Draw trajectories around what is known of them.
+
+    :param schedule: gives the scheduling matrix (M + 1, n) of n tokens.
+    :param generator: of the noise, on the CPU.
+    :param temperature: standard deviation of the noise.
+    :param should_stop: polled before each network call.
+    :param network_s: wall seconds spent so far.
+    """
+
+    denoiser: Denoiser
+    space: TokenSpace
+    schedule: Callable[[int], Tensor]
+    generator: torch.Generator
+    temperature: float
+    guidance: Guidance | None
+    should_stop: Callable[[], bool]
+    network_s: float = 0.0
+
+    def draw(self, known: Known) -> np.ndarray:
+        """Return tokens (N, T, C) in physical units; PlanningCancelled if told to stop."""
+        started = time.perf_counter()
+        noise = self.temperature * torch.randn(known.shape, generator=self.generator)
+        noise = noise.to(self.space.device)
+        try:
+            tokens = sample_sliding(
+                self.denoiser, self.space.noise, noise, self.schedule, known.pins(noise),
+                torch.tensor(known.lengths, device=self.space.device), self.space.max_tokens,
+                guidance=self.guidance, should_stop=self.should_stop)
+        except Cancelled:
+            raise PlanningCancelled('planning was cancelled between two network calls') from None
+        self.network_s += time.perf_counter() - started
+        return known.restored(self.space.physical(tokens))
