@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 
 from df_planner.benchmark import inpainting
+from df_planner.benchmark.motion import jumps
 from df_planner.cli import main
 from df_planner.sim.maze import load_maze
 from df_planner.training.checkpoint import load_card
@@ -86,7 +87,7 @@ def test_jumps_are_in_units_of_the_data(card):
     states[1:, 2] = 0.5 * limit.velocity_change[0]
     states[1:, 0] = TOKEN_S / 2 * states[1, 2]  # the mean velocity: no drift
     states[2, 0] += TOKEN_S * states[1, 2] + 3.0 * limit.drift[0]
-    assert inpainting.jumps(states, card) == pytest.approx([0.5, 3.0])
+    assert jumps(states, card) == pytest.approx([0.5, 3.0])
 
 
 def test_measures_of_a_case_worked_out_by_hand(card):

@@ -28,6 +28,7 @@ from scipy.interpolate import CubicHermiteSpline
 from scipy.interpolate import CubicSpline
 
 from df_planner.benchmark.metrics import statistics
+from df_planner.benchmark.motion import jumps
 from df_planner.planning.planner import Planner
 from df_planner.planning.reconstruction import reconstruct
 from df_planner.planning.selection import interpolate
@@ -85,21 +86,6 @@ def spline(states: np.ndarray, mask: np.ndarray, token_s: float) -> np.ndarray:
     return np.concatenate([curve(times_s), curve(times_s, 1)], axis=1)
 
 
-def jumps(states: np.ndarray, card: ModelCard) -> np.ndarray:
-    """
-    Return how large each step of states (..., T, 4) is, (..., T - 1), in units of what data do.
-
-    The larger ratio of velocity change and drift to the 99.95 % quantile in the data, see
-    ``training.checkpoint.Statistics``: above 1 the robot was hardly ever seen to move so.
-    """
-    before, after = states[..., :-1, :], states[..., 1:, :]
-    change = np.abs(after[..., 2:] - before[..., 2:]) / card.statistics.velocity_change
-    token_s = card.frame_stack * card.dt_s
-    drift = np.abs(after[..., :2] - before[..., :2] - token_s / 2 * (
-        after[..., 2:] + before[..., 2:])) / card.statistics.drift
-    return np.maximum(change, drift).max(axis=-1)
-
-
 def seams(mask: np.ndarray) -> np.ndarray:
     """Return which steps (T - 1,) lead from something known to nothing known, or back."""
     known = mask.any(axis=1)
@@ -115,7 +101,7 @@ def measures(filled: np.ndarray, truth: np.ndarray, mask: np.ndarray, maze: Maze
     :param truth: (T, 4).
     :returns: ``error_m`` of hidden positions; ``in_walls``, the share of positions at control
         steps; ``crosses_wall``, the share of trajectories with any such; ``seam_jump``, see
-        ``jumps``, and ``seam_over_limit``, the share of seams where it is above 1.
+        ``motion.jumps``, and ``seam_over_limit``, the share of seams where it is above 1.
     """
     hidden = ~mask[:, POSITION]
     error = np.linalg.norm(filled[:, hidden, :2] - truth[hidden, :2], axis=-1)

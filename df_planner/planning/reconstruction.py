@@ -39,6 +39,7 @@ from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import InvalidInput
 from df_planner.planning.planner import Planner
 from df_planner.planning.selection import interpolate
+from df_planner.planning.tokens import TokenSpace
 
 STATE_SIZE, ACTION_SIZE = 4, 2
 PART_NAMES = ('position', 'velocity', 'actions')
@@ -91,13 +92,9 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
     known, given = _tokens(states, actions, card.frame_stack, architecture.max_tokens)
     parts = known_parts(known, architecture.part_sizes)
     _check_clear(planner, given[:, :2], parts[:, 0])
-    mean, std = card.normalizer().token_moments(card.frame_stack)
-    values = np.where(known, (given - mean) / std, 0.0)
-    levels = np.where(parts, 0, architecture.num_levels)
-
-    def batch(array: np.ndarray, dtype: torch.dtype) -> torch.Tensor:
-        return torch.tensor(array, dtype=dtype, device=planner.device).repeat(num_samples, 1, 1)
-
+    space = TokenSpace(card, planner.device)
+    values = space.normalised(np.where(known, given, 0.0))
+    levels = torch.tensor(np.where(parts, 0, architecture.num_levels), device=planner.device)
     settings = planner.settings
     generator = torch.Generator().manual_seed(seed)
     noise = settings.temperature * torch.randn((num_samples, *given.shape), generator=generator)
@@ -105,9 +102,9 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
                                  architecture.num_levels, settings.uncertainty_scale)
     tokens = sample(planner._denoiser, NoiseSchedule(architecture.num_levels, planner.device),
                     noise.to(planner.device), schedule,
-                    Pins(batch(values, torch.float32), batch(levels, torch.long)))
-    sampled = tokens.cpu().double().numpy() * std + mean
-    return Reconstruction(np.where(known, given, sampled), card.frame_stack, card.dt_s)
+                    Pins(values.repeat(num_samples, 1, 1), levels.repeat(num_samples, 1, 1)))
+    return Reconstruction(np.where(known, given, space.physical(tokens)), card.frame_stack,
+                          card.dt_s)
 
 
 def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:
