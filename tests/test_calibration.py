@@ -14,6 +14,7 @@
 
 """Calibration: known distributions have the coverage they should, wrong ones are found out."""
 
+from dataclasses import replace
 import json
 
 from click.testing import CliRunner
@@ -21,8 +22,12 @@ import numpy as np
 import pytest
 
 from df_planner.benchmark import calibration
+from df_planner.benchmark import plan_calibration
 from df_planner.benchmark.held_out import held_out_windows
 from df_planner.cli import main
+from df_planner.planning.plan import Plan
+from df_planner.sim.maze import load_maze
+from df_planner.sim.world import World
 from df_planner.training.checkpoint import load_card
 
 TRIALS, SAMPLES = 20_000, 8
@@ -87,6 +92,28 @@ def test_what_is_given_does_not_count():
         assert np.shape(summary[part]['ranks']['by_token']) == (4, last - first)
 
 
+def test_a_disc_of_a_round_gaussian_holds_what_it_says():
+    rng = np.random.default_rng(0)
+    std = rng.uniform(0.1, 1.0, TRIALS)  # per axis
+    distance = std * np.linalg.norm(rng.standard_normal((2, TRIALS)), axis=0)
+    levels = plan_calibration.disc_level(distance, np.sqrt(2.0) * std)
+    assert calibration.calibration_error(levels) < 0.01
+    assert calibration.coverage(plan_calibration.disc_level(distance, std), (0.9,)) < 0.7
+
+
+def test_a_robot_that_does_as_planned_has_no_gap():
+    world = World(load_maze('umaze'))
+    world.set_state([0.8, 1.0, 0.0, 0.5])
+    actions = np.tile([0.0, 0.25], (30, 1))
+    states = [world.state, *(world.step(action) for action in actions[:-1])]
+    plan = Plan(actions=actions, states=np.array(states), dt_s=0.01, goal=states[-1][:2])
+    assert plan_calibration.executed_gap(world, plan, 'raw').max() < 1e-6
+    aside = replace(plan, actions=np.zeros((30, 2)))
+    gaps = {name: plan_calibration.executed_gap(world, aside, name)
+            for name in plan_calibration.EXECUTIONS}
+    assert gaps['raw'][-1] > 0.2 > gaps['tracking'][-1]
+
+
 def test_held_out_windows_are_motion_of_the_maze_and_repeat():
     card = load_card('maze2d-umaze')
     windows = held_out_windows(card, 6, 8, seed=0)
@@ -102,7 +129,8 @@ def test_held_out_windows_are_motion_of_the_maze_and_repeat():
 def test_the_command_writes_numbers_and_a_picture(tmp_path):
     result = CliRunner().invoke(main, [
         'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
-        '4', '--temperature', '1', '--set', 'sampling_steps=2', '--out', str(tmp_path)])
+        '4', '--plans', '1', '--temperature', '1', '--set', 'sampling_steps=2', '--out',
+        str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / 'calibration.json').read_text())
     assert [r['condition'] for r in content['results']] == ['start', 'start and end']
@@ -113,6 +141,7 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
     assert content['machine']['revision'] and content['checkpoint'] == 'maze2d-umaze'
     assert (tmp_path / 'calibration.png').stat().st_size > 1000
     assert 'start and end, 1, velocity, ranks' in result.output
+    assert content['executed_plans']['plans'] == 1
 
 
 def test_an_unknown_setting_is_one_line():

@@ -34,17 +34,20 @@ from df_planner.benchmark.measuring import write_result
               help='Held-out windows, each as long as the model was trained for.')
 @click.option('--samples', type=click.IntRange(min=2), default=32, show_default=True,
               help='Futures sampled of each window.')
+@click.option('--plans', type=click.IntRange(min=1), default=50, show_default=True,
+              help='Plans that are executed without replanning, to check Plan.uncertainty.')
 @click.option('--temperature', 'temperatures', multiple=True, default=(1.0, 1.2),
               show_default=True, type=click.FloatRange(0.0, 2.0, min_open=True),
               help='Standard deviation of the noise that is denoised; may be repeated.')
 @measure_options('calibration', seed_of='held-out windows and samples')
-def calibration(checkpoint, windows, samples, temperatures, seed, settings, device, out):
+def calibration(checkpoint, windows, samples, plans, temperatures, seed, settings, device, out):
     """
     Check whether the model's uncertainty can be believed.
 
     Futures are sampled of held-out windows, given the start, or start and end. Their central 50 to
     95 % intervals should hold the truth as often as that; the calibration error is the mean
-    distance from it. Intervals by ranks (quantiles of the samples) and as a Gaussian.
+    distance from it. Intervals by ranks (quantiles of the samples) and as a Gaussian. Last come
+    plans: whether a robot that executes one to its end stays within Plan.uncertainty.
     """
     from df_planner.benchmark.calibration import CHANNELS
     from df_planner.benchmark.calibration import CONDITIONS
@@ -54,6 +57,8 @@ def calibration(checkpoint, windows, samples, temperatures, seed, settings, devi
     from df_planner.benchmark.calibration import NOMINAL
     from df_planner.benchmark.calibration_picture import draw_calibration_picture
     from df_planner.benchmark.held_out import held_out_windows
+    from df_planner.benchmark.plan_calibration import EXECUTIONS
+    from df_planner.benchmark.plan_calibration import measure_plans
 
     planner, maze = open_planner(checkpoint, device, settings)
     card = planner.card
@@ -61,6 +66,8 @@ def calibration(checkpoint, windows, samples, temperatures, seed, settings, devi
     with progress(windows * len(temperatures) * len(CONDITIONS), 'windows') as bar:
         measured = measure_calibration(planner, truth, temperatures, samples, seed,
                                        lambda: bar.update(1))
+    with progress(plans, 'plans') as bar:
+        planned = measure_plans(planner, maze, plans, seed, lambda: bar.update(1))
     folder = result_folder('calibration', out)
     draw_calibration_picture(folder / 'calibration.png', maze, measured, truth[0],
                              card.frame_stack * card.dt_s)
@@ -72,8 +79,13 @@ def calibration(checkpoint, windows, samples, temperatures, seed, settings, devi
                 rows.append([f'{result["condition"]}, {result["temperature"]:g}, {part}, {kind}',
                              *(f'{share:.1%}' for share in found['coverage']),
                              f'{found["calibration_error"]:.3f}'])
+    for execution in EXECUTIONS:
+        if planned[execution]:
+            rows.append([f'Plan.uncertainty, executed {execution}',
+                         *(f'{share:.1%}' for share in planned[execution]['coverage']), ''])
     echo_table(rows)
     write_result(folder / 'calibration.json', checkpoint, seed, {
         'maze': maze.name, 'windows': windows, 'samples': samples,
         'settings': planner.settings.model_dump(), 'token_s': card.frame_stack * card.dt_s,
-        'nominal': NOMINAL, 'curve_at': CURVE, 'results': measured['results']})
+        'nominal': NOMINAL, 'curve_at': CURVE, 'results': measured['results'],
+        'executed_plans': planned})
