@@ -41,7 +41,7 @@ class Batch:
     previous: Plan | None = None
 
 
-def horizons(state: np.ndarray, goal: np.ndarray, limit: int, at_goal: bool,
+def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_goal: bool,
              previous: Plan | None, settings: PlannerSettings, max_speed_mps: np.ndarray,
              space: TokenSpace) -> list[Batch]:
     """
@@ -50,27 +50,27 @@ def horizons(state: np.ndarray, goal: np.ndarray, limit: int, at_goal: bool,
     All that the model was trained for come before longer ones, which get ``num_samples`` more.
 
     :param state: (4,) and ``goal`` (2,) in the observation frame.
-    :param limit: the most tokens.
+    :param fewest: the fewest tokens, 2 or more, and ``limit`` the most.
     :param at_goal: whether the robot is there already.
     :param previous: what is left of the previous plan.
     :param max_speed_mps: (2,) seen in the data, per axis.
     """
     if settings.pin_goal:
-        batches = _all(state, goal, limit, settings.num_samples, max_speed_mps, space)
+        batches = _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space)
     else:
         batches = [Batch(np.full(settings.num_samples, limit))]
     if settings.pin_goal and at_goal:
-        stay = np.resize(STAY_TOKENS, settings.num_samples).clip(2, limit)
+        stay = np.resize(STAY_TOKENS, settings.num_samples).clip(fewest, limit)
         batches.insert(0, Batch(stay))
     elif previous is not None and (settings.pin_goal or settings.warm_start > 0.0):
-        batches.insert(0, Batch(_nearby(previous, limit, space.frame_stack), previous))
+        batches.insert(0, Batch(_nearby(previous, fewest, limit, space.frame_stack), previous))
     return batches
 
 
-def _all(state, goal, limit, num_samples, max_speed_mps, space) -> list[Batch]:
+def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space) -> list[Batch]:
     """Return batches from the fewest tokens that could reach the goal upwards."""
     fastest_s = (np.abs(goal - state[:2]) / max_speed_mps).max()
-    fewest = max(2, int(np.ceil(fastest_s / space.token_s)) + 1)
+    fewest = max(fewest, int(np.ceil(fastest_s / space.token_s)) + 1)
     trained = min(limit, space.max_tokens)
     counts = [_spread(fewest, trained, num_samples)]
     if limit > trained:
@@ -84,8 +84,8 @@ def _spread(fewest: int, most: int, num_samples: int) -> np.ndarray:
     return np.linspace(min(fewest, most), most, num_samples).round().astype(int)
 
 
-def _nearby(previous: Plan, limit: int, frame_stack: int) -> np.ndarray:
+def _nearby(previous: Plan, fewest: int, limit: int, frame_stack: int) -> np.ndarray:
     """Return token counts (N,) around what is left of the previous plan."""
     left = -(-(len(previous) - 1) // frame_stack) + 1
-    counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], 2, limit))
+    counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], fewest, limit))
     return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)

@@ -38,6 +38,8 @@ from df_planner.errors import InvalidInput
 from df_planner.errors import NoValidPlan
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
+from df_planner.planning.checks import finite
+from df_planner.planning.checks import whole_tokens
 from df_planner.planning.choice import actions_of
 from df_planner.planning.choice import Attempt
 from df_planner.planning.choice import choose
@@ -112,20 +114,21 @@ class Planner:
 
     def check_state(self, state: np.ndarray) -> np.ndarray:
         """Return the state as float64 (4,); InvalidInput, StartOutsideMap or StartOccupied."""
-        state = _finite(state, 4, 'state')
+        state = finite(state, 4, 'state')
         self._check_position(state[:2], 'start', StartOutsideMap, StartOccupied)
         return state
 
     def check_goal(self, goal: np.ndarray) -> np.ndarray:
         """Return the goal as float64 (2,); InvalidInput, GoalOutsideMap or GoalOccupied."""
-        goal = _finite(goal, 2, 'goal')
+        goal = finite(goal, 2, 'goal')
         self._check_position(goal, 'goal', GoalOutsideMap, GoalOccupied)
         return goal
 
     def plan(self, state: np.ndarray, goal: np.ndarray, horizon: int | None = None, seed: int = 0,
              previous: Plan | None = None, rest_at_goal: bool = False,
              should_stop: Callable[[], bool] = lambda: False,
-             waypoints: np.ndarray | None = None, reward: UserReward | None = None) -> Plan:
+             waypoints: np.ndarray | None = None, reward: UserReward | None = None,
+             prefix: np.ndarray | None = None) -> Plan:
         """
         Plan from a state to a goal.
 
@@ -141,25 +144,30 @@ class Planner:
         :param should_stop: polled between network calls.
         :param waypoints: (W, 2) positions that guidance draws the plan through.
         :param reward: a term of guidance of one's own (see ``rewards.UserReward``).
+        :param prefix: (P, 2) actions that will be executed while the plan is computed: its first
+            ones. P must be a multiple of the model's ``frame_stack``.
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
         :raises PlanningCancelled: if ``should_stop`` returned True.
-        :raises DFPlannerError: the errors of ``check_state`` and ``check_goal``.
+        :raises DFPlannerError: the errors of ``check_state`` and ``check_goal``, InvalidInput.
         """
         started = time.perf_counter()
         state, goal = self.check_state(state), self.check_goal(goal)
         generator = torch.Generator().manual_seed(seed)
         guidance = self._guidance(goal, waypoints, reward, generator)
         drawing = self._drawing(generator, guidance, should_stop)
-        limit = self._max_tokens(horizon)
+        fewest, limit = 2, self._max_tokens(horizon)
+        if prefix is not None:
+            prefix = whole_tokens(prefix, self.card.frame_stack, limit)
+            fewest = max(2, len(prefix) // self.card.frame_stack + 1)
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
-        batches = horizons(state, goal, limit, at_goal, previous, self.settings,
+        batches = horizons(state, goal, fewest, limit, at_goal, previous, self.settings,
                            self._limits['max_speed'], self._space)
         checks_s = 0.0
         attempts: list[Attempt] = []
         for batch in batches:
             tokens = drawing.draw(what_is_known(
                 self._space, self.settings, batch.lengths, state, goal, at_goal or rest_at_goal,
-                batch.previous))
+                batch.previous, prefix))
             drawn = time.perf_counter()
             attempts.append(choose(tokens, batch.lengths, goal, at_goal, self._space, self._limits,
                                    self.map, self.settings, guidance))
@@ -217,7 +225,7 @@ class Planner:
         steps = horizon or self.settings.horizon_steps
         if steps == 0:
             return self.card.architecture.max_tokens
-        return -(-steps // self.card.frame_stack) + 1
+        return max(2, -(-steps // self.card.frame_stack) + 1)
 
     def _guidance(self, goal, waypoints, reward, generator) -> Guidance | None:
         if waypoints is not None:
@@ -239,16 +247,3 @@ class Planner:
 
         return Drawing(self._denoiser, self._space, schedule, generator, settings.temperature,
                        guidance, should_stop)
-
-
-def _finite(value, size: int, what: str) -> np.ndarray:
-    """Return ``value`` as float64 (size,), or raise InvalidInput."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput(f'{what} must be {size} numbers, got {value!r}') from error
-    if array.shape != (size,):
-        raise InvalidInput(f'{what} must have shape ({size},), got {array.shape}')
-    if not np.isfinite(array).all():
-        raise InvalidInput(f'{what} must be finite, got {array}')
-    return array.copy()

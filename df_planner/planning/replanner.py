@@ -83,7 +83,7 @@ class Replanner:
             try:
                 plan = self.planner.plan(state, self.goal, seed=seed, previous=previous,
                                          rest_at_goal=not self.hold_at_goal,
-                                         should_stop=should_stop)
+                                         should_stop=should_stop, prefix=self._prefix(step))
             except NoValidPlan as error:
                 self.last_error = error
                 plan = previous if previous is not None and len(previous) > 1 else None
@@ -98,6 +98,16 @@ class Replanner:
         rest = self._plan.shifted(step - self._plan_step)
         distance = np.linalg.norm(rest.states[:, :2] - state[:2], axis=-1)
         return rest.shifted(int(distance.argmin()))
+
+    def _prefix(self, step: int) -> np.ndarray | None:
+        """Return the actions (P, 2) of the ``delay_steps`` from now on, in whole tokens."""
+        delay_steps = self.planner.settings.delay_steps
+        if self._plan is None or delay_steps == 0:
+            return None
+        rest = self._plan.shifted(step - self._plan_step)
+        frame_stack = self.planner.card.frame_stack
+        tokens = min(-(-delay_steps // frame_stack), (len(rest) - 1) // frame_stack)
+        return rest.actions[:tokens * frame_stack] if tokens else None
 
     def _hold(self, state: np.ndarray) -> Plan:
         """Return the plan of one row that rests at the goal."""

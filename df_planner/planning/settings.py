@@ -41,6 +41,9 @@ class PlannerSettings(BaseModel):
     warm_start: float = Field(0.0, ge=0.0, le=1.0, description=(
         'share of the noise levels to which the rest of the previous plan is noised again for new '
         'candidates to start from, 0 = they start from pure noise'))
+    delay_steps: int = Field(0, ge=0, le=1000, description=(
+        'control steps that planning takes: replanning keeps that many actions of the plan in '
+        'hand, rounded up to whole tokens, as the first ones of the new plan; 0 = none'))
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
     guidance_scale: float = Field(0.0, ge=0.0, le=100.0, description=(

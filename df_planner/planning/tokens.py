@@ -29,7 +29,7 @@ from df_planner.planning.plan import Plan
 from df_planner.planning.settings import PlannerSettings
 from df_planner.training.checkpoint import ModelCard
 
-POSITION, VELOCITY = 0, 1  # parts of a token
+POSITION, VELOCITY, ACTIONS = 0, 1, 2  # parts of a token
 
 
 class TokenSpace:
@@ -114,6 +114,14 @@ class Known:
             self._levels[rows, last, VELOCITY] = 0
             self._renoised[rows, last, 2:4] = False
 
+    def prefix(self, actions: np.ndarray) -> None:
+        """Pin the first ``actions`` (P, 2), P a multiple of ``frame_stack``."""
+        tokens = len(actions) // self._space.frame_stack
+        self._values[:, :tokens, 4:] = actions.reshape(tokens, self.shape[2] - 4)
+        self._levels[:, :tokens, ACTIONS] = 0
+        self._given[:, :tokens, 4:] = True
+        self._renoised[:, :tokens, 4:] = False
+
     def pins(self, noise: Tensor) -> Pins:
         """Return it for the sampler; ``noise`` (N, T, C) is what an earlier plan is noised by."""
         device = self._space.device
@@ -131,7 +139,7 @@ class Known:
 
 def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndarray,
                   state: np.ndarray, goal: np.ndarray | None, rest: bool = False,
-                  previous: Plan | None = None) -> Known:
+                  previous: Plan | None = None, prefix: np.ndarray | None = None) -> Known:
     """
     Return what is known of candidates of (N,) tokens, as the settings have it.
 
@@ -139,6 +147,7 @@ def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndar
     :param goal: (2,) the last position with ``pin_goal``; None leaves the end free.
     :param rest: whether they come to rest there.
     :param previous: what is left of the previous plan, for a warm start.
+    :param prefix: (P, 2) the first actions, of whole tokens.
     """
     known = Known(space, lengths)
     if previous is not None and settings.warm_start > 0.0:
@@ -146,4 +155,6 @@ def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndar
     known.start(state)
     if goal is not None and settings.pin_goal:
         known.end(goal, rest)
+    if prefix is not None:
+        known.prefix(prefix)
     return known

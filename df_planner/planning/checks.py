@@ -1,0 +1,56 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Checks of what a caller passes in: shapes, numbers and ranges."""
+
+import numpy as np
+
+from df_planner.errors import InvalidInput
+
+
+def finite(value: object, size: int, what: str) -> np.ndarray:
+    """Return ``value`` as float64 (size,), or raise InvalidInput."""
+    array = _numbers(value, f'{size} numbers', what)
+    if array.shape != (size,):
+        raise InvalidInput(f'{what} must have shape ({size},), got {array.shape}')
+    if not np.isfinite(array).all():
+        raise InvalidInput(f'{what} must be finite, got {array}')
+    return array
+
+
+def whole_tokens(value: object, frame_stack: int, most: int) -> np.ndarray:
+    """
+    Return the actions of a prefix as float64 (P, 2), or raise InvalidInput.
+
+    P must be a multiple of ``frame_stack``, because all actions of a token share one noise level,
+    and leave a token to be planned of the ``most`` there may be.
+    """
+    prefix = _numbers(value, 'actions', 'prefix')
+    if prefix.ndim != 2 or prefix.shape[1] != 2 or len(prefix) % frame_stack:
+        raise InvalidInput('prefix must have shape (P, 2), P a multiple of the '
+                           f'{frame_stack} steps of a token, got {prefix.shape}')
+    if not (np.abs(prefix) <= 1.0).all():
+        raise InvalidInput('prefix must lie within [-1, 1]')
+    if len(prefix) > (most - 1) * frame_stack:
+        raise InvalidInput(f'prefix of {len(prefix)} steps: the horizon has '
+                           f'{(most - 1) * frame_stack}')
+    return prefix
+
+
+def _numbers(value: object, what_numbers: str, what: str) -> np.ndarray:
+    """Return a copy of ``value`` as float64, or raise InvalidInput."""
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f'{what} must be {what_numbers}, got {value!r}') from error

@@ -1,0 +1,113 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A pinned prefix: the actions that are executed while a plan is computed are its first ones."""
+
+import numpy as np
+import pytest
+import torch
+
+from df_planner import Planner
+from df_planner.errors import InvalidInput
+from df_planner.planning.replanner import Replanner
+from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.maze import load_maze
+from df_planner.sim.world import World
+
+START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
+
+
+@pytest.fixture(scope='module')
+def shipped():
+    torch.set_num_threads(1)
+    return Planner.load('maze2d-umaze')
+
+
+@pytest.fixture
+def planner(shipped):
+    """Return the shipped planner with fresh settings."""
+    shipped.settings = PlannerSettings()
+    return shipped
+
+
+def driven(maze, state, actions):
+    """Return the states (len + 1, 4) that the simulated ball goes through."""
+    world = World(load_maze(maze))
+    world.set_state(state)
+    return np.array([world.state.copy(), *(world.step(action).copy() for action in actions)])
+
+
+def test_the_plan_begins_with_the_prefix_and_its_states_follow_from_it():
+    planner = Planner.load('maze2d-medium')
+    start, goal, rows = np.array([1.0, 1.0, 0.0, 0.0]), np.array([6.0, 6.0]), 20
+    errors = []
+    for seed in range(6):
+        first = planner.plan(start, goal, seed=seed)
+        prefix = first.actions[:rows]
+        plan = planner.plan(start, goal, seed=seed + 100, prefix=prefix)
+        assert plan.valid and np.array_equal(plan.actions[:rows], prefix)
+        free = planner.plan(start, goal, seed=seed + 100)
+        end = driven('medium', start, prefix)[-1, :2]
+        errors.append([np.linalg.norm(p.states[rows, :2] - end) for p in (plan, first, free)])
+    error_m, own_m, free_m = np.mean(errors, axis=0)
+    assert error_m < 0.6 * free_m, 'it goes where the prefix leads'
+    assert error_m < 1.5 * own_m, 'about as well as plans follow from their own actions'
+
+
+def test_an_empty_prefix_is_none(planner):
+    assert np.array_equal(planner.plan(START, GOAL, prefix=np.zeros((0, 2))).states,
+                          planner.plan(START, GOAL).states)
+
+
+def test_every_candidate_is_long_enough_for_the_prefix(planner):
+    planner.settings = PlannerSettings(collision_check=False)
+    near, goal = np.array([1.0, 1.9, 0.0, 0.0]), np.array([1.0, 1.0])
+    plan = planner.plan(near, goal, prefix=np.full((60, 2), 0.1))
+    assert min(len(c) for c in plan.candidates) == 61
+    assert np.array_equal(plan.actions[:60], np.full((60, 2), 0.1))
+
+
+@pytest.mark.parametrize(('prefix', 'complaint'), [
+    (np.zeros((15, 2)), r'P a multiple of the 10 steps of a token, got \(15, 2\)'),
+    (np.zeros((10, 3)), r'must have shape \(P, 2\)'),
+    (np.full((10, 2), 1.1), r'within \[-1, 1\]'),
+    (np.full((10, 2), np.nan), r'within \[-1, 1\]'),
+    (np.zeros((240, 2)), 'prefix of 240 steps: the horizon has 230'),
+    ('now', "prefix must be actions, got 'now'"),
+])
+def test_a_bad_prefix_is_refused(planner, prefix, complaint):
+    with pytest.raises(InvalidInput, match=complaint):
+        planner.plan(START, GOAL, prefix=prefix)
+
+
+def test_the_replanner_keeps_the_actions_of_the_delay(planner):
+    planner.settings = PlannerSettings(delay_steps=12)
+    replanner = Replanner(planner)
+    replanner.reset(GOAL)
+    first = replanner.replan(START, 100)
+    second = replanner.replan(driven('umaze', START, first.actions[:25])[-1], 125)
+    assert replanner.last_error is None
+    assert np.array_equal(second.actions[:20], first.actions[25:45])
+    assert not np.array_equal(second.actions[20:30], first.actions[45:55])
+
+
+def test_the_delay_takes_no_more_than_the_plan_in_hand_has(planner):
+    planner.settings = PlannerSettings(delay_steps=200)
+    replanner = Replanner(planner)
+    replanner.reset(GOAL)
+    first = replanner.replan(START, 0)
+    rest = len(first) - 1 - 25
+    second = replanner.replan(driven('umaze', START, first.actions[:25])[-1], 25)
+    kept = rest // 10 * 10
+    assert np.array_equal(second.actions[:kept], first.actions[25:25 + kept])
