@@ -37,7 +37,9 @@ def _run(*arguments):
 
 
 @pytest.mark.parametrize('arguments', [
-    (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('demo',), ('info',)])
+    (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('demo',), ('info',),
+    ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),
+    ('measure', 'rollout')])
 def test_help_teaches_with_examples(arguments):
     result = _run(*arguments, '--help')
     assert result.exit_code == 0, result.stderr

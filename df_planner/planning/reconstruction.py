@@ -75,7 +75,9 @@ class Reconstruction:
 def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None = None,
                 num_samples: int = 16, seed: int = 0) -> Reconstruction:
     """
-    Sample trajectories that agree with what is known; sampling is as in ``planner.settings``.
+    Sample trajectories that agree with what is known.
+
+    Settings of sampling are ``planner.settings``; there is no goal, so guidance does not apply.
 
     A token is ``frame_stack`` control steps: its state is that of the first of them. Position,
     velocity and the actions of a token can each be known or not, but not in part.
