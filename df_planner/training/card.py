@@ -55,7 +55,7 @@ def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset
         maze=config.maze, observation_to_map=((0.0, 1.0), (-1.0, 0.0)),
         dataset_sha256=dataset.sha256, dataset_attributes=attributes,
         training_command=command,
-        training_config=config.model_dump(mode='json'), training_steps=run.step,
+        training_config=config.identity(), training_steps=run.step,
         training_hours=round(run.seconds / 3600.0, 3), held_out_loss=run.held_out_loss,
         seed=config.seed, git_revision=_git_revision())
 
