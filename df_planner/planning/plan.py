@@ -27,7 +27,8 @@ class Plan:
     A planned trajectory of H control steps in the observation frame of the data.
 
     ``states[t]`` is the state in which ``actions[t]`` is applied; ``states[0]`` is where planning
-    started and the last row is the arrival. H differs from plan to plan.
+    started, filtered if the planner was told of measurement noise, and the last row is the
+    arrival. H differs from plan to plan.
 
     :param actions: (H, A) in [-1, 1].
     :param states: (H, S), positions first, then velocities, in metres and metres per second.

@@ -44,6 +44,10 @@ class PlannerSettings(BaseModel):
     delay_steps: int = Field(0, ge=0, le=1000, description=(
         'control steps that planning takes: replanning keeps that many actions of the plan in '
         'hand, rounded up to whole tokens, as the first ones of the new plan; 0 = none'))
+    position_noise_std_m: float = Field(0.0, ge=0.0, le=10.0, description=(
+        'measurement noise of the position: plans start from a filtered one, 0 = it is exact'))
+    velocity_noise_std_mps: float = Field(0.0, ge=0.0, le=10.0, description=(
+        'measurement noise of the velocity: plans start from a filtered one, 0 = it is exact'))
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
     guidance_scale: float = Field(0.0, ge=0.0, le=100.0, description=(

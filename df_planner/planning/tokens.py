@@ -54,6 +54,12 @@ class TokenSpace:
         values = torch.tensor(tokens, dtype=torch.float32).to(self.device)
         return (values - self.mean) / self.std
 
+    def level_of_noise(self, part: int, std: float) -> int:
+        """Return the level that measurement noise ``std``, in units of the part, amounts to."""
+        first = sum(self.part_sizes[:part])
+        scale = float(self.std[first:first + self.part_sizes[part]].mean())
+        return self.noise.level_of_noise(std / scale)
+
     def physical(self, tokens: Tensor) -> np.ndarray:
         """Return normalised tokens (..., C) in physical units, float64."""
         return (tokens * self.std + self.mean).cpu().double().numpy()
@@ -95,11 +101,13 @@ class Known:
         self._levels[real] = level
         self._renoised[real] = True
 
-    def start(self, state: np.ndarray) -> None:
-        """Pin the first state to ``state`` (4,)."""
+    def start(self, state: np.ndarray, position_noise_std_m: float = 0.0,
+              velocity_noise_std_mps: float = 0.0) -> None:
+        """Pin the first state to ``state`` (4,), as exactly as it was measured."""
         self._values[:, 0, :4] = state
-        self._levels[:, 0, [POSITION, VELOCITY]] = 0
-        self._given[:, 0, :4] = True
+        for part, std in ((POSITION, position_noise_std_m), (VELOCITY, velocity_noise_std_mps)):
+            self._levels[:, 0, part] = self._space.level_of_noise(part, std)
+            self._given[:, 0, 2 * part:2 * part + 2] = std == 0.0
         self._renoised[:, 0, :4] = False
 
     def end(self, goal: np.ndarray, rest: bool) -> None:
@@ -152,7 +160,7 @@ def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndar
     known = Known(space, lengths)
     if previous is not None and settings.warm_start > 0.0:
         known.earlier(previous, round(settings.warm_start * space.num_levels))
-    known.start(state)
+    known.start(state, settings.position_noise_std_m, settings.velocity_noise_std_mps)
     if goal is not None and settings.pin_goal:
         known.end(goal, rest)
     if prefix is not None:
