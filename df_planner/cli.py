@@ -34,6 +34,7 @@ from df_planner.benchmark.blocks_command import blocks
 from df_planner.benchmark.calibration_command import calibration
 from df_planner.benchmark.command import benchmark
 from df_planner.benchmark.inpainting_command import inpainting
+from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.rollout_command import rollout
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
@@ -283,6 +284,7 @@ def measure():
 measure.add_command(blocks)
 measure.add_command(calibration)
 measure.add_command(inpainting)
+measure.add_command(noise)
 measure.add_command(rollout)
 
 

@@ -39,7 +39,7 @@ def _run(*arguments):
 @pytest.mark.parametrize('arguments', [
     (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('demo',), ('info',),
     ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),
-    ('measure', 'rollout')])
+    ('measure', 'noise'), ('measure', 'rollout')])
 def test_help_teaches_with_examples(arguments):
     result = _run(*arguments, '--help')
     assert result.exit_code == 0, result.stderr
