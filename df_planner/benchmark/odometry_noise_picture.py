@@ -43,7 +43,7 @@ def draw_noise_picture(path: Path, results: list[dict]) -> None:
         _draw_errorbars(differences, [(result['noise_std'], result['difference'])
                                       for result in driven if 'difference' in result],
                         COLORS[execution], '-', execution)
-    scores.set(title='score', ylim=(0, None))
+    scores.set(title='score')
     differences.set(title='matched less exact, start by start')
     for axis in (scores, differences):
         axis.set_xlabel('noise of the odometry [m] and [m/s]')
