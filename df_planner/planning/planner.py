@@ -31,7 +31,6 @@ import torch
 
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
-from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
 from df_planner.errors import InvalidInput
@@ -50,6 +49,7 @@ from df_planner.planning.horizons import horizons
 from df_planner.planning.plan import Plan
 from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
+from df_planner.planning.schedules import matrix_for
 from df_planner.planning.selection import complaint
 from df_planner.planning.selection import interpolate
 from df_planner.planning.settings import PlannerSettings
@@ -128,7 +128,7 @@ class Planner:
              previous: Plan | None = None, rest_at_goal: bool = False,
              should_stop: Callable[[], bool] = lambda: False,
              waypoints: np.ndarray | None = None, reward: UserReward | None = None,
-             prefix: np.ndarray | None = None) -> Plan:
+             prefix: np.ndarray | None = None, schedule: np.ndarray | None = None) -> Plan:
         """
         Plan from a state to a goal.
 
@@ -146,16 +146,20 @@ class Planner:
         :param reward: a term of guidance of one's own (see ``rewards.UserReward``).
         :param prefix: (P, 2) actions that will be executed while the plan is computed: its first
             ones. P must be a multiple of the model's ``frame_stack``.
+        :param schedule: (M + 1, T) integer scheduling matrix instead of the settings', T at least
+            the tokens of the longest plan, or of what the model was trained for if that is less;
+            shorter plans take its first columns.
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
         :raises PlanningCancelled: if ``should_stop`` returned True.
-        :raises DFPlannerError: the errors of ``check_state`` and ``check_goal``, InvalidInput.
+        :raises DFPlannerError: InvalidInput, the errors of ``check_state`` and ``check_goal``, or
+            ConfigError for a bad ``schedule_file``.
         """
         started = time.perf_counter()
         state, goal = self.check_state(state), self.check_goal(goal)
         generator = torch.Generator().manual_seed(seed)
         guidance = self._guidance(goal, waypoints, reward, generator)
-        drawing = self._drawing(generator, guidance, should_stop)
         fewest, limit = 2, self._max_tokens(horizon)
+        drawing = self._drawing(limit, generator, guidance, should_stop, schedule)
         if prefix is not None:
             prefix = whole_tokens(prefix, self.card.frame_stack, limit)
             fewest = max(2, len(prefix) // self.card.frame_stack + 1)
@@ -206,7 +210,7 @@ class Planner:
         generator = torch.Generator().manual_seed(seed)
         num_tokens = max(2, -(-(horizon - 1) // self.card.frame_stack) + 1)
         guidance = None if goal is None else self._guidance(goal, None, None, generator)
-        tokens = self._drawing(generator, guidance, should_stop).draw(what_is_known(
+        tokens = self._drawing(num_tokens, generator, guidance, should_stop).draw(what_is_known(
             self._space, self.settings, np.full(num_samples, num_tokens), state, goal))
         states = interpolate(tokens[..., :4], self.card.frame_stack, self.card.dt_s)
         return states[:, :horizon], actions_of(tokens)[:, :horizon]
@@ -238,12 +242,8 @@ class Planner:
                                'set guidance_scale above 0 or select_by to reward')
         return guidance
 
-    def _drawing(self, generator, guidance, should_stop) -> Drawing:
-        settings = self.settings
-
-        def schedule(num_tokens: int) -> torch.Tensor:
-            return scheduling_matrix(settings.schedule, num_tokens, settings.sampling_steps,
-                                     self._space.num_levels, settings.uncertainty_scale)
-
-        return Drawing(self._denoiser, self._space, schedule, generator, settings.temperature,
+    def _drawing(self, most_tokens, generator, guidance, should_stop, schedule=None) -> Drawing:
+        window = min(most_tokens, self._space.max_tokens)
+        matrix = matrix_for(self.settings, self._space.num_levels, window, schedule)
+        return Drawing(self._denoiser, self._space, matrix, generator, self.settings.temperature,
                        guidance, should_stop)

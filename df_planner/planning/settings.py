@@ -37,6 +37,9 @@ class PlannerSettings(BaseModel):
         'full_sequence', description='shape of the scheduling matrix')
     uncertainty_scale: float = Field(1.0, ge=0.0, le=100.0, description=(
         'pyramid only: denoising steps by which a token lags behind the one before it'))
+    schedule_file: str = Field('', description=(
+        'CSV file of integers, a scheduling matrix that replaces schedule and sampling_steps: a '
+        'line per denoising step, a column per token, from the highest level down to 0'))
     temperature: float = Field(1.0, ge=0.0, le=2.0, description='standard deviation of the noise')
     warm_start: float = Field(0.0, ge=0.0, le=1.0, description=(
         'share of the noise levels to which the rest of the previous plan is noised again for new '
