@@ -235,3 +235,28 @@ def test_a_plan_can_be_made_to_rest_at_the_goal(planner):
     plan = planner.plan(START, GOAL, rest_at_goal=True)
     assert plan.states[-1] == pytest.approx([*GOAL, 0.0, 0.0], abs=1e-6)
     assert np.abs(planner.plan(START, GOAL).states[-1, 2:]).max() > 0.5
+
+
+def test_uncertainty_can_be_that_of_samples_drawn_for_it(planner):
+    usual = planner.plan(START, GOAL)
+    planner.settings = PlannerSettings(uncertainty_samples=16)
+    plan = planner.plan(START, GOAL)
+    assert np.array_equal(plan.states, usual.states), 'the plan is the same'
+    assert plan.uncertainty.shape == (len(plan),)
+    assert not np.array_equal(plan.uncertainty, usual.uncertainty)
+    assert plan.uncertainty[0] == 0.0 and plan.uncertainty.max() > 0.01
+    assert plan.uncertainty[-1] < 1e-6, 'the goal of every sample is pinned'
+    planner.settings = PlannerSettings(uncertainty_samples=16, pin_goal=False,
+                                       guidance_scale=3.0, collision_check=False)
+    free = planner.plan(START, GOAL)
+    assert free.uncertainty.shape == (len(free),) and free.uncertainty[-1] > 0.01
+
+
+def test_more_samples_estimate_the_same_uncertainty_more_precisely(planner):
+    deviations = []
+    for samples in (4, 48):
+        planner.settings = PlannerSettings(uncertainty_samples=samples, num_samples=8,
+                                           sampling_steps=4)
+        middle = [planner.plan(START, GOAL, seed=seed).uncertainty[40] for seed in range(8)]
+        deviations.append(np.std(middle) / np.mean(middle))
+    assert deviations[1] < 0.8 * deviations[0]

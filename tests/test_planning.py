@@ -215,6 +215,8 @@ def test_settings_out_of_range_are_named():
         PlannerSettings(num_samples=0)
     with pytest.raises(ValidationError, match='schedule'):
         PlannerSettings(schedule='zigzag')
+    with pytest.raises(ValidationError, match='uncertainty_samples.*\\n.*must be 0, or 4 or more'):
+        PlannerSettings(uncertainty_samples=3)
 
 
 def test_executing_a_plan_needs_no_torch():

@@ -23,6 +23,8 @@ candidate that arrives first is the plan. Horizons longer than the model was tra
 """
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 import time
 
@@ -52,6 +54,7 @@ from df_planner.planning.rewards import UserReward
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.selection import complaint
 from df_planner.planning.selection import interpolate
+from df_planner.planning.selection import spread_of_samples
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
 from df_planner.planning.tokens import what_is_known
@@ -166,24 +169,30 @@ class Planner:
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
         batches = horizons(state, goal, fewest, limit, at_goal, previous, self.settings,
                            self._limits['max_speed'], self._space)
+        known = partial(what_is_known, self._space, self.settings, state=state, goal=goal,
+                        rest=at_goal or rest_at_goal, prefix=prefix)
         checks_s = 0.0
         attempts: list[Attempt] = []
         for batch in batches:
-            tokens = drawing.draw(what_is_known(
-                self._space, self.settings, batch.lengths, state, goal, at_goal or rest_at_goal,
-                batch.previous, prefix))
+            tokens = drawing.draw(known(batch.lengths, previous=batch.previous))
             drawn = time.perf_counter()
             attempts.append(choose(tokens, batch.lengths, goal, at_goal, self._space, self._limits,
                                    self.map, self.settings, guidance))
             checks_s += time.perf_counter() - drawn
             if attempts[-1].plan.valid:
                 break
-        plan = min(attempts, key=lambda attempt: attempt.verdict.failure.min()).plan
-        plan.timings.update(network=drawing.network_s, checks=checks_s,
-                            total=time.perf_counter() - started)
+        best = min(attempts, key=lambda attempt: attempt.verdict.failure.min())
+        plan = best.plan
         if not plan.valid and self.settings.collision_check:
             raise NoValidPlan(f'no valid plan from {state[:2].round(2)} to {goal.round(2)}: '
                               + complaint([attempt.verdict for attempt in attempts]))
+        samples = self.settings.uncertainty_samples
+        if samples > 0:
+            tokens = drawing.draw(known(np.full(samples, best.num_tokens)))
+            plan = replace(plan, uncertainty=spread_of_samples(
+                self._states(tokens)[:, :len(plan), :2]))
+        plan.timings.update(network=drawing.network_s, checks=checks_s,
+                            total=time.perf_counter() - started)
         return plan
 
     def rollout(self, state: np.ndarray, horizon: int, num_samples: int = 8, seed: int = 0,
@@ -212,8 +221,11 @@ class Planner:
         guidance = None if goal is None else self._guidance(goal, None, None, generator)
         tokens = self._drawing(num_tokens, generator, guidance, should_stop).draw(what_is_known(
             self._space, self.settings, np.full(num_samples, num_tokens), state, goal))
-        states = interpolate(tokens[..., :4], self.card.frame_stack, self.card.dt_s)
-        return states[:, :horizon], actions_of(tokens)[:, :horizon]
+        return self._states(tokens)[:, :horizon], actions_of(tokens)[:, :horizon]
+
+    def _states(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the states (N, H, 4) of every control step of tokens (N, T, C)."""
+        return interpolate(tokens[..., :4], self.card.frame_stack, self.card.dt_s)
 
     def _check_position(self, position, what, outside, occupied):
         if self.map is None:

@@ -149,5 +149,9 @@ def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, num_similar:
     """
     similar = np.argsort(np.abs(last_steps - last_steps[chosen]), kind='stable')[:num_similar]
     steps = np.minimum(np.arange(last_steps[chosen] + 1), last_steps[similar][:, None])
-    positions = states[similar[:, None], steps, :2]
+    return spread_of_samples(states[similar[:, None], steps, :2])
+
+
+def spread_of_samples(positions: np.ndarray) -> np.ndarray:
+    """Return the standard deviation (H,) in metres of positions (N, H, 2) over N samples."""
     return np.sqrt(positions.var(0).sum(-1))

@@ -19,6 +19,7 @@ from typing import Literal
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from pydantic import field_validator
 
 
 class PlannerSettings(BaseModel):
@@ -77,6 +78,9 @@ class PlannerSettings(BaseModel):
         'clearance beyond the robot that guide_clearance asks for'))
     guide_waypoints: float = Field(1.0, ge=0.0, le=1000.0, description=(
         'weight of minus the distance in m at which each way-point of a request is passed'))
+    uncertainty_samples: int = Field(0, ge=0, le=256, description=(
+        'further samples of the horizon of the plan, whose spread is its uncertainty, 4 or more; '
+        '0 = the spread of similar candidates'))
     select_by: Literal['arrival', 'reward'] = Field('arrival', description=(
         'of the valid candidates take the first to arrive, or that of the highest reward'))
     collision_check: bool = Field(True, description=(
@@ -88,3 +92,10 @@ class PlannerSettings(BaseModel):
         'by which factor a plan may exceed the velocity changes seen in the data'))
     goal_tolerance_m: float = Field(0.5, gt=0.0, le=10.0, description=(
         'a plan that ends within this distance arrives'))
+
+    @field_validator('uncertainty_samples')
+    @classmethod
+    def _enough_for_a_spread(cls, value: int) -> int:
+        if 0 < value < 4:
+            raise ValueError('must be 0, or 4 or more')
+        return value
