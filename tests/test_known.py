@@ -59,7 +59,7 @@ def counting_plan(steps):
 def test_an_earlier_plan_enters_at_every_token_noised_to_its_level(planner):
     space = planner._space
     known = Known(space, np.array([4, 2]))
-    known.earlier(counting_plan(27), 300)
+    known.noised_again(space.tokens_of(counting_plan(27), 4), 300)
     noise = torch.randn(2, 4, 24, generator=torch.Generator().manual_seed(0))
     pins = known.pins(noise)
     assert (pins.levels[0] == 300).all() and (pins.levels[1, :2] == 300).all()
@@ -72,14 +72,15 @@ def test_an_earlier_plan_enters_at_every_token_noised_to_its_level(planner):
 
 
 def test_the_present_and_the_goal_override_an_earlier_plan(planner):
-    known = Known(planner._space, np.array([3]))
-    known.earlier(counting_plan(25), 500)
+    space = planner._space
+    known = Known(space, np.array([3]))
+    known.noised_again(space.tokens_of(counting_plan(25), 3), 500)
     known.start(START)
     known.end(GOAL, rest=True)
     noise = torch.randn(1, 3, 24)
     pins = known.pins(noise)
     assert pins.levels[0].tolist() == [[0, 0, 500], [500] * 3, [0, 0, 500]]
-    tokens = planner._space.physical(pins.values)
+    tokens = space.physical(pins.values)
     assert tokens[0, 0, :4] == pytest.approx(START, abs=1e-6)
     assert tokens[0, 2, :4] == pytest.approx([*GOAL, 0.0, 0.0], abs=1e-6)
 

@@ -36,11 +36,14 @@ class Attempt:
     The best plan of one batch.
 
     :param verdict: what the checks say about the whole batch.
+    :param tokens: (N, T, C) in physical units, of which ``lengths`` (N,) are real.
     :param num_tokens: tokens of the candidate that became the plan.
     """
 
     plan: Plan
     verdict: Verdict
+    tokens: np.ndarray
+    lengths: np.ndarray
     num_tokens: int
 
 
@@ -73,7 +76,7 @@ def choose(tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray, at_goal: b
         valid=bool(verdict.valid[chosen]),
         uncertainty=spread(states, verdict.arrival_steps, chosen),
         candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)
-    return Attempt(plan, verdict, int(lengths[chosen]))
+    return Attempt(plan, verdict, tokens, lengths, int(lengths[chosen]))
 
 
 def actions_of(tokens: np.ndarray) -> np.ndarray:

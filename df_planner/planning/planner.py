@@ -18,7 +18,8 @@ The planner: from a state and a goal to a plan of variable horizon.
 Every candidate of a batch has its own number of tokens; its first state is pinned to where the
 robot is and, with ``pin_goal``, its last position to the goal. Batches of short horizons are
 denoised before those of longer ones, until one holds a candidate that passes the checks; the
-candidate that arrives first is the plan. Horizons longer than the model was trained for slide (see
+candidate that arrives first is the plan. If none does, the best are refined (see
+``refinement.py``). Horizons longer than the model was trained for slide (see
 ``sliding.py``).
 """
 
@@ -49,6 +50,7 @@ from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
 from df_planner.planning.horizons import horizons
 from df_planner.planning.plan import Plan
+from df_planner.planning.refinement import best_drafts
 from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
 from df_planner.planning.schedules import matrix_for
@@ -173,19 +175,26 @@ class Planner:
                         rest=at_goal or rest_at_goal, prefix=prefix)
         checks_s = 0.0
         attempts: list[Attempt] = []
-        for batch in batches:
-            tokens = drawing.draw(known(batch.lengths, previous=batch.previous))
+
+        def attempt(lengths: np.ndarray, **more) -> bool:
+            nonlocal checks_s
+            tokens = drawing.draw(known(lengths, **more))
             drawn = time.perf_counter()
-            attempts.append(choose(tokens, batch.lengths, goal, at_goal, self._space, self._limits,
+            attempts.append(choose(tokens, lengths, goal, at_goal, self._space, self._limits,
                                    self.map, self.settings, guidance))
             checks_s += time.perf_counter() - drawn
-            if attempts[-1].plan.valid:
+            return attempts[-1].plan.valid
+
+        found = any(attempt(batch.lengths, previous=batch.previous) for batch in batches)
+        for _ in range(0 if found else self.settings.refine_rounds):
+            lengths, drafts = best_drafts(attempts)
+            if attempt(lengths, drafts=drafts):
                 break
-        best = min(attempts, key=lambda attempt: attempt.verdict.failure.min())
+        best = min(attempts, key=lambda tried: tried.verdict.failure.min())
         plan = best.plan
         if not plan.valid and self.settings.collision_check:
             raise NoValidPlan(f'no valid plan from {state[:2].round(2)} to {goal.round(2)}: '
-                              + complaint([attempt.verdict for attempt in attempts]))
+                              + complaint([tried.verdict for tried in attempts]))
         samples = self.settings.uncertainty_samples
         if samples > 0:
             tokens = drawing.draw(known(np.full(samples, best.num_tokens)))

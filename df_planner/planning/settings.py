@@ -83,6 +83,10 @@ class PlannerSettings(BaseModel):
         '0 = the spread of similar candidates'))
     select_by: Literal['arrival', 'reward'] = Field('arrival', description=(
         'of the valid candidates take the first to arrive, or that of the highest reward'))
+    refine_rounds: int = Field(8, ge=0, le=100, description=(
+        'while no candidate is valid, how often the best are noised again and denoised anew'))
+    refine_level: float = Field(0.6, gt=0.0, le=1.0, description=(
+        'share of all noise levels up to which they are noised again'))
     collision_check: bool = Field(True, description=(
         'refuse plans that hit an obstacle or move as the robot was never seen to move'))
     robot_radius_m: float = Field(0.1, ge=0.0, le=10.0, description='radius of the robot')

@@ -60,6 +60,12 @@ class TokenSpace:
         scale = float(self.std[first:first + self.part_sizes[part]].mean())
         return self.noise.level_of_noise(std / scale)
 
+    def tokens_of(self, plan: Plan, num_tokens: int) -> np.ndarray:
+        """Return physical tokens (num_tokens, C) of a plan, which stays at its end."""
+        rows = np.minimum(np.arange(num_tokens * self.frame_stack), len(plan) - 1)
+        return np.hstack([plan.states[rows[::self.frame_stack]],
+                          plan.actions[rows].reshape(num_tokens, -1)])
+
     def physical(self, tokens: Tensor) -> np.ndarray:
         """Return normalised tokens (..., C) in physical units, float64."""
         return (tokens * self.std + self.mean).cpu().double().numpy()
@@ -87,17 +93,10 @@ class Known:
         """Trajectories, tokens, channels: (N, T, C)."""
         return self._values.shape
 
-    def earlier(self, plan: Plan, level: int) -> None:
-        """
-        Know what is left of an earlier plan, noised again to ``level``.
-
-        Its first row is now. A trajectory that is longer than the plan stays at its end.
-        """
-        frame_stack, num_tokens = self._space.frame_stack, self.shape[1]
-        rows = np.minimum(np.arange(num_tokens * frame_stack), len(plan) - 1)
-        real = np.arange(num_tokens) < self.lengths[:, None]
-        self._values[..., :4] = plan.states[rows[::frame_stack]]
-        self._values[..., 4:] = plan.actions[rows].reshape(num_tokens, -1)
+    def noised_again(self, tokens: np.ndarray, level: int) -> None:
+        """Know earlier trajectories, tokens ([N,] T, C), noised again to ``level``."""
+        real = np.arange(self.shape[1]) < self.lengths[:, None]
+        self._values[:] = tokens
         self._levels[real] = level
         self._renoised[real] = True
 
@@ -147,7 +146,8 @@ class Known:
 
 def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndarray,
                   state: np.ndarray, goal: np.ndarray | None, rest: bool = False,
-                  previous: Plan | None = None, prefix: np.ndarray | None = None) -> Known:
+                  previous: Plan | None = None, prefix: np.ndarray | None = None,
+                  drafts: np.ndarray | None = None) -> Known:
     """
     Return what is known of candidates of (N,) tokens, as the settings have it.
 
@@ -156,10 +156,14 @@ def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndar
     :param rest: whether they come to rest there.
     :param previous: what is left of the previous plan, for a warm start.
     :param prefix: (P, 2) the first actions, of whole tokens.
+    :param drafts: (N, T, C) candidates to refine.
     """
     known = Known(space, lengths)
     if previous is not None and settings.warm_start > 0.0:
-        known.earlier(previous, round(settings.warm_start * space.num_levels))
+        known.noised_again(space.tokens_of(previous, int(lengths.max())),
+                           round(settings.warm_start * space.num_levels))
+    if drafts is not None:
+        known.noised_again(drafts, round(settings.refine_level * space.num_levels))
     known.start(state, settings.position_noise_std_m, settings.velocity_noise_std_mps)
     if goal is not None and settings.pin_goal:
         known.end(goal, rest)
