@@ -78,6 +78,13 @@ def test_every_candidate_is_long_enough_for_the_prefix(planner):
     assert np.array_equal(plan.actions[:60], np.full((60, 2), 0.1))
 
 
+def test_a_prefix_may_be_longer_than_the_model_was_trained_for(planner):
+    planner.settings = PlannerSettings(collision_check=False, num_samples=2, refine_rounds=0)
+    prefix = np.tile([0.1, 0.0], (240, 1))  # 24 tokens, and one to end in
+    plan = planner.plan(START, GOAL, horizon=260, prefix=prefix)
+    assert np.array_equal(plan.actions[:240], prefix)
+
+
 @pytest.mark.parametrize(('prefix', 'complaint'), [
     (np.zeros((15, 2)), r'P a multiple of the 10 steps of a token, got \(15, 2\)'),
     (np.zeros((10, 3)), r'must have shape \(P, 2\)'),

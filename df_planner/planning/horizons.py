@@ -70,8 +70,8 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
 def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space) -> list[Batch]:
     """Return batches from the fewest tokens that could reach the goal upwards."""
     fastest_s = (np.abs(goal - state[:2]) / max_speed_mps).max()
+    trained = min(limit, max(space.max_tokens, fewest))
     fewest = max(fewest, int(np.ceil(fastest_s / space.token_s)) + 1)
-    trained = min(limit, space.max_tokens)
     counts = [_spread(fewest, trained, num_samples)]
     if limit > trained:
         counts.append(_spread(max(fewest, trained + 1), limit, num_samples))
