@@ -72,7 +72,7 @@ def test_plans_start_from_a_filtered_state(planner):
     plan = planner.plan(START, GOAL)
     assert plan.valid and not np.array_equal(plan.states[0], START)
     assert (np.abs(plan.states[0] - START) < 4.0 * STD).all()
-    assert len({c[0].tobytes() for c in plan.candidates}) > 1, 'each from its own guess'
+    assert len({c[0].tobytes() for c in plan.candidates}) == 1, 'none from a luckier start'
 
 
 def test_an_exact_part_stays_exact(planner):

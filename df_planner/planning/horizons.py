@@ -26,6 +26,7 @@ NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previo
 SAMPLES_PER_NEARBY_HORIZON = 2
 SAMPLES_PER_BATCH = 8
 STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
+STAY_SAMPLES = 32  # at most: they are short, and made again and again
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,8 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
     else:
         batches = [Batch(np.full(settings.num_samples, limit))]
     if settings.pin_goal and at_goal:
-        stay = np.resize(STAY_TOKENS, settings.num_samples).clip(fewest, limit)
+        stay = np.resize(STAY_TOKENS, min(settings.num_samples, STAY_SAMPLES))
+        stay = stay.clip(fewest, limit)
         batches.insert(0, Batch(stay))
     elif previous is not None and (settings.pin_goal or settings.warm_start > 0.0):
         batches.insert(0, Batch(_nearby(previous, fewest, limit, space.frame_stack), previous))

@@ -58,10 +58,13 @@ from df_planner.planning.selection import complaint
 from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import spread_of_samples
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace
 from df_planner.planning.tokens import what_is_known
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.checkpoint import ModelCard
+
+FILTER_SAMPLES, FILTER_TOKENS = 16, 8  # futures that a noisy state is filtered by
 
 
 class Planner:
@@ -168,6 +171,7 @@ class Planner:
         if prefix is not None:
             prefix = whole_tokens(prefix, self.card.frame_stack, limit)
             fewest = max(2, len(prefix) // self.card.frame_stack + 1)
+        state = self._filtered(state, drawing)
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
         batches = horizons(state, goal, fewest, limit, at_goal, previous, self.settings,
                            self._limits['max_speed'], self._space)
@@ -204,6 +208,23 @@ class Planner:
                             total=time.perf_counter() - started)
         return plan
 
+    def _filtered(self, state: np.ndarray, drawing: Drawing) -> np.ndarray:
+        """
+        Return the mean of what a noisily measured state (4,) may have been, by the model.
+
+        All candidates start from it: of candidates with a start of their own, the first to arrive
+        would be the one whose start is wrong by most.
+        """
+        if not any(self._state_noise):
+            return state
+        known = Known(self._space, np.full(FILTER_SAMPLES, FILTER_TOKENS))
+        known.start(state, *self._state_noise)
+        return drawing.draw(known)[:, 0, :4].mean(0)
+
+    @property
+    def _state_noise(self) -> tuple[float, float]:
+        return self.settings.position_noise_std_m, self.settings.velocity_noise_std_mps
+
     def rollout(self, state: np.ndarray, horizon: int, num_samples: int = 8, seed: int = 0,
                 goal: np.ndarray | None = None,
                 should_stop: Callable[[], bool] = lambda: False) -> tuple[np.ndarray, np.ndarray]:
@@ -229,7 +250,8 @@ class Planner:
         num_tokens = max(2, -(-(horizon - 1) // self.card.frame_stack) + 1)
         guidance = None if goal is None else self._guidance(goal, None, None, generator)
         tokens = self._drawing(num_tokens, generator, guidance, should_stop).draw(what_is_known(
-            self._space, self.settings, np.full(num_samples, num_tokens), state, goal))
+            self._space, self.settings, np.full(num_samples, num_tokens), state, goal,
+            state_noise=self._state_noise))
         return self._states(tokens)[:, :horizon], actions_of(tokens)[:, :horizon]
 
     def _states(self, tokens: np.ndarray) -> np.ndarray:

@@ -147,7 +147,8 @@ class Known:
 def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndarray,
                   state: np.ndarray, goal: np.ndarray | None, rest: bool = False,
                   previous: Plan | None = None, prefix: np.ndarray | None = None,
-                  drafts: np.ndarray | None = None) -> Known:
+                  drafts: np.ndarray | None = None,
+                  state_noise: tuple[float, float] = (0.0, 0.0)) -> Known:
     """
     Return what is known of candidates of (N,) tokens, as the settings have it.
 
@@ -157,6 +158,7 @@ def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndar
     :param previous: what is left of the previous plan, for a warm start.
     :param prefix: (P, 2) the first actions, of whole tokens.
     :param drafts: (N, T, C) candidates to refine.
+    :param state_noise: standard deviation in m and in m/s with which the present was measured.
     """
     known = Known(space, lengths)
     if previous is not None and settings.warm_start > 0.0:
@@ -164,7 +166,7 @@ def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndar
                            round(settings.warm_start * space.num_levels))
     if drafts is not None:
         known.noised_again(drafts, round(settings.refine_level * space.num_levels))
-    known.start(state, settings.position_noise_std_m, settings.velocity_noise_std_mps)
+    known.start(state, *state_noise)
     if goal is not None and settings.pin_goal:
         known.end(goal, rest)
     if prefix is not None:
