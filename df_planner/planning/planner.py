@@ -148,7 +148,8 @@ class Planner:
         :param previous: what is left of the plan being executed: horizons near its own are tried
             first, which is much cheaper than trying them all; with ``warm_start``, from it.
         :param rest_at_goal: arrive with velocity zero, which takes longer; for who plays the
-            actions as they are and cannot stop there by other means.
+            actions as they are and cannot stop there by other means. No warm start then: actions
+            that are kept from plan to plan know nothing of where the robot has got to.
         :param should_stop: polled between network calls.
         :param waypoints: (W, 2) positions that guidance draws the plan through.
         :param reward: a term of guidance of one's own (see ``rewards.UserReward``).
@@ -189,7 +190,8 @@ class Planner:
             checks_s += time.perf_counter() - drawn
             return attempts[-1].plan.valid
 
-        found = any(attempt(batch.lengths, previous=batch.previous) for batch in batches)
+        found = any(attempt(batch.lengths, previous=None if rest_at_goal else batch.previous)
+                    for batch in batches)
         for _ in range(0 if found else self.settings.refine_rounds):
             lengths, drafts = best_drafts(attempts)
             if attempt(lengths, drafts=drafts):

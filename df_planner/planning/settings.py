@@ -42,9 +42,9 @@ class PlannerSettings(BaseModel):
         'CSV file of integers, a scheduling matrix that replaces schedule and sampling_steps: a '
         'line per denoising step, a column per token, from the highest level down to 0'))
     temperature: float = Field(1.0, ge=0.0, le=2.0, description='standard deviation of the noise')
-    warm_start: float = Field(0.0, ge=0.0, le=1.0, description=(
+    warm_start: float = Field(0.3, ge=0.0, le=1.0, description=(
         'share of the noise levels to which the rest of the previous plan is noised again for new '
-        'candidates to start from, 0 = they start from pure noise'))
+        'candidates to start from, 0 = they start from pure noise; not in raw execution'))
     delay_steps: int = Field(0, ge=0, le=1000, description=(
         'control steps that planning takes: replanning keeps that many actions of the plan in '
         'hand, rounded up to whole tokens, as the first ones of the new plan; 0 = none'))
