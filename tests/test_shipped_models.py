@@ -22,7 +22,7 @@ from df_planner.benchmark.protocol import sample_starts
 from df_planner.sim.maze import load_maze
 
 
-@pytest.mark.parametrize('maze', ['umaze', 'medium'])
+@pytest.mark.parametrize('maze', ['umaze', 'medium', 'large'])
 def test_a_shipped_model_drives_like_the_controller_of_its_data(tmp_path, maze):
     specification = Specification(maze, checkpoint=f'maze2d-{maze}')
     results = evaluate(specification, sample_starts(load_maze(maze), 2, seed=0), tmp_path)

@@ -24,13 +24,16 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file
 import torch
 import yaml
 
 from df_planner.benchmark.assignments import assignments
+from df_planner.data.d4rl import Dataset
 from df_planner.data.generator import generate
+from df_planner.data.normalizer import Normalizer
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import DatasetError
@@ -38,6 +41,7 @@ from df_planner.training.card import training_command
 from df_planner.training.checkpoint import load_card
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.config import load_config
+from df_planner.training.train import Batches
 from df_planner.training.train import train
 
 SMALL = {'name': 'small', 'maze': 'umaze', 'max_tokens': 6, 'width': 16, 'num_layers': 1,
@@ -76,6 +80,26 @@ def test_writes_a_checkpoint_that_loads_and_a_complete_card(config, dataset):
     state = torch.load(path.parents[1] / 'runs/small/state.pt', weights_only=True)
     assert torch.equal(weights['embed.weight'], state['average']['module.embed.weight'])
     assert not torch.equal(weights['embed.weight'], state['denoiser']['embed.weight'])
+
+
+def test_direct_windows_lie_within_one_drive(config):
+    drive = np.repeat(np.arange(40.0), 60)  # 40 drives of 6 tokens, told apart by their row
+    observations = np.zeros((len(drive), 4), np.float32)
+    observations[:, 0] = drive
+    flags, zeros = np.zeros(len(drive), bool), np.zeros(len(drive), np.float32)
+    timeouts = flags.copy()
+    timeouts[59::60] = True
+    actions = np.zeros((len(drive), 2), np.float32)
+    dataset = Dataset(observations, actions, zeros, flags, timeouts, None, np.array([0]),
+                      Path('made.hdf5'), '')
+    normalizer = Normalizer.fit(observations, actions)
+    crossing = {}
+    for direct in (0.0, 1.0):
+        values = {'direct': direct, 'max_tokens': 4, 'tokens_per_batch': 200}
+        batches = Batches(dataset, slice(0, None), normalizer, load_config(config(), values))
+        crossing[direct] = sum(int((tokens[:, 1:, 0] != tokens[:, :1, 0]).any(1).sum())
+                               for tokens, _ in (batches.draw(0, step) for step in range(20)))
+    assert crossing[1.0] == 0 < crossing[0.0]
 
 
 def test_logs_the_loss_and_it_falls(config):

@@ -83,7 +83,8 @@ class Batches:
         random = np.random.default_rng([config.seed, stream, step])
         num_tokens = int(random.integers(config.min_tokens, config.max_tokens + 1))
         batch = max(1, config.tokens_per_batch // num_tokens)
-        direct = random.random() < config.direct and self.drives.count(num_tokens) >= batch
+        direct = (config.direct > 0.0 and random.random() < config.direct
+                  and self.drives.count(num_tokens) >= batch)
         windows = self.drives if direct else self.windows
         tokens = (windows.draw(batch, num_tokens, random) - self.mean) / self.std
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
