@@ -114,7 +114,7 @@ def test_history_brings_the_filtered_position_nearer_to_the_truth(planner, tmp_p
         true = file['observations'][:].astype(float)[::10]
     noise = 0.1
     seen = true + noise * np.random.default_rng(0).standard_normal(true.shape)
-    presents = range(4, len(true), 10)
+    presents = range(2, len(true), 10)
 
     def error_m(tokens):
         drawing = planner._drawing(2, torch.Generator().manual_seed(0), None, lambda: False)
@@ -125,7 +125,6 @@ def test_history_brings_the_filtered_position_nearer_to_the_truth(planner, tmp_p
     alone_m = error_m(0)
     assert alone_m < 0.9 * noise
     assert error_m(2) < 0.8 * alone_m
-    assert error_m(4) < 0.75 * alone_m
 
 
 @pytest.mark.parametrize('history', [np.zeros(4), np.zeros((2, 3)), np.full((2, 4), np.nan), 'x'])
@@ -151,11 +150,11 @@ def test_history_is_whole_tokens_back_and_ends_at_a_gap():
     assert history.before(0).shape == (0, 4)
     for step in range(0, 101):
         history.observe(counted(step), step)
-    assert history.before(100)[:, 3].tolist() == [60, 70, 80, 90]
+    assert history.before(100)[:, 3].tolist() == [80, 90]
     assert len(history._states) < 50, 'it is bounded'
-    for step in range(130, 151):
+    for step in range(140, 151):
         history.observe(counted(step), step)
-    assert history.before(150)[:, 3].tolist() == [130, 140]
+    assert history.before(150)[:, 3].tolist() == [140]
     history.observe(np.full(4, np.nan), 151)
     history.observe(counted(20), 20)
     assert history.before(30)[:, 3].tolist() == [20], 'time went back'
@@ -165,7 +164,7 @@ def test_states_between_two_steps_are_moved_to_the_step():
     history = History(10, 0.01)
     for step in (12, 18, 31):
         history.observe(np.array([1.0 + 0.01 * 0.5 * step, 2.0, 0.5, 0.0]), step)
-    assert history.before(40)[:, 0] == pytest.approx([1.05, 1.1, 1.15])
+    assert history.before(40)[:, 0] == pytest.approx([1.1, 1.15])
     assert history.before(44)[:, 0] == pytest.approx([]), 'none is near enough'
 
 
