@@ -21,6 +21,10 @@ import torch
 
 from df_planner import Planner
 from df_planner.data.generator import generate
+from df_planner.errors import InvalidInput
+from df_planner.planning.filtering import filtered_state
+from df_planner.planning.history import History
+from df_planner.planning.replanner import Replanner
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import Known
 
@@ -101,3 +105,90 @@ def test_a_position_that_cannot_be_is_drawn_back_into_the_maze(planner):
     states, _ = planner.rollout(seen, 31, num_samples=32)
     clearance_m = planner.map.clearance(states[:, 0, :2])
     assert clearance_m.mean() > planner.map.clearance(seen[:2]) + 0.03
+
+
+def test_history_brings_the_filtered_position_nearer_to_the_truth(planner, tmp_path):
+    path = generate('umaze', 4000, seed=4242, repair_stale=True, progress=False,
+                    out=tmp_path / 'drive.hdf5')
+    with h5py.File(path) as file:
+        true = file['observations'][:].astype(float)[::10]
+    noise = 0.1
+    seen = true + noise * np.random.default_rng(0).standard_normal(true.shape)
+    presents = range(2, len(true), 10)
+
+    def error_m(tokens):
+        drawing = planner._drawing(2, torch.Generator().manual_seed(0), None, lambda: False)
+        filtered = [filtered_state(drawing, seen[k], seen[k - tokens:k], (noise, noise))
+                    for k in presents]
+        return np.sqrt(np.square(filtered - true[presents])[:, :2].mean())
+
+    alone_m = error_m(0)
+    assert alone_m < 0.9 * noise
+    assert error_m(2) < 0.8 * alone_m
+
+
+@pytest.mark.parametrize('history', [np.zeros(4), np.zeros((2, 3)), np.full((2, 4), np.nan), 'x'])
+def test_a_history_that_is_none_is_refused(planner, history):
+    with pytest.raises(InvalidInput, match='history must'):
+        planner.plan(START, GOAL, history=history)
+
+
+def test_history_is_not_used_without_noise(planner):
+    usual = planner.plan(START, GOAL)
+    plan = planner.plan(START, GOAL, history=np.tile(START, (3, 1)))
+    assert np.array_equal(plan.states, usual.states)
+    assert np.array_equal(plan.actions, usual.actions)
+
+
+def counted(step):
+    """Return a state whose last number tells its step."""
+    return np.array([1.0, 2.0, 0.5, step])
+
+
+def test_history_is_whole_tokens_back_and_ends_at_a_gap():
+    history = History(10, 0.01)
+    assert history.before(0).shape == (0, 4)
+    for step in range(0, 101):
+        history.observe(counted(step), step)
+    assert history.before(100)[:, 3].tolist() == [80, 90]
+    assert len(history._states) < 50, 'it is bounded'
+    for step in range(140, 151):
+        history.observe(counted(step), step)
+    assert history.before(150)[:, 3].tolist() == [140]
+    history.observe(np.full(4, np.nan), 151)
+    history.observe(counted(20), 20)
+    assert history.before(30)[:, 3].tolist() == [20], 'time went back'
+
+
+def test_states_between_two_steps_are_moved_to_the_step():
+    history = History(10, 0.01)
+    for step in (12, 18, 31):
+        history.observe(np.array([1.0 + 0.01 * 0.5 * step, 2.0, 0.5, 0.0]), step)
+    assert history.before(40)[:, 0] == pytest.approx([1.1, 1.15])
+    assert history.before(44)[:, 0] == pytest.approx([]), 'none is near enough'
+
+
+def test_the_replanner_plans_with_the_states_it_observed_for_this_goal(planner):
+    planner.settings = PlannerSettings(position_noise_std_m=0.1, velocity_noise_std_mps=0.1)
+    replanner = Replanner(planner, seed=3)
+    replanner.reset(GOAL)
+    seen = START + 0.05 * np.random.default_rng(0).standard_normal((26, 4))
+    for step, state in enumerate(seen):
+        replanner.observe(state, step)
+    plan = replanner.replan(seen[25], 25)
+    seed = int(np.random.SeedSequence([3, 0]).generate_state(1)[0])
+    assert np.array_equal(plan.states, planner.plan(seen[25], GOAL, seed=seed,
+                                                    history=seen[[5, 15]]).states)
+    alone = planner.plan(seen[25], GOAL, seed=seed)
+    assert not np.array_equal(plan.states, alone.states)
+    replanner.reset(GOAL)
+    assert np.array_equal(replanner.replan(seen[25], 25).states, alone.states)
+
+
+def test_the_policy_shows_the_replanner_every_state(planner):
+    policy = planner.policy()
+    policy.reset(GOAL)
+    seen = START + 0.01 * np.random.default_rng(0).standard_normal((26, 4))
+    for state in seen:
+        policy.act(state)
+    assert np.array_equal(policy.replanner._history.before(25), seen[[5, 15]])

@@ -29,6 +29,18 @@ def finite(value: object, size: int, what: str) -> np.ndarray:
     return array
 
 
+def past_states(value: object) -> np.ndarray:
+    """Return a history as float64 (n, 4), n possibly 0, or raise InvalidInput."""
+    history = _numbers(value, 'states', 'history')
+    if history.size == 0:
+        return np.zeros((0, 4))
+    if history.ndim != 2 or history.shape[1] != 4:
+        raise InvalidInput(f'history must have shape (n, 4), got {history.shape}')
+    if not np.isfinite(history).all():
+        raise InvalidInput('history must be finite')
+    return history
+
+
 def whole_tokens(value: object, frame_stack: int, most: int) -> np.ndarray:
     """
     Return the actions of a prefix as float64 (P, 2), or raise InvalidInput.

@@ -41,11 +41,13 @@ from df_planner.errors import NoValidPlan
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.planning.checks import finite
+from df_planner.planning.checks import past_states
 from df_planner.planning.checks import whole_tokens
 from df_planner.planning.choice import actions_of
 from df_planner.planning.choice import Attempt
 from df_planner.planning.choice import choose
 from df_planner.planning.drawing import Drawing
+from df_planner.planning.filtering import filtered_state
 from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
 from df_planner.planning.horizons import horizons
@@ -58,13 +60,10 @@ from df_planner.planning.selection import complaint
 from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import spread_of_samples
 from df_planner.planning.settings import PlannerSettings
-from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace
 from df_planner.planning.tokens import what_is_known
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.checkpoint import ModelCard
-
-FILTER_SAMPLES, FILTER_TOKENS = 16, 8  # futures that a noisy state is filtered by
 
 
 class Planner:
@@ -136,7 +135,8 @@ class Planner:
              previous: Plan | None = None, rest_at_goal: bool = False,
              should_stop: Callable[[], bool] = lambda: False,
              waypoints: np.ndarray | None = None, reward: UserReward | None = None,
-             prefix: np.ndarray | None = None, schedule: np.ndarray | None = None) -> Plan:
+             prefix: np.ndarray | None = None, schedule: np.ndarray | None = None,
+             history: np.ndarray | None = None) -> Plan:
         """
         Plan from a state to a goal.
 
@@ -158,6 +158,8 @@ class Planner:
         :param schedule: (M + 1, T) integer scheduling matrix instead of the settings', T at least
             the tokens of the longest plan, or of what the model was trained for if that is less;
             shorter plans take its first columns.
+        :param history: (n, 4) states before the present, ``frame_stack`` control steps apart and
+            oldest first, measured with the noise of the settings; without noise it is not used.
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
         :raises PlanningCancelled: if ``should_stop`` returned True.
         :raises DFPlannerError: InvalidInput, the errors of ``check_state`` and ``check_goal``, or
@@ -165,6 +167,7 @@ class Planner:
         """
         started = time.perf_counter()
         state, goal = self.check_state(state), self.check_goal(goal)
+        history = past_states([] if history is None else history)
         generator = torch.Generator().manual_seed(seed)
         guidance = self._guidance(goal, waypoints, reward, generator)
         fewest, limit = 2, self._max_tokens(horizon)
@@ -172,7 +175,10 @@ class Planner:
         if prefix is not None:
             prefix = whole_tokens(prefix, self.card.frame_stack, limit)
             fewest = max(2, len(prefix) // self.card.frame_stack + 1)
-        state = self._filtered(state, drawing)
+        if any(self._state_noise):
+            # Once for all: of candidates with a start of their own, the first to arrive would be
+            # the one whose start is wrong by most.
+            state = filtered_state(drawing, state, history, self._state_noise)
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
         batches = horizons(state, goal, fewest, limit, at_goal, previous, self.settings,
                            self._limits['max_speed'], self._space)
@@ -209,19 +215,6 @@ class Planner:
         plan.timings.update(network=drawing.network_s, checks=checks_s,
                             total=time.perf_counter() - started)
         return plan
-
-    def _filtered(self, state: np.ndarray, drawing: Drawing) -> np.ndarray:
-        """
-        Return the mean of what a noisily measured state (4,) may have been, by the model.
-
-        All candidates start from it: of candidates with a start of their own, the first to arrive
-        would be the one whose start is wrong by most.
-        """
-        if not any(self._state_noise):
-            return state
-        known = Known(self._space, np.full(FILTER_SAMPLES, FILTER_TOKENS))
-        known.start(state, *self._state_noise)
-        return drawing.draw(known)[:, 0, :4].mean(0)
 
     @property
     def _state_noise(self) -> tuple[float, float]:

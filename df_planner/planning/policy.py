@@ -57,7 +57,8 @@ class Policy:
 
     def act(self, state: np.ndarray) -> np.ndarray:
         """Return the action (2,) for this state (4,); the errors of ``Planner.check_state``."""
-        state = np.asarray(state, np.float64)
+        state = np.array(state, np.float64)
+        self.replanner.observe(state, self._step)
         if self._step % self.interval_steps == 0:
             started = time.perf_counter()
             plan = self.replanner.replan(state, self._step)

@@ -24,6 +24,7 @@ from collections.abc import Callable
 import numpy as np
 
 from df_planner.errors import NoValidPlan
+from df_planner.planning.history import History
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
 
@@ -50,14 +51,20 @@ class Replanner:
         self.last_error: NoValidPlan | None = None
         self._plan: Plan | None = None
         self._plan_step = 0
+        self._history = History(planner.card.frame_stack, planner.card.dt_s)
         self._count = 0
 
     def reset(self, goal: np.ndarray) -> None:
-        """Take a new goal (2,) and forget the previous plan; the errors of ``check_goal``."""
+        """Take a new goal (2,) and forget plan and states; the errors of ``check_goal``."""
         self.goal = self.planner.check_goal(goal)
         self.last_error = None
         self._plan = None
+        self._history.clear()
         self._count = 0
+
+    def observe(self, state: np.ndarray, step: int) -> None:
+        """Take a state (4,) of any control step: a noisy present is filtered with it."""
+        self._history.observe(state, step)
 
     def delay(self, steps: int) -> None:
         """Count the plan in hand from this many steps later: the robot waited for it."""
@@ -83,7 +90,8 @@ class Replanner:
             try:
                 plan = self.planner.plan(state, self.goal, seed=seed, previous=previous,
                                          rest_at_goal=not self.hold_at_goal,
-                                         should_stop=should_stop, prefix=self._prefix(step))
+                                         should_stop=should_stop, prefix=self._prefix(step),
+                                         history=self._history.before(step))
             except NoValidPlan as error:
                 self.last_error = error
                 plan = previous if previous is not None and len(previous) > 1 else None

@@ -100,14 +100,15 @@ class Known:
         self._levels[real] = level
         self._renoised[real] = True
 
-    def start(self, state: np.ndarray, position_noise_std_m: float = 0.0,
+    def start(self, states: np.ndarray, position_noise_std_m: float = 0.0,
               velocity_noise_std_mps: float = 0.0) -> None:
-        """Pin the first state to ``state`` (4,), as exactly as it was measured."""
-        self._values[:, 0, :4] = state
+        """Pin the first states to ``states`` ([n,] 4), as exactly as they were measured."""
+        count = len(np.atleast_2d(states))
+        self._values[:, :count, :4] = states
         for part, std in ((POSITION, position_noise_std_m), (VELOCITY, velocity_noise_std_mps)):
-            self._levels[:, 0, part] = self._space.level_of_noise(part, std)
-            self._given[:, 0, 2 * part:2 * part + 2] = std == 0.0
-        self._renoised[:, 0, :4] = False
+            self._levels[:, :count, part] = self._space.level_of_noise(part, std)
+            self._given[:, :count, 2 * part:2 * part + 2] = std == 0.0
+        self._renoised[:, :count, :4] = False
 
     def end(self, goal: np.ndarray, rest: bool) -> None:
         """Pin the last position to ``goal`` (2,) and, with ``rest``, the last velocity to zero."""

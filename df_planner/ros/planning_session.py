@@ -21,6 +21,7 @@ stamps of the odometry: the same odometry gives the same plans, however long pla
 counts from the odometry it was made from; if the robot has stood still since, from the latest.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import replace
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
 
 RESTART_S = 1.0  # odometry this far in the past is a restarted source, not a late message
 GOAL_AHEAD_S = 5.0  # a goal this far ahead of the odometry is stamped by another clock
+RECENT_READINGS = 100  # of these the planner filters a noisy one with those before it
 # A robot that has moved and moves less than this still is where a plan starts.
 STILL_M, STILL_M_S = 0.05, 0.2
 BAD_STARTS = (InvalidInput, StartOutsideMap, StartOccupied)
@@ -108,6 +110,7 @@ class PlanningSession:
         self.goal: Goal | None = None
         self.odom: Reading | None = None
         self._replanner = Replanner(planner)
+        self._recent: deque[Reading] = deque(maxlen=RECENT_READINGS)
         self._replanner_goal: Goal | None = None  # belongs to the worker's thread
         self._worker = worker
         self._finish = finish
@@ -151,11 +154,13 @@ class PlanningSession:
         if late_ns > 0:
             self.restart()
         self.odom = Reading(state, stamp_ns, time.monotonic())
+        self._recent.append(self.odom)
         self.plan_if_due()
 
     def restart(self) -> None:
         """Forget all that is stamped, since time has jumped back; the goal stays."""
         self._worker.cancel('plan')
+        self._recent.clear()
         self.odom = self._plan_stamp_ns = None
         if self.goal is not None:
             self.goal = replace(self.goal, stamp_ns=0)
@@ -187,8 +192,8 @@ class PlanningSession:
         if self._plan_stamp_ns is not None and (
                 self._step(odom.stamp_ns) - self._step(self._plan_stamp_ns) < interval_steps):
             return
-        self._worker.submit('plan', partial(self._replan, goal, odom, self._delay_steps,
-                                            self._parameters.timeout_s),
+        self._worker.submit('plan', partial(self._replan, goal, odom, tuple(self._recent),
+                                            self._delay_steps, self._parameters.timeout_s),
                             partial(self._take, odom))
         self._delay_steps = 0
 
@@ -212,8 +217,8 @@ class PlanningSession:
         """Return the control step of a stamp."""
         return (stamp_ns + self._dt_ns // 2) // self._dt_ns
 
-    def _replan(self, goal: Goal, odom: Reading, delay_steps: int, timeout_s: float,
-                should_stop: ShouldStop) -> Result:
+    def _replan(self, goal: Goal, odom: Reading, recent: tuple[Reading, ...], delay_steps: int,
+                timeout_s: float, should_stop: ShouldStop) -> Result:
         """Plan, in the worker's thread."""
         started = time.monotonic()
         plan = None
@@ -222,6 +227,8 @@ class PlanningSession:
             if self._replanner_goal is not goal:
                 self._replanner.reset(goal.position)
                 self._replanner_goal = goal
+            for reading in recent:
+                self._replanner.observe(reading.state, self._step(reading.stamp_ns))
             plan = self._replanner.replan(
                 odom.state, self._step(odom.stamp_ns),
                 lambda: should_stop() or time.monotonic() - started > timeout_s)

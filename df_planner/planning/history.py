@@ -1,0 +1,69 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""History: the noisy states that a noisy present is filtered with."""
+
+import numpy as np
+
+# More gain little on the way, and lose at rest: the data never stop, so the model sees motion.
+HISTORY_TOKENS = 2
+
+
+class History:
+    """
+    Keep the last states by control step, and return those that lie whole tokens back.
+
+    :param frame_stack: control steps of a token.
+    :param dt_s: seconds of a control step.
+    """
+
+    def __init__(self, frame_stack: int, dt_s: float):
+        """Start without any."""
+        self._frame_stack = frame_stack
+        self._dt_s = dt_s
+        self._tolerance_steps = frame_stack // 4
+        self._states: dict[int, np.ndarray] = {}
+
+    def clear(self) -> None:
+        """Forget all states."""
+        self._states.clear()
+
+    def observe(self, state: np.ndarray, step: int) -> None:
+        """
+        Keep a state (4,) of a control step, and none that is too old or of a later step.
+
+        A state that is none, such as one with NaN, leaves a gap.
+        """
+        oldest = step - HISTORY_TOKENS * self._frame_stack - self._tolerance_steps
+        self._states = {kept: self._states[kept] for kept in self._states if oldest <= kept < step}
+        if np.shape(state) == (4,) and np.isfinite(state).all():
+            self._states[step] = state
+
+    def before(self, step: int) -> np.ndarray:
+        """
+        Return the states (n, 4) that lie 1, 2, ... tokens before a control step, oldest first.
+
+        A state that is a little off is moved there at its velocity. n ends at the first gap, and
+        is at most ``HISTORY_TOKENS``.
+        """
+        found: list[np.ndarray] = []
+        for tokens in range(1, HISTORY_TOKENS + 1):
+            wanted = step - tokens * self._frame_stack
+            nearest = min(self._states, key=lambda kept: abs(kept - wanted), default=None)
+            if nearest is None or abs(nearest - wanted) > self._tolerance_steps:
+                break
+            state = self._states[nearest]
+            moved_m = (wanted - nearest) * self._dt_s * state[2:]
+            found.insert(0, np.concatenate([state[:2] + moved_m, state[2:]]))
+        return np.reshape(found, (-1, 4))
