@@ -198,7 +198,8 @@ class Planner:
 
         found = any(attempt(batch.lengths, previous=None if rest_at_goal else batch.previous)
                     for batch in batches)
-        for _ in range(0 if found else self.settings.refine_rounds):
+        rounds = self.settings.refine_rounds if self.settings.collision_check else 0
+        for _ in range(0 if found else rounds):
             lengths, drafts = best_drafts(attempts)
             if attempt(lengths, drafts=drafts):
                 break

@@ -84,7 +84,8 @@ class PlannerSettings(BaseModel):
     select_by: Literal['arrival', 'reward'] = Field('arrival', description=(
         'of the valid candidates take the first to arrive, or that of the highest reward'))
     refine_rounds: int = Field(8, ge=0, le=100, description=(
-        'while no candidate is valid, how often the best are noised again and denoised anew'))
+        'while no candidate is valid, how often the best are noised again and denoised anew; 0 '
+        'without collision_check'))
     refine_level: float = Field(0.6, gt=0.0, le=1.0, description=(
         'share of all noise levels up to which they are noised again'))
     collision_check: bool = Field(True, description=(
