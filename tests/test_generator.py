@@ -136,9 +136,15 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
         time.sleep(0.05)
     assert [p.suffix for p in tmp_path.iterdir()] == ['.part']
     time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode != 0
+    # Python loses a Ctrl-C that comes while it clears a weak reference of h5py: press it again.
+    for _ in range(10):
+        process.send_signal(signal.SIGINT)
+        try:
+            _, errors = process.communicate(timeout=6)
+            break
+        except subprocess.TimeoutExpired:
+            continue
+    assert process.returncode not in (None, 0)
     assert 'large data' in errors
     assert not list(tmp_path.iterdir())
 
