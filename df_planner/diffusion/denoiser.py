@@ -20,6 +20,8 @@ tokens with their levels and predicts v for all of them (see ``noise.py``). The 
 are in ``transformer.py`` and ``recurrent.py``, their names in ``networks.py``.
 """
 
+from abc import ABC
+from abc import abstractmethod
 import math
 
 import torch
@@ -29,7 +31,7 @@ from torch import Tensor
 LEVEL_FREQUENCIES = 8
 
 
-class Denoiser(nn.Module):
+class Denoiser(nn.Module, ABC):
     """
     The interface of the networks, and the way into them: tokens embedded with their levels.
 
@@ -62,6 +64,7 @@ class Denoiser(nn.Module):
         features = torch.cat([angle.sin(), angle.cos()], dim=-1).flatten(2)
         return self.embed(torch.cat([x, features], dim=-1))
 
+    @abstractmethod
     def forward(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None) -> Tensor:
         """
         Return v (B, T, C).
@@ -71,7 +74,6 @@ class Denoiser(nn.Module):
         :param lengths: (B,) tokens that are real; later ones are padding, which changes nothing.
             None means all T.
         """
-        raise NotImplementedError
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:
