@@ -74,6 +74,12 @@ class NoValidPlan(DFPlannerError):
     code = 'NO_VALID_PATH'
 
 
+class PlanningTimeout(NoValidPlan):
+    """The deadline came before a sampled plan passed the checks."""
+
+    code = 'TIMEOUT'
+
+
 class WaitTimeout(DFPlannerError):
     """Something that had to happen did not happen in time."""
 

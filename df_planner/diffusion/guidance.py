@@ -35,6 +35,7 @@ noise (alpha = 0) the draw is exact, elsewhere it re-noises the present clean es
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import sys
 
 import torch
 from torch import Tensor
@@ -56,6 +57,9 @@ class Guidance:
     :param mean: (C,) and ``std`` (C,): physical = normalised * std + mean.
     :param samples: futures that the gradient is averaged over, 1 = no Monte Carlo Guidance.
     :param generator: of the noise of those futures, on the CPU; None takes torch's own.
+    :param interval: levels (above, up to) at which tokens are steered. Guidance within an interval
+        of noise levels does as well as everywhere, at a fraction of the cost (Kynkäänniemi et
+        al., 2024); a row that moves no token from within it costs one call of the network.
     """
 
     terms: dict[str, tuple[Reward, float]]
@@ -64,6 +68,7 @@ class Guidance:
     std: Tensor
     samples: int = 1
     generator: torch.Generator | None = None
+    interval: tuple[int, int] = (0, sys.maxsize)
 
     def reward(self, x0: Tensor, real: Tensor) -> Tensor:
         """Return the reward of normalised clean tokens: (B, T, C) in, (B,) out."""
@@ -94,6 +99,12 @@ class Guidance:
             drawn = torch.where(tail, future, x.detach()).requires_grad_()
             gradient = gradient + self.gradient(drawn, estimate(drawn), real)
         return gradient / self.samples
+
+    def steered(self, level: Tensor, next_level: Tensor) -> Tensor:
+        """Return what is steered on the way from a level to the next: bool, of their shape."""
+        above, up_to = self.interval
+        inside = (level > above) & (level <= up_to) & (next_level < level)
+        return inside & (self.scale != 0.0)
 
     def steer(self, x0: Tensor, gradient: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """

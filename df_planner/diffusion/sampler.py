@@ -101,8 +101,9 @@ def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor
 def _step(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then: Tensor,
           lengths: Tensor | None, real: Tensor, guidance: Guidance | None) -> Tensor:
     """Take x (B, T, C) from levels ``now`` to levels ``then`` (B, T, P)."""
-    guided = guidance is not None and guidance.scale != 0.0
     level, next_level = denoiser.per_channel(now), denoiser.per_channel(then)
+    steered = None if guidance is None else guidance.steered(level, next_level) & real[..., None]
+    guided = steered is not None and bool(steered.any())
     with torch.set_grad_enabled(guided):
         x = x.detach().requires_grad_(guided)
         x0, eps = noise.split(x, denoiser(x, now, lengths), level)
@@ -111,7 +112,7 @@ def _step(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then
             gradient = guidance.expected_gradient(
                 x, x0, alpha, sigma, real, _tail(level, next_level) & real[..., None],
                 lambda drawn: noise.split(drawn, denoiser(drawn, now, lengths), level)[0])
-            x0 = guidance.steer(x0, gradient, alpha, sigma)
+            x0 = torch.where(steered, guidance.steer(x0, gradient, alpha, sigma), x0.detach())
             eps = (x.detach() - alpha * x0) / sigma.clamp(min=1e-6)
     with torch.no_grad():
         moved = noise.add_noise(x0, eps, next_level)

@@ -16,7 +16,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-import time
+from dataclasses import field
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.sampler import Cancelled
 from df_planner.errors import PlanningCancelled
+from df_planner.planning.clock import Clock
 from df_planner.planning.sliding import sample_sliding
 from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace
@@ -40,7 +41,7 @@ class Drawing:
     :param generator: of the noise, on the CPU.
     :param temperature: standard deviation of the noise.
     :param should_stop: polled before each network call.
-    :param network_s: wall seconds spent so far.
+    :param clock: counts the calls of the network and the seconds of network and guidance.
     """
 
     denoiser: Denoiser
@@ -50,19 +51,44 @@ class Drawing:
     temperature: float
     guidance: Guidance | None
     should_stop: Callable[[], bool]
-    network_s: float = 0.0
+    clock: Clock = field(default_factory=Clock)
 
     def draw(self, known: Known) -> np.ndarray:
         """Return tokens (N, T, C) in physical units; PlanningCancelled if told to stop."""
-        started = time.perf_counter()
+        guidance = self.guidance and _TimedGuidance(**vars(self.guidance), clock=self.clock)
         noise = self.temperature * torch.randn(known.shape, generator=self.generator)
         noise = noise.to(self.space.device)
         try:
             tokens = sample_sliding(
-                self.denoiser, self.space.noise, noise, self.schedule, known.pins(noise),
+                _Timed(self.denoiser, self.clock), self.space.noise, noise, self.schedule, known.pins(noise),
                 torch.tensor(known.lengths, device=self.space.device), self.space.max_tokens,
-                guidance=self.guidance, should_stop=self.should_stop)
+                guidance=guidance, should_stop=self.should_stop)
         except Cancelled:
             raise PlanningCancelled('planning was cancelled between two network calls') from None
-        self.network_s += time.perf_counter() - started
         return known.restored(self.space.physical(tokens))
+
+
+class _Timed:
+    """A network under the clock, as the sampler sees it."""
+
+    def __init__(self, denoiser: Denoiser, clock: Clock):
+        self.part_sizes = denoiser.part_sizes
+        self.per_channel = denoiser.per_channel
+        self._denoiser = denoiser
+        self._clock = clock
+
+    def __call__(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None) -> Tensor:
+        self._clock.network_calls += 1
+        with self._clock.spending('network'):
+            return self._denoiser(x, levels, lengths)
+
+
+@dataclass(frozen=True)
+class _TimedGuidance(Guidance):
+    """Guidance under the clock."""
+
+    clock: Clock = field(default_factory=Clock)
+
+    def gradient(self, x: Tensor, x0: Tensor, real: Tensor) -> Tensor:
+        with self.clock.spending('guidance'):
+            return super().gradient(x, x0, real)

@@ -25,6 +25,8 @@ from df_planner.planning.tokens import TokenSpace
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
 SAMPLES_PER_NEARBY_HORIZON = 2
 SAMPLES_PER_BATCH = 8
+EXPECTED_TOKENS = (-3, -2, -1, -1, 0, 0, 1, 2)  # horizons tried around the expected arrival
+EXPECTED_BATCHES = 2
 STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
 STAY_SAMPLES = 32  # at most: they are short, and made again and again
 
@@ -36,15 +38,17 @@ class Batch:
 
     :param lengths: (N,) token counts.
     :param previous: the rest of the previous plan, if they are near its horizon.
+    :param drafts: (N, T, C) candidates that they refine.
     """
 
     lengths: np.ndarray
     previous: Plan | None = None
+    drafts: np.ndarray | None = None
 
 
 def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_goal: bool,
-             previous: Plan | None, settings: PlannerSettings, max_speed_mps: np.ndarray,
-             space: TokenSpace) -> list[Batch]:
+             previous: Plan | None, arrival_s: float | None, settings: PlannerSettings,
+             max_speed_mps: np.ndarray, space: TokenSpace) -> list[Batch]:
     """
     Return batches in the order in which they are tried.
 
@@ -54,12 +58,15 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
     :param fewest: the fewest tokens, 2 or more, and ``limit`` the most.
     :param at_goal: whether the robot is there already.
     :param previous: what is left of the previous plan.
+    :param arrival_s: when the robot is expected to arrive.
     :param max_speed_mps: (2,) seen in the data, per axis.
     """
     if settings.pin_goal:
         batches = _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space)
     else:
         batches = [Batch(np.full(settings.num_samples, limit))]
+    if settings.pin_goal and arrival_s is not None:
+        batches[:0] = [_expected(arrival_s, fewest, limit, space)] * EXPECTED_BATCHES
     if settings.pin_goal and at_goal:
         stay = np.resize(STAY_TOKENS, min(settings.num_samples, STAY_SAMPLES))
         stay = stay.clip(fewest, limit)
@@ -79,6 +86,12 @@ def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space) -> list[
         counts.append(_spread(max(fewest, trained + 1), limit, num_samples))
     num_batches = -(-num_samples // SAMPLES_PER_BATCH)
     return [Batch(lengths) for c in counts for lengths in np.array_split(c, num_batches)]
+
+
+def _expected(arrival_s: float, fewest: int, limit: int, space: TokenSpace) -> Batch:
+    """Return the horizons around the expected arrival."""
+    expected = int(np.ceil(arrival_s / space.token_s)) + 1
+    return Batch(np.clip([expected + d for d in EXPECTED_TOKENS], fewest, limit))
 
 
 def _spread(fewest: int, most: int, num_samples: int) -> np.ndarray:

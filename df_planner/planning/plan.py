@@ -40,6 +40,7 @@ class Plan:
         or over samples of this horizon with ``uncertainty_samples``.
     :param valid: every check passed (collision, dynamics seen in the data, arrival).
     :param timings: wall seconds per part of planning, ``total`` among them.
+    :param network_calls: calls of the network that it took.
     :param candidates: states (H_i, S) of every sampled plan, for display.
     :param candidate_rewards: (N,) their rewards, ``-inf`` where a check failed.
     """
@@ -52,6 +53,7 @@ class Plan:
     uncertainty: np.ndarray | None = None
     valid: bool = True
     timings: dict[str, float] = field(default_factory=dict)
+    network_calls: int = 0
     candidates: list[np.ndarray] = field(default_factory=list)
     candidate_rewards: np.ndarray | None = None
 
@@ -79,5 +81,5 @@ class Plan:
         """Return the plan without its first ``steps`` rows; the arrival row always stays."""
         first = min(max(steps, 0), len(self) - 1)
         return replace(self, actions=self.actions[first:], states=self.states[first:],
-                       uncertainty=self.uncertainty[first:], timings={}, candidates=[],
+                       uncertainty=self.uncertainty[first:], timings={}, network_calls=0, candidates=[],
                        candidate_rewards=None)

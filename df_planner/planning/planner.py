@@ -26,8 +26,8 @@ candidate that arrives first is the plan. If none does, the best are refined (se
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+import math
 from pathlib import Path
-import time
 
 import numpy as np
 import torch
@@ -38,30 +38,33 @@ from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
 from df_planner.errors import InvalidInput
 from df_planner.errors import NoValidPlan
+from df_planner.errors import PlanningCancelled
+from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.planning.checks import finite
 from df_planner.planning.checks import past_states
 from df_planner.planning.checks import whole_tokens
 from df_planner.planning.choice import actions_of
-from df_planner.planning.choice import Attempt
 from df_planner.planning.choice import choose
+from df_planner.planning.clock import Clock
 from df_planner.planning.drawing import Drawing
 from df_planner.planning.filtering import filtered_state
 from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
 from df_planner.planning.horizons import horizons
 from df_planner.planning.plan import Plan
-from df_planner.planning.refinement import best_drafts
 from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
 from df_planner.planning.schedules import matrix_for
-from df_planner.planning.selection import complaint
+from df_planner.planning.search import Search
 from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import spread_of_samples
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
 from df_planner.planning.tokens import what_is_known
+from df_planner.training.arrival import ArrivalTime
+from df_planner.training.checkpoint import load_arrival_time
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.checkpoint import ModelCard
 
@@ -74,16 +77,19 @@ class Planner:
     :param card: its model card.
     :param grid: the map; None plans without collision check.
     :param settings: may be replaced between plans.
+    :param arrival_time: the network that tells which horizons to try first.
     """
 
     def __init__(self, denoiser: Denoiser, card: ModelCard, grid: GridMap | None = None,
-                 settings: PlannerSettings = PlannerSettings(), device: str = 'cpu'):
+                 settings: PlannerSettings = PlannerSettings(), device: str = 'cpu',
+                 arrival_time: ArrivalTime | None = None):
         """Take the parts as they are; ``load`` finds them by name."""
         self.card = card
         self.map = grid
         self.settings = settings
         self.device = device
         self._denoiser = denoiser
+        self._arrival_time = arrival_time
         self._space = TokenSpace(card, device)
         self._limits = {name: np.array(getattr(card.statistics, name))
                         for name in ('velocity_change', 'drift', 'max_speed')}
@@ -103,7 +109,7 @@ class Planner:
         denoiser, card = load_checkpoint(checkpoint, device)
         if grid is None and card.maze is not None:
             grid = maze_map(card.maze)
-        return cls(denoiser, card, grid, settings, device)
+        return cls(denoiser, card, grid, settings, device, load_arrival_time(checkpoint))
 
     def policy(self, execution: str = 'tracking', replan_interval_s: float = 0.25, seed: int = 0):
         """Return a ``Policy`` that plans, replans and acts (see ``planning/policy.py``)."""
@@ -161,17 +167,19 @@ class Planner:
         :param history: (n, 4) states before the present, ``frame_stack`` control steps apart and
             oldest first, measured with the noise of the settings; without noise it is not used.
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
+        :raises PlanningTimeout: if ``deadline_ms`` came first.
         :raises PlanningCancelled: if ``should_stop`` returned True.
         :raises DFPlannerError: InvalidInput, the errors of ``check_state`` and ``check_goal``, or
             ConfigError for a bad ``schedule_file``.
         """
-        started = time.perf_counter()
+        clock = Clock(self.settings.deadline_ms / 1e3 or math.inf)
         state, goal = self.check_state(state), self.check_goal(goal)
         history = past_states([] if history is None else history)
         generator = torch.Generator().manual_seed(seed)
         guidance = self._guidance(goal, waypoints, reward, generator)
         fewest, limit = 2, self._max_tokens(horizon)
-        drawing = self._drawing(limit, generator, guidance, should_stop, schedule)
+        drawing = self._drawing(limit, generator, guidance,
+                                lambda: should_stop() or clock.out_of_time, schedule, clock)
         if prefix is not None:
             prefix = whole_tokens(prefix, self.card.frame_stack, limit)
             fewest = max(2, len(prefix) // self.card.frame_stack + 1)
@@ -180,42 +188,47 @@ class Planner:
             # the one whose start is wrong by most.
             state = filtered_state(drawing, state, history, self._state_noise)
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
-        batches = horizons(state, goal, fewest, limit, at_goal, previous, self.settings,
+        batches = horizons(state, goal, fewest, limit, at_goal, previous,
+                           self._arrival_s(state, goal), self.settings,
                            self._limits['max_speed'], self._space)
         known = partial(what_is_known, self._space, self.settings, state=state, goal=goal,
                         rest=at_goal or rest_at_goal, prefix=prefix)
-        checks_s = 0.0
-        attempts: list[Attempt] = []
-
-        def attempt(lengths: np.ndarray, **more) -> bool:
-            nonlocal checks_s
-            tokens = drawing.draw(known(lengths, **more))
-            drawn = time.perf_counter()
-            attempts.append(choose(tokens, lengths, goal, at_goal, self._space, self._limits,
-                                   self.map, self.settings, guidance))
-            checks_s += time.perf_counter() - drawn
-            return attempts[-1].plan.valid
-
-        found = any(attempt(batch.lengths, previous=None if rest_at_goal else batch.previous)
-                    for batch in batches)
+        search = Search(
+            lambda batch: drawing.draw(known(
+                batch.lengths, previous=None if rest_at_goal else batch.previous,
+                drafts=batch.drafts)),
+            lambda tokens, lengths: choose(tokens, lengths, goal, at_goal, self._space,
+                                           self._limits, self.map, self.settings, guidance),
+            clock)
         rounds = self.settings.refine_rounds if self.settings.collision_check else 0
-        for _ in range(0 if found else rounds):
-            lengths, drafts = best_drafts(attempts)
-            if attempt(lengths, drafts=drafts):
-                break
-        best = min(attempts, key=lambda tried: tried.verdict.failure.min())
-        plan = best.plan
-        if not plan.valid and self.settings.collision_check:
-            raise NoValidPlan(f'no valid plan from {state[:2].round(2)} to {goal.round(2)}: '
-                              + complaint([tried.verdict for tried in attempts]))
+        search.run(batches, rounds, self.settings.anytime, should_stop)
+        best = search.best
+        if best is None or not best.plan.valid and self.settings.collision_check:
+            raise (PlanningTimeout if search.is_late else NoValidPlan)(
+                f'no valid plan from {state[:2].round(2)} to {goal.round(2)}: '
+                + search.complaint())
+        uncertainty = self._uncertainty(drawing, known, best, should_stop)
+        return replace(best.plan, uncertainty=uncertainty, timings=clock.timings,
+                       network_calls=clock.network_calls)
+
+    def _arrival_s(self, state: np.ndarray, goal: np.ndarray) -> float | None:
+        """Return when the robot should arrive by the model, None if it was not trained for it."""
+        if self._arrival_time is None or not self.settings.predict_horizon:
+            return None
+        return self._arrival_time.median_s(state, goal, self.card.normalizer())
+
+    def _uncertainty(self, drawing, known, best, should_stop) -> np.ndarray:
+        """Return the uncertainty (H,) of a plan, from samples of its own if there is time."""
         samples = self.settings.uncertainty_samples
-        if samples > 0:
+        if samples == 0:
+            return best.plan.uncertainty
+        try:
             tokens = drawing.draw(known(np.full(samples, best.num_tokens)))
-            plan = replace(plan, uncertainty=spread_of_samples(
-                self._states(tokens)[:, :len(plan), :2]))
-        plan.timings.update(network=drawing.network_s, checks=checks_s,
-                            total=time.perf_counter() - started)
-        return plan
+        except PlanningCancelled:
+            if should_stop():
+                raise
+            return best.plan.uncertainty
+        return spread_of_samples(self._states(tokens)[:, :len(best.plan), :2])
 
     @property
     def _state_noise(self) -> tuple[float, float]:
@@ -275,14 +288,15 @@ class Planner:
             waypoints = np.array([self.check_goal(point) for point in waypoints])
         guidance = build_guidance(
             self.settings, goal, self.map, self._space.mean, self._space.std,
-            self._space.token_s, waypoints, reward, generator)
+            self._space.token_s, waypoints, reward, generator, self._space.num_levels)
         if guidance is None and not (waypoints is None and reward is None):
             raise InvalidInput('way-points and rewards act through guidance: '
                                'set guidance_scale above 0 or select_by to reward')
         return guidance
 
-    def _drawing(self, most_tokens, generator, guidance, should_stop, schedule=None) -> Drawing:
+    def _drawing(self, most_tokens, generator, guidance, should_stop, schedule=None,
+                 clock=None) -> Drawing:
         window = min(most_tokens, self._space.max_tokens)
         matrix = matrix_for(self.settings, self._space.num_levels, window, schedule)
         return Drawing(self._denoiser, self._space, matrix, generator, self.settings.temperature,
-                       guidance, should_stop)
+                       guidance, should_stop, clock or Clock())

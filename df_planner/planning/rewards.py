@@ -167,7 +167,8 @@ def _actions(tokens: Tensor) -> Tensor:
 def build_guidance(settings: PlannerSettings, goal: np.ndarray, grid: GridMap | None,
                    mean: Tensor, std: Tensor, token_s: float,
                    way: np.ndarray | None = None, reward: UserReward | None = None,
-                   generator: torch.Generator | None = None) -> Guidance | None:
+                   generator: torch.Generator | None = None, num_levels: int = 1000
+                   ) -> Guidance | None:
     """
     Return the guidance that the settings ask for, None where there is nothing to weigh.
 
@@ -178,6 +179,7 @@ def build_guidance(settings: PlannerSettings, goal: np.ndarray, grid: GridMap | 
     :param way: (W, 2) way-points, each to be passed.
     :param reward: the user's own term, of weight 1.
     :param generator: of the futures of Monte Carlo Guidance.
+    :param num_levels: the level of pure noise.
     """
     if settings.guidance_scale == 0.0 and settings.select_by == 'arrival':
         return None
@@ -204,5 +206,7 @@ def build_guidance(settings: PlannerSettings, goal: np.ndarray, grid: GridMap | 
         add('user', 1.0, user, reward=reward)
     if not terms:
         return None
+    interval = (round(settings.guidance_to * num_levels),
+                round(settings.guidance_from * num_levels))
     return Guidance(terms, settings.guidance_scale, mean, std, settings.guidance_samples,
-                    generator)
+                    generator, interval)

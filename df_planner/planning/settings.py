@@ -36,6 +36,14 @@ class PlannerSettings(BaseModel):
         'denoising steps from pure noise to clean, per token'))
     schedule: Literal['full_sequence', 'pyramid', 'autoregressive'] = Field(
         'full_sequence', description='shape of the scheduling matrix')
+    deadline_ms: float = Field(0.0, ge=0.0, le=60000.0, description=(
+        'wall time after which the best valid plan so far is returned, 0 = none'))
+    anytime: bool = Field(False, description=(
+        'go on looking for plans that arrive earlier until deadline_ms, or until all horizons are '
+        'tried, instead of taking the best of the first candidates of which one is valid'))
+    predict_horizon: bool = Field(True, description=(
+        'try horizons near the arrival time that the model expects before all others, with models '
+        'that were trained to tell it'))
     uncertainty_scale: float = Field(1.0, ge=0.0, le=100.0, description=(
         'pyramid only: denoising steps by which a token lags behind the one before it'))
     schedule_file: str = Field('', description=(
@@ -56,6 +64,10 @@ class PlannerSettings(BaseModel):
         'pin the last position of every candidate to the goal (noise level 0)'))
     guidance_scale: float = Field(0.0, ge=0.0, le=100.0, description=(
         'strength of the gradient of the reward, 0 = no guidance'))
+    guidance_from: float = Field(1.0, gt=0.0, le=1.0, description=(
+        'share of all noise levels up to which tokens are guided'))
+    guidance_to: float = Field(0.0, ge=0.0, le=1.0, description=(
+        'share of all noise levels at and below which tokens are no longer guided'))
     guidance_samples: int = Field(1, ge=1, le=64, description=(
         'Monte Carlo Guidance: sampled futures that the gradient is averaged over, 1 = off; no '
         'effect with full_sequence'))

@@ -35,7 +35,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset: Dataset,
-              normalizer: Normalizer, command: str) -> ModelCard:
+              normalizer: Normalizer, command: str, arrival_error_s: float | None = None
+              ) -> ModelCard:
     """Return the model card of a finished run, started with ``command``."""
     attributes = {k: v.item() if isinstance(v, np.generic) else v
                   for k, v in dataset.attributes.items()}
@@ -57,6 +58,7 @@ def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset
         training_command=command,
         training_config=config.identity(), training_steps=run.step,
         training_hours=round(run.seconds / 3600.0, 3), held_out_loss=run.held_out_loss,
+        arrival_error_s=arrival_error_s,
         seed=config.seed, git_revision=_git_revision())
 
 

@@ -18,6 +18,7 @@ The checkpoint format: ``NAME.safetensors`` with the weights and ``NAME.json`` w
 The card holds all that is needed to rebuild and to judge the model. Nothing is ever unpickled.
 """
 
+from collections.abc import Callable
 import json
 import os
 from pathlib import Path
@@ -29,15 +30,18 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save
+from torch import nn
 
 from df_planner.data.normalizer import Normalizer
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.networks import Network
 from df_planner.errors import CheckpointError
+from df_planner.training.arrival import ArrivalTime
 from df_planner.resources import share_path
 
 FORMAT_VERSION = 1
+ARRIVAL = 'arrival.'  # what the names of the weights of that network start with
 
 
 class _Section(BaseModel):
@@ -97,6 +101,7 @@ class ModelCard(_Section):
     training_steps: int
     training_hours: float
     held_out_loss: float | None
+    arrival_error_s: float | None = None
     seed: int
     git_revision: str
     scores: list[dict[str, object]] = []
@@ -170,20 +175,45 @@ def load_checkpoint(name_or_path: str | Path, device: str = 'cpu') -> tuple[Deno
     path = find_checkpoint(name_or_path)
     card = load_card(path)
     denoiser = card.build()
+    _fill(denoiser, path, lambda name: None if name.startswith(ARRIVAL) else name)
+    return denoiser.to(device).eval().requires_grad_(False), card
+
+
+def load_arrival_time(name_or_path: str | Path) -> ArrivalTime | None:
+    """
+    Return the network that tells the arrival time, on the CPU; None if the checkpoint has none.
+
+    :raises CheckpointError: as ``load_checkpoint``.
+    """
+    path = find_checkpoint(name_or_path)
+    if load_card(path).arrival_error_s is None:
+        return None
+    network = ArrivalTime()
+    _fill(network, path, lambda name: name.removeprefix(ARRIVAL)
+          if name.startswith(ARRIVAL) else None)
+    return network.eval().requires_grad_(False)
+
+
+def _fill(network: nn.Module, path: Path, name_in_network: Callable[[str], str | None]) -> None:
+    """Load those weights of a file that have a name in the network."""
     try:
-        denoiser.load_state_dict(load_file(path))
+        weights = {name_in_network(name): weight for name, weight in load_file(path).items()}
+        network.load_state_dict({k: v for k, v in weights.items() if k is not None})
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = ' '.join(str(error).split())[:300]
         raise CheckpointError(f'{path}: the weights cannot be read or do not fit the card: '
                               f'{reason}') from error
-    return denoiser.to(device).eval().requires_grad_(False), card
 
 
-def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard) -> Path:
+def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard,
+                    arrival_time: ArrivalTime | None = None) -> Path:
     """Write weights and card, each by an atomic rename; return the path of the weights."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f'{card.name}.safetensors'
-    weights = {k: v.detach().cpu().contiguous() for k, v in denoiser.state_dict().items()}
+    weights = dict(denoiser.state_dict())
+    if arrival_time is not None:
+        weights.update({ARRIVAL + k: v for k, v in arrival_time.state_dict().items()})
+    weights = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
     partial = path.with_suffix('.safetensors.partial')
     partial.write_bytes(save(weights))  # save_file would make it readable by its owner only
     os.replace(partial, path)

@@ -63,6 +63,8 @@ class TrainConfig(BaseModel):
         'share of windows with a clean first state; all of them under teacher_forcing'))
     pin_end: float = Field(0.6, ge=0.0, le=1.0, description=(
         'share of windows with a clean last position'))
+    init: str = Field('', description=(
+        'checkpoint of the same architecture whose weights the training starts from'))
     steps: int = Field(10000, ge=1, description='optimiser steps')
     tokens_per_batch: int = Field(3072, ge=1, description='windows per batch times their tokens')
     learning_rate: float = Field(1e-3, gt=0.0, description='peak learning rate of AdamW')
@@ -72,6 +74,8 @@ class TrainConfig(BaseModel):
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description='decay of the averaged weights')
     holdout_share: float = Field(0.01, ge=0.0, lt=1.0, description=(
         'share of the log, at its end, that is kept for the held-out loss'))
+    arrival_steps: int = Field(8000, ge=0, description=(
+        'optimiser steps of the network that tells the arrival time, 0 = none'))
     seed: int = Field(0, ge=0, description='seed of weights, windows and noise')
     precision: Literal['32', 'bf16-mixed'] = Field('32', description=(
         'arithmetic of the network; bf16-mixed is 1.6 to 2.3 times as fast on a CPU with AMX'))

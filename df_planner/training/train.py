@@ -43,9 +43,11 @@ from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.objective import diffusion_loss
 from df_planner.diffusion.objective import level_sampler
 from df_planner.errors import ConfigError
+from df_planner.training.arrival import fit_arrival_time
 from df_planner.training.card import make_card
 from df_planner.training.card import training_command
 from df_planner.training.checkpoint import Architecture
+from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.checkpoint import save_checkpoint
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig
@@ -116,7 +118,7 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         part_sizes=(2, 2, config.frame_stack * dataset.actions.shape[1]),
         max_tokens=config.max_tokens, num_levels=config.num_levels, width=config.width,
         num_layers=config.num_layers, num_heads=config.num_heads)
-    denoiser = build_denoiser(**architecture.model_dump()).to(device)
+    denoiser = _initial(architecture, config).to(device)
     run = Run(denoiser,
               AveragedModel(denoiser, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)),
               torch.optim.AdamW(denoiser.parameters(), config.learning_rate, betas=(0.9, 0.99),
@@ -133,9 +135,23 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         print(f'stopped at step {run.step}; the same command goes on from there')
         raise
     run.save(state, config)
+    arrival_time, error_s = None, None
+    if config.arrival_steps:
+        arrival_time, error_s = fit_arrival_time(dataset, normalizer, config)
     card = make_card(run, config, architecture, dataset, normalizer,
-                     training_command(config_path, overrides or {}))
-    return save_checkpoint(config.out_dir, run.average.module, card)
+                     training_command(config_path, overrides or {}), error_s)
+    return save_checkpoint(config.out_dir, run.average.module, card, arrival_time)
+
+
+def _initial(architecture: Architecture, config: TrainConfig) -> Denoiser:
+    """Return the network that training starts from."""
+    if not config.init:
+        return build_denoiser(**architecture.model_dump())
+    denoiser, card = load_checkpoint(config.init)
+    if card.architecture != architecture or card.maze != config.maze:
+        raise ConfigError(f'init: {config.init} is a {card.architecture} for {card.maze}, not a '
+                          f'{architecture} for {config.maze}')
+    return denoiser.train().requires_grad_(True)
 
 
 def _optimize(run: Run, batches: Batches, held_out: Batches | None, config: TrainConfig,

@@ -1,0 +1,96 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The search for a plan: batch after batch of candidates, until one of them is valid.
+
+First come the horizons of ``horizons.py``, then the candidates that failed by least, noised again
+(see ``refinement.py``). With ``anytime`` the search goes on while a batch may hold a plan that
+arrives earlier. A deadline ends it wherever it is.
+"""
+
+from collections.abc import Callable
+from collections.abc import Iterator
+
+import numpy as np
+
+from df_planner.errors import PlanningCancelled
+from df_planner.planning.choice import Attempt
+from df_planner.planning.clock import Clock
+from df_planner.planning.horizons import Batch
+from df_planner.planning.refinement import best_drafts
+from df_planner.planning.selection import complaint
+
+
+class Search:
+    """
+    Draw and judge batches of candidates; keep what became of them.
+
+    :param draw: tokens (N, T, C) of a batch; PlanningCancelled if told to stop.
+    :param judge: the attempt that tokens (N, T, C) of (N,) lengths are.
+    """
+
+    def __init__(self, draw: Callable[[Batch], np.ndarray],
+                 judge: Callable[[np.ndarray, np.ndarray], Attempt], clock: Clock):
+        """Start with nothing tried."""
+        self.attempts: list[Attempt] = []
+        self.is_late = False
+        self._draw = draw
+        self._judge = judge
+        self._clock = clock
+
+    def run(self, horizons: list[Batch], refine_rounds: int, anytime: bool,
+            is_cancelled: Callable[[], bool]) -> None:
+        """
+        Try batches until the search is over.
+
+        :param is_cancelled: whether it was the caller who stopped it, and not the deadline.
+        :raises PlanningCancelled: if it was.
+        """
+        try:
+            for batch in self._batches(horizons, refine_rounds, anytime):
+                tokens = self._draw(batch)
+                with self._clock.spending('checks'):
+                    self.attempts.append(self._judge(tokens, batch.lengths))
+        except PlanningCancelled:
+            if is_cancelled():
+                raise
+            self.is_late = True
+
+    @property
+    def best(self) -> Attempt | None:
+        """The attempt whose plan is best: valid and early, else failing by least."""
+        def rank(attempt: Attempt) -> tuple[float, float]:
+            return attempt.verdict.failure.min(), -attempt.plan.reward
+        return min(self.attempts, key=rank, default=None)
+
+    def complaint(self) -> str:
+        """Return why there is no valid plan."""
+        late = f'{self._clock.deadline_s * 1e3:.0f} ms are over' if self.is_late else ''
+        tried = complaint([attempt.verdict for attempt in self.attempts]) if self.attempts else ''
+        return '; '.join(filter(None, (late, tried)))
+
+    def _batches(self, horizons: list[Batch], refine_rounds: int, anytime: bool
+                 ) -> Iterator[Batch]:
+        for batch in horizons:
+            if not self._has_plan or anytime and batch.lengths.min() < self.best.num_tokens:
+                yield batch
+        for _ in range(refine_rounds):
+            if not self._has_plan:
+                lengths, drafts = best_drafts(self.attempts)
+                yield Batch(lengths, drafts=drafts)
+
+    @property
+    def _has_plan(self) -> bool:
+        return any(attempt.plan.valid for attempt in self.attempts)

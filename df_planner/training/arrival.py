@@ -1,0 +1,134 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The arrival time: how long the robot takes to a position, learnt from the same log.
+
+A small network gives quantiles of the time from a state to a position, as the log has it between
+two moments of one drive. The planner asks it which horizons are worth trying first. Trained by
+quantile regression (Koenker and Bassett, 1978) beside the diffusion model, in half a minute.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch import nn
+from torch import Tensor
+from torch.nn import functional
+from tqdm import tqdm
+
+from df_planner.data.d4rl import Dataset
+from df_planner.data.normalizer import Normalizer
+from df_planner.training.config import TrainConfig
+
+QUANTILES = (0.1, 0.5, 0.9)
+FREQUENCIES = 6
+PAIRS_PER_BATCH = 512
+HELD_OUT_PAIRS = 20000
+LEARNING_RATE, WARMUP_STEPS = 2e-3, 200
+
+
+class ArrivalTime(nn.Module):
+    """
+    Quantiles of the time to a position.
+
+    :param state_size: numbers in a state, its position first.
+    :param position_size: numbers in a position.
+    """
+
+    def __init__(self, state_size: int = 4, position_size: int = 2, width: int = 128,
+                 num_layers: int = 3):
+        """Build a multilayer perceptron on positions as sines and cosines."""
+        super().__init__()
+        self.position_size = position_size
+        self.register_buffer('frequencies', 0.7 * 2.0 ** torch.arange(FREQUENCIES),
+                             persistent=False)
+        inputs = state_size + position_size + 4 * position_size * FREQUENCIES
+        sizes = [inputs, *[width] * num_layers]
+        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in zip(sizes, sizes[1:]))
+        self.read_out = nn.Linear(width, len(QUANTILES))
+
+    def forward(self, states: Tensor, goals: Tensor) -> Tensor:
+        """Return seconds (B, 3), rising, for normalised states (B, S) and positions (B, P)."""
+        positions = torch.cat([states[:, :self.position_size], goals], dim=-1)
+        angles = (positions[..., None] * self.frequencies).flatten(1)
+        x = torch.cat([states, goals, angles.sin(), angles.cos()], dim=-1)
+        for layer in self.hidden:
+            x = functional.silu(layer(x))
+        return functional.softplus(self.read_out(x)).cumsum(-1)
+
+
+    def median_s(self, state: np.ndarray, goal: np.ndarray, normalizer: Normalizer) -> float:
+        """Return the median of the seconds from a state (S,) to a position (P,)."""
+        mean, std = normalizer.state_mean, normalizer.state_std
+        size = self.position_size
+        states = torch.tensor((state - mean) / std, dtype=torch.float32)[None]
+        goals = torch.tensor((goal - mean[:size]) / std[:size], dtype=torch.float32)[None]
+        with torch.inference_mode():
+            return float(self(states, goals)[0, QUANTILES.index(0.5)])
+
+
+class Pairs:
+    """Pairs of moments within one drive: a state, a later position, and the time in between."""
+
+    def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer, dt_s: float):
+        """Take drives from the given rows of the data set; without timeouts, whole episodes."""
+        first, last, _ = rows.indices(len(dataset.observations))
+        starts = np.union1d(dataset.episode_starts, np.flatnonzero(dataset.timeouts) + 1)
+        starts = np.unique(np.clip(starts[starts < last] - first, 0, None))
+        lengths = np.diff(np.append(starts, last - first))
+        self._observations = dataset.observations[rows]
+        self._ends = np.repeat(starts + lengths, lengths)
+        self._normalizer = normalizer
+        self._dt_s = dt_s
+
+    def draw(self, count: int, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return normalised states (B, S) and later positions (B, 2), and seconds (B,)."""
+        before = random.integers(len(self._ends), size=count)
+        after = before + (random.random(count) * (self._ends[before] - before)).astype(int)
+        mean, std = self._normalizer.state_mean, self._normalizer.state_std
+        states = (self._observations[before] - mean) / std
+        goals = (self._observations[after, :2] - mean[:2]) / std[:2]
+        seconds = (after - before) * self._dt_s
+        return tuple(torch.tensor(v, dtype=torch.float32) for v in (states, goals, seconds))
+
+
+def fit_arrival_time(dataset: Dataset, normalizer: Normalizer, config: TrainConfig
+                     ) -> tuple[ArrivalTime, float]:
+    """Return the trained network, on the CPU, and its median error in seconds on held-out rows."""
+    held_out_from = int(len(dataset.observations) * (1.0 - config.holdout_share))
+    pairs = Pairs(dataset, slice(0, held_out_from), normalizer, config.dt_s)
+    torch.manual_seed(config.seed)
+    network = ArrivalTime()
+    optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (
+        min(1.0, (step + 1) / WARMUP_STEPS)
+        * 0.5 * (1.0 + math.cos(math.pi * step / config.arrival_steps))))
+    random = np.random.default_rng([config.seed, 2])
+    quantiles = torch.tensor(QUANTILES)
+    for _ in tqdm(range(config.arrival_steps), unit='step', desc=f'{config.name}, arrival time'):
+        states, goals, seconds = pairs.draw(PAIRS_PER_BATCH, random)
+        error = seconds[:, None] - network(states, goals)
+        loss = torch.maximum(quantiles * error, (quantiles - 1.0) * error).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+    rows = slice(held_out_from if config.holdout_share > 0.0 else 0, None)
+    states, goals, seconds = Pairs(dataset, rows, normalizer, config.dt_s).draw(
+        HELD_OUT_PAIRS, random)
+    with torch.inference_mode():
+        error = (seconds - network(states, goals)[:, 1]).abs().median()
+    return network.eval().requires_grad_(False), float(error)
