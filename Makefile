@@ -46,9 +46,11 @@ test: $(TEST_STAMP)  ## run all tests, linters included (PYTEST_ARGS='-k maze' f
 lint: $(TEST_STAMP)  ## run the linters only
 	@exec $(BIN)/python -m pytest tests/test_lint.py
 
-train: $(RUN_STAMP)  ## generate MAZE's data set, unless it is there, and train on it
+train: $(RUN_STAMP)  ## generate MAZE's data set, unless it is there, and train on it, base first
 	@test -e data/maze2d-$(MAZE).hdf5 || $(BIN)/df_planner data generate --maze $(MAZE)
-	@exec $(BIN)/df_planner train --config config/train/$(MAZE).yaml
+	@test -e runs/models/maze2d-$(MAZE)-base.json \
+	  || $(BIN)/df_planner train --config config/train/$(MAZE).yaml
+	@exec $(BIN)/df_planner train --config config/train/$(MAZE)-planning.yaml
 
 evaluate: $(RUN_STAMP)  ## score MAZE's checkpoint without ROS, on EPISODES seeded starts
 	@exec $(BIN)/df_planner evaluate --checkpoint maze2d-$(MAZE) --maze $(MAZE) \

@@ -193,6 +193,8 @@ def train(config: str, overrides: tuple[str, ...]):
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
               help='Replace a planner setting, for example num_samples=64; may be repeated.')
 @click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.')
+@click.option('--backend', type=click.Choice(['auto', 'torch', 'openvino']), default='auto',
+              show_default=True, help='What evaluates the network; auto is the faster one.')
 @click.option('--workers', type=click.IntRange(min=1), default=1, show_default=True,
               help='Processes. Only latencies depend on it.')
 @click.option('--baseline/--no-baseline', default=True, show_default=True,
@@ -201,7 +203,8 @@ def train(config: str, overrides: tuple[str, ...]):
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of the report.  [default: results/evaluate-MAZE-TIME]')
 def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execution,
-             replan_interval_s, planner_seed, settings, device, workers, baseline, resume, out):
+             replan_interval_s, planner_seed, settings, device, backend, workers, baseline, resume,
+             out):
     """
     Score a planner on a maze, without ROS.
 
@@ -217,7 +220,7 @@ def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execu
         maze = _maze_of(checkpoint)
     specification = evaluation.Specification(
         maze, policy, checkpoint, execution, replan_interval_s,
-        seed if planner_seed is None else planner_seed, device, assignments(settings))
+        seed if planner_seed is None else planner_seed, device, assignments(settings), backend)
     if starts is None:
         chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal)
     elif multi_goal:

@@ -20,6 +20,7 @@ import torch
 from torch import nn
 
 from df_planner import Planner
+from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
@@ -38,6 +39,8 @@ NOISE = NoiseSchedule(LEVELS)
 
 class Recorder(nn.Module):
     """A small network that keeps what it was asked."""
+
+    with_pullback = Denoiser.with_pullback
 
     def __init__(self):
         super().__init__()

@@ -32,12 +32,16 @@ import yaml
 
 from df_planner.benchmark.assignments import assignments
 from df_planner.data.d4rl import Dataset
+from df_planner.data.d4rl import load_dataset
 from df_planner.data.generator import generate
 from df_planner.data.normalizer import Normalizer
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import DatasetError
+from df_planner.training.arrival import Pairs
+from df_planner.training.arrival import QUANTILES
 from df_planner.training.card import training_command
+from df_planner.training.checkpoint import load_arrival_time
 from df_planner.training.checkpoint import load_card
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.config import load_config
@@ -46,7 +50,7 @@ from df_planner.training.train import train
 
 SMALL = {'name': 'small', 'maze': 'umaze', 'max_tokens': 6, 'width': 16, 'num_layers': 1,
          'num_heads': 2, 'steps': 40, 'tokens_per_batch': 64, 'warmup_steps': 5,
-         'log_interval_steps': 10, 'num_threads': 1, 'holdout_share': 0.1}
+         'log_interval_steps': 10, 'num_threads': 1, 'holdout_share': 0.1, 'arrival_steps': 0}
 
 
 @pytest.fixture(scope='module')
@@ -100,6 +104,32 @@ def test_direct_windows_lie_within_one_drive(config):
         crossing[direct] = sum(int((tokens[:, 1:, 0] != tokens[:, :1, 0]).any(1).sum())
                                for tokens, _ in (batches.draw(0, step) for step in range(20)))
     assert crossing[1.0] == 0 < crossing[0.0]
+
+
+def test_training_on_starts_from_the_weights_of_another_checkpoint(config, tmp_path):
+    base = train(config(name='base'))
+    on = train(config(name='on', init=str(base), steps=1, learning_rate=1e-9, ema_decay=0.0))
+    for name, weight in load_file(base).items():
+        assert torch.allclose(load_file(on)[name], weight, atol=1e-6), name
+    assert load_card(on).training_config['init'] == str(base)
+    with pytest.raises(ConfigError, match='init: .* is a .*width=16.*not a .*width=32'):
+        train(config(name='wide', init=str(base), width=32))
+
+
+def test_the_arrival_time_is_learnt_from_the_drives_of_the_log(config, dataset):
+    path = train(config(arrival_steps=600))
+    card, arrival_time = load_card(path), load_arrival_time(path)
+    assert 0.0 < card.arrival_error_s < 0.2
+    rows = Pairs(load_dataset(dataset), slice(None), card.normalizer(), 0.01)
+    states, goals, seconds = rows.draw(2000, np.random.default_rng(0))
+    quantiles = arrival_time(states, goals)
+    assert (quantiles.diff(dim=1) >= 0.0).all()
+    for share, column in zip(QUANTILES, quantiles.T):
+        assert (seconds < column).float().mean() == pytest.approx(share, abs=0.12)
+    state, goal = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
+    near = arrival_time.median_s(state, np.array([3.0, 1.3]), card.normalizer())
+    assert 0.0 < near < arrival_time.median_s(state, goal, card.normalizer()) < 5.0
+    assert load_arrival_time(train(config(name='without'))) is None
 
 
 def test_logs_the_loss_and_it_falls(config):
@@ -241,8 +271,13 @@ def test_windows_longer_than_the_log_are_refused(config):
 
 @pytest.mark.parametrize('name', ['umaze', 'medium', 'large'])
 def test_the_shipped_configurations_are_valid(name):
-    config = load_config(Path(__file__).parents[1] / f'config/train/{name}.yaml')
-    assert config.name == f'maze2d-{name}' and config.maze == name
+    folder = Path(__file__).parents[1] / 'config/train'
+    base, planning = (load_config(folder / file) for file in (f'{name}.yaml',
+                                                              f'{name}-planning.yaml'))
+    assert planning.name == f'maze2d-{name}' and planning.maze == base.maze == name
+    assert planning.init == f'{base.out_dir}/{base.name}' and not base.init
+    shape = {'frame_stack', 'max_tokens', 'width', 'num_layers', 'num_heads', 'network'}
+    assert planning.model_dump(include=shape) == base.model_dump(include=shape)
 
 
 def test_the_compared_models_differ_in_what_is_set_only():

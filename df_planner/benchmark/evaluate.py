@@ -58,6 +58,7 @@ from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World
 
 POLICIES = ('planner', 'controller')
+BACKENDS = ('auto', 'torch', 'openvino')
 JOURNAL_NAME = 'episodes.jsonl'
 STARTS_NAME = 'starts.npz'
 
@@ -75,6 +76,7 @@ class Specification:
     :param planner_seed: of the noise; the same in every episode, as it is for the planner node.
     :param device: ``cpu``, ``cuda`` or ``auto``.
     :param settings: fields of ``PlannerSettings`` that differ from the default.
+    :param backend: ``auto``, ``torch`` or ``openvino``.
     """
 
     maze: str
@@ -85,6 +87,7 @@ class Specification:
     planner_seed: int = 0
     device: str = 'cpu'
     settings: dict = field(default_factory=dict)
+    backend: str = 'auto'
 
     def __post_init__(self):
         """Check every field, with one line for each fault."""
@@ -98,6 +101,9 @@ class Specification:
         if not 0.0 < self.replan_interval_s < float('inf'):
             raise ConfigError('replan_interval_s must be above 0 and finite, '
                               f'got {self.replan_interval_s}')
+        if self.backend not in BACKENDS:
+            raise ConfigError(f'backend must be one of {", ".join(BACKENDS)}, '
+                              f'got {self.backend!r}')
         if self.planner_seed < 0:
             raise ConfigError(f'planner_seed must be 0 or more, got {self.planner_seed}')
         self.planner_settings()
@@ -128,7 +134,8 @@ class EpisodeRunner:
         from df_planner.planning.planner import Planner
         torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
         planner = Planner.load(specification.checkpoint, specification.device,
-                               maze_map(specification.maze), specification.planner_settings())
+                               maze_map(specification.maze), specification.planner_settings(),
+                               specification.backend)
         planner.warm_up()
         self._policy = planner.policy(specification.execution, specification.replan_interval_s,
                                       specification.planner_seed)

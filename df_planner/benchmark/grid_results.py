@@ -134,6 +134,7 @@ def _readable(specification: Specification) -> dict:
     return {'execution': specification.execution,
             'replan_interval_s': NEVER if interval == NEVER_S else interval,
             'planner_seed': specification.planner_seed, 'device': specification.device,
+            'backend': specification.backend,
             **specification.settings}
 
 

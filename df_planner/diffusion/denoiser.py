@@ -22,11 +22,14 @@ are in ``transformer.py`` and ``recurrent.py``, their names in ``networks.py``.
 
 from abc import ABC
 from abc import abstractmethod
+from collections.abc import Callable
 import math
 
 import torch
 from torch import nn
 from torch import Tensor
+
+Pullback = Callable[[Tensor], Tensor]
 
 LEVEL_FREQUENCIES = 8
 
@@ -74,6 +77,14 @@ class Denoiser(nn.Module, ABC):
         :param lengths: (B,) tokens that are real; later ones are padding, which changes nothing.
             None means all T.
         """
+
+    def with_pullback(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None
+                      ) -> tuple[Tensor, Pullback]:
+        """Return v, and what pulls a gradient (B, T, C) by v back to one by x."""
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            v = self(x, levels, lengths)
+        return v.detach(), lambda gradient: torch.autograd.grad(v, x, gradient)[0]
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:

@@ -40,8 +40,11 @@ import sys
 import torch
 from torch import Tensor
 
+from df_planner.diffusion.denoiser import Pullback
+
 # reward(tokens (B, T, C) in physical units, real (B, T) bool) -> (B,), one reward per plan
 Reward = Callable[[Tensor, Tensor], Tensor]
+Estimate = Callable[[Tensor], tuple[Tensor, Pullback]]
 
 # Below this share of signal the clean estimate says too little to be steered further per step.
 MIN_ALPHA = 0.1
@@ -78,26 +81,29 @@ class Guidance:
         """Return the reward of tokens in physical units: (B, T, C) in, (B,) out."""
         return sum(weight * term(tokens, real) for term, weight in self.terms.values())
 
-    def gradient(self, x: Tensor, x0: Tensor, real: Tensor) -> Tensor:
-        """Differentiate the rewards by x, from which x0 was computed; (B, T, C)."""
-        return torch.autograd.grad(self.reward(x0, real).sum(), x)[0]
+    def gradient(self, x0: Tensor, real: Tensor) -> Tensor:
+        """Differentiate the rewards by normalised clean tokens: (B, T, C) in and out."""
+        with torch.enable_grad():
+            x0 = x0.detach().requires_grad_()
+            return torch.autograd.grad(self.reward(x0, real).sum(), x0)[0]
 
-    def expected_gradient(self, x: Tensor, x0: Tensor, alpha: Tensor, sigma: Tensor, real: Tensor,
-                          tail: Tensor, estimate: Callable[[Tensor], Tensor]) -> Tensor:
+    def expected_gradient(self, x: Tensor, x0: Tensor, pullback: Pullback, alpha: Tensor,
+                          sigma: Tensor, real: Tensor, tail: Tensor, estimate: Estimate) -> Tensor:
         """
-        Return the gradient (B, T, C) averaged over sampled futures (see the module).
+        Return the gradient by x (B, T, C), averaged over sampled futures (see the module).
 
+        :param x0: (B, T, C) the clean estimate of ``x``, and the ``pullback`` from it to x.
         :param tail: (B, T, C) bool, what is drawn anew.
-        :param estimate: the clean estimate (B, T, C) of noised tokens at the levels of ``x``.
+        :param estimate: gives x0 and pullback of other tokens at the levels of ``x``.
         """
-        gradient = self.gradient(x, x0, real)
+        gradient = pullback(self.gradient(x0, real))
         if self.samples == 1 or not bool(tail.any()):
             return gradient
         for _ in range(self.samples - 1):
             noise = torch.randn(x.shape, generator=self.generator).to(x.device)
-            future = alpha * x0.detach() + sigma * noise
-            drawn = torch.where(tail, future, x.detach()).requires_grad_()
-            gradient = gradient + self.gradient(drawn, estimate(drawn), real)
+            future = alpha * x0 + sigma * noise
+            drawn_x0, drawn_pullback = estimate(torch.where(tail, future, x))
+            gradient = gradient + drawn_pullback(self.gradient(drawn_x0, real))
         return gradient / self.samples
 
     def steered(self, level: Tensor, next_level: Tensor) -> Tensor:
@@ -113,4 +119,4 @@ class Guidance:
         The noise estimate moves by -sigma * scale * gradient (Dhariwal and Nichol, 2021), written
         for x0.
         """
-        return x0.detach() + self.scale * sigma.square() / alpha.clamp(min=MIN_ALPHA) * gradient
+        return x0 + self.scale * sigma.square() / alpha.clamp(min=MIN_ALPHA) * gradient

@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.denoiser import Pullback
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.schedule import check_schedule
@@ -55,6 +56,7 @@ class Pins:
     levels: Tensor
 
 
+@torch.no_grad()
 def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor,
            pins: Pins | None = None, lengths: Tensor | None = None,
            guidance: Guidance | None = None,
@@ -104,19 +106,22 @@ def _step(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then
     level, next_level = denoiser.per_channel(now), denoiser.per_channel(then)
     steered = None if guidance is None else guidance.steered(level, next_level) & real[..., None]
     guided = steered is not None and bool(steered.any())
-    with torch.set_grad_enabled(guided):
-        x = x.detach().requires_grad_(guided)
+    alpha, sigma = noise.alpha(level), noise.sigma(level)
+
+    def estimate(x: Tensor) -> tuple[Tensor, Pullback]:
+        v, pullback = denoiser.with_pullback(x, now, lengths)
+        return alpha * x - sigma * v, lambda by_x0: alpha * by_x0 - pullback(sigma * by_x0)
+
+    if guided:
+        x0, pullback = estimate(x)
+        gradient = guidance.expected_gradient(
+            x, x0, pullback, alpha, sigma, real, _tail(level, next_level) & real[..., None],
+            estimate)
+        x0 = torch.where(steered, guidance.steer(x0, gradient, alpha, sigma), x0)
+        eps = (x - alpha * x0) / sigma.clamp(min=1e-6)
+    else:
         x0, eps = noise.split(x, denoiser(x, now, lengths), level)
-        if guided:
-            alpha, sigma = noise.alpha(level), noise.sigma(level)
-            gradient = guidance.expected_gradient(
-                x, x0, alpha, sigma, real, _tail(level, next_level) & real[..., None],
-                lambda drawn: noise.split(drawn, denoiser(drawn, now, lengths), level)[0])
-            x0 = torch.where(steered, guidance.steer(x0, gradient, alpha, sigma), x0.detach())
-            eps = (x.detach() - alpha * x0) / sigma.clamp(min=1e-6)
-    with torch.no_grad():
-        moved = noise.add_noise(x0, eps, next_level)
-        return torch.where(next_level < level, moved, x)
+    return torch.where(next_level < level, noise.add_noise(x0, eps, next_level), x)
 
 
 def _tail(level: Tensor, next_level: Tensor) -> Tensor:

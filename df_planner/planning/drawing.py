@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.denoiser import Pullback
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.sampler import Cancelled
 from df_planner.errors import PlanningCancelled
@@ -82,6 +83,17 @@ class _Timed:
         with self._clock.spending('network'):
             return self._denoiser(x, levels, lengths)
 
+    def with_pullback(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None
+                      ) -> tuple[Tensor, Pullback]:
+        self._clock.network_calls += 1
+        with self._clock.spending('network'):
+            v, pullback = self._denoiser.with_pullback(x, levels, lengths)
+
+        def timed(gradient: Tensor) -> Tensor:
+            with self._clock.spending('guidance'):
+                return pullback(gradient)
+        return v, timed
+
 
 @dataclass(frozen=True)
 class _TimedGuidance(Guidance):
@@ -89,6 +101,6 @@ class _TimedGuidance(Guidance):
 
     clock: Clock = field(default_factory=Clock)
 
-    def gradient(self, x: Tensor, x0: Tensor, real: Tensor) -> Tensor:
+    def gradient(self, x0: Tensor, real: Tensor) -> Tensor:
         with self.clock.spending('guidance'):
-            return super().gradient(x, x0, real)
+            return super().gradient(x0, real)

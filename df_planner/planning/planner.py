@@ -32,8 +32,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from df_planner.diffusion.backends import Backend
+from df_planner.diffusion.backends import on_backend
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
+from df_planner.errors import ConfigError
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
 from df_planner.errors import InvalidInput
@@ -96,19 +99,27 @@ class Planner:
 
     @classmethod
     def load(cls, checkpoint: str | Path, device: str = 'cpu', grid: GridMap | None = None,
-             settings: PlannerSettings = PlannerSettings()) -> 'Planner':
+             settings: PlannerSettings = PlannerSettings(), backend: Backend = 'auto') -> 'Planner':
         """
         Load a shipped model by name, or any checkpoint by path.
 
         :param device: ``cpu``, ``cuda`` or ``auto``.
         :param grid: the map; by default that of the maze named in the model card.
+        :param backend: what evaluates the network: ``torch``, ``openvino``, or ``auto``, which is
+            OpenVINO where it can.
         :raises CheckpointError: if the checkpoint is missing, broken or of another format.
+        :raises ConfigError: if the backend is not installed or cannot run it.
         """
         if device == 'auto':
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
         denoiser, card = load_checkpoint(checkpoint, device)
         if grid is None and card.maze is not None:
             grid = maze_map(card.maze)
+        try:
+            denoiser = on_backend(denoiser, backend, device)
+        except (ImportError, RuntimeError) as error:
+            reason = ' '.join(str(error).split())[:200]
+            raise ConfigError(f'backend {backend} cannot run {checkpoint}: {reason}') from error
         return cls(denoiser, card, grid, settings, device, load_arrival_time(checkpoint))
 
     def policy(self, execution: str = 'tracking', replan_interval_s: float = 0.25, seed: int = 0):
@@ -120,7 +131,7 @@ class Planner:
         """Run the network once, so that the first plan is not slower than the others."""
         tokens = torch.zeros((2, self.card.architecture.max_tokens, len(self._space.mean)),
                              device=self.device)
-        levels = torch.zeros((*tokens.shape[:2], len(self._denoiser.part_sizes)),
+        levels = torch.zeros((*tokens.shape[:2], len(self._space.part_sizes)),
                              dtype=torch.long, device=self.device)
         with torch.inference_mode():
             self._denoiser(tokens, levels)

@@ -1,0 +1,93 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a compiled network computes is what the network computes."""
+
+import sys
+
+import pytest
+import torch
+
+from df_planner import Planner
+from df_planner.diffusion.backends import on_backend
+from df_planner.diffusion.backends import OpenVinoDenoiser
+from df_planner.diffusion.networks import build_denoiser
+from df_planner.errors import ConfigError
+from df_planner.training.checkpoint import load_checkpoint
+
+PARTS = (2, 2, 20)
+
+
+def network(name):
+    """Return a small network of random weights."""
+    torch.manual_seed(0)
+    denoiser = build_denoiser(name, PARTS, 20, 1000, 32, 2, 4)
+    torch.nn.init.normal_(denoiser.read_out.weight, std=0.1)
+    return denoiser.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize('name', ['transformer', 'causal_transformer'])
+@pytest.mark.parametrize(('batch', 'tokens'), [(1, 2), (3, 7), (8, 20)])
+def test_openvino_agrees_with_torch_for_any_shape(name, batch, tokens):
+    denoiser = network(name)
+    compiled = on_backend(denoiser, 'openvino', 'cpu')
+    x = torch.randn(batch, tokens, sum(PARTS))
+    levels = torch.randint(0, 1001, (batch, tokens, len(PARTS)))
+    lengths = torch.randint(2, tokens + 1, (batch,))
+    real = torch.arange(tokens) < lengths[:, None]
+    for given in (lengths, None):
+        expected, got = denoiser(x, levels, given), compiled(x, levels, given)
+        if given is not None:
+            expected, got = expected[real], got[real]
+        # bfloat16, where the CPU has it, keeps 8 bits.
+        assert (got - expected).square().mean() < 1e-2 * expected.square().mean()
+
+
+def test_openvino_agrees_on_a_trained_model():
+    denoiser, card = load_checkpoint('maze2d-umaze')
+    compiled = on_backend(denoiser, 'openvino', 'cpu')
+    x = torch.randn(4, 12, sum(card.architecture.part_sizes))
+    for level in (1000, 500, 100):
+        levels = torch.full((4, 12, len(card.architecture.part_sizes)), level)
+        error = compiled(x, levels) - denoiser(x, levels)
+        assert error.square().mean().sqrt() < 0.03  # of values of size 1
+
+
+def test_gradients_are_those_of_torch():
+    denoiser = network('transformer')
+    compiled = on_backend(denoiser, 'openvino', 'cpu')
+    x, levels = torch.randn(2, 5, sum(PARTS)), torch.full((2, 5, len(PARTS)), 500)
+    gradient = torch.randn(x.shape)
+    v, pullback = compiled.with_pullback(x, levels)
+    x.requires_grad_()
+    expected, = torch.autograd.grad(denoiser(x, levels), x, gradient)
+    assert torch.equal(pullback(gradient), expected)
+    assert not v.requires_grad
+
+
+def test_auto_takes_what_works():
+    assert isinstance(on_backend(network('transformer'), 'auto', 'cpu'), OpenVinoDenoiser)
+    gru = network('gru')
+    assert on_backend(gru, 'auto', 'cpu') is gru
+    transformer = network('transformer')
+    assert on_backend(transformer, 'auto', 'cuda') is transformer
+    assert on_backend(transformer, 'torch', 'cpu') is transformer
+
+
+def test_without_openvino_auto_falls_back_and_openvino_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'openvino', None)  # importing it now raises ImportError
+    transformer = network('transformer')
+    assert on_backend(transformer, 'auto', 'cpu') is transformer
+    with pytest.raises(ConfigError, match='backend openvino cannot run maze2d-umaze'):
+        Planner.load('maze2d-umaze', backend='openvino')

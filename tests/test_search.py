@@ -1,0 +1,161 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Searching for a plan: the order of horizons, deadlines, and going on until they come."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from df_planner import Planner
+from df_planner.errors import NoValidPlan
+from df_planner.errors import PlanningCancelled
+from df_planner.errors import PlanningTimeout
+from df_planner.planning.horizons import EXPECTED_BATCHES
+from df_planner.planning.horizons import horizons
+from df_planner.planning.settings import PlannerSettings
+
+START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
+
+
+@pytest.fixture
+def planner():
+    torch.set_num_threads(1)
+    return Planner.load('maze2d-umaze', backend='torch')
+
+
+def batches(planner, arrival_s, previous=None, **settings):
+    return horizons(START, GOAL, 2, 24, False, previous, arrival_s, PlannerSettings(**settings),
+                    np.array([5.0, 5.0]), planner._space)
+
+
+def test_horizons_near_the_expected_arrival_come_first(planner):
+    expected = batches(planner, arrival_s=1.2)
+    assert abs(np.median(expected[0].lengths) - 13) <= 1
+    assert np.ptp(expected[0].lengths) <= 6
+    everywhere = batches(planner, arrival_s=None)
+    rest = expected[EXPECTED_BATCHES:]
+    assert len(rest) == len(everywhere)
+    for got, wanted in zip(rest, everywhere):
+        assert (got.lengths == wanted.lengths).all()
+
+
+def test_expected_horizons_stay_within_what_is_asked_for(planner):
+    for arrival_s in (0.0, 100.0):
+        assert all((2 <= batch.lengths).all() and (batch.lengths <= 24).all()
+                   for batch in batches(planner, arrival_s))
+
+
+def test_the_arrival_expected_by_the_model_is_that_of_its_plans(planner):
+    planner.settings = PlannerSettings(predict_horizon=False)
+    for state, goal in ((START, GOAL), ([1.0, 1.0, 0.0, 0.0], [3.0, 3.0])):
+        state, goal = np.array(state), np.array(goal)
+        plan = planner.plan(state, goal)
+        planner.settings = PlannerSettings()
+        assert planner._arrival_s(state, goal) == pytest.approx(len(plan) * plan.dt, abs=0.4)
+        planner.settings = PlannerSettings(predict_horizon=False)
+    assert planner._arrival_s(START, GOAL) is None
+
+
+def test_knowing_the_arrival_saves_calls_of_the_network(planner):
+    calls = {}
+    for predict in (True, False):
+        planner.settings = PlannerSettings(predict_horizon=predict)
+        calls[predict] = np.mean([planner.plan(START, GOAL, seed=seed).network_calls
+                                  for seed in range(5)])
+    assert calls[True] < 0.6 * calls[False]
+
+
+def test_the_timings_of_a_plan_add_up(planner):
+    planner.settings = PlannerSettings(guidance_scale=1.0, guidance_from=0.6)
+    plan = planner.plan(START, GOAL)
+    parts = [seconds for name, seconds in plan.timings.items() if name != 'total']
+    assert all(seconds > 0.0 for seconds in parts)
+    assert sum(parts) == pytest.approx(plan.timings['total'])
+    assert {'network', 'guidance', 'checks'} < set(plan.timings)
+
+
+def slow_down(planner, call_s):
+    """Make every call of the network take so long."""
+    network = planner._denoiser
+
+    class Slow:
+        part_sizes, per_channel = network.part_sizes, network.per_channel
+        with_pullback = network.with_pullback
+
+        def __call__(self, *arguments):
+            time.sleep(call_s)
+            return network(*arguments)
+    planner._denoiser = Slow()
+
+
+def test_a_deadline_ends_a_search_that_found_nothing(planner):
+    slow_down(planner, 0.02)
+    planner.settings = PlannerSettings(
+        deadline_ms=150.0, collision_tolerance_m=0.0, robot_radius_m=0.45)  # no way is this wide
+    started = time.monotonic()
+    with pytest.raises(PlanningTimeout, match='no valid plan .* 150 ms are over') as raised:
+        planner.plan(START, GOAL)
+    assert time.monotonic() - started > 0.1
+    assert raised.value.code == 'TIMEOUT' and isinstance(raised.value, NoValidPlan)
+
+
+def test_a_deadline_too_short_for_a_single_call_says_so(planner):
+    planner.settings = PlannerSettings(deadline_ms=0.001)
+    with pytest.raises(PlanningTimeout, match='0 ms are over'):
+        planner.plan(START, GOAL)
+
+
+def test_no_call_is_begun_that_would_end_after_the_deadline(planner):
+    slow_down(planner, 0.05)
+    calls = []
+    network = planner._denoiser
+
+    class Counted:
+        part_sizes, per_channel = network.part_sizes, network.per_channel
+        with_pullback = network.with_pullback
+
+        def __call__(self, *arguments):
+            calls.append(time.monotonic())
+            return network(*arguments)
+    planner._denoiser = Counted()
+    planner.settings = PlannerSettings(deadline_ms=220.0)
+    started = time.monotonic()
+    with pytest.raises(PlanningTimeout):
+        planner.plan(START, GOAL)
+    assert calls
+    # A call of 50 ms that is begun within the last 50 ms would end too late.
+    assert all(call - started <= 0.175 for call in calls[1:])
+
+
+def test_anytime_returns_a_plan_that_is_as_early_or_earlier_by_the_deadline(planner):
+    for seed in range(3):
+        planner.settings = PlannerSettings(num_samples=64)
+        first = planner.plan(START, GOAL, seed=seed)
+        planner.settings = PlannerSettings(num_samples=64, anytime=True)
+        best = planner.plan(START, GOAL, seed=seed)
+        assert best.valid and len(best) <= len(first)
+        assert best.network_calls > first.network_calls
+    planner.settings = PlannerSettings(num_samples=64, anytime=True, deadline_ms=2000.0)
+    started = time.monotonic()
+    assert planner.plan(START, GOAL).valid
+    assert time.monotonic() - started < 4.0
+
+
+def test_the_caller_still_cancels_under_a_deadline(planner):
+    planner.settings = PlannerSettings(deadline_ms=5000.0)
+    with pytest.raises(PlanningCancelled):
+        planner.plan(START, GOAL, should_stop=lambda: True)
