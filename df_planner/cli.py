@@ -33,6 +33,7 @@ from df_planner.benchmark.assignments import assignments
 from df_planner.benchmark.blocks_command import blocks
 from df_planner.benchmark.calibration_command import calibration
 from df_planner.benchmark.command import benchmark
+from df_planner.benchmark.comparison_command import latency
 from df_planner.benchmark.cost_command import cost
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
@@ -289,6 +290,7 @@ measure.add_command(blocks)
 measure.add_command(calibration)
 measure.add_command(cost)
 measure.add_command(inpainting)
+measure.add_command(latency)
 measure.add_command(noise)
 measure.add_command(rollout)
 

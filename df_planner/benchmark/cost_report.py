@@ -21,12 +21,15 @@ from pathlib import Path
 
 import numpy as np
 
+from df_planner.benchmark.cost import BASE_CANDIDATES
 from df_planner.benchmark.cost import FAR_STEPS
 from df_planner.benchmark.cost import growth_exponent
 from df_planner.benchmark.cost import Point
 
 LABELS = {'horizon_steps': 'horizon [control steps]', 'candidates': 'candidates',
           'sampling_steps': 'sampling steps'}
+FITTED_FROM = {'horizon_steps': (0, FAR_STEPS), 'candidates': (BASE_CANDIDATES,),
+               'sampling_steps': (0,)}
 COLORS = ('#1f77ff', '#ee4b3a', '#12a594', '#a23bd8', '#ffb000')
 HEADER = ('sweep', 'horizon [steps]', 'candidates', 'sampling steps', 'threads', 'time [ms]',
           'min', 'max', 'calls', 'ms per call', 'peak memory [MiB]')
@@ -64,7 +67,7 @@ def growth(by_sweep: dict[str, list[dict]]) -> list[dict]:
              'exponent': growth_exponent(_on(records, threads), name, least)}
             for name, records in by_sweep.items()
             for threads in sorted({record['threads'] for record in records})
-            for least in ((0, FAR_STEPS) if name == 'horizon_steps' else (0,))]
+            for least in FITTED_FROM[name]]
 
 
 def growth_lines(fits: list[dict]) -> list[str]:
@@ -111,7 +114,7 @@ def _draw_line(axis, name: str, records: list[dict], threads: int, color: str) -
                                     [1e3 * several.max() for several in seconds] - medians],
                   color=color, marker='o', markersize=4, capsize=2, linewidth=1.2,
                   label=f'{threads} thread{"s" if threads > 1 else ""}')
-    least = FAR_STEPS if name == 'horizon_steps' else 0
+    least = FITTED_FROM[name][-1]
     exponent = growth_exponent(records, name, least)
     if exponent is not None:
         far = values[values >= least]
