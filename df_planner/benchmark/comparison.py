@@ -78,7 +78,8 @@ def summarize_comparison(records: list[dict]) -> list[dict]:
 def comparison_table(summaries: list[dict]) -> list[list[str]]:
     """Return the summaries as rows of text, the header first."""
     rows = [['plans', 'of', 'number', 'valid', 'p50 [ms]', 'p95 [ms]', 'p99 [ms]', 'mean [ms]',
-             'CPU [ms]', 'calls', 'candidates', 'ratio', '10..90 %', 'of means', 'CPU ratio', 'faster']]
+             'CPU [ms]', 'calls', 'candidates', 'ratio', '10..90 %', 'of means', 'CPU ratio',
+             'faster']]
     for found in summaries:
         latency, ratio, cpu = found['latency_s'], found['ratio'], found['cpu_ratio']
         if found['who'] == REFERENCE:

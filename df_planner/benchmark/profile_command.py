@@ -55,10 +55,10 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
 
     from df_planner.benchmark.machine import machine_facts
     from df_planner.benchmark.plan_timing import full_starts
-    from df_planner.benchmark.profile import measure_profile
-    from df_planner.benchmark.profile import parts_table
-    from df_planner.benchmark.profile import profile_table
-    from df_planner.benchmark.profile import summarize_profile
+    from df_planner.benchmark.latency_profile import measure_profile
+    from df_planner.benchmark.latency_profile import parts_table
+    from df_planner.benchmark.latency_profile import profile_table
+    from df_planner.benchmark.latency_profile import summarize_profile
     from df_planner.benchmark.profile_picture import draw_profile_picture
     from df_planner.benchmark.report import write_text
 

@@ -85,23 +85,23 @@ def profile_table(summary: dict[str, dict]) -> list[list[str]]:
 
 def parts_table(summary: dict[str, dict]) -> list[list[str]]:
     """Return where the time of a mean plan goes as rows of text, the header first."""
-    names = list(dict.fromkeys(name for found in summary.values() for name in found['parts_s']))
-    rows = [['where the time goes',
-             *(text for kind in summary for text in (f'{kind} [ms]', f'{kind} [%]'))]]
-    for name in names:
+    split = {kind: found for kind, found in summary.items() if found['parts_s']}
+    rows = [['where the time goes', *(text for kind in split
+                                      for text in (f'{kind} [ms]', f'{kind} [%]'))]]
+    for name in dict.fromkeys(name for found in split.values() for name in found['parts_s']):
         cells = []
-        for found in summary.values():
+        for found in split.values():
             value = found['parts_s'].get(name, 0.0)
             cells += [f'{1e3 * value:.2f}', f'{100.0 * value / sum(found["parts_s"].values()):.1f}']
         label = name
         if name == NETWORK:
             label += ' (' + ', '.join(
                 f'{kind} {found["split_calls"]:.1f} x {1e3 * found["split_call_s"]:.2f} ms'
-                for kind, found in summary.items() if found['parts_s']) + ')'
+                for kind, found in split.items()) + ')'
         rows.append([label, *cells])
-    total = [text for found in summary.values()
-             for text in (f'{1e3 * sum(found["parts_s"].values()):.2f}', '100.0')]
-    return [*rows, ['mean of valid plans', *total]]
+    return [*rows, ['mean of valid plans', *(
+        text for found in split.values()
+        for text in (f'{1e3 * sum(found["parts_s"].values()):.2f}', '100.0'))]]
 
 
 def _summary(records: list[dict]) -> dict:
