@@ -34,7 +34,7 @@ from df_planner.planning.settings import PlannerSettings
 
 REFERENCE, PLANNER = 'reference', 'planner'
 # Guided sampling as it is published: every step of every candidate is steered by a gradient that
-# goes back through the network, and nothing is reused from plan to plan.
+# goes back through the network, and every candidate starts from pure noise.
 REFERENCE_SETTINGS = {
     'num_samples': 64, 'sampling_steps': 16, 'schedule': 'full_sequence', 'warm_start': 0.0,
     'guidance_scale': 1.0, 'guide_goal': 0.0, 'guide_clearance': 1.0}

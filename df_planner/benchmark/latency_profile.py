@@ -92,7 +92,8 @@ def parts_table(summary: dict[str, dict]) -> list[list[str]]:
         cells = []
         for found in split.values():
             value = found['parts_s'].get(name, 0.0)
-            cells += [f'{1e3 * value:.2f}', f'{100.0 * value / sum(found["parts_s"].values()):.1f}']
+            share = value / sum(found['parts_s'].values())
+            cells += [f'{1e3 * value:.2f}', f'{100.0 * share:.1f}']
         label = name
         if name == NETWORK:
             label += ' (' + ', '.join(

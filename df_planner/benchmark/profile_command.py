@@ -42,8 +42,8 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
     """
     Show how long plans take, and where the time goes.
 
-    Cold: a full plan to the goal with nothing in hand. Warm: the next one, as while driving, 0.25 s
-    later from where the plan says the robot is, with the rest of the plan in hand. Starts are
+    Cold: a full plan to the goal with nothing in hand. Warm: the next one, as while driving,
+    0.25 s later, from where the plan says the robot is, with the rest of the plan in hand. Starts are
     those of the benchmark; the ones at the goal already are left out. The first plans after
     loading are reported apart.
 

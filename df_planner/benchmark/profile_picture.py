@@ -85,5 +85,6 @@ def _draw_parts(axis, summary: dict[str, dict]) -> None:
         f'{kind}\n{1e3 * sum(parts.values()):.0f} ms' for kind, parts in split.items()])
     axis.set(xlabel='share of a mean plan [%]', xlim=(0.0, 100.0))
     axis.invert_yaxis()
-    axis.legend(fontsize=8, frameon=False, ncols=2, loc='upper center', bbox_to_anchor=(0.5, -0.15))
+    axis.legend(fontsize=8, frameon=False, ncols=2, loc='upper center',
+                bbox_to_anchor=(0.5, -0.15))
     axis.spines[['top', 'right']].set_visible(False)
