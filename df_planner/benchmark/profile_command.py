@@ -43,9 +43,9 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
     Show how long plans take, and where the time goes.
 
     Cold: a full plan to the goal with nothing in hand. Warm: the next one, as while driving,
-    0.25 s later, from where the plan says the robot is, with the rest of the plan in hand. Starts are
-    those of the benchmark; the ones at the goal already are left out. The first plans after
-    loading are reported apart.
+    0.25 s later, from where the plan says the robot is, with the rest of the plan in hand. Starts
+    are those of the benchmark, but for the ones at the goal already. The first plans after loading
+    are reported apart.
 
     The parts: network calls; guidance, if it is on; the sampler's own arithmetic; checks,
     interpolation and choice; preparation (input checks, horizons, noise, drafts) and the rest.
