@@ -6,6 +6,7 @@ MAZE ?= medium
 EPISODES ?= 5
 SEED ?= 0
 DEMO_ARGS ?=
+BENCH_ARGS ?=
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -29,13 +30,13 @@ endif
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint train evaluate clean distclean
+.PHONY: help setup demo test lint train evaluate bench clean distclean
 
 # Recipes that run for long replace their shell (exec), so that a signal reaches the program itself.
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo 'Variables: MAZE=$(MAZE) EPISODES=$(EPISODES) SEED=$(SEED) PYTHON=$(PYTHON) DEMO_ARGS= PYTEST_ARGS='
+	@echo 'Variables: MAZE=$(MAZE) EPISODES=$(EPISODES) SEED=$(SEED) PYTHON=$(PYTHON) DEMO_ARGS= PYTEST_ARGS= BENCH_ARGS='
 
 demo: $(RUN_STAMP)  ## drive MAZE for EPISODES episodes over ROS 2 topics and score it
 	@exec $(BIN)/df_planner demo --maze $(MAZE) --episodes $(EPISODES) --seed $(SEED) $(DEMO_ARGS)
@@ -55,6 +56,10 @@ train: $(RUN_STAMP)  ## generate MAZE's data set, unless it is there, and train 
 evaluate: $(RUN_STAMP)  ## score MAZE's checkpoint without ROS, on EPISODES seeded starts
 	@exec $(BIN)/df_planner evaluate --checkpoint maze2d-$(MAZE) --maze $(MAZE) \
 	  --episodes $(EPISODES) --seed $(SEED) --out results/evaluate-$(MAZE)
+
+bench: $(RUN_STAMP)  ## time plans on the large maze beside a slow reference sampler (BENCH_ARGS='--plans 5')
+	@echo 'What time buys, score against latency, takes longer: $(BIN)/df_planner benchmark latency'
+	@exec $(BIN)/df_planner measure latency --checkpoint maze2d-large --out results/bench $(BENCH_ARGS)
 
 setup: $(RUN_STAMP)  ## make the environment and install the package, without running anything
 

@@ -33,8 +33,11 @@ from df_planner.benchmark.assignments import assignments
 from df_planner.benchmark.blocks_command import blocks
 from df_planner.benchmark.calibration_command import calibration
 from df_planner.benchmark.command import benchmark
+from df_planner.benchmark.comparison_command import latency
+from df_planner.benchmark.cost_command import cost
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
+from df_planner.benchmark.profile_command import profile
 from df_planner.benchmark.rollout_command import rollout
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
@@ -70,7 +73,8 @@ class Cli(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a project's life."""
-        return ['data', 'train', 'evaluate', 'benchmark', 'measure', 'demo', 'info']
+        return ['data', 'train', 'evaluate', 'benchmark', 'measure', 'profile', 'demo',
+                'info']
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; the options of ``demo`` are the arguments of the launch file."""
@@ -91,6 +95,7 @@ def main():
 
 
 main.add_command(benchmark)
+main.add_command(profile)
 
 
 @main.group()
@@ -286,7 +291,9 @@ def measure():
 
 measure.add_command(blocks)
 measure.add_command(calibration)
+measure.add_command(cost)
 measure.add_command(inpainting)
+measure.add_command(latency)
 measure.add_command(noise)
 measure.add_command(rollout)
 

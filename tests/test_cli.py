@@ -39,7 +39,8 @@ def _run(*arguments):
 @pytest.mark.parametrize('arguments', [
     (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('demo',), ('info',),
     ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),
-    ('measure', 'noise'), ('measure', 'rollout')])
+    ('measure', 'noise'), ('measure', 'rollout'), ('measure', 'cost'), ('measure', 'latency'),
+    ('profile',)])
 def test_help_teaches_with_examples(arguments):
     result = _run(*arguments, '--help')
     assert result.exit_code == 0, result.stderr
@@ -80,6 +81,14 @@ def test_help_loads_nothing_heavy_and_is_instant():
      'INVALID_INPUT', 'missing.npz'),
     (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'x', '--multi-goal'),
      'INVALID_INPUT', 'multi-goal'),
+    (('profile', '--checkpoint', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
+    (('profile', '--checkpoint', 'maze2d-umaze', '--set', 'speed=1'),
+     'BAD_CONFIG', 'planner setting speed'),
+    (('measure', 'cost', '--checkpoint', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
+    (('measure', 'cost', '--checkpoint', 'maze2d-umaze', '--set', 'num_samples=0'),
+     'BAD_CONFIG', 'planner setting num_samples'),
+    (('measure', 'latency', '--checkpoint', 'maze2d-umaze', '--set', 'speed'),
+     'BAD_CONFIG', 'NAME=VALUE'),
     (('data', 'info', 'missing.hdf5'), 'BAD_DATASET', 'missing.hdf5'),
     (('data', 'generate', '--maze', 'moon'), 'BAD_CONFIG', 'moon'),
     (('train', '--config', 'moon'), 'BAD_CONFIG', 'neither a file nor a shipped name'),

@@ -153,7 +153,7 @@ def test_a_fault_of_the_file_is_named(tmp_path, changes, message):
 
 
 def test_no_such_grid_names_the_shipped_ones():
-    with pytest.raises(ConfigError, match='moon.*ablations, headline, seeds, smoke'):
+    with pytest.raises(ConfigError, match='moon.*ablations, headline, latency, seeds, smoke'):
         load_grid('moon')
 
 

@@ -137,6 +137,7 @@ def test_statistics_by_hand():
     assert result['std'] == pytest.approx(np.sqrt((4 + 1 + 0 + 9) / 3))
     assert result['stderr'] == pytest.approx(result['std'] / 2)
     assert (result['p50'], result['min'], result['max']) == (2.5, 1.0, 6.0)
+    assert result['p95'] == pytest.approx(3.0 + 0.85 * 3.0)
     assert statistics([2.0])['std'] is None
     assert statistics([None])['mean'] is None
 

@@ -57,10 +57,11 @@ def benchmark(grid, out, workers, only, groups, tasks, episodes, models, device,
     Run a GRID of evaluations and write one report.
 
     GRID is a YAML file or a shipped name: headline (three mazes, single task and Multi2D, every
-    execution), ablations (what each part of the method is worth), smoke. A grid names tasks and
-    rows; every row drives the same fixed starts, so that differences between rows are taken start
-    by start. A row with several checkpoints (training seeds) states the spread over seeds and the
-    error over starts separately. How to write one: df_planner/benchmark/grid.py.
+    execution), ablations (what each part of the method is worth), latency (score against planning
+    time), smoke. A grid names tasks and rows; every row drives the same fixed starts, so that
+    differences between rows are taken start by start. A row with several checkpoints (training
+    seeds) states the spread over seeds and the error over starts separately.
+    How to write one: df_planner/benchmark/grid.py.
 
     Writes report.md, results.csv, results.json and plots, beside published scores, the controller
     that made the data and the time-optimal limit. Every finished episode is on disk at once:

@@ -60,7 +60,8 @@ def draw_plots(folder: Path, results: dict) -> dict[str, str]:
          results)
     save('differences', 'Start by start: score minus that of the reference, sorted', _differences,
          headline, {(row['name'], row['task']): row for row in rows}, results)
-    save('latency', 'Score against planning latency (p50), every row', _latency, rows, results)
+    save('latency', 'Score against planning latency (p50), every row; a line joins a sweep, the '
+         'star is what the others are compared with', _latency, rows, results)
     for sweep in dict.fromkeys(row['sweep'] for row in rows if row['sweep']):
         name = 'sweep-' + re.sub(r'[^\w-]+', '-', sweep).strip('-')
         save(name, f'{sweep}; error bars: standard error over starts', _sweep,
@@ -151,7 +152,7 @@ def _differences(rows: list[dict], known: dict, results: dict):
 
 
 def _latency(rows: list[dict], results: dict):
-    """Draw one point per row, a panel per task."""
+    """Draw one point per row, a line per sweep, the reference as a star; a panel per task."""
     from matplotlib.ticker import ScalarFormatter
 
     points = [row for row in rows if row['summary']['planning_time_s']['p50'] is not None]
@@ -165,10 +166,18 @@ def _latency(rows: list[dict], results: dict):
         for row in members:
             latency_ms = 1e3 * row['summary']['planning_time_s']['p50']
             color = CYCLE[groups.index(row['group']) % len(CYCLE)]
-            axis.errorbar(latency_ms, _score(row)['mean'], yerr=_score(row)['stderr'], fmt='o',
-                          markersize=4, color=color, elinewidth=0.8)
-            axis.annotate(row['name'], (latency_ms, _score(row)['mean']), xytext=(4, 3),
-                          textcoords='offset points', fontsize=6)
+            marked = row['name'] == row['reference']
+            axis.errorbar(latency_ms, _score(row)['mean'], yerr=_score(row)['stderr'],
+                          fmt='*' if marked else 'o', markersize=11 if marked else 4,
+                          color=color, elinewidth=0.8, zorder=3 if marked else 2)
+            axis.annotate(row['name'], (latency_ms, _score(row)['mean']),
+                          xytext=(6, -9) if marked else (4, 3), textcoords='offset points',
+                          fontsize=8 if marked else 6, weight='bold' if marked else 'normal')
+        for sweep in dict.fromkeys(row['sweep'] for row in members if row['sweep']):
+            swept = [row for row in members if row['sweep'] == sweep]
+            axis.plot([1e3 * row['summary']['planning_time_s']['p50'] for row in swept],
+                      [_score(row)['mean'] for row in swept], linewidth=0.8, alpha=0.6, zorder=1,
+                      color=CYCLE[groups.index(swept[0]['group']) % len(CYCLE)])
         axis.set_xscale('log')
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.xaxis.set_minor_formatter(ScalarFormatter())

@@ -35,13 +35,15 @@ from df_planner.benchmark.machine import machine_facts
 from df_planner.errors import ConfigError
 
 
-def measure_options(name: str, seed_of: str) -> Callable:
+def measure_options(name: str, seed_of: str, files: str | None = None) -> Callable:
     """
     Return a decorator that gives a command --checkpoint, --seed, --set, --device and --out.
 
-    :param name: of the result's files.
+    :param name: of the result's folder and files.
     :param seed_of: what the seed decides.
+    :param files: what lies in the folder, by default a JSON file and a picture.
     """
+    files = files or f'{name}.json and {name}.png'
     options = (
         click.option('--checkpoint', required=True,
                      help='A shipped name or a .safetensors file.'),
@@ -51,7 +53,7 @@ def measure_options(name: str, seed_of: str) -> Callable:
                      help='Replace a planner setting; may be repeated.'),
         click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.'),
         click.option('--out', type=click.Path(file_okay=False, path_type=Path),
-                     help=f'Folder of {name}.json and {name}.png.  '
+                     help=f'Folder of {files}.  '
                           f'[default: results/{name}-TIME]'))
 
     def decorate(command: Callable) -> Callable:
@@ -62,11 +64,13 @@ def measure_options(name: str, seed_of: str) -> Callable:
     return decorate
 
 
-def open_planner(checkpoint: str, device: str, settings: Sequence[str] = ()):
+def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), threads: int = 1):
     """
     Return (planner, maze), ready to plan on one thread, so that results do not depend on cores.
 
     :param settings: NAME=VALUE of planner settings.
+    :param threads: of the network, where latency is what is measured; anything but the number of
+        an earlier call needs a fresh process.
     """
     import torch
 
@@ -74,7 +78,7 @@ def open_planner(checkpoint: str, device: str, settings: Sequence[str] = ()):
     from df_planner.planning.planner import Planner
     from df_planner.sim.maze import load_maze
 
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     planner = Planner.load(checkpoint, device)
     if planner.card.maze is None:
         raise ConfigError(f'checkpoint {checkpoint} names no maze')
@@ -104,6 +108,12 @@ def write_result(path: Path, checkpoint: str, seed: int, content: dict) -> None:
         'checkpoint': checkpoint, 'seed': seed, 'machine': machine_facts()}
     path.write_text(json.dumps({**header, **content}, indent=1) + '\n', encoding='utf-8')
     click.echo(f'report: {path}')
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows, the first one being the header, as a table in Markdown."""
+    head, *body = ['| ' + ' | '.join(row) + ' |' for row in rows]
+    return '\n'.join([head, '|---' * len(rows[0]) + '|', *body]) + '\n'
 
 
 def echo_table(rows: Sequence[Sequence[object]]) -> None:

@@ -176,11 +176,11 @@ def summarize(records: Sequence[dict]) -> dict:
 
 
 def statistics(values: Sequence[float | None]) -> dict:
-    """Return count, mean, sample standard deviation, standard error, p50, p99, min and max."""
+    """Return count, mean, sample standard deviation, standard error, p50, p95, p99, min, max."""
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if len(known) == 0:
         return {'count': 0, 'mean': None, 'std': None, 'stderr': None,
-                'p50': None, 'p99': None, 'min': None, 'max': None}
+                'p50': None, 'p95': None, 'p99': None, 'min': None, 'max': None}
     std = float(known.std(ddof=1)) if len(known) > 1 else None
     return {
         'count': len(known),
@@ -188,6 +188,7 @@ def statistics(values: Sequence[float | None]) -> dict:
         'std': std,
         'stderr': std / float(np.sqrt(len(known))) if std is not None else None,
         'p50': float(np.percentile(known, 50)),
+        'p95': float(np.percentile(known, 95)),
         'p99': float(np.percentile(known, 99)),
         'min': float(known.min()),
         'max': float(known.max()),
