@@ -25,15 +25,12 @@ import torch
 from df_planner import Planner
 from df_planner.benchmark.latency_profile import FIRST_PLANS
 from df_planner.benchmark.latency_profile import measure_profile
-from df_planner.benchmark.plan_timing import clocked
-from df_planner.benchmark.plan_timing import count_candidates
 from df_planner.benchmark.plan_timing import full_starts
 from df_planner.benchmark.plan_timing import NETWORK
 from df_planner.benchmark.plan_timing import REST
 from df_planner.benchmark.plan_timing import time_drive
 from df_planner.benchmark.protocol import sample_starts
 from df_planner.cli import main
-from df_planner.errors import InvalidInput
 from df_planner.errors import NoValidPlan
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
@@ -55,45 +52,14 @@ def tiny(tmp_path_factory):
     return write_tiny_model(tmp_path_factory.mktemp('model'))
 
 
-def test_the_clock_changes_no_plan_and_counts_every_call(planner):
+def test_the_clock_counts_every_call_and_every_candidate(tiny):
     polls = []
-    network = planner._denoiser
-    plain = planner.plan(START, GOAL, seed=3, should_stop=lambda: bool(polls.append(1)))
-    with clocked(planner) as clock:
-        timed = planner.plan(START, GOAL, seed=3)
-        calls = clock.take()
-    assert planner._denoiser is network
-    assert np.array_equal(plain.states, timed.states)
-    assert np.array_equal(plain.actions, timed.actions)
-    assert len(calls) == len(polls) > 0
-    inside = sum(call.seconds for call in calls)
-    assert 0.5 * timed.timings['network'] < inside < timed.timings['network']
-
-
-def test_the_clock_is_taken_off_after_an_error(planner):
-    network = planner._denoiser
-    with pytest.raises(InvalidInput), clocked(planner):
-        planner.plan(START, GOAL, horizon=0)
-    assert planner._denoiser is network
-
-
-@pytest.mark.parametrize('schedule', ['full_sequence', 'pyramid', 'autoregressive'])
-def test_candidates_of_one_batch_count_once(tiny, schedule):
-    planner = Planner.load(tiny, settings=PlannerSettings(
-        schedule=schedule, sampling_steps=4, guidance_scale=1.0, guidance_samples=3))
-    with clocked(planner) as clock:
-        planner.rollout(START, 90, 7, goal=GOAL)
-        calls = clock.take()
-    assert count_candidates(calls) == 7
-    assert len(calls) >= 4
-
-
-def test_candidates_of_all_batches_and_of_refinement_count(tiny):
     planner = Planner.load(tiny, settings=PlannerSettings(num_samples=20, refine_rounds=2))
-    with clocked(planner) as clock:
-        with pytest.raises(NoValidPlan):
-            planner.plan(START, GOAL)
-        assert count_candidates(clock.take()) == 20 + 2 * 20  # drafts: 4 of the best, 5 times
+    with pytest.raises(NoValidPlan):
+        planner.plan(START, GOAL, should_stop=lambda: bool(polls.append(1)))
+    assert planner.clock.network_calls == len(polls) > 0
+    assert planner.clock.candidates == 20 + 2 * 20  # drafts: 4 of the best, 5 times
+    assert 0.0 < planner.clock.spent_s['network'] < planner.clock.elapsed_s
 
 
 def test_starts_are_those_of_the_benchmark_but_for_the_ones_at_the_goal():
@@ -111,8 +77,7 @@ def test_starts_are_those_of_the_benchmark_but_for_the_ones_at_the_goal():
     {'uncertainty_samples': 8}])
 def test_parts_are_real_and_make_up_the_whole(planner, changes):
     planner.settings = PlannerSettings(**changes)
-    with clocked(planner) as clock:
-        cold, warm = time_drive(planner, clock, START, GOAL, seed=1)
+    cold, warm = time_drive(planner, START, GOAL, seed=1)
     planner.settings = PlannerSettings()
     assert [cold['kind'], warm['kind']] == ['cold', 'warm']
     assert warm['calls'] < cold['calls'] or warm['candidates'] <= 10
@@ -154,10 +119,9 @@ def test_the_command_reports_what_the_records_say(tmp_path):
             assert found['latency_s'][name] == pytest.approx(np.percentile(seconds, share))
             assert f'{1e3 * np.percentile(seconds, share):.1f}' in result.stdout
         assert found['valid'] == np.mean([record['valid'] for record in records])
-        split = [record for record in records if record['parts']]
         assert sum(found['parts_s'].values()) == pytest.approx(
-            np.mean([record['seconds'] for record in split]))
-        assert found['split_calls'] * found['split_call_s'] == pytest.approx(
+            np.mean(seconds))
+        assert found['calls']['mean'] * found['call_s'] == pytest.approx(
             found['parts_s'][NETWORK])
     assert [record['start'] for record in content['records']
             if record['kind'] == 'cold'] == [0, 1, 2, 3]

@@ -148,7 +148,7 @@ def test_anytime_returns_a_plan_that_is_as_early_or_earlier_by_the_deadline(plan
         planner.settings = PlannerSettings(num_samples=64, anytime=True)
         best = planner.plan(START, GOAL, seed=seed)
         assert best.valid and len(best) <= len(first)
-        assert best.network_calls > first.network_calls
+        assert best.network_calls >= first.network_calls
     planner.settings = PlannerSettings(num_samples=64, anytime=True, deadline_ms=2000.0)
     started = time.monotonic()
     assert planner.plan(START, GOAL).valid

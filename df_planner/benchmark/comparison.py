@@ -24,29 +24,27 @@ from collections.abc import Callable
 import numpy as np
 
 from df_planner.benchmark.metrics import statistics
-from df_planner.benchmark.plan_timing import clocked
 from df_planner.benchmark.plan_timing import COLD
 from df_planner.benchmark.plan_timing import time_drive
 from df_planner.benchmark.plan_timing import WARM
 from df_planner.benchmark.protocol import Starts
 from df_planner.planning.planner import Planner
-from df_planner.planning.settings import PlannerSettings
 
 REFERENCE, PLANNER = 'reference', 'planner'
 # Guided sampling as it is published: every step of every candidate is steered by a gradient that
 # goes back through the network, and every candidate starts from pure noise.
 REFERENCE_SETTINGS = {
     'num_samples': 64, 'sampling_steps': 16, 'schedule': 'full_sequence', 'warm_start': 0.0,
-    'guidance_scale': 1.0, 'guide_goal': 0.0, 'guide_clearance': 1.0}
+    'guidance_scale': 1.0, 'guidance_from': 1.0, 'guidance_to': 0.0, 'guide_goal': 0.0,
+    'guide_clearance': 1.0, 'predict_horizon': False}
 
 
-def measure_comparison(planner: Planner, settings: dict[str, PlannerSettings], starts: Starts,
-                       rounds: int, seed: int, on_drive: Callable[[], None] = lambda: None
-                       ) -> tuple[list[dict], bool]:
+def measure_comparison(planners: dict[str, Planner], starts: Starts, rounds: int, seed: int,
+                       on_drive: Callable[[], None] = lambda: None) -> tuple[list[dict], bool]:
     """
-    Time cold and warm plans of several settings in turns.
+    Time cold and warm plans of several planners in turns.
 
-    :param settings: by the name of who is compared; the first start is planned from once by each
+    :param planners: by the name of who is compared; the first start is planned from once by each
         before anything counts.
     :param rounds: of turns on every start.
     :param on_drive: called after every cold plan with its warm one.
@@ -54,18 +52,17 @@ def measure_comparison(planner: Planner, settings: dict[str, PlannerSettings], s
         ended it early.
     """
     records: list[dict] = []
-    with clocked(planner) as clock:
-        try:
-            for planner.settings in settings.values():
-                time_drive(planner, clock, starts.state[0], starts.goal[0], seed)
-            for index, (state, goal) in enumerate(zip(starts.state, starts.goal)):
-                for turn in range(rounds):
-                    for who, planner.settings in settings.items():
-                        records += [{'who': who, 'start': index, 'round': turn, **record}
-                                    for record in time_drive(planner, clock, state, goal, seed)]
-                        on_drive()
-        except KeyboardInterrupt:
-            return records, True
+    try:
+        for planner in planners.values():
+            time_drive(planner, starts.state[0], starts.goal[0], seed)
+        for index, (state, goal) in enumerate(zip(starts.state, starts.goal)):
+            for turn in range(rounds):
+                for who, planner in planners.items():
+                    records += [{'who': who, 'start': index, 'round': turn, **record}
+                                for record in time_drive(planner, state, goal, seed)]
+                    on_drive()
+    except KeyboardInterrupt:
+        return records, True
     return records, False
 
 

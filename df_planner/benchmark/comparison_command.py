@@ -42,8 +42,8 @@ def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
     Compare latency with a slow reference sampler.
 
     The reference: 64 candidates, 16 sampling steps, all tokens at once, every candidate from pure
-    noise, and every step steered by a gradient (clearance) that goes back through the network.
-    The planner: its defaults, changed by --set. They take turns on the same starts, so that other
+    noise, and every step steered by a gradient (clearance) that goes back through the network,
+    evaluated by torch. The planner: its defaults, changed by --set. They take turns on the same starts, so that other
     work on the machine cancels in the ratio; cold and warm plans as in `df_planner profile`.
     The ratio is planner / reference, from start to start: the median and where 80 % of
     the starts lie; CPU counts only the time that the processor gave. Ctrl-C reports what there is.
@@ -64,9 +64,11 @@ def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
 
     planner, maze = open_planner(checkpoint, device, settings, threads)
     starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m)
-    compared = {REFERENCE: PlannerSettings(**REFERENCE_SETTINGS), PLANNER: planner.settings}
+    reference, _ = open_planner(checkpoint, device, threads=threads, backend='torch')
+    reference.settings = PlannerSettings(**REFERENCE_SETTINGS)
+    compared = {REFERENCE: reference, PLANNER: planner}
     with progress(2 * plans * rounds, 'drives') as bar:
-        records, stopped = measure_comparison(planner, compared, starts, rounds, seed,
+        records, stopped = measure_comparison(compared, starts, rounds, seed,
                                               lambda: bar.update(1))
     if not records:
         raise KeyboardInterrupt
@@ -91,7 +93,7 @@ def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
     draw_comparison_picture(folder / 'latency.png', title, records)
     write_result(folder / 'results.json', checkpoint, seed, {
         'maze': maze.name, 'threads': threads, 'device': planner.device, 'rounds': rounds,
-        'settings': {who: chosen.model_dump() for who, chosen in compared.items()},
+        'settings': {who: chosen.settings.model_dump() for who, chosen in compared.items()},
         'summary': summaries, 'records': records})
     if stopped:
         raise KeyboardInterrupt

@@ -34,7 +34,6 @@ import numpy as np
 from df_planner.benchmark.evaluate import worker_pool
 from df_planner.benchmark.journal import Journal
 from df_planner.benchmark.measuring import open_planner
-from df_planner.benchmark.plan_timing import clocked
 from df_planner.benchmark.protocol import sample_starts
 
 BASE_HORIZON_STEPS, BASE_CANDIDATES = 400, 8  # while something else is swept
@@ -88,8 +87,8 @@ def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: 
     """
     Return the numbers of one point, to be called in a process that has done nothing else.
 
-    They are ``seconds`` of every repetition, ``calls`` of the network, ``call_s`` (median of a
-    call) and ``peak_mib``, by how much memory grew at most in the first, untimed repetition; None
+    They are ``seconds`` of every repetition, ``calls`` of the network, ``call_s`` (mean of a
+    call, median of repetitions) and ``peak_mib``, by how much memory grew at most in the first, untimed repetition; None
     where the system does not tell.
     """
     planner, maze = open_planner(checkpoint, device, settings, point.threads)
@@ -106,11 +105,12 @@ def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: 
     before = _reset_peak_mib()
     roll_out()
     peak_mib = _memory_mib('VmHWM') - before if before is not None else None
-    with clocked(planner) as clock:
-        seconds = [roll_out() for _ in range(repeats)]
-        calls = clock.take()
-    return {'seconds': seconds, 'calls': len(calls) // repeats,
-            'call_s': float(np.median([call.seconds for call in calls])), 'peak_mib': peak_mib}
+    seconds, call_s = [], []
+    for _ in range(repeats):
+        seconds.append(roll_out())
+        call_s.append(planner.clock.spent_s['network'] / planner.clock.network_calls)
+    return {'seconds': seconds, 'calls': planner.clock.network_calls,
+            'call_s': float(np.median(call_s)), 'peak_mib': peak_mib}
 
 
 def growth_exponent(records: Sequence[dict], name: str, least: float = 0.0) -> float | None:

@@ -23,7 +23,6 @@ from collections.abc import Callable
 import numpy as np
 
 from df_planner.benchmark.metrics import statistics
-from df_planner.benchmark.plan_timing import clocked
 from df_planner.benchmark.plan_timing import COLD
 from df_planner.benchmark.plan_timing import NETWORK
 from df_planner.benchmark.plan_timing import time_drive
@@ -49,18 +48,17 @@ def measure_profile(planner: Planner, starts: Starts, seed: int,
     first: list[float] = []
     records: list[dict] = []
     stopped = False
-    with clocked(planner) as clock:
-        try:
-            for _ in range(FIRST_PLANS):
-                replanner = Replanner(planner, seed=seed)
-                replanner.reset(starts.goal[0])
-                first.append(time_plan(clock, replanner, starts.state[0], 0)[0]['seconds'])
-            for index, (state, goal) in enumerate(zip(starts.state, starts.goal)):
-                records += [{'start': index, **record}
-                            for record in time_drive(planner, clock, state, goal, seed)]
-                on_start()
-        except KeyboardInterrupt:
-            stopped = True
+    try:
+        for _ in range(FIRST_PLANS):
+            replanner = Replanner(planner, seed=seed)
+            replanner.reset(starts.goal[0])
+            first.append(time_plan(replanner, starts.state[0], 0)[0]['seconds'])
+        for index, (state, goal) in enumerate(zip(starts.state, starts.goal)):
+            records += [{'start': index, **record}
+                        for record in time_drive(planner, state, goal, seed)]
+            on_start()
+    except KeyboardInterrupt:
+        stopped = True
     return {'first_plans': first, 'records': records, 'stopped': stopped}
 
 
@@ -85,30 +83,28 @@ def profile_table(summary: dict[str, dict]) -> list[list[str]]:
 
 def parts_table(summary: dict[str, dict]) -> list[list[str]]:
     """Return where the time of a mean plan goes as rows of text, the header first."""
-    split = {kind: found for kind, found in summary.items() if found['parts_s']}
-    rows = [['where the time goes', *(text for kind in split
+    rows = [['where the time goes', *(text for kind in summary
                                       for text in (f'{kind} [ms]', f'{kind} [%]'))]]
-    for name in dict.fromkeys(name for found in split.values() for name in found['parts_s']):
+    for name in dict.fromkeys(name for found in summary.values() for name in found['parts_s']):
         cells = []
-        for found in split.values():
+        for found in summary.values():
             value = found['parts_s'].get(name, 0.0)
             share = value / sum(found['parts_s'].values())
             cells += [f'{1e3 * value:.2f}', f'{100.0 * share:.1f}']
         label = name
         if name == NETWORK:
             label += ' (' + ', '.join(
-                f'{kind} {found["split_calls"]:.1f} x {1e3 * found["split_call_s"]:.2f} ms'
-                for kind, found in split.items()) + ')'
+                f'{kind} {found["calls"]["mean"]:.1f} x {1e3 * found["call_s"]:.2f} ms'
+                for kind, found in summary.items()) + ')'
         rows.append([label, *cells])
-    return [*rows, ['mean of valid plans', *(
-        text for found in split.values()
+    return [*rows, ['mean', *(
+        text for found in summary.values()
         for text in (f'{1e3 * sum(found["parts_s"].values()):.2f}', '100.0'))]]
 
 
 def _summary(records: list[dict]) -> dict:
-    """Return the numbers of the plans of one kind; parts are means over the valid plans."""
-    split = [record for record in records if record['parts'] is not None]
-    names = list(dict.fromkeys(name for record in split for name in record['parts']))
+    """Return the numbers of the plans of one kind; parts are means."""
+    names = list(dict.fromkeys(name for record in records for name in record['parts']))
     return {
         'latency_s': statistics([record['seconds'] for record in records]),
         'cpu_s': statistics([record['cpu_s'] for record in records]),
@@ -116,9 +112,7 @@ def _summary(records: list[dict]) -> dict:
         'calls': statistics([record['calls'] for record in records]),
         'candidates': statistics([record['candidates'] for record in records]),
         'call_s': _per_call(records),
-        'split_calls': float(np.mean([record['calls'] for record in split])) if split else 0.0,
-        'split_call_s': _per_call(split),
-        'parts_s': {name: float(np.mean([record['parts'].get(name, 0.0) for record in split]))
+        'parts_s': {name: float(np.mean([record['parts'][name] for record in records]))
                     for name in names},
     }
 

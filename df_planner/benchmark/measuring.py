@@ -64,13 +64,15 @@ def measure_options(name: str, seed_of: str, files: str | None = None) -> Callab
     return decorate
 
 
-def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), threads: int = 1):
+def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), threads: int = 1,
+                 backend: str = 'auto'):
     """
     Return (planner, maze), ready to plan on one thread, so that results do not depend on cores.
 
     :param settings: NAME=VALUE of planner settings.
     :param threads: of the network, where latency is what is measured; anything but the number of
         an earlier call needs a fresh process.
+    :param backend: what evaluates the network.
     """
     import torch
 
@@ -79,7 +81,7 @@ def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), thr
     from df_planner.sim.maze import load_maze
 
     torch.set_num_threads(threads)
-    planner = Planner.load(checkpoint, device)
+    planner = Planner.load(checkpoint, device, backend=backend)
     if planner.card.maze is None:
         raise ConfigError(f'checkpoint {checkpoint} names no maze')
     planner.settings = Specification(planner.card.maze, checkpoint=checkpoint,

@@ -47,8 +47,8 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
     are those of the benchmark, but for the ones at the goal already. The first plans after loading
     are reported apart.
 
-    The parts: network calls; guidance, if it is on; the sampler's own arithmetic; checks,
-    interpolation and choice; preparation (input checks, horizons, noise, drafts) and the rest.
+    The parts: network calls; guidance (the gradient of the reward, back through the network);
+    checks, interpolation and choice; the sampler's own arithmetic, preparation and the rest.
     Ctrl-C reports what there is until then.
     """
     import torch

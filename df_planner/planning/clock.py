@@ -29,12 +29,14 @@ class Clock:
 
     :param deadline_s: when it should be answered.
     :param network_calls: calls of the network so far.
+    :param candidates: drawn so far.
     :param slowest_call_s: the slowest of what is spent before the deadline is looked at again.
     :param spent_s: seconds by what they were spent on; ``total`` sums up.
     """
 
     deadline_s: float = math.inf
     network_calls: int = 0
+    candidates: int = 0
     slowest_call_s: float = 0.0
     spent_s: dict[str, float] = field(default_factory=lambda: {
         'network': 0.0, 'guidance': 0.0, 'checks': 0.0})

@@ -56,6 +56,7 @@ class Drawing:
 
     def draw(self, known: Known) -> np.ndarray:
         """Return tokens (N, T, C) in physical units; PlanningCancelled if told to stop."""
+        self.clock.candidates += len(known.lengths)
         guidance = self.guidance and _TimedGuidance(**vars(self.guidance), clock=self.clock)
         noise = self.temperature * torch.randn(known.shape, generator=self.generator)
         noise = noise.to(self.space.device)
@@ -81,18 +82,29 @@ class _Timed:
     def __call__(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None) -> Tensor:
         self._clock.network_calls += 1
         with self._clock.spending('network'):
-            return self._denoiser(x, levels, lengths)
+            v = self._denoiser(x, levels, lengths)
+            _wait_for(v)
+        return v
 
     def with_pullback(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None
                       ) -> tuple[Tensor, Pullback]:
         self._clock.network_calls += 1
         with self._clock.spending('network'):
             v, pullback = self._denoiser.with_pullback(x, levels, lengths)
+            _wait_for(v)
 
         def timed(gradient: Tensor) -> Tensor:
             with self._clock.spending('guidance'):
-                return pullback(gradient)
+                pulled = pullback(gradient)
+                _wait_for(pulled)
+            return pulled
         return v, timed
+
+
+def _wait_for(tensor: Tensor) -> None:
+    """Return when a GPU has computed a tensor, so that the time it takes counts where it should."""
+    if tensor.is_cuda:
+        torch.cuda.synchronize(tensor.device)
 
 
 @dataclass(frozen=True)

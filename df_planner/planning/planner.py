@@ -81,6 +81,7 @@ class Planner:
     :param grid: the map; None plans without collision check.
     :param settings: may be replaced between plans.
     :param arrival_time: the network that tells which horizons to try first.
+    :ivar clock: of the latest request, also of one that failed.
     """
 
     def __init__(self, denoiser: Denoiser, card: ModelCard, grid: GridMap | None = None,
@@ -91,6 +92,7 @@ class Planner:
         self.map = grid
         self.settings = settings
         self.device = device
+        self.clock = Clock()
         self._denoiser = denoiser
         self._arrival_time = arrival_time
         self._space = TokenSpace(card, device)
@@ -183,14 +185,14 @@ class Planner:
         :raises DFPlannerError: InvalidInput, the errors of ``check_state`` and ``check_goal``, or
             ConfigError for a bad ``schedule_file``.
         """
-        clock = Clock(self.settings.deadline_ms / 1e3 or math.inf)
+        clock = self.clock = Clock(self.settings.deadline_ms / 1e3 or math.inf)
         state, goal = self.check_state(state), self.check_goal(goal)
         history = past_states([] if history is None else history)
         generator = torch.Generator().manual_seed(seed)
         guidance = self._guidance(goal, waypoints, reward, generator)
         fewest, limit = 2, self._max_tokens(horizon)
         drawing = self._drawing(limit, generator, guidance,
-                                lambda: should_stop() or clock.out_of_time, schedule, clock)
+                                lambda: should_stop() or clock.out_of_time, schedule)
         if prefix is not None:
             prefix = whole_tokens(prefix, self.card.frame_stack, limit)
             fewest = max(2, len(prefix) // self.card.frame_stack + 1)
@@ -262,6 +264,7 @@ class Planner:
         :raises PlanningCancelled: if ``should_stop`` returned True.
         :raises DFPlannerError: the errors of ``check_state`` and ``check_goal``.
         """
+        self.clock = Clock()
         state, goal = self.check_state(state), None if goal is None else self.check_goal(goal)
         if horizon < 1 or num_samples < 1:
             raise InvalidInput('horizon and num_samples must be 1 or more, '
@@ -305,9 +308,8 @@ class Planner:
                                'set guidance_scale above 0 or select_by to reward')
         return guidance
 
-    def _drawing(self, most_tokens, generator, guidance, should_stop, schedule=None,
-                 clock=None) -> Drawing:
+    def _drawing(self, most_tokens, generator, guidance, should_stop, schedule=None) -> Drawing:
         window = min(most_tokens, self._space.max_tokens)
         matrix = matrix_for(self.settings, self._space.num_levels, window, schedule)
         return Drawing(self._denoiser, self._space, matrix, generator, self.settings.temperature,
-                       guidance, should_stop, clock or Clock())
+                       guidance, should_stop, self.clock)
