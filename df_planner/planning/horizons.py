@@ -48,9 +48,9 @@ class Batch:
 
 def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_goal: bool,
              previous: Plan | None, arrival_s: float | None, settings: PlannerSettings,
-             max_speed_mps: np.ndarray, space: TokenSpace) -> list[Batch]:
+             max_speed_mps: np.ndarray, space: TokenSpace) -> list[list[Batch]]:
     """
-    Return batches in the order in which they are tried.
+    Return batches in the order in which they are tried: likely horizons, then all.
 
     All that the model was trained for come before longer ones, which get ``num_samples`` more.
 
@@ -61,19 +61,19 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
     :param arrival_s: when the robot is expected to arrive.
     :param max_speed_mps: (2,) seen in the data, per axis.
     """
-    if settings.pin_goal:
-        batches = _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space)
-    else:
-        batches = [Batch(np.full(settings.num_samples, limit))]
-    if settings.pin_goal and arrival_s is not None:
-        batches[:0] = [_expected(arrival_s, fewest, limit, space)] * EXPECTED_BATCHES
-    if settings.pin_goal and at_goal:
+    if not settings.pin_goal:
+        everywhere = [Batch(np.full(settings.num_samples, limit))]
+        nearby = previous is not None and settings.warm_start > 0.0
+        return [[_nearby(previous, fewest, limit, space)] if nearby else [], everywhere]
+    likely = []
+    if at_goal:
         stay = np.resize(STAY_TOKENS, min(settings.num_samples, STAY_SAMPLES))
-        stay = stay.clip(fewest, limit)
-        batches.insert(0, Batch(stay))
-    elif previous is not None and (settings.pin_goal or settings.warm_start > 0.0):
-        batches.insert(0, Batch(_nearby(previous, fewest, limit, space.frame_stack), previous))
-    return batches
+        likely.append(Batch(stay.clip(fewest, limit)))
+    elif previous is not None:
+        likely.append(_nearby(previous, fewest, limit, space))
+    if arrival_s is not None:
+        likely += [_expected(arrival_s, fewest, limit, space)] * EXPECTED_BATCHES
+    return [likely, _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space)]
 
 
 def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space) -> list[Batch]:
@@ -99,8 +99,8 @@ def _spread(fewest: int, most: int, num_samples: int) -> np.ndarray:
     return np.linspace(min(fewest, most), most, num_samples).round().astype(int)
 
 
-def _nearby(previous: Plan, fewest: int, limit: int, frame_stack: int) -> np.ndarray:
-    """Return token counts (N,) around what is left of the previous plan."""
-    left = -(-(len(previous) - 1) // frame_stack) + 1
+def _nearby(previous: Plan, fewest: int, limit: int, space: TokenSpace) -> Batch:
+    """Return the horizons around what is left of the previous plan."""
+    left = -(-(len(previous) - 1) // space.frame_stack) + 1
     counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], fewest, limit))
-    return np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON)
+    return Batch(np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON), previous)

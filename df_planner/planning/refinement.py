@@ -25,7 +25,7 @@ import numpy as np
 from df_planner.planning.choice import Attempt
 
 NUM_DRAFTS = 4
-DRAWN_PER_DRAFT = 5
+DRAWN_PER_DRAFT = 2
 
 
 def best_drafts(attempts: list[Attempt]) -> tuple[np.ndarray, np.ndarray]:

@@ -15,9 +15,9 @@
 """
 The search for a plan: batch after batch of candidates, until one of them is valid.
 
-First come the horizons of ``horizons.py``, then the candidates that failed by least, noised again
-(see ``refinement.py``). With ``anytime`` the search goes on while a batch may hold a plan that
-arrives earlier. A deadline ends it wherever it is.
+First come the likely horizons, then all (see ``horizons.py``); after either, the candidates that
+failed by least are noised again (see ``refinement.py``). With ``anytime`` the search goes on while
+a batch may hold a plan that arrives earlier. A deadline ends it wherever it is.
 """
 
 from collections.abc import Callable
@@ -50,16 +50,17 @@ class Search:
         self._judge = judge
         self._clock = clock
 
-    def run(self, horizons: list[Batch], refine_rounds: int, anytime: bool,
+    def run(self, stages: list[list[Batch]], refine_rounds: int, anytime: bool,
             is_cancelled: Callable[[], bool]) -> None:
         """
         Try batches until the search is over.
 
+        :param stages: batches, and after those of each stage ``refine_rounds`` of refinement.
         :param is_cancelled: whether it was the caller who stopped it, and not the deadline.
         :raises PlanningCancelled: if it was.
         """
         try:
-            for batch in self._batches(horizons, refine_rounds, anytime):
+            for batch in self._batches(stages, refine_rounds, anytime):
                 tokens = self._draw(batch)
                 with self._clock.spending('checks'):
                     self.attempts.append(self._judge(tokens, batch.lengths))
@@ -81,15 +82,16 @@ class Search:
         tried = complaint([attempt.verdict for attempt in self.attempts]) if self.attempts else ''
         return '; '.join(filter(None, (late, tried)))
 
-    def _batches(self, horizons: list[Batch], refine_rounds: int, anytime: bool
+    def _batches(self, stages: list[list[Batch]], refine_rounds: int, anytime: bool
                  ) -> Iterator[Batch]:
-        for batch in horizons:
-            if not self._has_plan or anytime and batch.lengths.min() < self.best.num_tokens:
-                yield batch
-        for _ in range(refine_rounds):
-            if not self._has_plan:
-                lengths, drafts = best_drafts(self.attempts)
-                yield Batch(lengths, drafts=drafts)
+        for stage in stages:
+            for batch in stage:
+                if not self._has_plan or anytime and batch.lengths.min() < self.best.num_tokens:
+                    yield batch
+            for _ in range(refine_rounds if stage else 0):
+                if not self._has_plan:
+                    lengths, drafts = best_drafts(self.attempts)
+                    yield Batch(lengths, drafts=drafts)
 
     @property
     def _has_plan(self) -> bool:
