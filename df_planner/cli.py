@@ -35,6 +35,7 @@ from df_planner.benchmark.calibration_command import calibration
 from df_planner.benchmark.command import benchmark
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
+from df_planner.benchmark.real_time_command import realtime
 from df_planner.benchmark.rollout_command import rollout
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
@@ -285,6 +286,7 @@ measure.add_command(blocks)
 measure.add_command(calibration)
 measure.add_command(inpainting)
 measure.add_command(noise)
+measure.add_command(realtime)
 measure.add_command(rollout)
 
 

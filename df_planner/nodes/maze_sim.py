@@ -61,6 +61,7 @@ from df_planner.ros.pacing import Pacer
 from df_planner.ros.pacing import SpeedMeter
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
+from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
 from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import DT_S
@@ -89,6 +90,7 @@ class MazeSim(Node):
         self._goal = np.array(self._session.maze.goal_cell, np.float64)
         self._pacer = Pacer(DT_S, p.real_time_factor)
         self._speed = SpeedMeter()
+        self._scheduling = 'time-shared'
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
         self._paused = False
@@ -110,6 +112,8 @@ class MazeSim(Node):
         """Advance time and serve messages until interrupted."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
+        if not self.parameters.lockstep and self.parameters.real_time_factor == 1.0:
+            self._scheduling = keep_on_time(self, self.parameters.realtime_priority)
         while self.context.ok():
             executor.spin_once(timeout_sec=self._wait_s(time.monotonic()))
             self._advance_if_due(time.monotonic())
@@ -303,7 +307,7 @@ class MazeSim(Node):
         values = {'episode': self._session.episode, 'time [s]': f'{now_s:.2f}',
                   'real-time factor': 'unknown' if speed is None else f'{speed:.2f}',
                   'real-time factor wanted': 'lockstep' if p.lockstep else p.real_time_factor,
-                  'in contact': self._contact}
+                  'scheduling': self._scheduling, 'in contact': self._contact}
         return Status(OK, 'paused' if self._paused else 'running', values)
 
 
