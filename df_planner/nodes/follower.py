@@ -96,7 +96,8 @@ class Follower(Node):
             MultiDOFJointTrajectory, 'plan_trajectory',
             guarded(self._on_trajectory, 'plan_trajectory', complaints), qos.LATCHED_QOS)
         self.create_subscription(
-            Odometry, 'odom', guarded(self._on_odometry, 'odom', complaints), qos.LATEST_QOS)
+            Odometry, 'odom', guarded(self._on_odometry, 'odom', complaints),
+            qos.LATEST_QOS if p.lockstep else qos.SENSOR_DATA_QOS)
         if p.execution == 'time_optimal':
             self.create_subscription(
                 OccupancyGrid, 'map', guarded(self._on_map, 'map', complaints), qos.LATCHED_QOS)
@@ -112,7 +113,7 @@ class Follower(Node):
         """Put control before all else; lockstep has no time to keep."""
         if self._worker is not None:
             self._scheduling = keep_on_time(
-                self, self.parameters.realtime_priority, others={self._worker.thread_id})
+                self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
 
     def close(self) -> None:
         """End the thread that prepares plans."""

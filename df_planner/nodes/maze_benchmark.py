@@ -63,6 +63,7 @@ from df_planner.ros.inputs import inputs_status
 from df_planner.ros.maze_benchmark_parameters import MazeBenchmarkParameters
 from df_planner.ros.parameters import declare
 from df_planner.ros.real_time_recording import RealTimeRecording
+from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.recording import EpisodeRecording
 from df_planner.ros.remote_parameters import read_parameters
 from df_planner.ros.run import run_node
@@ -127,6 +128,8 @@ class MazeBenchmark(Node):
         try:
             facts = self._wait_for_chain()
             self._real_time = RealTimeRecording()
+            if not facts.get('lockstep', True):
+                keep_on_time(self, p.realtime_priority)
             for episode in range(len(self._starts)):
                 recording = self._drive(self._starts.state[episode], self._starts.goal[episode])
                 records.append(self._record(episode, recording))

@@ -63,6 +63,7 @@ from df_planner.ros.planning_session import Result
 from df_planner.ros.qos import LATCHED_QOS
 from df_planner.ros.qos import LATEST_QOS
 from df_planner.ros.qos import SENSOR_DATA_QOS
+from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
@@ -106,6 +107,7 @@ class PlannerNode(LifecycleNode):
         self._worker = Worker(self)
         self._session = PlanningSession(planner, self._worker, self.parameters, self._finish_plan)
         self._open_interface()
+        keep_on_time(self, self.parameters.realtime_priority)
         self.get_logger().info(f'Loaded {self.parameters.checkpoint}')
         return super().on_configure(state)
 

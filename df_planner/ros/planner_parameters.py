@@ -60,6 +60,9 @@ class NodeParameters:
     base_frame_id: str = parameter('base_link', 'Name of the joint in plan_trajectory.')
     max_force_n: float = parameter(100.0, 'Force per axis at action 1.', low=1e-6)
     mass_kg: float = parameter(4.18879020478639, 'Mass of the robot.', low=1e-6)
+    realtime_priority: int = parameter(
+        40, 'SCHED_FIFO priority of the threads that serve messages, where the system permits it; '
+        '0 does without. Planning itself stays time-shared.', low=0, high=99, read_only=True)
     publish_candidates: bool = parameter(True, 'Publish sampled plans as markers.')
 
     def __post_init__(self):
