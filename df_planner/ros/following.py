@@ -44,7 +44,7 @@ class Answer:
     :param stamp_ns: the odometry answered.
     :param tracking_error_m: distance to the planned position, None while braking.
     :param seam_jump: by how much the action (its larger axis) differs from what the plan before
-        would have had; None but in the first step of a plan that takes over from another.
+        would have had; None but in the first step of a way that takes over from another plan.
     """
 
     action: np.ndarray
@@ -111,7 +111,7 @@ class PlanFollower:
             self._follow(plan, stamp_ns)
 
     def _follow(self, plan: Plan | None, stamp_ns: int) -> None:
-        takes_over = plan is not None and self.has_current_plan
+        takes_over = plan is not None and len(plan) > 1 and self.has_current_plan
         self._replaced = (self._plan, self._plan_stamp_ns) if takes_over else None
         self._plan, self._plan_stamp_ns = plan, stamp_ns
 

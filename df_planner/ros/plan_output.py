@@ -40,12 +40,14 @@ class PlanOutput:
         """Create them."""
         self._node = node
         self._axes = axes
-        create = node.create_lifecycle_publisher
-        self._path = create(Path, 'plan', qos.LATCHED_QOS)
-        self._trajectory = create(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
-        self._candidates = create(MarkerArray, '~/candidates', qos.LATEST_QOS)
-        self._time = create(Float64, '~/planning_time', qos.STANDARD_QOS)
-        self._time_detail = create(DiagnosticStatus, '~/planning_time_detail', qos.STANDARD_QOS)
+        self._path = node.create_lifecycle_publisher(Path, 'plan', qos.LATCHED_QOS)
+        self._trajectory = node.create_lifecycle_publisher(
+            MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+        self._candidates = node.create_lifecycle_publisher(
+            MarkerArray, '~/candidates', qos.LATEST_QOS)
+        self._time = node.create_lifecycle_publisher(Float64, '~/planning_time', qos.STANDARD_QOS)
+        self._time_detail = node.create_lifecycle_publisher(
+            DiagnosticStatus, '~/planning_time_detail', qos.STANDARD_QOS)
 
     def close(self) -> None:
         """Destroy them."""

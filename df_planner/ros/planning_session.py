@@ -21,9 +21,9 @@ stamps of the odometry.
 
 It begins where the plan in hand will have led the robot by the time it is there, reckoned by how
 long plans took of late; so the robot goes from one to the next without a jump. Without a plan in
-hand, or without ``compensate_latency``, it begins at the odometry: then the same odometry gives the
-same plans, however long planning takes. If the robot has stood still since, such a plan counts from
-the latest odometry.
+hand, or without ``compensate_latency``, it begins at the odometry: then the same odometry gives
+the same plans, however long planning takes. If the robot has stood still since, such a plan counts
+from the latest odometry.
 """
 
 from collections import deque
