@@ -52,6 +52,8 @@ from df_planner.ros.follower_parameters import FollowerParameters
 from df_planner.ros.following import PlanFollower
 from df_planner.ros.inputs import guarded
 from df_planner.ros.inputs import inputs_status
+from df_planner.ros.latency import entered_at
+from df_planner.ros.latency import Latency
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
@@ -80,6 +82,7 @@ class Follower(Node):
         self._waits_for_map = p.execution == 'time_optimal'
         self._unprepared: tuple[Plan | None, int] | None = None
         self._worker = None if p.lockstep else Worker(self)
+        self._preparing = Latency()
         self._odom_received_s: float | None = None
         self._odom_lost = False
         self._ticks, self._seams = TickMeter(p.control_period_s), Seams()
@@ -147,9 +150,17 @@ class Follower(Node):
                 self._answer()
             return
 
+        # The robot is faster than the plan was: enter it where the robot will be on its way.
+        start = self._follower.predicted(self._preparing.steps(self.parameters.control_period_s))
+        entered = None if start is None else entered_at(plan, start[0])
+        if entered is not None:
+            plan, stamp_ns = entered, start[1]
+        began_s = time.monotonic()
+
         def take(outcome: Outcome) -> None:
             if outcome.error is not None:
                 raise outcome.error
+            self._preparing.add(time.monotonic() - began_s)
             self._follower.take_plan(outcome.value, stamp_ns)
         executor = self._executor
         self._worker.submit('prepare', lambda should_stop: executor.prepare(plan), take)

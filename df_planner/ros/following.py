@@ -31,6 +31,7 @@ from df_planner.planning.execution import Executor
 from df_planner.planning.plan import Plan
 from df_planner.ros.conversions import NS_PER_S
 from df_planner.ros.conversions import seconds_to_ns
+from df_planner.ros.latency import predicted_state
 
 RESTART_NS = NS_PER_S  # odometry this far in the past is a restarted source, not a late message
 
@@ -98,6 +99,14 @@ class PlanFollower:
             return None
         return (self._odom_stamp_ns - self._plan_stamp_ns) / NS_PER_S
 
+    def predicted(self, steps: int) -> tuple[np.ndarray, int] | None:
+        """Return the state (4,) in some control steps and its stamp; None without a plan."""
+        if not self.has_current_plan:
+            return None
+        state = predicted_state(self._plan, self._age_steps(self._plan_stamp_ns), self._state,
+                                steps, corrected=True)
+        return None if state is None else (state, self._odom_stamp_ns + steps * self._period_ns)
+
     def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
         """
         Take a plan, None for "brake", whose first row belongs to this stamp.
@@ -130,7 +139,9 @@ class PlanFollower:
             restarted = stamp_ns < last_ns and self._plan_stamp_ns > stamp_ns
             jumped = stamp_ns - last_ns > self._gap_ns and self._plan_stamp_ns <= last_ns
             if restarted or jumped:
-                self._plan = self._plan_stamp_ns = self._ahead = self._replaced = None
+                self._plan = self._plan_stamp_ns = self._replaced = None
+                made_before = self._ahead is not None and self._ahead[1] - last_ns <= self._gap_ns
+                self._ahead = None if restarted or made_before else self._ahead
         self._state, self._odom_stamp_ns, self._answered = state, stamp_ns, False
         if self._ahead is not None and self._ahead[1] <= stamp_ns:
             (plan, plan_stamp_ns), self._ahead = self._ahead, None

@@ -12,9 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Where the robot will be when a plan is there, which is where that plan should start."""
+"""Latency, and where the robot will be by then, which is where its next plan should start."""
 
 from collections import deque
+from dataclasses import replace
 import math
 
 import numpy as np
@@ -28,18 +29,18 @@ ON_PLAN_M = 0.3  # a robot further off than this does not follow the plan
 
 
 class Latency:
-    """How long plans take, from the odometry they answer to their publication."""
+    """How long something took of late: planning, or preparing a plan."""
 
     def __init__(self):
         """Start without a plan."""
         self._recent_s: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, duration_s: float) -> None:
-        """Take note of a plan."""
+        """Take note of a duration."""
         self._recent_s.append(duration_s)
 
     def steps(self, dt_s: float) -> int:
-        """Return the control steps to reckon with for the next plan; 0 while nothing is known."""
+        """Return the control steps to reckon with next time; 0 while nothing is known."""
         if not self._recent_s:
             return 0
         return math.ceil(np.percentile(self._recent_s, PERCENTILE) / dt_s) + ON_ITS_WAY_STEPS
@@ -66,3 +67,16 @@ def predicted_state(plan: Plan, step: int, state: np.ndarray, ahead: int,
     if step + ahead >= last:
         predicted[2:] = 0.0
     return predicted
+
+
+def entered_at(plan: Plan, state: np.ndarray) -> Plan | None:
+    """
+    Return what is left of a plan from a state (4,) on, which takes the place of the nearest row.
+
+    :returns: None if the state is not on the way of the plan, or nothing is left of it.
+    """
+    distances_m = np.linalg.norm(plan.states[:, :2] - state[:2], axis=-1)
+    rest = plan.shifted(int(distances_m.argmin()))
+    if distances_m.min() > ON_PLAN_M or len(rest) < 2:
+        return None
+    return replace(rest, states=np.concatenate([state[None], rest.states[1:]]))

@@ -40,6 +40,7 @@ from df_planner.ros.conversions import plan_from_trajectory
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.conversions import state_from_odometry
 from df_planner.ros.following import PlanFollower
+from df_planner.ros.latency import entered_at
 from df_planner.ros.latency import Latency
 from df_planner.ros.latency import predicted_state
 from df_planner.ros.plan_times import parts_of
@@ -104,6 +105,26 @@ def test_the_robot_is_predicted_along_its_plan():
     assert np.array_equal(predicted_state(plan, 90, plan.states[90], 20, True)[2:], np.zeros(2))
     assert np.array_equal(predicted_state(plan, -5, np.zeros(4), 25, True), plan.states[20])
     assert predicted_state(plan, 10, plan.states[50], 20, True) is None
+
+
+def test_a_plan_is_entered_where_the_robot_will_be_on_it():
+    plan = line()
+    fast = plan.states[40] + [0.01, 0.0, 0.0, 3.0]
+    entered = entered_at(plan, fast)
+    assert len(entered) == len(plan) - 40
+    assert np.array_equal(entered.states[0], fast)
+    assert np.array_equal(entered.states[1:], plan.states[41:])
+    assert entered_at(plan, plan.states[40] + [1.0, 0.0, 0.0, 0.0]) is None
+    assert entered_at(plan, plan.states[-1]) is None
+
+    follower = PlanFollower(Executor('tracking'), 0.01, 2.0, 0.5, False, 25)
+    assert follower.predicted(10) is None
+    follower.take_odometry(plan.states[0], 100 * TICK_NS)
+    follower.take_plan(plan, 100 * TICK_NS)
+    follower.take_odometry(plan.states[5], 105 * TICK_NS)
+    state, stamp_ns = follower.predicted(10)
+    assert np.array_equal(state, plan.states[15])
+    assert stamp_ns == 115 * TICK_NS
 
 
 def test_a_plan_stamped_ahead_waits_and_a_late_one_is_entered_where_the_robot_is():
