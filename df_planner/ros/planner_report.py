@@ -83,7 +83,6 @@ class PlannerReport:
         :param latency_steps: control steps that the next plan is expected to take.
         """
         changed = (result.error is None) != (self._last_error is None)
-        self._durations_s.append(result.duration_s)
         self._latency_steps = latency_steps
         self._plans += 1
         self._overruns += result.duration_s > period_s
@@ -92,9 +91,11 @@ class PlannerReport:
         self._longest_late_s = max(self._longest_late_s, result.late_s)
         self._last_error = result.error
         parts: dict[str, float] = {}
-        if result.plan is not None and len(result.plan.timings) > 1:  # the network was asked
+        if result.error is None and result.plan is not None and len(result.plan.timings) > 1:
             parts = parts_of(result.plan, result.duration_s)
             self._times.add(parts)
+        if parts or result.error is not None:  # else it holds a position, for which nobody plans
+            self._durations_s.append(result.duration_s)
         if changed:
             self._diagnostics.update()
         return parts

@@ -14,7 +14,11 @@
 
 """Real time: ticks are kept while the planner is saturated, plans meet the robot where it is."""
 
+import json
 import math
+import os
+import subprocess
+import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -326,3 +330,21 @@ def test_a_new_goal_ends_planning_between_two_calls_of_the_network(start_node, p
     end = cancel.trajectories[1].points[-1].transforms[0].translation
     assert math.dist((end.x, end.y), (3.0, -3.0)) <= 0.5
     assert node.stop() == 0
+
+
+def test_the_command_measures_and_leaves_a_report(model, tmp_path):
+    command = [sys.executable, '-m', 'df_planner.cli', 'measure', 'realtime', '--checkpoint',
+               str(model), '--episodes', '1', '--out', str(tmp_path / 'out')]
+    for name in ('collision_check=false', 'num_samples=4', 'sampling_steps=2'):
+        command += ['--set', name]
+    environment = {key: value for key, value in os.environ.items() if key != 'ROS_DOMAIN_ID'}
+    result = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=150)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert 'ticks later than 20 ms' in result.stdout and 'share of lockstep' in result.stdout
+    found = json.loads((tmp_path / 'out/realtime.json').read_text())
+    assert found['episodes'] == 1
+    assert 200 < found['ticks']['count'] < 500  # of an episode of 300 steps
+    assert found['diagnostics']['planner: inference']['plans']
+    assert found['settings'] == {
+        'collision_check': False, 'num_samples': 4, 'sampling_steps': 2}
+    assert (tmp_path / 'out/realtime.png').stat().st_size > 10_000
