@@ -91,11 +91,11 @@ class PlannerReport:
         self._longest_late_s = max(self._longest_late_s, result.late_s)
         self._last_error = result.error
         parts: dict[str, float] = {}
-        if result.error is None and result.plan is not None and len(result.plan.timings) > 1:
-            parts = parts_of(result.plan, result.duration_s)
-            self._times.add(parts)
-        if parts or result.error is not None:  # else it holds a position, for which nobody plans
+        if result.asked_network:
             self._durations_s.append(result.duration_s)
+            if result.error is None and result.plan is not None:
+                parts = parts_of(result.plan, result.duration_s)
+                self._times.add(parts)
         if changed:
             self._diagnostics.update()
         return parts

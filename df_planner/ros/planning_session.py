@@ -105,6 +105,11 @@ class Result:
         """Whether the odometry was at fault: then nothing changes."""
         return isinstance(self.error, BAD_STARTS)
 
+    @property
+    def asked_network(self) -> bool:
+        """Whether it took planning; to hold a position takes none."""
+        return self.error is not None or self.plan is None or len(self.plan.timings) > 1
+
 
 class PlanningSession:
     """
@@ -294,7 +299,7 @@ class PlanningSession:
         if not result.start_is_bad:
             self._executed = None if result.plan is None else (result.plan, result.stamp_ns)
         self._finish(result)
-        if had_plan:  # else the robot waits, and the planner tries all horizons
+        if had_plan and result.asked_network:  # the first one takes longer, and the robot waits
             self._latency.add(time.monotonic() - odom.received_s)
 
     def _still_at(self, state: np.ndarray) -> bool:
