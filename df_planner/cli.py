@@ -38,6 +38,7 @@ from df_planner.benchmark.cost_command import cost
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.profile_command import profile
+from df_planner.benchmark.real_time_command import realtime
 from df_planner.benchmark.rollout_command import rollout
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
@@ -295,6 +296,7 @@ measure.add_command(cost)
 measure.add_command(inpainting)
 measure.add_command(latency)
 measure.add_command(noise)
+measure.add_command(realtime)
 measure.add_command(rollout)
 
 

@@ -17,7 +17,8 @@
 Execute plans: one force command for every odometry message.
 
 Its process loads neither the network nor the simulator, so that planning never delays control.
-Outside of lockstep, ``time_optimal`` execution prepares its plans in a thread of its own.
+Outside of lockstep, it runs at a real-time priority where permitted, and ``time_optimal``
+execution prepares its plans in a thread of its own.
 """
 
 from dataclasses import replace
@@ -51,9 +52,14 @@ from df_planner.ros.follower_parameters import FollowerParameters
 from df_planner.ros.following import PlanFollower
 from df_planner.ros.inputs import guarded
 from df_planner.ros.inputs import inputs_status
+from df_planner.ros.latency import entered_at
+from df_planner.ros.latency import Latency
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.parameters import declare
+from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
+from df_planner.ros.ticks import Seams
+from df_planner.ros.ticks import TickMeter
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
@@ -76,19 +82,25 @@ class Follower(Node):
         self._waits_for_map = p.execution == 'time_optimal'
         self._unprepared: tuple[Plan | None, int] | None = None
         self._worker = None if p.lockstep else Worker(self)
+        self._preparing = Latency()
         self._odom_received_s: float | None = None
         self._odom_lost = False
+        self._ticks, self._seams = TickMeter(p.control_period_s), Seams()
+        self._scheduling = 'time-shared'
         diagnostics = Diagnostics(self)
         complaints = Complaints(self, diagnostics)
         self._wrench_publisher = self.create_publisher(
             WrenchStamped, 'cmd_wrench', qos.RECORDED_QOS)
         self._error_publisher = self.create_publisher(
             Float64, '~/tracking_error', qos.STANDARD_QOS)
+        self._period_publisher = self.create_publisher(
+            Float64, '~/command_period', qos.RECORDED_QOS)
         self.create_subscription(
             MultiDOFJointTrajectory, 'plan_trajectory',
             guarded(self._on_trajectory, 'plan_trajectory', complaints), qos.LATCHED_QOS)
         self.create_subscription(
-            Odometry, 'odom', guarded(self._on_odometry, 'odom', complaints), qos.LATEST_QOS)
+            Odometry, 'odom', guarded(self._on_odometry, 'odom', complaints),
+            qos.LATEST_QOS if p.lockstep else qos.SENSOR_DATA_QOS)
         if p.execution == 'time_optimal':
             self.create_subscription(
                 OccupancyGrid, 'map', guarded(self._on_map, 'map', complaints), qos.LATCHED_QOS)
@@ -96,7 +108,15 @@ class Follower(Node):
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
         diagnostics.add('following', self._following_status)
         diagnostics.add('inputs', lambda: inputs_status(complaints))
+        if not p.lockstep:
+            diagnostics.add('ticks', self._ticks_status)
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))
+
+    def start(self) -> None:
+        """Put control before all else; lockstep has no time to keep."""
+        if self._worker is not None:
+            self._scheduling = keep_on_time(
+                self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
 
     def close(self) -> None:
         """End the thread that prepares plans."""
@@ -130,9 +150,17 @@ class Follower(Node):
                 self._answer()
             return
 
+        # The robot is faster than the plan was: enter it where the robot will be on its way.
+        start = self._follower.predicted(self._preparing.steps(self.parameters.control_period_s))
+        entered = None if start is None else entered_at(plan, start[0])
+        if entered is not None:
+            plan, stamp_ns = entered, start[1]
+        began_s = time.monotonic()
+
         def take(outcome: Outcome) -> None:
             if outcome.error is not None:
                 raise outcome.error
+            self._preparing.add(time.monotonic() - began_s)
             self._follower.take_plan(outcome.value, stamp_ns)
         executor = self._executor
         self._worker.submit('prepare', lambda should_stop: executor.prepare(plan), take)
@@ -151,8 +179,17 @@ class Follower(Node):
         if answer is None:
             return
         self._publish_action(answer.action, answer.stamp_ns)
+        if not self.parameters.lockstep:
+            self._count_tick(answer.seam_jump)
         if answer.tracking_error_m is not None:
             self._error_publisher.publish(Float64(data=answer.tracking_error_m))
+
+    def _count_tick(self, seam_jump: float | None) -> None:
+        period_s = self._ticks.tick(time.monotonic())
+        if period_s is not None and self._period_publisher.get_subscription_count():
+            self._period_publisher.publish(Float64(data=period_s))
+        if seam_jump is not None:
+            self._seams.add(seam_jump)
 
     def _publish_action(self, action: np.ndarray, stamp_ns: int) -> None:
         self._wrench_publisher.publish(conversions.wrench_from_action(
@@ -166,6 +203,7 @@ class Follower(Node):
         age_s = time.monotonic() - self._odom_received_s
         if age_s > self.parameters.odom_timeout_s:
             self._odom_lost = True
+            self._ticks.interrupt()
             if self.parameters.lockstep:
                 return
             self.get_logger().warning(f'no odometry for {age_s:.1f} s: zero force')
@@ -181,6 +219,13 @@ class Follower(Node):
         if self._follower.has_current_plan:
             return Status(OK, 'following a plan')
         return Status(OK, 'waiting for a plan' if self.parameters.lockstep else 'braking: no plan')
+
+    def _ticks_status(self) -> Status:
+        age_s = self._follower.plan_age_s
+        level = WARN if self._ticks.late else OK
+        return Status(level, f'{self._ticks.late} ticks later than {self._ticks.late_s} s', {
+            'scheduling': self._scheduling, **self._ticks.values(), **self._seams.values(),
+            'plan_age_s': 'no plan' if age_s is None else f'{age_s:.2f}'})
 
 
 def main(args: list[str] | None = None) -> int:

@@ -22,6 +22,7 @@ first odometry, record the maze's number of steps. The records are those of
 """
 
 from collections.abc import Callable
+from pathlib import Path
 import signal
 import sys
 import time
@@ -61,6 +62,8 @@ from df_planner.ros.inputs import guarded
 from df_planner.ros.inputs import inputs_status
 from df_planner.ros.maze_benchmark_parameters import MazeBenchmarkParameters
 from df_planner.ros.parameters import declare
+from df_planner.ros.real_time_recording import RealTimeRecording
+from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.recording import EpisodeRecording
 from df_planner.ros.remote_parameters import read_parameters
 from df_planner.ros.run import run_node
@@ -102,6 +105,7 @@ class MazeBenchmark(Node):
         self._odom_stamp_ns: int | None = None
         self._expected_start: np.ndarray | None = None
         self._recording: EpisodeRecording | None = None
+        self._real_time = RealTimeRecording()
         self._goal_publisher = self.create_publisher(PoseStamped, 'goal_pose', qos.LATEST_QOS)
         self._state_publisher = self.create_publisher(
             Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
@@ -110,6 +114,7 @@ class MazeBenchmark(Node):
         self._listen(WrenchStamped, 'cmd_wrench', self._on_wrench)
         self._listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_trajectory)
         self._listen(Float64, 'planner/planning_time', self._on_planning_time)
+        self._listen(Float64, 'follower/command_period', self._on_command_period)
         self._listen(DiagnosticArray, '/diagnostics', self._on_diagnostics)
 
     def _listen(self, message_type: type, topic: str, callback: Callable) -> None:
@@ -122,6 +127,9 @@ class MazeBenchmark(Node):
         self._catch_signals()
         try:
             facts = self._wait_for_chain()
+            self._real_time = RealTimeRecording()
+            if not facts.get('lockstep', True):
+                keep_on_time(self, p.realtime_priority)
             for episode in range(len(self._starts)):
                 recording = self._drive(self._starts.state[episode], self._starts.goal[episode])
                 records.append(self._record(episode, recording))
@@ -144,6 +152,8 @@ class MazeBenchmark(Node):
                     'episodes': len(self._starts), 'finished': len(records),
                     'df_planner_version': df_planner.__version__}
             write_results(p.out_dir, self._maze, records, meta, sketches)
+            if self._real_time.command_periods_s:
+                self._real_time.write(Path(p.out_dir, 'real_time.json'))
             _print(f'report: {p.out_dir}/report.md')
         return 0 if complete and summary['reach_rate'] >= p.min_success_rate else 1
 
@@ -222,6 +232,9 @@ class MazeBenchmark(Node):
         if self._recording is not None:
             self._recording.planning_times_s.append(msg.data)
 
+    def _on_command_period(self, msg: Float64) -> None:
+        self._real_time.command_periods_s.append(msg.data)
+
     # Waiting
 
     def _wait_for_chain(self) -> dict:
@@ -247,6 +260,7 @@ class MazeBenchmark(Node):
         return facts
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
+        self._real_time.add_diagnostics(msg)
         planner = f'{self.get_namespace()}/planner: model'.lstrip('/')
         for status in msg.status:
             if status.name == planner and status.level == ERROR:

@@ -38,6 +38,7 @@ from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool
 from std_msgs.msg import UInt32
@@ -61,7 +62,9 @@ from df_planner.ros.pacing import Pacer
 from df_planner.ros.pacing import SpeedMeter
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
+from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
+from df_planner.ros.ticks import TickMeter
 from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
@@ -89,6 +92,8 @@ class MazeSim(Node):
         self._goal = np.array(self._session.maze.goal_cell, np.float64)
         self._pacer = Pacer(DT_S, p.real_time_factor)
         self._speed = SpeedMeter()
+        self._scheduling = 'time-shared'
+        self._ticks = TickMeter(DT_S / (p.real_time_factor or 1.0))
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
         self._paused = False
@@ -110,6 +115,8 @@ class MazeSim(Node):
         """Advance time and serve messages until interrupted."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
+        if not self.parameters.lockstep and self.parameters.real_time_factor == 1.0:
+            self._scheduling = keep_on_time(self, self.parameters.realtime_priority)
         while self.context.ok():
             executor.spin_once(timeout_sec=self._wait_s(time.monotonic()))
             self._advance_if_due(time.monotonic())
@@ -126,21 +133,24 @@ class MazeSim(Node):
 
     def _create_subscriptions(self) -> None:
         p = self.parameters
+        # In real time a command that got lost is not worth waiting for.
+        quality = qos.LATEST_QOS if p.lockstep else qos.SENSOR_DATA_QOS
         if p.control_mode == 'force':
-            self._listen(WrenchStamped, 'cmd_wrench', self._on_wrench)
+            self._listen(WrenchStamped, 'cmd_wrench', self._on_wrench, quality)
         elif p.enable_stamped_cmd_vel:
-            self._listen(TwistStamped, 'cmd_vel', self._on_twist_stamped)
+            self._listen(TwistStamped, 'cmd_vel', self._on_twist_stamped, quality)
         else:
-            self._listen(Twist, 'cmd_vel', self._on_twist)
+            self._listen(Twist, 'cmd_vel', self._on_twist, quality)
         self._listen(PoseWithCovarianceStamped, 'initialpose', self._on_initial_pose)
         self._listen(Odometry, '~/set_state', self._on_set_state)
         self._listen(PoseStamped, 'goal_pose', self._on_goal)
         self.create_timer(MARKER_PERIOD_S, self._show_motion,
                           clock=RosClock(clock_type=ClockType.STEADY_TIME))
 
-    def _listen(self, message_type: type, topic: str, callback: Callable) -> None:
+    def _listen(self, message_type: type, topic: str, callback: Callable,
+                quality: QoSProfile = qos.LATEST_QOS) -> None:
         self.create_subscription(message_type, topic, guarded(
-            callback, topic.removeprefix('~/'), self._complaints), qos.LATEST_QOS)
+            callback, topic.removeprefix('~/'), self._complaints), quality)
 
     def _create_services(self) -> None:
         self.create_service(Trigger, '~/reset', self._serve_reset)
@@ -166,6 +176,7 @@ class MazeSim(Node):
         end_s = now_s + TICKING_S
         while self._pacer.wait_s(now_s) == 0.0 and now_s < end_s:
             self._tick()
+            self._ticks.tick(now_s)
             self._pacer.ticked(now_s)
             now_s = time.monotonic()
 
@@ -303,7 +314,9 @@ class MazeSim(Node):
         values = {'episode': self._session.episode, 'time [s]': f'{now_s:.2f}',
                   'real-time factor': 'unknown' if speed is None else f'{speed:.2f}',
                   'real-time factor wanted': 'lockstep' if p.lockstep else p.real_time_factor,
-                  'in contact': self._contact}
+                  'scheduling': self._scheduling, 'in contact': self._contact}
+        if not p.lockstep and p.real_time_factor == 1.0:
+            values |= self._ticks.values()
         return Status(OK, 'paused' if self._paused else 'running', values)
 
 

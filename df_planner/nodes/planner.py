@@ -22,11 +22,9 @@ fails is published as an empty trajectory, which means "brake".
 
 import sys
 
-from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
-from nav_msgs.msg import Path
 from nav_msgs.srv import GetPlan
 import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
@@ -38,42 +36,34 @@ from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.task import Future
-from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import MultiDOFJointTrajectory
-from visualization_msgs.msg import MarkerArray
 
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningCancelled
-from df_planner.planning.plan import Plan
-from df_planner.ros.candidates import candidate_markers
 from df_planner.ros.conversions import check_frame
-from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
-from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import path_from_plan
 from df_planner.ros.conversions import position_from_pose
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.conversions import state_from_odometry
-from df_planner.ros.conversions import trajectory_from_plan
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.inputs import guarded
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
+from df_planner.ros.plan_output import PlanOutput
 from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.planner_report import PlannerReport
 from df_planner.ros.planning_session import PlanningSession
 from df_planner.ros.planning_session import Result
 from df_planner.ros.qos import LATCHED_QOS
 from df_planner.ros.qos import LATEST_QOS
-from df_planner.ros.qos import PLAN_QOS
 from df_planner.ros.qos import SENSOR_DATA_QOS
-from df_planner.ros.qos import STANDARD_QOS
+from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
@@ -106,16 +96,18 @@ class PlannerNode(LifecycleNode):
         """Load the model, run it once and open the interface."""
         self._report.model_loading(self.parameters.checkpoint)
         try:
-            planner = self._load_planner()
+            planner, num_threads = self._load_planner()
         except (CheckpointError, RuntimeError) as error:  # RuntimeError: no such device
             self.get_logger().error(f'{getattr(error, "code", "DEVICE_ERROR")}: {error}')
             self._report.model_failed(error)
             return FAILURE
-        self._report.model_loaded(planner.card, self.parameters.checkpoint, planner.device)
+        self._report.model_loaded(planner.card, self.parameters.checkpoint, planner.device,
+                                  num_threads)
         self._axes = MapAxes(planner.card.observation_to_map)
         self._worker = Worker(self)
         self._session = PlanningSession(planner, self._worker, self.parameters, self._finish_plan)
         self._open_interface()
+        keep_on_time(self, self.parameters.realtime_priority)
         self.get_logger().info(f'Loaded {self.parameters.checkpoint}')
         return super().on_configure(state)
 
@@ -173,7 +165,7 @@ class PlannerNode(LifecycleNode):
                                settings=parameters.settings())
         planner.map = None  # what counts is the map on the topic, not the one trained in
         planner.warm_up()
-        return planner
+        return planner, torch.get_num_threads()
 
     def _check_change(self, parameters: PlannerParameters) -> None:
         for name in READ_AT_CONFIGURE:
@@ -187,13 +179,7 @@ class PlannerNode(LifecycleNode):
             self._session.set_parameters(parameters)
 
     def _open_interface(self) -> None:
-        self._path_publisher = self.create_lifecycle_publisher(Path, 'plan', LATCHED_QOS)
-        self._trajectory_publisher = self.create_lifecycle_publisher(
-            MultiDOFJointTrajectory, 'plan_trajectory', PLAN_QOS)
-        self._candidates_publisher = self.create_lifecycle_publisher(
-            MarkerArray, '~/candidates', LATEST_QOS)
-        self._time_publisher = self.create_lifecycle_publisher(
-            Float64, '~/planning_time', STANDARD_QOS)
+        self._output = PlanOutput(self, self._axes)
         self._inputs = [
             self.create_subscription(kind, topic, guarded(listen, what, self._complaints), quality)
             for kind, topic, what, listen, quality in (
@@ -209,9 +195,7 @@ class PlannerNode(LifecycleNode):
         ]
 
     def _close_interface(self) -> None:
-        for publisher in (self._path_publisher, self._trajectory_publisher,
-                          self._candidates_publisher, self._time_publisher):
-            self.destroy_lifecycle_publisher(publisher)
+        self._output.close()
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
         for service in self._own_services:
@@ -255,32 +239,22 @@ class PlannerNode(LifecycleNode):
             self._complaints.add('start', result.error)
             return
         self._complaints.clear('start')
-        self._report.planned(result.duration_s, 1.0 / self.parameters.planning_frequency_hz,
-                             result.error)
         if result.plan is None:
             self._complaints.add('plan', result.error)
         else:
             self._complaints.clear('plan')
-        self._time_publisher.publish(Float64(data=result.duration_s))
-        self._publish_plan(result.plan, ns_to_stamp(result.stamp_ns))
-
-    def _publish_plan(self, plan: Plan | None, stamp: Time) -> None:
-        parameters, axes = self.parameters, self._axes
-        frame_id = parameters.global_frame_id
-        scale = ForceScale(parameters.max_force_n, parameters.mass_kg)
-        self._trajectory_publisher.publish(trajectory_from_plan(
-            plan, axes, scale, stamp, frame_id, parameters.base_frame_id))
-        self._path_publisher.publish(path_from_plan(plan, axes, stamp, frame_id))
-        if parameters.publish_candidates and self._candidates_publisher.get_subscription_count():
-            self._candidates_publisher.publish(candidate_markers(plan, axes, stamp, frame_id))
+        self._output.publish(result.plan, result.stamp_ns, self.parameters)
+        parts = self._report.planned(result, 1.0 / self.parameters.planning_frequency_hz,
+                                     self._session.latency_steps)
+        self._output.publish_time(result.duration_s, parts)
 
     def _drop_goal(self) -> None:
         """Forget the goal, cancel its plan and let the robot brake."""
         self._session.clear_goal()
         self._complaints.clear('plan')
         odom = self._session.odom
-        self._publish_plan(None, self.get_clock().now().to_msg() if odom is None else
-                           ns_to_stamp(odom.stamp_ns))
+        self._output.publish(None, self.get_clock().now().nanoseconds if odom is None else
+                             odom.stamp_ns, self.parameters)
 
     def _clear_goal(self, request: Trigger.Request, response: Trigger.Response):
         response.success = self._active

@@ -20,6 +20,7 @@ steady clock that a paused simulation does not stop, and at once when ``update``
 """
 
 from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 import time
@@ -71,10 +72,13 @@ class Diagnostics:
             status = task()
             message.status.append(DiagnosticStatus(
                 name=f'{node_name}: {name}', hardware_id='none',
-                level=status.level, message=status.message,
-                values=[KeyValue(key=key, value=str(value))
-                        for key, value in status.values.items()]))
+                level=status.level, message=status.message, values=key_values(status.values)))
         self._publisher.publish(message)
+
+
+def key_values(values: Mapping[str, object]) -> list[KeyValue]:
+    """Return values by name as messages."""
+    return [KeyValue(key=key, value=str(value)) for key, value in values.items()]
 
 
 class Complaints:

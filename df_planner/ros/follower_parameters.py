@@ -64,6 +64,9 @@ class FollowerParameters:
     control_period_s: float = parameter(
         0.01, 'Time from one odometry, or one row of a plan, to the next.', low=0.0001,
         read_only=True)
+    realtime_priority: int = parameter(
+        50, 'SCHED_FIFO priority, where the system permits it; 0 does without. Not used in '
+        'lockstep.', low=0, high=99, read_only=True)
     max_force_n: float = parameter(100.0, 'Force per axis at action 1.', low=1e-6, read_only=True)
     mass_kg: float = parameter(4.18879020478639, 'Mass of the robot.', low=1e-6, read_only=True)
     observation_to_map: tuple[float, ...] = parameter(

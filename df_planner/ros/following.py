@@ -16,8 +16,10 @@
 """
 Which plan the follower executes at which step; knows no messages.
 
-The step is counted by stamps: control periods from the odometry that the plan was made from to the
-present odometry. So the actions depend on the data alone, not on when messages arrive.
+The step is counted by stamps: control periods from the stamp of the plan to the present odometry.
+So a plan that comes late is entered where the robot is by now, not at its start; and one stamped
+ahead, which begins where the plan in hand will have led, waits for its time. Once a plan counts,
+the actions depend on the data alone, not on when messages arrive.
 """
 
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from df_planner.planning.execution import Executor
 from df_planner.planning.plan import Plan
 from df_planner.ros.conversions import NS_PER_S
 from df_planner.ros.conversions import seconds_to_ns
+from df_planner.ros.latency import predicted_state
 
 RESTART_NS = NS_PER_S  # odometry this far in the past is a restarted source, not a late message
 
@@ -41,11 +44,14 @@ class Answer:
     :param action: (2,) in [-1, 1].
     :param stamp_ns: the odometry answered.
     :param tracking_error_m: distance to the planned position, None while braking.
+    :param seam_jump: by how much the action (its larger axis) differs from what the plan before
+        would have had; None but in the first step of a way that takes over from another plan.
     """
 
     action: np.ndarray
     stamp_ns: int
     tracking_error_m: float | None
+    seam_jump: float | None = None
 
 
 class PlanFollower:
@@ -70,6 +76,8 @@ class PlanFollower:
         self._lockstep_plan_steps = lockstep_plan_steps
         self._plan: Plan | None = None
         self._plan_stamp_ns: int | None = None
+        self._ahead: tuple[Plan, int] | None = None  # the next plan and its stamp
+        self._replaced: tuple[Plan, int] | None = None  # by the plan in hand, and its stamp
         self._state: np.ndarray | None = None
         self._odom_stamp_ns: int | None = None
         self._answered = True
@@ -84,8 +92,36 @@ class PlanFollower:
         """Tell whether the plan in hand is one to follow now."""
         return self._plan is not None and self._is_current()
 
+    @property
+    def plan_age_s(self) -> float | None:
+        """Return how long ago the plan in hand began, None without one."""
+        if not self.has_current_plan:
+            return None
+        return (self._odom_stamp_ns - self._plan_stamp_ns) / NS_PER_S
+
+    def predicted(self, steps: int) -> tuple[np.ndarray, int] | None:
+        """Return the state (4,) in some control steps and its stamp; None without a plan."""
+        if not self.has_current_plan:
+            return None
+        state = predicted_state(self._plan, self._age_steps(self._plan_stamp_ns), self._state,
+                                steps, corrected=True)
+        return None if state is None else (state, self._odom_stamp_ns + steps * self._period_ns)
+
     def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
-        """Take a plan, None for "brake", made from the odometry of this stamp."""
+        """
+        Take a plan, None for "brake", whose first row belongs to this stamp.
+
+        If that lies ahead, the plan in hand is followed until then.
+        """
+        self._ahead = None
+        if plan is not None and self.has_current_plan and stamp_ns > self._odom_stamp_ns:
+            self._ahead = plan, stamp_ns
+        else:
+            self._follow(plan, stamp_ns)
+
+    def _follow(self, plan: Plan | None, stamp_ns: int) -> None:
+        takes_over = plan is not None and len(plan) > 1 and self.has_current_plan
+        self._replaced = (self._plan, self._plan_stamp_ns) if takes_over else None
         self._plan, self._plan_stamp_ns = plan, stamp_ns
 
     def take_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
@@ -103,8 +139,13 @@ class PlanFollower:
             restarted = stamp_ns < last_ns and self._plan_stamp_ns > stamp_ns
             jumped = stamp_ns - last_ns > self._gap_ns and self._plan_stamp_ns <= last_ns
             if restarted or jumped:
-                self._plan = self._plan_stamp_ns = None
+                self._plan = self._plan_stamp_ns = self._replaced = None
+                made_before = self._ahead is not None and self._ahead[1] - last_ns <= self._gap_ns
+                self._ahead = None if restarted or made_before else self._ahead
         self._state, self._odom_stamp_ns, self._answered = state, stamp_ns, False
+        if self._ahead is not None and self._ahead[1] <= stamp_ns:
+            (plan, plan_stamp_ns), self._ahead = self._ahead, None
+            self._follow(plan, plan_stamp_ns)
 
     def answer(self) -> Answer | None:
         """Return the answer to the newest odometry; None if it has one or, in lockstep, waits."""
@@ -113,19 +154,31 @@ class PlanFollower:
         self._answered = True
         if not self.has_current_plan:
             return Answer(self.executor.action(None, 0, self._state), self._odom_stamp_ns, None)
-        step = max(self._age_steps(), 0)
+        step = self._steps_since(self._plan_stamp_ns)
         planned = self._plan.states[min(step, len(self._plan) - 1), :2]
-        return Answer(self.executor.action(self._plan, step, self._state), self._odom_stamp_ns,
-                      float(np.linalg.norm(planned - self._state[:2])))
+        action = self.executor.action(self._plan, step, self._state)
+        return Answer(action, self._odom_stamp_ns,
+                      float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
 
-    def _age_steps(self) -> int:
-        """Return the control steps from the plan's odometry to the newest."""
-        return round((self._odom_stamp_ns - self._plan_stamp_ns) / self._period_ns)
+    def _seam_jump(self, action: np.ndarray) -> float | None:
+        """Return how far an action (2,) is from that of the plan just replaced, if one was."""
+        if self._replaced is None:
+            return None
+        (plan, stamp_ns), self._replaced = self._replaced, None
+        before = self.executor.action(plan, self._steps_since(stamp_ns), self._state)
+        return float(np.abs(action - before).max())
+
+    def _steps_since(self, stamp_ns: int) -> int:
+        """Return the control steps from a stamp to the newest odometry, 0 before it."""
+        return max(self._age_steps(stamp_ns), 0)
+
+    def _age_steps(self, stamp_ns: int) -> int:
+        return round((self._odom_stamp_ns - stamp_ns) / self._period_ns)
 
     def _is_current(self) -> bool:
         """Tell whether the newest word of the planner, a plan or "brake", still counts."""
         if self._plan_stamp_ns is None or self._odom_stamp_ns is None:
             return False
         if self._lockstep:
-            return 0 <= self._age_steps() < self._lockstep_plan_steps
+            return 0 <= self._age_steps(self._plan_stamp_ns) < self._lockstep_plan_steps
         return abs(self._odom_stamp_ns - self._plan_stamp_ns) < self._plan_timeout_ns

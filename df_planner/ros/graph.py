@@ -198,6 +198,8 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
         **clock, 'checkpoint': _absolute(a['checkpoint']), 'device': a['device'],
         'seed': a['seed'], 'autostart': a['autostart'],
         'planning_frequency_hz': a['planning_frequency_hz'],
+        'compensate_latency': not a['lockstep'] and a['execution'] != 'time_optimal',
+        **({'realtime_priority': 0} if a['lockstep'] else {}),
         'hold_at_goal': a['execution'] != 'raw'}))
     if a['use_follower']:
         processes.append(Process('follower', {

@@ -42,6 +42,9 @@ class MazeBenchmarkParameters:
     stall_timeout_s: float = parameter(
         60.0, 'Wall time without progress after which an episode is given up.', low=1.0,
         read_only=True)
+    realtime_priority: int = parameter(
+        30, 'SCHED_FIFO priority, where the system permits it; 0 does without. Only used when the '
+        'follower is not in lockstep.', low=0, high=99, read_only=True)
     max_force_n: float = parameter(
         MAX_FORCE_N, 'Force per axis at action 1.', low=0.001, read_only=True)
     global_frame_id: str = parameter('map', 'Frame of goals and plans.', read_only=True)

@@ -42,6 +42,9 @@ class MazeSimParameters:
     lockstep_timeout_s: float = parameter(
         0.5, 'In lockstep, publish the same odometry again after this long without an answer.',
         low=0.01, read_only=True)
+    realtime_priority: int = parameter(
+        50, 'SCHED_FIFO priority, where the system permits it; 0 does without. Only at a '
+        'real_time_factor of 1.', low=0, high=99, read_only=True)
     control_mode: str = parameter(
         'force', 'Listen to cmd_wrench (force) or to cmd_vel (velocity).',
         choices=CONTROL_MODES, read_only=True)

@@ -40,7 +40,12 @@ class NodeParameters:
     autostart: bool = parameter(True, 'Configure and activate at start-up.', read_only=True)
     seed: int = parameter(0, 'Seed of the plans, -1 draws one at configure.', low=-1)
     planning_frequency_hz: float = parameter(
-        4.0, 'Plans per second of the time of the odometry.', low=0.1, high=50.0)
+        4.0, 'Plans per second of the time of the odometry; more than the planner can make mean '
+        'as many as it can.', low=0.1, high=100.0)
+    compensate_latency: bool = parameter(
+        True, 'Plan from where the plan in hand will have led the robot by the time the new one '
+        'is there, as far ahead as 95 % of the last 20 plans took; with delay_steps above 0, from '
+        'where it is. Off in lockstep.')
     timeout_s: float = parameter(
         10.0, 'Wall time after which planning gives up.', low=0.01, high=600.0)
     odom_timeout_s: float = parameter(
@@ -55,6 +60,9 @@ class NodeParameters:
     base_frame_id: str = parameter('base_link', 'Name of the joint in plan_trajectory.')
     max_force_n: float = parameter(100.0, 'Force per axis at action 1.', low=1e-6)
     mass_kg: float = parameter(4.18879020478639, 'Mass of the robot.', low=1e-6)
+    realtime_priority: int = parameter(
+        40, 'SCHED_FIFO priority of the threads that serve messages, where the system permits it; '
+        '0 does without. Planning itself stays time-shared.', low=0, high=99, read_only=True)
     publish_candidates: bool = parameter(True, 'Publish sampled plans as markers.')
 
     def __post_init__(self):

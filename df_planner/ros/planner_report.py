@@ -27,8 +27,11 @@ from df_planner.ros.diagnostics import ERROR
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
 from df_planner.ros.diagnostics import WARN
+from df_planner.ros.plan_times import parts_of
+from df_planner.ros.plan_times import PlanTimes
 from df_planner.ros.planning_session import Goal
 from df_planner.ros.planning_session import Reading
+from df_planner.ros.planning_session import Result
 
 if TYPE_CHECKING:
     from df_planner.training.checkpoint import ModelCard
@@ -46,7 +49,9 @@ class PlannerReport:
         self._model = Status(WARN, 'Not configured')
         self._inputs = Status(OK, 'Not configured')
         self._durations_s: deque[float] = deque(maxlen=WINDOW)
-        self._plans = self._overruns = self._failures = 0
+        self._times = PlanTimes()
+        self._latency_steps = self._plans = self._overruns = self._failures = self._late = 0
+        self._longest_late_s = 0.0
         self._last_error: DFPlannerError | None = None
         diagnostics.add('model', lambda: self._model)
         diagnostics.add('inference', self._inference)
@@ -60,25 +65,40 @@ class PlannerReport:
         """Say why there is no model."""
         self._set_model(Status(ERROR, str(error)))
 
-    def model_loaded(self, card: 'ModelCard', checkpoint: str, device: str) -> None:
-        """Say which model is loaded."""
+    def model_loaded(self, card: 'ModelCard', checkpoint: str, device: str,
+                     num_threads: int) -> None:
+        """Say which model is loaded, and where it runs."""
         self._set_model(Status(OK, 'Model loaded', {
-            'checkpoint': checkpoint, 'device': device, 'maze': card.maze, 'dt_s': card.dt_s}))
+            'checkpoint': checkpoint, 'device': device, 'num_threads': num_threads,
+            'maze': card.maze, 'dt_s': card.dt_s}))
 
     def model_unloaded(self) -> None:
         """Say that there is no model."""
         self._set_model(Status(WARN, 'Not configured'))
 
-    def planned(self, duration_s: float, period_s: float, error: DFPlannerError | None) -> None:
-        """Count a plan that took ``duration_s`` of the ``period_s`` there were for it."""
-        changed = (error is None) != (self._last_error is None)
-        self._durations_s.append(duration_s)
+    def planned(self, result: Result, period_s: float, latency_steps: int) -> dict[str, float]:
+        """
+        Count a plan for which there were ``period_s``; return where its time went.
+
+        :param latency_steps: control steps that the next plan is expected to take.
+        """
+        changed = (result.error is None) != (self._last_error is None)
+        self._latency_steps = latency_steps
         self._plans += 1
-        self._overruns += duration_s > period_s
-        self._failures += error is not None
-        self._last_error = error
+        self._overruns += result.duration_s > period_s
+        self._failures += result.error is not None
+        self._late += result.late_s > 0.0
+        self._longest_late_s = max(self._longest_late_s, result.late_s)
+        self._last_error = result.error
+        parts: dict[str, float] = {}
+        if result.asked_network:
+            self._durations_s.append(result.duration_s)
+            if result.error is None and result.plan is not None:
+                parts = parts_of(result.plan, result.duration_s)
+                self._times.add(parts)
         if changed:
             self._diagnostics.update()
+        return parts
 
     def inputs(self, missing: list[str], odom: Reading | None, goal: Goal | None) -> None:
         """Take stock of the inputs."""
@@ -103,9 +123,14 @@ class PlannerReport:
     def _inference(self) -> Status:
         if not self._durations_s:
             return Status(OK, 'No plan yet')
-        p50_s, p95_s = np.percentile(self._durations_s, (50, 95))
-        values = {'p50_s': f'{p50_s:.3f}', 'p95_s': f'{p95_s:.3f}', 'plans': self._plans,
-                  'overruns': self._overruns, 'without_new_plan': self._failures}
+        p50_s, p95_s, p99_s = np.percentile(self._durations_s, (50, 95, 99))
+        values = {'p50_s': f'{p50_s:.3f}', 'p95_s': f'{p95_s:.3f}', 'p99_s': f'{p99_s:.3f}',
+                  'plans': self._plans, 'overruns': self._overruns,
+                  'without_new_plan': self._failures, 'late_plans': self._late,
+                  'longest_late_s': f'{self._longest_late_s:.2f}',
+                  'expected_latency_steps': self._latency_steps,
+                  **{f'{name} p50 / p95 / p99': value
+                     for name, value in self._times.values().items()}}
         if self._last_error is not None:
             return Status(WARN, f'{self._last_error.code}: {self._last_error}', values)
         return Status(OK, 'Planning', values)

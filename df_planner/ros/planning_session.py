@@ -17,8 +17,13 @@ When the planner node plans, from what, and what becomes of the result; knows no
 
 All methods are called from the executor's thread; only ``_replan`` runs in the worker's. A plan is
 due when the goal has none yet, or when the last one is ``1 / planning_frequency_hz`` old by the
-stamps of the odometry: the same odometry gives the same plans, however long planning takes. A plan
-counts from the odometry it was made from; if the robot has stood still since, from the latest.
+stamps of the odometry.
+
+It begins where the plan in hand will have led the robot by the time it is there, reckoned by how
+long plans took of late; so the robot goes from one to the next without a jump. Without a plan in
+hand, or without ``compensate_latency``, it begins at the odometry: then the same odometry gives
+the same plans, however long planning takes. If the robot has stood still since, such a plan counts
+from the latest odometry.
 """
 
 from collections import deque
@@ -40,7 +45,10 @@ from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.planning.grid import GridMap
 from df_planner.planning.plan import Plan
+from df_planner.ros.conversions import NS_PER_S
 from df_planner.ros.conversions import seconds_to_ns
+from df_planner.ros.latency import Latency
+from df_planner.ros.latency import predicted_state
 from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import ShouldStop
@@ -81,17 +89,26 @@ class Result:
 
     :param plan: the plan to follow; None means "brake".
     :param error: why there is no new plan; a ``plan`` beside it is the rest of the one before.
+    :param stamp_ns: of the first row of the plan.
+    :param duration_s: wall time of planning.
+    :param late_s: how long after ``stamp_ns`` a plan that was to be there by then came, else 0.
     """
 
     plan: Plan | None
     error: DFPlannerError | None
     stamp_ns: int
     duration_s: float
+    late_s: float = 0.0
 
     @property
     def start_is_bad(self) -> bool:
         """Whether the odometry was at fault: then nothing changes."""
         return isinstance(self.error, BAD_STARTS)
+
+    @property
+    def asked_network(self) -> bool:
+        """Whether it took planning; to hold a position takes none."""
+        return self.error is not None or self.plan is None or len(self.plan.timings) > 1
 
 
 class PlanningSession:
@@ -115,6 +132,8 @@ class PlanningSession:
         self._worker = worker
         self._finish = finish
         self._plan_stamp_ns: int | None = None
+        self._executed: tuple[Plan, int] | None = None  # what the follower follows, and its stamp
+        self._latency = Latency()
         self._delay_steps = 0
         self._dt_ns = seconds_to_ns(planner.card.dt_s)
         self.set_parameters(parameters)
@@ -139,7 +158,7 @@ class PlanningSession:
     def clear_goal(self) -> None:
         """Forget the goal and drop a plan in the making."""
         self._worker.cancel('plan')
-        self.goal = self._plan_stamp_ns = None
+        self.goal = self._plan_stamp_ns = self._executed = None
 
     def set_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
         """
@@ -161,7 +180,7 @@ class PlanningSession:
         """Forget all that is stamped, since time has jumped back; the goal stays."""
         self._worker.cancel('plan')
         self._recent.clear()
-        self.odom = self._plan_stamp_ns = None
+        self.odom = self._plan_stamp_ns = self._executed = None
         if self.goal is not None:
             self.goal = replace(self.goal, stamp_ns=0)
 
@@ -192,10 +211,33 @@ class PlanningSession:
         if self._plan_stamp_ns is not None and (
                 self._step(odom.stamp_ns) - self._step(self._plan_stamp_ns) < interval_steps):
             return
-        self._worker.submit('plan', partial(self._replan, goal, odom, tuple(self._recent),
+        start = self._start(odom)
+        self._worker.submit('plan', partial(self._replan, goal, start, tuple(self._recent),
                                             self._delay_steps, self._parameters.timeout_s),
-                            partial(self._take, odom))
+                            partial(self._take, odom, start))
         self._delay_steps = 0
+
+    @property
+    def latency_steps(self) -> int:
+        """Return the control steps that the next plan is expected to take."""
+        return self._latency.steps(self.planner.card.dt_s)
+
+    def _start(self, odom: Reading) -> Reading:
+        """Return where to plan from: where the robot will be, else the odometry."""
+        parameters, steps = self._parameters, self.latency_steps
+        if self._executed is None or not steps or not parameters.compensate_latency or (
+                parameters.delay_steps > 0):
+            return odom
+        plan, stamp_ns = self._executed
+        step = self._step(odom.stamp_ns) - self._step(stamp_ns)
+        ahead = max(steps, -step)
+        state = predicted_state(plan, step, odom.state, ahead, parameters.hold_at_goal)
+        try:
+            return odom if state is None else Reading(
+                self.planner.check_state(state), odom.stamp_ns + ahead * self._dt_ns,
+                odom.received_s)
+        except DFPlannerError:  # just inside an obstacle, where the robot itself will not get
+            return odom
 
     def plan_once(self, state: np.ndarray, goal: np.ndarray,
                   done: Callable[[Outcome], None]) -> None:
@@ -217,7 +259,7 @@ class PlanningSession:
         """Return the control step of a stamp."""
         return (stamp_ns + self._dt_ns // 2) // self._dt_ns
 
-    def _replan(self, goal: Goal, odom: Reading, recent: tuple[Reading, ...], delay_steps: int,
+    def _replan(self, goal: Goal, start: Reading, recent: tuple[Reading, ...], delay_steps: int,
                 timeout_s: float, should_stop: ShouldStop) -> Result:
         """Plan, in the worker's thread."""
         started = time.monotonic()
@@ -230,26 +272,35 @@ class PlanningSession:
             for reading in recent:
                 self._replanner.observe(reading.state, self._step(reading.stamp_ns))
             plan = self._replanner.replan(
-                odom.state, self._step(odom.stamp_ns),
+                start.state, self._step(start.stamp_ns),
                 lambda: should_stop() or time.monotonic() - started > timeout_s)
             error = self._replanner.last_error
         except PlanningCancelled:
             error = PlanningCancelled(f'planning took longer than timeout_s = {timeout_s}')
         except DFPlannerError as failure:
             error = failure
-        return Result(plan, error, odom.stamp_ns, time.monotonic() - started)
+        return Result(plan, error, start.stamp_ns, time.monotonic() - started)
 
-    def _take(self, odom: Reading, outcome: Outcome) -> None:
+    def _take(self, odom: Reading, start: Reading, outcome: Outcome) -> None:
         """Take what the worker returned; a defect or a failing device also means "brake"."""
-        result = outcome.value
+        result, now_ns = outcome.value, self.odom.stamp_ns
+        planned_ns = odom.stamp_ns
         if outcome.error is not None:
-            result = Result(None, DFPlannerError(repr(outcome.error)), odom.stamp_ns, 0.0)
-        if self._still_at(odom.state):
-            self._delay_steps = self._step(self.odom.stamp_ns) - self._step(odom.stamp_ns)
-            result = replace(result, stamp_ns=self.odom.stamp_ns)
+            result = Result(None, DFPlannerError(repr(outcome.error)), start.stamp_ns, 0.0)
+        if start is not odom:
+            result = replace(result, late_s=max(now_ns - start.stamp_ns, 0) / NS_PER_S)
+        elif self._still_at(odom.state):
+            self._delay_steps = self._step(now_ns) - self._step(odom.stamp_ns)
+            result = replace(result, stamp_ns=now_ns)
+            planned_ns = now_ns
         if not result.start_is_bad:
-            self._plan_stamp_ns = result.stamp_ns
+            self._plan_stamp_ns = planned_ns
+        had_plan = self._executed is not None
+        if not result.start_is_bad:
+            self._executed = None if result.plan is None else (result.plan, result.stamp_ns)
         self._finish(result)
+        if had_plan and result.asked_network:  # the first one takes longer, and the robot waits
+            self._latency.add(time.monotonic() - odom.received_s)
 
     def _still_at(self, state: np.ndarray) -> bool:
         """Tell whether the robot has stood still in a state (4,) since."""

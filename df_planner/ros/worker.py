@@ -67,6 +67,11 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name='worker', daemon=True)
         self._thread.start()
 
+    @property
+    def thread_id(self) -> int | None:
+        """Return the id of the thread by the operating system."""
+        return self._thread.native_id
+
     def submit(self, key: str, work: Callable[[ShouldStop], Any],
                done: Callable[[Outcome], None] = lambda outcome: None) -> None:
         """

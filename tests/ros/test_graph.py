@@ -55,6 +55,8 @@ def test_by_default_the_benchmark_of_the_medium_maze_in_lockstep():
         == 'medium'
     assert found['planner'].parameters['checkpoint'] == 'maze2d-medium'
     assert found['maze_sim'].parameters['lockstep'] and found['follower'].parameters['lockstep']
+    assert found['planner'].parameters['compensate_latency'] is False
+    assert found['planner'].parameters['realtime_priority'] == 0
 
 
 def test_without_benchmark_it_runs_in_real_time_until_stopped():
@@ -62,6 +64,10 @@ def test_without_benchmark_it_runs_in_real_time_until_stopped():
     assert list(found) == ['maze_sim', 'planner', 'follower']
     assert not any(p.ends_run for p in found.values())
     assert found['maze_sim'].parameters['lockstep'] is False
+    assert found['planner'].parameters['compensate_latency'] is True
+    # The planner does not know how fast the follower drives then; the follower compensates.
+    found = processes(use_benchmark='false', execution='time_optimal')
+    assert found['planner'].parameters['compensate_latency'] is False
     assert list(processes(use_benchmark=False, use_sim=False, use_follower=False)) == ['planner']
 
 

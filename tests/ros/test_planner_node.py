@@ -51,10 +51,11 @@ TICK_NS = 10_000_000
 START, GOAL, OTHER_GOAL = (1.0, -3.0), (1.0, -1.0), (3.0, -3.0)  # x, y in the umaze
 WALL, OUTSIDE = (2.0, -2.0), (50.0, 0.0)
 # An untrained model plans noise: without the collision check that is a plan like any other.
-QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2}
+QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,
+         'compensate_latency': False}
 # A second or more per plan.
 SLOW = {'collision_check': False, 'num_samples': 32, 'sampling_steps': 500,
-        'timeout_s': 120.0, 'odom_timeout_s': 60.0}
+        'timeout_s': 120.0, 'odom_timeout_s': 60.0, 'compensate_latency': False}
 
 
 @pytest.fixture(scope='module')

@@ -1,0 +1,72 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What the planner node publishes of every plan: the way, the trajectory, candidates, timings."""
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from nav_msgs.msg import Path
+from rclpy.lifecycle import LifecycleNode
+from std_msgs.msg import Float64
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+from visualization_msgs.msg import MarkerArray
+
+from df_planner.planning.plan import Plan
+from df_planner.ros import qos
+from df_planner.ros.candidates import candidate_markers
+from df_planner.ros.conversions import ForceScale
+from df_planner.ros.conversions import MapAxes
+from df_planner.ros.conversions import ns_to_stamp
+from df_planner.ros.conversions import path_from_plan
+from df_planner.ros.conversions import trajectory_from_plan
+from df_planner.ros.diagnostics import key_values
+from df_planner.ros.planner_parameters import PlannerParameters
+
+
+class PlanOutput:
+    """The publishers of a planner that has a model."""
+
+    def __init__(self, node: LifecycleNode, axes: MapAxes):
+        """Create them."""
+        self._node = node
+        self._axes = axes
+        self._path = node.create_lifecycle_publisher(Path, 'plan', qos.LATCHED_QOS)
+        self._trajectory = node.create_lifecycle_publisher(
+            MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+        self._candidates = node.create_lifecycle_publisher(
+            MarkerArray, '~/candidates', qos.LATEST_QOS)
+        self._time = node.create_lifecycle_publisher(Float64, '~/planning_time', qos.STANDARD_QOS)
+        self._time_detail = node.create_lifecycle_publisher(
+            DiagnosticStatus, '~/planning_time_detail', qos.STANDARD_QOS)
+
+    def close(self) -> None:
+        """Destroy them."""
+        for publisher in (self._path, self._trajectory, self._candidates, self._time,
+                          self._time_detail):
+            self._node.destroy_lifecycle_publisher(publisher)
+
+    def publish(self, plan: Plan | None, stamp_ns: int, parameters: PlannerParameters) -> None:
+        """Publish a plan, None for "brake": first what the robot waits for."""
+        stamp, axes, frame_id = ns_to_stamp(stamp_ns), self._axes, parameters.global_frame_id
+        scale = ForceScale(parameters.max_force_n, parameters.mass_kg)
+        self._trajectory.publish(trajectory_from_plan(
+            plan, axes, scale, stamp, frame_id, parameters.base_frame_id))
+        self._path.publish(path_from_plan(plan, axes, stamp, frame_id))
+        if parameters.publish_candidates and self._candidates.get_subscription_count():
+            self._candidates.publish(candidate_markers(plan, axes, stamp, frame_id))
+
+    def publish_time(self, duration_s: float, parts: dict[str, object]) -> None:
+        """Publish how long a plan took, and where the time went."""
+        self._time.publish(Float64(data=duration_s))
+        self._time_detail.publish(DiagnosticStatus(
+            name='planning_time', message=f'{duration_s:.4f} s', values=key_values(parts)))

@@ -1,0 +1,89 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Ticks of a control loop by the wall clock: how evenly they come, and which came too late."""
+
+from collections import deque
+
+import numpy as np
+
+WINDOW = 1000  # ticks that the percentiles are taken over
+LATE_PERIODS = 2.0  # a tick this many periods after the one before has missed one
+
+
+class TickMeter:
+    """
+    Take note of every tick.
+
+    :param period_s: from one tick to the next, as it should be.
+    """
+
+    def __init__(self, period_s: float):
+        """Start without a tick."""
+        self.late_s = LATE_PERIODS * period_s
+        self.count = self.late = 0
+        self.longest_s = 0.0
+        self._period_s = period_s
+        self._periods_s: deque[float] = deque(maxlen=WINDOW)
+        self._last_s: float | None = None
+
+    def tick(self, now_s: float) -> float | None:
+        """Take note of a tick now; return the seconds since the one before, None at a first."""
+        last_s, self._last_s = self._last_s, now_s
+        self.count += 1
+        if last_s is None:
+            return None
+        period_s = now_s - last_s
+        self._periods_s.append(period_s)
+        self.longest_s = max(self.longest_s, period_s)
+        self.late += period_s > self.late_s
+        return period_s
+
+    def interrupt(self) -> None:
+        """Begin anew with the next tick: what made them come has stopped."""
+        self._last_s = None
+
+    def values(self) -> dict[str, object]:
+        """Return the values for diagnostics."""
+        values: dict[str, object] = {'ticks': self.count, 'late_ticks': self.late,
+                                     'longest_gap_ms': f'{1e3 * self.longest_s:.1f}'}
+        if self._periods_s:
+            periods_s = np.array(self._periods_s)
+            p50_s, p99_s = np.percentile(periods_s, (50, 99))
+            jitter_s = np.percentile(np.abs(periods_s - self._period_s), 99)
+            values |= {'period_p50_ms': f'{1e3 * p50_s:.2f}',
+                       'period_p99_ms': f'{1e3 * p99_s:.2f}',
+                       'jitter_p99_ms': f'{1e3 * jitter_s:.2f}'}
+        return values
+
+
+class Seams:
+    """Keep by how much actions jump where one plan takes over from another."""
+
+    def __init__(self):
+        """Start without a seam."""
+        self._count = 0
+        self._jumps: deque[float] = deque(maxlen=WINDOW)
+
+    def add(self, jump: float) -> None:
+        """Take note of a seam."""
+        self._count += 1
+        self._jumps.append(jump)
+
+    def values(self) -> dict[str, object]:
+        """Return the values for diagnostics."""
+        if not self._jumps:
+            return {'seams': 0}
+        p50, p95 = np.percentile(self._jumps, (50, 95))
+        return {'seams': self._count, 'seam_jump_p50': f'{p50:.3f}', 'seam_jump_p95': f'{p95:.3f}'}
