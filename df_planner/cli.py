@@ -36,6 +36,7 @@ from df_planner.benchmark.command import benchmark
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.rollout_command import rollout
+from df_planner.benchmark.throughput_command import throughput
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -278,7 +279,7 @@ def _demo() -> click.Command:
 
 @main.group()
 def measure():
-    """Measure one ability of a planner."""
+    """Measure one ability of a planner, or the speed of what is around it."""
 
 
 measure.add_command(blocks)
@@ -286,6 +287,7 @@ measure.add_command(calibration)
 measure.add_command(inpainting)
 measure.add_command(noise)
 measure.add_command(rollout)
+measure.add_command(throughput)
 
 
 @main.command(epilog=_examples(
