@@ -156,10 +156,10 @@ def test_a_failing_node_is_one_line(plan):
 
 
 def test_planning_speeds_on_any_device():
-    rows = throughput_gpu.planning_rows('umaze', 'cpu', 0.1)
+    rows = throughput_gpu.planning_rows('umaze', 'cpu', 0.1, many=16)
     values = by_unit(rows)
-    assert values['candidates/s'] == pytest.approx(256 * values['plans/s'])
-    assert 0.0 < values['ms'] < 1e3 / values['plans/s']  # one candidate costs less than 256
+    assert values['candidates/s'] == pytest.approx(16 * values['batches/s'])
+    assert values['ms'] > 0.0
 
 
 def test_without_a_gpu_it_says_so(plan):

@@ -16,6 +16,7 @@
 
 from datetime import datetime
 from datetime import timezone
+import os
 from pathlib import Path
 import shlex
 import sys
@@ -72,11 +73,12 @@ def throughput(maze, only, seconds, steps, episodes, out):
     facts = {'command': shlex.join(['df_planner', *sys.argv[1:]]),
              'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
              'seconds': seconds, 'steps': steps, 'episodes': episodes,
-             'machine': machine_facts()}
+             'load_average_after': {}, 'machine': machine_facts()}
     shown = 0
 
     def show(rows):
         nonlocal shown
+        facts['load_average_after'][rows[-1].section] = round(os.getloadavg()[0], 1)
         write_report(folder, maze, facts, rows)
         echo_table([[f'{rows[-1].section}', '', '']] + [
             [f'  {row.name}', number(row.value), row.unit or row.note] for row in rows[shown:]])

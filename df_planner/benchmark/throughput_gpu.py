@@ -41,8 +41,8 @@ def measure_gpu(plan: Plan) -> list[Row]:
     return rows + planning_rows(plan.maze, 'cuda', plan.seconds)
 
 
-def planning_rows(maze: str, device: str, seconds: float) -> list[Row]:
-    """Return the latency of a plan from one candidate, and the rate of plans from many."""
+def planning_rows(maze: str, device: str, seconds: float, many: int = MANY) -> list[Row]:
+    """Return the latency of a plan from one candidate, and the rate of batches of many."""
     from df_planner.planning.planner import Planner
     from df_planner.sim.maze import load_maze
     planner, cells = Planner.load(f'maze2d-{maze}', device), load_maze(maze).cells
@@ -53,14 +53,14 @@ def planning_rows(maze: str, device: str, seconds: float) -> list[Row]:
     horizon = planner.card.architecture.max_tokens * planner.card.frame_stack
     alone_s = seconds_per_call(lambda seed: planner.plan(state, goal, seed=seed), seconds)
     many_s = seconds_per_call(
-        lambda seed: planner.rollout(state, horizon, MANY, seed, goal), seconds)
+        lambda seed: planner.rollout(state, horizon, many, seed, goal), seconds)
     return [
         Row(SECTION, f'plan from 1 candidate, {device}', 1e3 * float(np.median(alone_s)), 'ms',
             f'median of {len(alone_s)} plans'),
-        Row(SECTION, f'{MANY} candidates in one batch, {device}', len(many_s) / sum(many_s),
-            'plans/s', f'{len(many_s)} batches of the longest plans trained for'),
-        Row(SECTION, f'{MANY} candidates in one batch, {device}',
-            MANY * len(many_s) / sum(many_s), 'candidates/s', '', 'derived')]
+        Row(SECTION, f'{many} candidates in one batch, {device}', len(many_s) / sum(many_s),
+            'batches/s', f'{len(many_s)} batches of the longest plans trained for'),
+        Row(SECTION, f'{many} candidates in one batch, {device}',
+            many * len(many_s) / sum(many_s), 'candidates/s', '', 'derived')]
 
 
 def seconds_per_call(call: Callable[[int], object], seconds: float) -> list[float]:
