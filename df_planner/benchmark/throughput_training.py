@@ -85,10 +85,11 @@ def train_some(plan: Plan, config: TrainConfig, precision: str, threads: int,
     path = plan.folder / f'{run_dir.name}.yaml'
     path.write_text(json.dumps(fields), encoding='utf-8')  # JSON is YAML
     command = [sys.executable, '-m', 'df_planner.cli', 'train', '--config', str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise ConfigError(f'training for {plan.maze} failed: '
-                          + (done.stderr.strip().splitlines() or ['no message'])[-1])
+    if not (run_dir / f'{name}.safetensors').exists():  # another section may have run the same
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ConfigError(f'training for {plan.maze} failed: '
+                              + (done.stderr.strip().splitlines() or ['no message'])[-1])
     with (run_dir / name / 'loss.csv').open(encoding='utf-8') as file:
         seconds = {int(row['step']): float(row['seconds']) for row in csv.DictReader(file)}
     shapes = batch_shapes(config, range(WARM_UP_STEPS, total))
