@@ -40,6 +40,7 @@ from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.profile_command import profile
 from df_planner.benchmark.real_time_command import realtime
 from df_planner.benchmark.rollout_command import rollout
+from df_planner.benchmark.throughput_command import throughput
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -287,7 +288,7 @@ def _demo() -> click.Command:
 
 @main.group()
 def measure():
-    """Measure one ability of a planner."""
+    """Measure one ability of a planner, or the speed of what is around it."""
 
 
 measure.add_command(blocks)
@@ -298,6 +299,7 @@ measure.add_command(latency)
 measure.add_command(noise)
 measure.add_command(realtime)
 measure.add_command(rollout)
+measure.add_command(throughput)
 
 
 @main.command(epilog=_examples(

@@ -27,6 +27,9 @@ Data sets in D4RL's HDF5 format.
 
 In D4RL's own files the row after a reached goal repeats the old observation; ``infos`` hold what
 was true, and ``load_dataset`` repairs those rows with it.
+
+These files are compressed. A short log is read into memory; of a long one ``load_dataset`` keeps a
+checked and repaired copy beside it, which is mapped: see ``df_planner/data/mapped.py``.
 """
 
 from collections.abc import Iterator
@@ -35,28 +38,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 import hashlib
+import logging
 import os
 from pathlib import Path
 import tempfile
 
 import h5py
 import numpy as np
+from tqdm import tqdm
 
+from df_planner.data import mapped
 from df_planner.errors import DatasetError
 
 ROW_SHAPES = {
     'observations': (4,), 'actions': (2,), 'rewards': (), 'terminals': (), 'timeouts': (),
     'infos/goal': (2,), 'infos/qpos': (2,), 'infos/qvel': (2,)}
-OPTIONAL_KEYS = ('timeouts', 'infos/goal', 'infos/qpos', 'infos/qvel')
+TRUE_STATE_KEYS = ('infos/qpos', 'infos/qvel')
+OPTIONAL_KEYS = ('timeouts', 'infos/goal', *TRUE_STATE_KEYS)
 FLAG_KEYS = ('terminals', 'timeouts')
 MAX_STEP_M = 0.15  # a longer one breaks the motion: the robot moves at most 0.075 m in 10 ms
 CHUNK_ROWS = 16384
+BLOCK_ROWS = 8 * CHUNK_ROWS  # read and checked at once
+MAP_FROM_ROWS = 500_000  # logs this long are mapped from their copy
 
 
 @dataclass(frozen=True)
 class Dataset:
     """
-    A checked data set of N rows.
+    A checked data set of N rows; the arrays of a long log are mapped from a file and read-only.
 
     :param observations: (N, 4) float32; repaired if asked for and possible.
     :param actions: (N, 2) float32.
@@ -91,62 +100,105 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
     """
     Load and check a data set, generated or D4RL's own.
 
+    A log of ``MAP_FROM_ROWS`` rows or more is checked once, and mapped from then on: it opens at
+    once, whatever its length, and takes no memory that others need. Where its copy cannot be
+    written, the log is read into memory.
+
     :param repair: replace stale observations by the state in ``infos``, where the file has it.
     :raises DatasetError: naming the file and the cause.
     """
     path = Path(path)
     if not path.is_file():
         raise DatasetError(f'{path}: no such file')
+    sha256 = file_sha256(path)
+    with _opened(path) as file:
+        num_rows = _check_layout(path, file)
+        attributes = {key: value.item() if isinstance(value, np.generic) else value
+                      for key, value in file.attrs.items()}
+        content = None
+        if num_rows >= MAP_FROM_ROWS:
+            content = _map(path, file, num_rows, repair, sha256)
+        if content is None:
+            content = _read(path, file, num_rows, repair)
+    arrays = content.arrays
+    return Dataset(
+        arrays['observations'], arrays['actions'], arrays['rewards'], arrays['terminals'],
+        arrays.get('timeouts', np.zeros(num_rows, dtype=bool)), arrays.get('infos/goal'),
+        content.episode_starts, path, sha256, attributes, content.num_repaired)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    """Open a file for reading; what HDF5 cannot read, now or later, is a DatasetError."""
     try:
         with h5py.File(path, 'r') as file:
-            arrays = {key: _read(path, file, key) for key in ROW_SHAPES
-                      if key in file or key not in OPTIONAL_KEYS}
-            attributes = {key: value.item() if isinstance(value, np.generic) else value
-                          for key, value in file.attrs.items()}
+            yield file
     except (OSError, RuntimeError) as error:
-        cause = ' '.join(str(error).split())
-        raise DatasetError(f'{path}: truncated or not HDF5 ({cause})') from error
-    num_rows = len(arrays['observations'])
-    if num_rows < 2:
-        raise DatasetError(f'{path}: needs at least 2 rows, has {num_rows}')
-    for key, array in arrays.items():
-        if len(array) != num_rows:
-            raise DatasetError(f'{path}: {key} has {len(array)} rows, observations {num_rows}')
-    actions = arrays['actions']
-    if np.abs(actions).max() > 1.0 + 1e-6:
-        raise DatasetError(f'{path}: actions must be in [-1, 1], '
-                           f'row {np.abs(actions).max(axis=1).argmax()} is not')
-    observations = arrays['observations']
-    num_repaired = 0
-    if repair and {'infos/qpos', 'infos/qvel'} <= arrays.keys():
-        true_states = np.concatenate((arrays['infos/qpos'], arrays['infos/qvel']), axis=1)
-        num_repaired = int(np.any(true_states != observations, axis=1).sum())
-        observations = true_states
-    return Dataset(
-        observations, actions, arrays['rewards'], arrays['terminals'],
-        arrays.get('timeouts', np.zeros(num_rows, dtype=bool)), arrays.get('infos/goal'),
-        find_episode_starts(observations, arrays['terminals']), path, file_sha256(path),
-        attributes, num_repaired)
+        raise _unreadable(path, error) from error
 
 
-def _read(path: Path, file: h5py.File, key: str) -> np.ndarray:
-    """Read one key and check its kind, its dtype, its shape and its values."""
-    if key not in file:
-        raise DatasetError(f'{path}: key {key} is missing, has {_keys(file)}')
-    if not isinstance(file[key], h5py.Dataset):
-        raise DatasetError(f'{path}: {key} is a group, must be an array')
-    stored = file[key]
-    kind = 'bool' if key in FLAG_KEYS else 'float'
-    if stored.dtype.kind != kind[0]:
-        raise DatasetError(f'{path}: {key} must be of dtype {kind}, got {stored.dtype}')
-    if stored.ndim == 0 or stored.shape[1:] != ROW_SHAPES[key]:
-        raise DatasetError(f'{path}: {key} must have shape '
-                           f'{("N", *ROW_SHAPES[key])}, got {stored.shape}')
-    array = stored[:] if kind == 'bool' else stored[:].astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        row = np.argwhere(~np.isfinite(array))[0][0]
-        raise DatasetError(f'{path}: {key} has a value that is not finite, first in row {row}')
-    return array
+def _unreadable(path: Path, error: Exception) -> DatasetError:
+    return DatasetError(f'{path}: truncated or not HDF5 ({" ".join(str(error).split())})')
+
+
+def _map(path: Path, file: h5py.File, num_rows: int, repair: bool,
+         sha256: str) -> mapped.Content | None:
+    """Map the copy of a log, made first if there is none; None where it cannot be written."""
+    copy = path.with_name(f'.{path.name}.{"repaired" if repair else "unrepaired"}')
+    content = mapped.open_copy(copy, sha256)
+    if content is not None:
+        return content
+    shapes = {key: (num_rows, *ROW_SHAPES[key]) for key in _kept_keys(file)}
+    try:
+        with mapped.copy_writer(copy, sha256, shapes, FLAG_KEYS) as out:
+            num_repaired = _copy_checked(path, file, out, num_rows, repair, progress=True)
+            starts = find_episode_starts(out['observations'], out['terminals'])
+            mapped.finish(out, starts, num_repaired)
+    except mapped.CannotWrite as error:
+        logging.getLogger(__name__).warning('%s; the log is read into memory', error)
+        return None
+    return mapped.open_copy(copy, sha256)
+
+
+def _read(path: Path, file: h5py.File, num_rows: int, repair: bool) -> mapped.Content:
+    """Read a log into memory."""
+    arrays = {key: np.zeros((num_rows, *ROW_SHAPES[key]), bool if key in FLAG_KEYS else np.float32)
+              for key in _kept_keys(file)}
+    num_repaired = _copy_checked(path, file, arrays, num_rows, repair)
+    return mapped.Content(arrays, find_episode_starts(arrays['observations'],
+                                                      arrays['terminals']), num_repaired)
+
+
+def _kept_keys(file: h5py.File) -> tuple[str, ...]:
+    """Return the keys of a data set in memory: the true state is in the observations then."""
+    return tuple(key for key in ROW_SHAPES if key in file and key not in TRUE_STATE_KEYS)
+
+
+def _check_layout(path: Path, file: h5py.File) -> int:
+    """Check keys, kinds, dtypes and shapes, and return the number of rows."""
+    num_rows: dict[str, int] = {}
+    for key, row_shape in ROW_SHAPES.items():
+        if key not in file:
+            if key in OPTIONAL_KEYS:
+                continue
+            raise DatasetError(f'{path}: key {key} is missing, has {_keys(file)}')
+        stored = file[key]
+        if not isinstance(stored, h5py.Dataset):
+            raise DatasetError(f'{path}: {key} is a group, must be an array')
+        kind = 'bool' if key in FLAG_KEYS else 'float'
+        if stored.dtype.kind != kind[0]:
+            raise DatasetError(f'{path}: {key} must be of dtype {kind}, got {stored.dtype}')
+        if stored.ndim == 0 or stored.shape[1:] != row_shape:
+            raise DatasetError(f'{path}: {key} must have shape {("N", *row_shape)}, '
+                               f'got {stored.shape}')
+        num_rows[key] = len(stored)
+    wanted = num_rows['observations']
+    if wanted < 2:
+        raise DatasetError(f'{path}: needs at least 2 rows, has {wanted}')
+    for key, count in num_rows.items():
+        if count != wanted:
+            raise DatasetError(f'{path}: {key} has {count} rows, observations {wanted}')
+    return wanted
 
 
 def _keys(file: h5py.File) -> str:
@@ -155,16 +207,65 @@ def _keys(file: h5py.File) -> str:
     return ', '.join(names) or 'none'
 
 
+def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repair: bool,
+                  progress: bool = False) -> int:
+    """
+    Copy a log block by block, checking its values, and return the number of repaired rows.
+
+    :param out: what takes the rows of ``_kept_keys`` in slices, arrays or those of a file.
+    """
+    keys = [key for key in ROW_SHAPES if key in file]
+    can_repair = repair and set(TRUE_STATE_KEYS) <= set(keys)
+    num_repaired = 0
+    with tqdm(total=num_rows, desc=f'checking {path.name}', unit='row', unit_scale=True, delay=1.0,
+              leave=False, disable=not progress) as bar:
+        for first in range(0, num_rows, BLOCK_ROWS):
+            last = min(first + BLOCK_ROWS, num_rows)
+            block = {key: _read_block(path, file, key, first, last) for key in keys}
+            if can_repair:
+                true_states = np.hstack([block[key] for key in TRUE_STATE_KEYS])
+                num_repaired += int((true_states != block['observations']).any(axis=1).sum())
+                block['observations'] = true_states
+            for key in _kept_keys(file):
+                out[key][first:last] = block[key]
+            bar.update(last - first)
+    return num_repaired
+
+
+def _read_block(path: Path, file: h5py.File, key: str, first: int, last: int) -> np.ndarray:
+    """Read some rows of a key and check their values."""
+    try:
+        array = file[key][first:last]
+    except (OSError, RuntimeError) as error:
+        raise _unreadable(path, error) from error
+    if key in FLAG_KEYS:
+        return array
+    array = array.astype(np.float32, copy=False)
+    if not np.isfinite(array).all():
+        row = first + np.argwhere(~np.isfinite(array))[0][0]
+        raise DatasetError(f'{path}: {key} has a value that is not finite, first in row {row}')
+    if key == 'actions' and np.abs(array).max() > 1.0 + 1e-6:
+        row = first + np.argwhere(np.abs(array) > 1.0 + 1e-6)[0][0]
+        raise DatasetError(f'{path}: actions must be in [-1, 1], row {row} is not')
+    return array
+
+
 def find_episode_starts(observations: np.ndarray, terminals: np.ndarray) -> np.ndarray:
     """
     Return the first row of every stretch of continuous motion, int64 (E,).
 
     A stretch ends at a terminal and where the position (N, 2+) jumps. Maze2D's timeouts do not end
     one: the ball rolls on towards the next goal.
+
+    :param observations: read in slices, as ``terminals``, so that they may be those of a file.
     """
-    steps = np.linalg.norm(np.diff(observations[:, :2], axis=0), axis=1)
-    breaks = (steps > MAX_STEP_M) | terminals[:-1]
-    return np.concatenate(([0], np.flatnonzero(breaks) + 1)).astype(np.int64)
+    starts = [np.zeros(1, np.int64)]
+    for first in range(0, len(observations) - 1, BLOCK_ROWS):
+        rows = observations[first:first + BLOCK_ROWS + 1]
+        steps = np.hypot(np.diff(rows[:, 0]), np.diff(rows[:, 1]))
+        breaks = (steps > MAX_STEP_M) | terminals[first:first + BLOCK_ROWS + 1][:-1]
+        starts.append(np.flatnonzero(breaks) + first + 1)
+    return np.concatenate(starts)
 
 
 def save_dataset(path: str | Path, arrays: Mapping[str, np.ndarray],

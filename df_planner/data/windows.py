@@ -20,6 +20,7 @@ states in between are not modelled: they follow from the actions.
 """
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 
 class Windows:
@@ -57,11 +58,14 @@ class Windows:
 
     def at(self, first_rows: np.ndarray, num_tokens: int) -> np.ndarray:
         """Return the tokens (B, T, C) of the windows that start at the given rows (B,)."""
-        steps = np.arange(num_tokens * self.frame_stack)
-        rows = np.asarray(first_rows)[:, None] + steps
-        states = self.states[rows[:, ::self.frame_stack]]
-        actions = self.actions[rows].reshape(len(rows), num_tokens, -1)
-        return np.concatenate([states, actions], axis=-1)
+        first_rows = np.asarray(first_rows)
+        rows = first_rows[:, None] + self.frame_stack * np.arange(num_tokens)
+        # A window's actions lie in one piece: a piece is taken at once, not number by number.
+        numbers = self.actions.reshape(-1)
+        size = self.actions.shape[1]
+        pieces = sliding_window_view(numbers, num_tokens * self.frame_stack * size)
+        actions = pieces[first_rows * size].reshape(*rows.shape, self.frame_stack * size)
+        return np.concatenate([self.states[rows], actions], axis=-1)
 
     def _counts(self, num_tokens: int) -> np.ndarray:
         return np.maximum(self._lengths - num_tokens * self.frame_stack + 1, 0)

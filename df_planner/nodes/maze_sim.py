@@ -75,6 +75,9 @@ from df_planner.sim.session import SessionSettings
 PAUSED_WAIT_S = 0.1
 TICKING_S = 0.001  # longest time of ticking without a look at messages
 MARKER_PERIOD_S = 0.1
+# Shortest wall time between two messages of /clock: every subscriber pays for each, and faster
+# than real time nobody needs one per tick.
+CLOCK_PERIOD_S = 0.008
 
 
 class MazeSim(Node):
@@ -98,6 +101,7 @@ class MazeSim(Node):
         self._complaints = Complaints(self, diagnostics)
         self._paused = False
         self._repeat_at_s = 0.0
+        self._clock_at_s = 0.0
         self._contact: bool | None = None
         self._create_publishers()
         self._create_subscriptions()
@@ -182,7 +186,7 @@ class MazeSim(Node):
 
     def _tick(self) -> None:
         self._session.step()
-        self._publish_state()
+        self._publish_state(time.monotonic() - self._clock_at_s >= CLOCK_PERIOD_S)
 
     def _stamp(self) -> Time:
         return conversions.ns_to_stamp(self._session.time_ns)
@@ -254,6 +258,7 @@ class MazeSim(Node):
 
     def _serve_pause(self, request, response):
         self._paused = request.data
+        self._publish_clock()  # the last ticks may have had none
         response.success, response.message = True, 'paused' if request.data else 'running'
         return response
 
@@ -263,6 +268,7 @@ class MazeSim(Node):
             return response
         for _ in range(self.parameters.steps_per_call):
             self._tick()
+        self._publish_clock()
         response.success = True
         response.message = f'time {self._session.time_ns / conversions.NS_PER_S:.2f} s'
         return response
@@ -273,10 +279,15 @@ class MazeSim(Node):
 
     # Outputs
 
-    def _publish_state(self) -> None:
+    def _publish_clock(self) -> None:
+        if self.parameters.publish_clock:
+            self._clock_publisher.publish(Clock(clock=self._stamp()))
+            self._clock_at_s = time.monotonic()
+
+    def _publish_state(self, with_clock: bool = True) -> None:
         p, stamp = self.parameters, self._stamp()
-        if p.publish_clock:
-            self._clock_publisher.publish(Clock(clock=stamp))
+        if with_clock:
+            self._publish_clock()
         self._odom_publisher.publish(conversions.odometry_from_state(
             self._session.state, self._axes, stamp, p.odom_frame_id, p.base_frame_id))
         if self._session.world.in_contact != self._contact:

@@ -190,9 +190,12 @@ def test_clock_pause_and_reset(start_node, probe):
     paused_ns, heard = stamp_ns(odometry[-1]), len(odometry)
     probe.spin_for(0.3)
     assert len(odometry) == heard
+    assert conversions.stamp_to_ns(clock[-1].clock) == paused_ns  # not left behind by the pace
     assert probe.call(step, Trigger.Request()).success
     probe.wait_until(lambda: len(odometry) >= heard + 3, 'three steps')
     assert stamp_ns(odometry[-1]) == paused_ns + 3 * TICK_NS
+    probe.wait_until(lambda: conversions.stamp_to_ns(clock[-1].clock) == stamp_ns(odometry[-1]),
+                     'the clock of the last step')
     probe.spin_for(0.3)
     assert probe.call(pause, SetBool.Request(data=False)).success
     resumed_s = time.monotonic()
@@ -282,3 +285,15 @@ def test_bad_parameters_end_with_one_line(start_node, parameters, complaint):
     assert sim.wait() == 1
     assert complaint in sim.log
     assert 'Traceback' not in sim.log
+
+
+def test_flat_out_has_fewer_clocks_than_ticks(start_node, probe):
+    """Faster than real time /clock goes on by the wall clock, not by ticks."""
+    start_node('maze_sim', maze='umaze', real_time_factor=0.0)
+    clock = probe.listen(Clock, '/clock', qos.SENSOR_DATA_QOS)
+    probe.wait_until(lambda: clock, 'a clock')
+    first, began_s = len(clock), time.monotonic()
+    probe.wait_until(lambda: len(clock) >= first + 20, 'twenty clocks')
+    assert time.monotonic() - began_s > 20 * 0.008 / 2  # some may have waited in the reader
+    times_ns = np.array([conversions.stamp_to_ns(msg.clock) for msg in clock[first:]])
+    assert np.median(np.diff(times_ns)) > 2 * TICK_NS

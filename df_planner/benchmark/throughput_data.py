@@ -1,0 +1,104 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Throughput of the data path: opening a log, and windows from it, beside what training consumes.
+
+Run as a program it measures one configuration and prints JSON: what a log takes of the memory is
+seen in a fresh process only.
+"""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+from df_planner.benchmark.throughput import Plan
+from df_planner.benchmark.throughput import Row
+from df_planner.benchmark.throughput_training import train_some
+from df_planner.data.d4rl import load_dataset
+from df_planner.data.normalizer import Normalizer
+from df_planner.errors import ConfigError
+from df_planner.training.config import load_config
+from df_planner.training.config import TrainConfig
+
+
+def measure_data(plan: Plan) -> list[Row]:
+    """Return how a log opens, and how much faster it is read than the fastest training needs."""
+    config = plan.config()
+    path = plan.folder / 'data.yaml'
+    path.write_text(json.dumps(config.model_dump(mode='json')), encoding='utf-8')
+    for _ in range(2):  # the first may have to make the copy that is mapped
+        done = subprocess.run(
+            [sys.executable, '-m', __name__, str(path), str(plan.seconds)],
+            capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise ConfigError('the data path cannot be measured: '
+                              + (done.stderr.strip().splitlines() or ['no message'])[-1])
+    found = json.loads(done.stdout)
+    # On a machine that is not idle two threads wait for each other and are the slower ones.
+    training = max((train_some(plan, config, 'bf16-mixed', threads, 'cpu') for threads in (1, 2)),
+                   key=lambda trained: trained['tokens'] / trained['seconds'])
+    per_s = {'loader': found['tokens'] / found['seconds'],
+             'training': training['tokens'] / training['seconds']}
+    log = f'{config.dataset.name}, {found["rows"]:,} rows'
+    batches = f'batches as configured, {found["batches"]} in {found["seconds"]:.1f} s'
+    return [
+        Row('data', 'opening the log', found['open_s'], 's', f'{log}, mapped: {found["mapped"]}'),
+        Row('data', 'memory of the open log', found['open_mib'], 'MiB',
+            f'of the process itself; the arrays hold {found["arrays_mib"]:.0f} MiB'),
+        Row('data', 'loader alone', found['windows'] / found['seconds'], 'windows/s', batches),
+        Row('data', 'loader alone', per_s['loader'], 'tokens/s', batches),
+        Row('data', 'consumed by training, bf16-mixed', per_s['training'], 'tokens/s',
+            f'the faster of 1 and 2 threads, {training["steps"]} steps in '
+            f'{training["seconds"]:.1f} s'),
+        Row('data', 'loader to training', per_s['loader'] / per_s['training'], 'times',
+            'above 5 the loader is no bottleneck', 'derived')]
+
+
+def measure_log(config: TrainConfig, seconds: float) -> dict:
+    """Open a log and draw training batches from it; call it in a fresh process."""
+    before_mib, started = own_memory_mib(), time.perf_counter()
+    dataset = load_dataset(config.dataset)
+    open_s, open_mib = time.perf_counter() - started, own_memory_mib() - before_mib
+    from df_planner.training.train import Batches
+    batches = Batches(dataset, slice(None), Normalizer.fit(dataset.observations, dataset.actions),
+                      config)
+    batches.draw(0, 0)
+    count = windows = tokens = 0
+    started = time.perf_counter()
+    while (spent := time.perf_counter() - started) < seconds:
+        batch, length, _ = batches.draw(0, count)[0].shape
+        count, windows, tokens = count + 1, windows + batch, tokens + batch * length
+    arrays = (dataset.observations, dataset.actions, dataset.rewards, dataset.terminals,
+              dataset.timeouts)
+    return {'open_s': open_s, 'open_mib': open_mib, 'rows': len(dataset),
+            'mapped': isinstance(dataset.observations.base, np.memmap),
+            'arrays_mib': sum(array.nbytes for array in arrays) / 2**20,
+            'batches': count, 'windows': windows, 'tokens': tokens, 'seconds': spent}
+
+
+def own_memory_mib() -> float:
+    """Return the memory of this process that is no file's; mapped pages are the kernel's."""
+    for line in Path('/proc/self/status').read_text(encoding='utf-8').splitlines():
+        if line.startswith('RssAnon'):
+            return int(line.split()[1]) / 1024
+    return float('nan')
+
+
+if __name__ == '__main__':
+    print(json.dumps(measure_log(load_config(sys.argv[1]), float(sys.argv[2]))))

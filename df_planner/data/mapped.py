@@ -1,0 +1,121 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The copy of a long log that is mapped instead of read: checked, repaired, and not compressed.
+
+It is a hidden file beside the log, ``.maze2d-large.hdf5.repaired``, HDF5 with contiguous arrays,
+and belongs to the content of the log by its SHA-256: a log that has changed gets a new copy in
+place of the old one. It may be removed at any time; the next run makes it again. Mapped arrays are
+read page by page when they are used, and the kernel takes the pages back when memory is short.
+"""
+
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+import os
+from pathlib import Path
+import tempfile
+
+import h5py
+import numpy as np
+
+VERSION = 1  # of the checks and of the layout; a copy of another version is made anew
+
+
+class CannotWrite(Exception):
+    """There is no place for a copy: a folder without write permission, or a full disk."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """
+    A checked log of N rows.
+
+    :param arrays: under the keys of D4RL, N rows each.
+    :param episode_starts: (E,) int64.
+    :param num_repaired: rows whose observation was not the true state.
+    """
+
+    arrays: dict[str, np.ndarray]
+    episode_starts: np.ndarray
+    num_repaired: int
+
+
+def open_copy(copy: Path, sha256: str) -> Content | None:
+    """
+    Map a copy; None if there is none, or not a whole one of this log.
+
+    :param sha256: of the log.
+    """
+    try:
+        with h5py.File(copy, 'r') as file:
+            if file.attrs['log_sha256'] != sha256 or file.attrs['version'] != VERSION:
+                return None
+            keys: list[str] = []
+            file.visititems(
+                lambda key, item: keys.append(key) if isinstance(item, h5py.Dataset) else None)
+            arrays = {key: _map_array(copy, file[key]) for key in keys}
+            starts = np.array(arrays.pop('episode_starts'))
+            return Content(arrays, starts, int(file.attrs['num_repaired']))
+    except (OSError, RuntimeError, KeyError, ValueError):
+        return None
+
+
+def _map_array(path: Path, stored: h5py.Dataset) -> np.ndarray:
+    """Map an array of an open file; a ValueError if the file ends before it does."""
+    offset = stored.id.get_offset()
+    if offset is None:
+        raise ValueError(f'{path}: {stored.name} is not contiguous')
+    return np.asarray(np.memmap(path, stored.dtype, 'r', offset, stored.shape))
+
+
+@contextmanager
+def copy_writer(copy: Path, sha256: str, shapes: Mapping[str, tuple[int, ...]],
+                flag_keys: Collection[str]) -> Iterator[h5py.File]:
+    """
+    Give a new file with arrays of these shapes, to be filled and closed with ``finish``.
+
+    It gets its name on leaving the context without an exception, and is gone after one.
+
+    :param sha256: of the log.
+    :param flag_keys: keys of type bool; the others are float32.
+    :raises CannotWrite: naming the copy and the cause.
+    """
+    partial = None
+    try:
+        handle, name = tempfile.mkstemp(prefix=f'{copy.name}.', suffix='.part', dir=copy.parent)
+        os.close(handle)
+        partial = Path(name)
+        with h5py.File(partial, 'w') as file:
+            for key, shape in shapes.items():
+                file.create_dataset(key, shape, bool if key in flag_keys else np.float32)
+            file.attrs.update(log_sha256=sha256, version=VERSION)
+            yield file
+        partial.chmod(0o644)
+        partial.replace(copy)
+    except OSError as error:
+        cause = ' '.join(str(error).split())
+        raise CannotWrite(f'{copy}: cannot be written ({cause})') from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def finish(file: h5py.File, episode_starts: np.ndarray, num_repaired: int) -> None:
+    """Add what was found while the arrays were filled."""
+    file['episode_starts'] = episode_starts
+    file.attrs['num_repaired'] = num_repaired
