@@ -23,7 +23,6 @@ from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
 
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
-SAMPLES_PER_NEARBY_HORIZON = 2
 SAMPLES_PER_BATCH = 8
 EXPECTED_TOKENS = (-3, -2, -1, -1, 0, 0, 1, 2)  # horizons tried around the expected arrival
 EXPECTED_BATCHES = 2
@@ -103,4 +102,4 @@ def _nearby(previous: Plan, fewest: int, limit: int, space: TokenSpace) -> Batch
     """Return the horizons around what is left of the previous plan."""
     left = -(-(len(previous) - 1) // space.frame_stack) + 1
     counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], fewest, limit))
-    return Batch(np.repeat(counts, SAMPLES_PER_NEARBY_HORIZON), previous)
+    return Batch(counts, previous)

@@ -32,7 +32,7 @@ class PlannerSettings(BaseModel):
         'slides'))
     num_samples: int = Field(64, ge=1, le=256, description=(
         'candidates sampled in one batch, spread over all horizons'))
-    sampling_steps: int = Field(8, ge=1, le=1000, description=(
+    sampling_steps: int = Field(4, ge=1, le=1000, description=(
         'denoising steps from pure noise to clean, per token'))
     schedule: Literal['full_sequence', 'pyramid', 'autoregressive'] = Field(
         'full_sequence', description='shape of the scheduling matrix')
@@ -50,7 +50,7 @@ class PlannerSettings(BaseModel):
         'CSV file of integers, a scheduling matrix that replaces schedule and sampling_steps: a '
         'line per denoising step, a column per token, from the highest level down to 0'))
     temperature: float = Field(1.0, ge=0.0, le=2.0, description='standard deviation of the noise')
-    warm_start: float = Field(0.3, ge=0.0, le=1.0, description=(
+    warm_start: float = Field(0.25, ge=0.0, le=1.0, description=(
         'share of the noise levels to which the rest of the previous plan is noised again for new '
         'candidates to start from, 0 = they start from pure noise; not in raw execution'))
     delay_steps: int = Field(0, ge=0, le=1000, description=(
@@ -62,16 +62,16 @@ class PlannerSettings(BaseModel):
         'measurement noise of the velocity: plans start from a filtered one, 0 = it is exact'))
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
-    guidance_scale: float = Field(0.0, ge=0.0, le=100.0, description=(
+    guidance_scale: float = Field(5.0, ge=0.0, le=100.0, description=(
         'strength of the gradient of the reward, 0 = no guidance'))
-    guidance_from: float = Field(1.0, gt=0.0, le=1.0, description=(
+    guidance_from: float = Field(0.6, gt=0.0, le=1.0, description=(
         'share of all noise levels up to which tokens are guided'))
-    guidance_to: float = Field(0.0, ge=0.0, le=1.0, description=(
+    guidance_to: float = Field(0.3, ge=0.0, le=1.0, description=(
         'share of all noise levels at and below which tokens are no longer guided'))
     guidance_samples: int = Field(1, ge=1, le=64, description=(
         'Monte Carlo Guidance: sampled futures that the gradient is averaged over, 1 = off; no '
         'effect with full_sequence'))
-    guide_goal: float = Field(1.0, ge=0.0, le=100.0, description=(
+    guide_goal: float = Field(0.0, ge=0.0, le=100.0, description=(
         'weight of minus the distance to the goal in m, summed over tokens'))
     guide_arrival: float = Field(0.0, ge=0.0, le=100.0, description=(
         'weight of the seconds spent at the goal'))
@@ -83,7 +83,7 @@ class PlannerSettings(BaseModel):
         'weight of minus the action beyond force_limit, summed over axes and tokens'))
     force_limit: float = Field(1.0, ge=0.0, le=1.0, description=(
         'action per axis that guide_force allows'))
-    guide_clearance: float = Field(0.0, ge=0.0, le=1000.0, description=(
+    guide_clearance: float = Field(1.0, ge=0.0, le=1000.0, description=(
         'weight of minus the shortage of clearance in m, squared over what is needed '
         '(robot_radius_m + clearance_margin_m), summed over tokens'))
     clearance_margin_m: float = Field(0.1, ge=0.0, le=10.0, description=(
