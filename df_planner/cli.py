@@ -38,12 +38,12 @@ from df_planner.benchmark.cost_command import cost
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.profile_command import profile
-from df_planner.benchmark.real_time_command import realtime
 from df_planner.benchmark.rollout_command import rollout
 from df_planner.benchmark.throughput_command import throughput
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
+from df_planner.ros.real_time_command import realtime
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
 EXIT_ERROR = 2

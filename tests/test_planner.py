@@ -156,8 +156,9 @@ def test_guidance_alone_draws_plans_to_the_goal(planner):
     distances = []
     for scale in (0.0, 1.0, 10.0):
         planner.settings = PlannerSettings(
-            pin_goal=False, guidance_scale=scale, sampling_steps=16, collision_check=False,
-            num_samples=16, goal_tolerance_m=0.001)
+            pin_goal=False, guidance_scale=scale, guide_goal=1.0, guidance_from=1.0,
+            guidance_to=0.0, sampling_steps=16, collision_check=False, num_samples=16,
+            goal_tolerance_m=0.001)
         plan = planner.plan(START, GOAL, horizon=160)
         distances.append(np.mean([np.linalg.norm(c[:, :2] - GOAL, axis=1).mean()
                                   for c in plan.candidates]))

@@ -58,7 +58,7 @@ def test_the_clock_counts_every_call_and_every_candidate(tiny):
     with pytest.raises(NoValidPlan):
         planner.plan(START, GOAL, should_stop=lambda: bool(polls.append(1)))
     assert planner.clock.network_calls == len(polls) > 0
-    assert planner.clock.candidates == 20 + 2 * 20  # drafts: 4 of the best, 5 times
+    assert planner.clock.candidates == 20 + 2 * 8  # drafts: 4 of the best, twice
     assert 0.0 < planner.clock.spent_s['network'] < planner.clock.elapsed_s
 
 
@@ -86,7 +86,7 @@ def test_parts_are_real_and_make_up_the_whole(planner, changes):
         assert sum(record['parts'].values()) == pytest.approx(record['seconds'])
         assert record['parts'][NETWORK] == pytest.approx(record['network_s'])
         assert min(record['parts'].values()) >= 0.0
-        assert record['parts'][REST] < 0.3 * record['seconds']
+        assert record['parts'][REST] < 0.5 * record['seconds']
         assert 0.0 < record['cpu_s'] < 1.1 * record['seconds']
 
 

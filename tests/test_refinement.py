@@ -55,8 +55,10 @@ def planner():
 
 def test_it_finds_plans_where_single_candidates_fail(planner):
     found = {}
-    for rounds in (0, 6):
-        planner.settings = PlannerSettings(num_samples=2, horizon_steps=130, refine_rounds=rounds)
+    for rounds in (0, 12):
+        planner.settings = PlannerSettings(num_samples=2, horizon_steps=130, refine_rounds=rounds,
+                                           predict_horizon=False, guidance_scale=0.0,
+                                           sampling_steps=8)
         found[rounds] = []
         for seed in range(8):
             try:
@@ -64,8 +66,8 @@ def test_it_finds_plans_where_single_candidates_fail(planner):
             except NoValidPlan:
                 found[rounds].append(False)
     assert sum(found[0]) <= 4, 'otherwise there is nothing to refine'
-    assert sum(found[6]) >= 7
-    assert all(refined >= plain for refined, plain in zip(found[6], found[0]))
+    assert sum(found[12]) >= 7
+    assert all(refined >= plain for refined, plain in zip(found[12], found[0]))
 
 
 def test_it_costs_nothing_when_a_plan_is_valid_at_once(planner):

@@ -168,8 +168,8 @@ def test_guidance_has_the_terms_that_weigh_something():
             PlannerSettings(**settings), np.array([3.0, 1.0]), maze_map('umaze'), torch.zeros(24),
             torch.ones(24), TOKEN_S, np.array([[2.0, 3.0]]), lambda s, a, r: s.sum((1, 2)))
         return guidance and tuple(guidance.terms)
-    assert names() is None
-    assert names(guidance_scale=1.0) == ('goal', 'waypoints', 'user')
+    assert names(guidance_scale=0.0) is None
+    assert names() == ('clearance', 'waypoints', 'user')
     weights = {f'guide_{name}': 1.0 for name in NAMES[:-1]}
     assert names(guidance_scale=1.0, **weights) == NAMES
     assert names(select_by='reward', guide_goal=0.0, guide_clearance=2.0, guide_waypoints=0.0) \
@@ -192,7 +192,8 @@ def slow(states, actions, real):
 
 def test_a_users_reward_steers(planner):
     def energy(scale):
-        planner.settings = PlannerSettings(guidance_scale=scale, guide_goal=0.0, num_samples=8,
+        planner.settings = PlannerSettings(guidance_scale=scale, guide_clearance=0.0,
+                                           guidance_from=1.0, guidance_to=0.0, num_samples=8,
                                            collision_check=False, temperature=0.5)
         plan = planner.plan(START, TARGET, reward=slow if scale else None)
         return np.mean([np.square(c[:, 2:]).sum(1).mean() for c in plan.candidates])
@@ -200,13 +201,13 @@ def test_a_users_reward_steers(planner):
 
 
 def test_candidates_can_be_ranked_by_reward(planner):
-    planner.settings = PlannerSettings(select_by='reward', guide_goal=0.0, num_samples=8)
+    planner.settings = PlannerSettings(select_by='reward', guidance_scale=0.0, num_samples=8)
     plan = planner.plan(START, TARGET, reward=slow)
     assert plan.valid and plan.reward == plan.candidate_rewards.max() < -1.0
 
 
 def test_waypoints_and_rewards_without_guidance_are_refused(planner):
-    planner.settings = PlannerSettings()
+    planner.settings = PlannerSettings(guidance_scale=0.0)
     with pytest.raises(InvalidInput, match='set guidance_scale above 0'):
         planner.plan(START, TARGET, reward=slow)
     planner.settings = PlannerSettings(guidance_scale=1.0)

@@ -45,7 +45,7 @@ def batches(planner, arrival_s, previous=None, **settings):
 def test_horizons_near_the_expected_arrival_come_first(planner):
     likely, everywhere = batches(planner, arrival_s=1.2)
     assert len(likely) == EXPECTED_BATCHES
-    assert abs(np.median(likely[0].lengths) - 13) <= 1 and np.ptp(likely[0].lengths) <= 6
+    assert likely[0].lengths.max() == 13 and likely[0].lengths.min() >= 8
     none, the_same = batches(planner, arrival_s=None)
     assert not none
     for got, wanted in zip(everywhere, the_same, strict=True):
@@ -62,9 +62,9 @@ def test_the_arrival_expected_by_the_model_is_that_of_its_plans(planner):
     planner.settings = PlannerSettings(predict_horizon=False)
     for state, goal in ((START, GOAL), ([1.0, 1.0, 0.0, 0.0], [3.0, 3.0])):
         state, goal = np.array(state), np.array(goal)
-        plan = planner.plan(state, goal)
+        plan_s = len(planner.plan(state, goal)) * planner.card.dt_s
         planner.settings = PlannerSettings()
-        assert planner._arrival_s(state, goal) == pytest.approx(len(plan) * plan.dt, abs=0.4)
+        assert 0.9 < planner._arrival_s(state, goal) / plan_s < 1.6  # data are slower than plans
         planner.settings = PlannerSettings(predict_horizon=False)
     assert planner._arrival_s(START, GOAL) is None
 
@@ -104,7 +104,7 @@ def slow_down(planner, call_s):
 def test_a_deadline_ends_a_search_that_found_nothing(planner):
     slow_down(planner, 0.02)
     planner.settings = PlannerSettings(
-        deadline_ms=150.0, collision_tolerance_m=0.0, robot_radius_m=0.45)  # no way is this wide
+        deadline_ms=150.0, robot_radius_m=0.45)  # no way is this wide
     started = time.monotonic()
     with pytest.raises(PlanningTimeout, match='no valid plan .* 150 ms are over') as raised:
         planner.plan(START, GOAL)
@@ -131,11 +131,11 @@ def test_no_call_is_begun_that_would_end_after_the_deadline(planner):
             calls.append(time.monotonic())
             return network(*arguments)
     planner._denoiser = Counted()
-    planner.settings = PlannerSettings(deadline_ms=220.0)
+    planner.settings = PlannerSettings(deadline_ms=220.0, guidance_scale=0.0, robot_radius_m=0.45)
     started = time.monotonic()
     with pytest.raises(PlanningTimeout):
         planner.plan(START, GOAL)
-    assert calls
+    assert len(calls) > 1
     # A call of 50 ms that is begun within the last 50 ms would end too late.
     assert all(call - started <= 0.175 for call in calls[1:])
 

@@ -88,8 +88,8 @@ def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: 
     Return the numbers of one point, to be called in a process that has done nothing else.
 
     They are ``seconds`` of every repetition, ``calls`` of the network, ``call_s`` (mean of a
-    call, median of repetitions) and ``peak_mib``, by how much memory grew at most in the first, untimed repetition; None
-    where the system does not tell.
+    call, median of repetitions) and ``peak_mib``, by how much memory grew at most in the first,
+    untimed repetition; None where the system does not tell.
     """
     planner, maze = open_planner(checkpoint, device, settings, point.threads)
     planner.settings = planner.settings.model_copy(

@@ -97,7 +97,7 @@ class PlannerNode(LifecycleNode):
         self._report.model_loading(self.parameters.checkpoint)
         try:
             planner, num_threads = self._load_planner()
-        except (CheckpointError, RuntimeError) as error:  # RuntimeError: no such device
+        except (CheckpointError, ConfigError, RuntimeError) as error:
             self.get_logger().error(f'{getattr(error, "code", "DEVICE_ERROR")}: {error}')
             self._report.model_failed(error)
             return FAILURE

@@ -62,9 +62,9 @@ class Drawing:
         noise = noise.to(self.space.device)
         try:
             tokens = sample_sliding(
-                _Timed(self.denoiser, self.clock), self.space.noise, noise, self.schedule, known.pins(noise),
-                torch.tensor(known.lengths, device=self.space.device), self.space.max_tokens,
-                guidance=guidance, should_stop=self.should_stop)
+                _Timed(self.denoiser, self.clock), self.space.noise, noise, self.schedule,
+                known.pins(noise), torch.tensor(known.lengths, device=self.space.device),
+                self.space.max_tokens, guidance=guidance, should_stop=self.should_stop)
         except Cancelled:
             raise PlanningCancelled('planning was cancelled between two network calls') from None
         return known.restored(self.space.physical(tokens))
@@ -102,7 +102,7 @@ class _Timed:
 
 
 def _wait_for(tensor: Tensor) -> None:
-    """Return when a GPU has computed a tensor, so that the time it takes counts where it should."""
+    """Return when a GPU has computed a tensor, so that its time counts where it belongs."""
     if tensor.is_cuda:
         torch.cuda.synchronize(tensor.device)
 

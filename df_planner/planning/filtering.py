@@ -48,6 +48,7 @@ def filtered_state(drawing: Drawing, state: np.ndarray, history: np.ndarray,
     states = np.vstack([history[-HISTORY_TOKENS:], state])
     known = Known(drawing.space, np.full(SAMPLES, len(states) + FUTURE_TOKENS))
     known.start(states, *state_noise)
-    free = replace(drawing, guidance=None, should_stop=lambda: False, schedule=lambda num_tokens: scheduling_matrix(
-        'full_sequence', num_tokens, STEPS, drawing.space.num_levels))
+    free = replace(drawing, guidance=None, should_stop=lambda: False,
+                   schedule=lambda num_tokens: scheduling_matrix(
+                       'full_sequence', num_tokens, STEPS, drawing.space.num_levels))
     return free.draw(known)[:, len(states) - 1, :4].mean(0)

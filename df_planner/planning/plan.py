@@ -81,5 +81,5 @@ class Plan:
         """Return the plan without its first ``steps`` rows; the arrival row always stays."""
         first = min(max(steps, 0), len(self) - 1)
         return replace(self, actions=self.actions[first:], states=self.states[first:],
-                       uncertainty=self.uncertainty[first:], timings={}, network_calls=0, candidates=[],
-                       candidate_rewards=None)
+                       uncertainty=self.uncertainty[first:], timings={}, network_calls=0,
+                       candidates=[], candidate_rewards=None)

@@ -101,7 +101,8 @@ class Planner:
 
     @classmethod
     def load(cls, checkpoint: str | Path, device: str = 'cpu', grid: GridMap | None = None,
-             settings: PlannerSettings = PlannerSettings(), backend: Backend = 'auto') -> 'Planner':
+             settings: PlannerSettings = PlannerSettings(), backend: Backend = 'auto'
+             ) -> 'Planner':
         """
         Load a shipped model by name, or any checkpoint by path.
 
@@ -110,10 +111,12 @@ class Planner:
         :param backend: what evaluates the network: ``torch``, ``openvino``, or ``auto``, which is
             OpenVINO where it can.
         :raises CheckpointError: if the checkpoint is missing, broken or of another format.
-        :raises ConfigError: if the backend is not installed or cannot run it.
+        :raises ConfigError: if there is no such device, or the backend cannot run the model.
         """
         if device == 'auto':
             device = 'cuda' if torch.cuda.is_available() else 'cpu'
+        elif device.startswith('cuda') and not torch.cuda.is_available():
+            raise ConfigError(f'device {device}: there is no CUDA device; use cpu or auto')
         denoiser, card = load_checkpoint(checkpoint, device)
         if grid is None and card.maze is not None:
             grid = maze_map(card.maze)
@@ -130,13 +133,15 @@ class Planner:
         return Policy(self, execution, replan_interval_s, seed)
 
     def warm_up(self) -> None:
-        """Run the network once, so that the first plan is not slower than the others."""
+        """Run the network once in both directions, so that the first plan is no slower."""
         tokens = torch.zeros((2, self.card.architecture.max_tokens, len(self._space.mean)),
                              device=self.device)
         levels = torch.zeros((*tokens.shape[:2], len(self._space.part_sizes)),
                              dtype=torch.long, device=self.device)
+        lengths = torch.tensor([2, tokens.shape[1]], device=self.device)
         with torch.inference_mode():
-            self._denoiser(tokens, levels)
+            self._denoiser(tokens, levels, lengths)
+        self._denoiser.with_pullback(tokens, levels, lengths)[1](tokens)
 
     def check_state(self, state: np.ndarray) -> np.ndarray:
         """Return the state as float64 (4,); InvalidInput, StartOutsideMap or StartOccupied."""

@@ -71,7 +71,7 @@ class Search:
 
     @property
     def best(self) -> Attempt | None:
-        """The attempt whose plan is best: valid and early, else failing by least."""
+        """Return the attempt whose plan is best: valid and early, else failing by least."""
         def rank(attempt: Attempt) -> tuple[float, float]:
             return attempt.verdict.failure.min(), -attempt.plan.reward
         return min(self.attempts, key=rank, default=None)

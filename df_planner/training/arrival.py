@@ -69,7 +69,6 @@ class ArrivalTime(nn.Module):
             x = functional.silu(layer(x))
         return functional.softplus(self.read_out(x)).cumsum(-1)
 
-
     def median_s(self, state: np.ndarray, goal: np.ndarray, normalizer: Normalizer) -> float:
         """Return the median of the seconds from a state (S,) to a position (P,)."""
         mean, std = normalizer.state_mean, normalizer.state_std

@@ -163,7 +163,8 @@ def _optimize(run: Run, batches: Batches, held_out: Batches | None, config: Trai
     def loss_of(model: Denoiser, source: Batches, stream: int, step: int) -> torch.Tensor:
         tokens, generator = source.draw(stream, step)
         drawn, carries_loss = levels(*tokens.shape[:2], 3, config.num_levels, generator)
-        with torch.autocast(device, torch.bfloat16, enabled=config.precision == 'bf16-mixed'):
+        with torch.autocast(torch.device(device).type, torch.bfloat16,
+                            enabled=config.precision == 'bf16-mixed'):
             return diffusion_loss(model, noise, tokens.to(device), drawn.to(device), generator,
                                   carries_loss.to(device))
 
