@@ -56,7 +56,7 @@ def planner():
 def test_it_finds_plans_where_single_candidates_fail(planner):
     found = {}
     for rounds in (0, 12):
-        planner.settings = PlannerSettings(num_samples=2, horizon_steps=130, refine_rounds=rounds,
+        planner.settings = PlannerSettings(num_samples=2, horizon_steps=120, refine_rounds=rounds,
                                            predict_horizon=False, guidance_scale=0.0,
                                            sampling_steps=8)
         found[rounds] = []

@@ -19,6 +19,7 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import WrenchStamped
@@ -162,11 +163,18 @@ class Robot:
         return msg
 
     def answer(self, state, stamp_ns):
-        """Publish a state and return the action that answers it."""
+        """Publish a state until it is answered, as it may get lost; return the action."""
+        last_s, before = -np.inf, len(self.wrenches)
+
         def answered():
-            return self.wrenches and conversions.stamp_to_ns(
-                self.wrenches[-1].header.stamp) == stamp_ns
-        self.be(state, stamp_ns)
+            nonlocal last_s
+            if len(self.wrenches) > before and conversions.stamp_to_ns(
+                    self.wrenches[-1].header.stamp) == stamp_ns:
+                return True
+            if time.monotonic() > last_s + 0.3:
+                self.be(state, stamp_ns)
+                last_s = time.monotonic()
+            return False
         self.probe.wait_until(answered, 'an answer')
         return conversions.action_from_wrench(self.wrenches[-1], AXES, SCALE, ('map',))
 
