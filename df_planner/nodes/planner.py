@@ -68,7 +68,7 @@ from df_planner.ros.run import run_node
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
-READ_AT_CONFIGURE = ('checkpoint', 'device', 'num_threads')
+READ_AT_CONFIGURE = ('checkpoint', 'device', 'backend', 'num_threads')
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -162,7 +162,7 @@ class PlannerNode(LifecycleNode):
         if parameters.num_threads > 0:
             torch.set_num_threads(parameters.num_threads)
         planner = Planner.load(parameters.checkpoint, parameters.device,
-                               settings=parameters.settings())
+                               settings=parameters.settings(), backend=parameters.backend)
         planner.map = None  # what counts is the map on the topic, not the one trained in
         planner.warm_up()
         return planner, torch.get_num_threads()

@@ -33,10 +33,10 @@ def parts_of(plan: Plan, duration_s: float) -> dict[str, float]:
     interpreter.
     """
     parts_ms = {f'{name}_ms': 1e3 * seconds for name, seconds in plan.timings.items()
-                if name != 'total'}
+                if name not in ('other', 'total')}
     other_ms = 1e3 * duration_s - sum(parts_ms.values())
     found = {'total_ms': 1e3 * duration_s, **parts_ms, 'other_ms': max(other_ms, 0.0)}
-    calls = getattr(plan, 'network_calls', 0)
+    calls = plan.network_calls
     if calls:
         found |= {'network_calls': calls, 'ms_per_call': parts_ms['network_ms'] / calls}
     return found

@@ -35,6 +35,9 @@ class NodeParameters:
         'Name of a shipped model, or the path of a checkpoint; read at configure.')
     device: str = parameter('cpu', 'Where the network runs; read at configure.',
                             choices=('auto', 'cpu', 'cuda'))
+    backend: str = parameter(
+        'auto', 'What evaluates the network, auto = the fastest there is; read at configure.',
+        choices=('auto', 'torch', 'openvino'))
     num_threads: int = parameter(
         1, 'Threads of torch, 0 for its own choice; read at configure.', low=0, high=64)
     autostart: bool = parameter(True, 'Configure and activate at start-up.', read_only=True)
