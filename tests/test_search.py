@@ -24,7 +24,7 @@ from df_planner import Planner
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
-from df_planner.planning.horizons import EXPECTED_BATCHES
+from df_planner.planning.horizons import EXPECTED_SHARES
 from df_planner.planning.horizons import horizons
 from df_planner.planning.settings import PlannerSettings
 
@@ -44,7 +44,7 @@ def batches(planner, arrival_s, previous=None, **settings):
 
 def test_horizons_near_the_expected_arrival_come_first(planner):
     likely, everywhere = batches(planner, arrival_s=1.2)
-    assert len(likely) == EXPECTED_BATCHES
+    assert len(likely) == len(EXPECTED_SHARES)
     assert likely[0].lengths.max() == 13 and likely[0].lengths.min() >= 8
     none, the_same = batches(planner, arrival_s=None)
     assert not none

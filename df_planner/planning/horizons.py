@@ -24,9 +24,9 @@ from df_planner.planning.tokens import TokenSpace
 
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
 SAMPLES_PER_BATCH = 8
-# Shares of the expected arrival time that are tried: of plans like those in the data, the fastest.
-EXPECTED_SHARES = np.linspace(0.65, 1.0, 8)
-EXPECTED_BATCHES = 2
+# Shares of the expected arrival time that are tried, batch by batch: first those of plans faster
+# than the data, then any.
+EXPECTED_SHARES = [np.linspace(0.65, 1.0, 8), *[np.linspace(0.9, 1.5, 6)] * 3]
 STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
 STAY_SAMPLES = 32  # at most: they are short, and made again and again
 
@@ -72,7 +72,7 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
     elif previous is not None:
         likely.append(_nearby(previous, fewest, limit, space))
     if arrival_s is not None:
-        likely += [_expected(arrival_s, fewest, limit, space)] * EXPECTED_BATCHES
+        likely += _expected(arrival_s, fewest, limit, space)
     return [likely, _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space)]
 
 
@@ -88,10 +88,11 @@ def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space) -> list[
     return [Batch(lengths) for c in counts for lengths in np.array_split(c, num_batches)]
 
 
-def _expected(arrival_s: float, fewest: int, limit: int, space: TokenSpace) -> Batch:
-    """Return horizons up to the expected arrival."""
-    counts = np.ceil(EXPECTED_SHARES * (arrival_s / space.token_s + 1)).astype(int)
-    return Batch(counts.clip(fewest, limit))
+def _expected(arrival_s: float, fewest: int, limit: int, space: TokenSpace) -> list[Batch]:
+    """Return horizons around the expected arrival."""
+    expected = arrival_s / space.token_s + 1
+    return [Batch(np.ceil(shares * expected).astype(int).clip(fewest, limit))
+            for shares in EXPECTED_SHARES]
 
 
 def _spread(fewest: int, most: int, num_samples: int) -> np.ndarray:
