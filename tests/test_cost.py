@@ -65,22 +65,22 @@ def test_the_command_measures_what_it_says(tmp_path, tiny):
     content = json.loads((tmp_path / 'cost.json').read_text())
     by_size = {(record['horizon_steps'], record['candidates'], record['sampling_steps']): record
                for record in content['records']}
-    assert set(by_size) == {(100, 8, 8), (800, 8, 8), (1600, 8, 8), (400, 8, 8), (400, 8, 2)}
-    assert by_size[100, 8, 8]['calls'] == 8  # 11 tokens of the model's 12: no sliding
-    assert by_size[400, 8, 8]['calls'] == 4 * by_size[400, 8, 2]['calls']
-    windows = [by_size[steps, 8, 8]['calls'] // 8 for steps in (400, 800, 1600)]
+    assert set(by_size) == {(100, 8, 4), (800, 8, 4), (1600, 8, 4), (400, 8, 4), (400, 8, 2)}
+    assert by_size[100, 8, 4]['calls'] == 4  # 11 tokens of the model's 12: no sliding
+    assert by_size[400, 8, 4]['calls'] == 2 * by_size[400, 8, 2]['calls']
+    windows = [by_size[steps, 8, 4]['calls'] // 4 for steps in (400, 800, 1600)]
     assert windows == [6, 13, 26]  # 12 tokens each, 6 of them new
     assert all(len(record['seconds']) == 2 and min(record['seconds']) > 0.0
                and record['call_s'] * record['calls'] < 1.5 * max(record['seconds'])
                for record in content['records'])
     far = next(fit for fit in content['growth'] if fit['from'] == 800)
     assert far['exponent'] == pytest.approx(np.log2(
-        np.median(by_size[1600, 8, 8]['seconds']) / np.median(by_size[800, 8, 8]['seconds'])))
+        np.median(by_size[1600, 8, 4]['seconds']) / np.median(by_size[800, 8, 4]['seconds'])))
     with open(tmp_path / 'cost.csv', newline='') as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 3 + 1 + 1
     assert float(rows[1]['time [ms]']) == pytest.approx(
-        1e3 * np.median(by_size[800, 8, 8]['seconds']), abs=0.06)
+        1e3 * np.median(by_size[800, 8, 4]['seconds']), abs=0.06)
     assert rows[1]['peak memory [MiB]'] == '-' or float(rows[1]['peak memory [MiB]']) >= 0.0
     report = (tmp_path / 'cost.md').read_text()
     assert '| horizon steps | 1600 | 8 | 8 | 1 |' in report and 'from 800 on' in report

@@ -74,7 +74,7 @@ def test_training_speeds_are_one_measurement_in_several_units(plan):
 def test_a_failing_training_is_one_line(plan):
     config = plan.config().model_copy(update={'dataset': plan.folder / 'none.hdf5'})
     with pytest.raises(ConfigError, match=r'none\.hdf5: no such file') as error:
-        throughput_training.train_some(plan, config, '32', 1, 'cpu')
+        throughput_training.train_some(plan, config, '32', 3, 'cpu')
     assert '\n' not in str(error.value)
 
 

@@ -80,7 +80,8 @@ def train_some(plan: Plan, config: TrainConfig, precision: str, threads: int,
     total = WARM_UP_STEPS + plan.steps
     fields = {**config.model_dump(mode='json'), 'name': name, 'steps': total, 'device': device,
               'precision': precision, 'num_threads': threads, 'holdout_share': 0.0,
-              'log_interval_steps': 1, 'save_interval_s': 1e9, 'run_dir': str(run_dir),
+              'arrival_steps': 0, 'log_interval_steps': 1, 'save_interval_s': 1e9,
+              'run_dir': str(run_dir),
               'out_dir': str(run_dir)}
     path = plan.folder / f'{run_dir.name}.yaml'
     path.write_text(json.dumps(fields), encoding='utf-8')  # JSON is YAML
