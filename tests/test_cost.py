@@ -83,7 +83,7 @@ def test_the_command_measures_what_it_says(tmp_path, tiny):
         1e3 * np.median(by_size[800, 8, 4]['seconds']), abs=0.06)
     assert rows[1]['peak memory [MiB]'] == '-' or float(rows[1]['peak memory [MiB]']) >= 0.0
     report = (tmp_path / 'cost.md').read_text()
-    assert '| horizon steps | 1600 | 8 | 8 | 1 |' in report and 'from 800 on' in report
+    assert '| horizon steps | 1600 | 8 | 4 | 1 |' in report and 'from 800 on' in report
     assert (tmp_path / 'cost.png').stat().st_size > 1000
 
 
