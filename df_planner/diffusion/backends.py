@@ -16,7 +16,7 @@
 Backends: what evaluates a trained network.
 
 ``torch`` runs it as it is. ``openvino`` compiles it for the CPU, in bfloat16 where the CPU has
-instructions for that, and is two to three times as fast for one plan.
+instructions for that.
 """
 
 from typing import Literal

@@ -30,8 +30,8 @@ class Clock:
     :param deadline_s: when it should be answered.
     :param network_calls: calls of the network so far.
     :param candidates: drawn so far.
-    :param slowest_call_s: the slowest of what is spent before the deadline is looked at again.
-    :param spent_s: seconds by what they were spent on; ``total`` sums up.
+    :param slowest_call_s: the slowest single thing that time was spent on.
+    :param spent_s: seconds by what they were spent on.
     """
 
     deadline_s: float = math.inf
