@@ -215,4 +215,4 @@ def _log(path: Path, run: Run, loss: float) -> None:
         writer = csv.writer(file)
         if new:
             writer.writerow(['step', 'seconds', 'loss', 'held_out_loss'])
-        writer.writerow([run.step, f'{run.seconds:.1f}', f'{loss:.6f}', run.held_out_loss])
+        writer.writerow([run.step, f'{run.seconds:.3f}', f'{loss:.6f}', run.held_out_loss])
