@@ -49,7 +49,7 @@ def driven(maze, state, actions):
 
 
 def test_the_plan_begins_with_the_prefix_and_its_states_follow_from_it():
-    planner = Planner.load('maze2d-medium')
+    planner = Planner.load('maze2d-medium', settings=PlannerSettings(temperature=1.0))
     start, goal, rows = np.array([1.0, 1.0, 0.0, 0.0]), np.array([6.0, 6.0]), 20
     errors = []
     for seed in range(6):

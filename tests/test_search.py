@@ -37,9 +37,9 @@ def planner():
     return Planner.load('maze2d-umaze', backend='torch')
 
 
-def batches(planner, arrival_s, previous=None, **settings):
+def batches(planner, arrival_s, previous=None, faster=False, **settings):
     return horizons(START, GOAL, 2, 24, False, previous, arrival_s, PlannerSettings(**settings),
-                    np.array([5.0, 5.0]), planner._space)
+                    np.array([5.0, 5.0]), planner._space, faster)
 
 
 def test_horizons_near_the_expected_arrival_come_first(planner):
@@ -56,6 +56,26 @@ def test_expected_horizons_stay_within_what_is_asked_for(planner):
     for arrival_s in (0.0, 100.0):
         assert all((2 <= batch.lengths).all() and (batch.lengths <= 24).all()
                    for stage in batches(planner, arrival_s) for batch in stage)
+
+
+def test_horizons_below_the_previous_plan_are_tried_anew_if_asked_for(planner):
+    previous = planner.plan(START, GOAL)
+    tokens = (len(previous) - 1) // planner.card.frame_stack + 1
+    (nearby, *rest), _ = batches(planner, 1.2, previous, faster=True)
+    assert nearby.previous is previous and not any(batch.improves for batch in rest[1:])
+    assert rest[0].improves and rest[0].previous is None and rest[0].lengths.max() == tokens - 1
+    assert not any(b.improves for stage in batches(planner, 1.2, previous) for b in stage)
+
+
+def test_looking_for_a_faster_plan_finds_one_where_the_plan_in_hand_is_slow(planner):
+    slow = planner.plan(START, GOAL, seed=1)
+    for seed in range(20):
+        longer = planner.plan(START, GOAL, seed=seed)
+        slow = longer if len(longer) > len(slow) else slow
+    lengths = {faster: [len(planner.plan(START, GOAL, seed=seed, previous=slow, faster=faster))
+                        for seed in range(10)] for faster in (False, True)}
+    assert np.mean(lengths[True]) < np.mean(lengths[False])
+    assert all(faster <= other for faster, other in zip(lengths[True], lengths[False]))
 
 
 def test_the_arrival_expected_by_the_model_is_that_of_its_plans(planner):

@@ -47,7 +47,7 @@ def measure_comparison(planners: dict[str, Planner], starts: Starts, rounds: int
     :param planners: by the name of who is compared; the first start is planned from once by each
         before anything counts.
     :param rounds: of turns on every start.
-    :param on_drive: called after every cold plan with its warm one.
+    :param on_drive: called after every cold plan with its warm ones.
     :returns: records of ``time_drive`` with ``who``, ``start`` and ``round``, and whether Ctrl-C
         ended it early.
     """
@@ -96,7 +96,7 @@ def comparison_table(summaries: list[dict]) -> list[list[str]]:
 
 
 def ratios(records: list[dict], kind: str, name: str = 'seconds') -> list[float]:
-    """Return planner / reference of every start that both planned from, rounds by their median."""
+    """Return planner / reference of every start both planned from, of its plans the median."""
     reference, planner = (_by_start(_of(records, kind, who), name)
                           for who in (REFERENCE, PLANNER))
     return [planner[start] / reference[start] for start in sorted(planner) if start in reference]
@@ -131,7 +131,7 @@ def _of(records: list[dict], kind: str, who: str) -> list[dict]:
 
 
 def _by_start(records: list[dict], name: str) -> dict[int, float]:
-    """Return the median over rounds of a field, by start."""
+    """Return the median of a field over all plans from a start, by start."""
     values: dict[int, list[float]] = {}
     for record in records:
         values.setdefault(record['start'], []).append(record[name])

@@ -64,6 +64,9 @@ def measure_options(name: str, seed_of: str, files: str | None = None) -> Callab
     return decorate
 
 
+LIKE_THE_DATA = ('temperature=1',)  # plans are drawn with less noise than the model learnt from
+
+
 def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), threads: int = 1,
                  backend: str = 'auto'):
     """

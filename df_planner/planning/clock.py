@@ -30,31 +30,36 @@ class Clock:
     :param deadline_s: when it should be answered.
     :param network_calls: calls of the network so far.
     :param candidates: drawn so far.
-    :param slowest_call_s: the slowest single thing that time was spent on.
+    :param slowest_step_s: the longest time between two askings whether it is over.
     :param spent_s: seconds by what they were spent on.
     """
 
     deadline_s: float = math.inf
     network_calls: int = 0
     candidates: int = 0
-    slowest_call_s: float = 0.0
+    slowest_step_s: float = 0.0
     spent_s: dict[str, float] = field(default_factory=lambda: {
         'network': 0.0, 'guidance': 0.0, 'checks': 0.0})
     _started: float = field(default_factory=time.perf_counter)
+    _asked_s: float = 0.0
 
     @contextmanager
     def spending(self, on: str) -> Iterator[None]:
         """Count what is done within as time spent on ``network``, ``guidance`` or ``checks``."""
         started = time.perf_counter()
         yield
-        elapsed = time.perf_counter() - started
-        self.spent_s[on] += elapsed
-        self.slowest_call_s = max(self.slowest_call_s, elapsed)
+        self.spent_s[on] += time.perf_counter() - started
 
-    @property
-    def out_of_time(self) -> bool:
-        """Whether another call as slow as the slowest would end after the deadline."""
-        return self.elapsed_s + self.slowest_call_s > self.deadline_s
+    def is_over(self) -> bool:
+        """
+        Tell whether a step as slow as the slowest would end after the deadline.
+
+        To be asked before every step: what passes from one asking to the next is a step.
+        """
+        now_s = self.elapsed_s
+        self.slowest_step_s = max(self.slowest_step_s, now_s - self._asked_s)
+        self._asked_s = now_s
+        return now_s + self.slowest_step_s > self.deadline_s
 
     @property
     def elapsed_s(self) -> float:

@@ -23,6 +23,7 @@ from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
 
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
+FASTER_TOKENS = range(-4, 0)  # and those tried anew now and then, to arrive earlier
 SAMPLES_PER_BATCH = 8
 # Shares of the expected arrival time that are tried, batch by batch: first those of plans faster
 # than the data, then any.
@@ -39,16 +40,18 @@ class Batch:
     :param lengths: (N,) token counts.
     :param previous: the rest of the previous plan, if they are near its horizon.
     :param drafts: (N, T, C) candidates that they refine.
+    :param improves: drawn although there is a plan, if one of them could arrive earlier.
     """
 
     lengths: np.ndarray
     previous: Plan | None = None
     drafts: np.ndarray | None = None
+    improves: bool = False
 
 
 def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_goal: bool,
              previous: Plan | None, arrival_s: float | None, settings: PlannerSettings,
-             max_speed_mps: np.ndarray, space: TokenSpace) -> list[list[Batch]]:
+             max_speed_mps: np.ndarray, space: TokenSpace, faster: bool) -> list[list[Batch]]:
     """
     Return batches in the order in which they are tried: likely horizons, then all.
 
@@ -60,6 +63,7 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
     :param previous: what is left of the previous plan.
     :param arrival_s: when the robot is expected to arrive.
     :param max_speed_mps: (2,) seen in the data, per axis.
+    :param faster: look for a plan that arrives earlier than the previous one, too.
     """
     if not settings.pin_goal:
         everywhere = [Batch(np.full(settings.num_samples, limit))]
@@ -71,6 +75,9 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
         likely.append(Batch(stay.clip(fewest, limit)))
     elif previous is not None:
         likely.append(_nearby(previous, fewest, limit, space))
+        if faster:
+            likely.append(Batch(_counts(previous, FASTER_TOKENS, fewest, limit, space),
+                                improves=True))
     if arrival_s is not None:
         likely += _expected(arrival_s, fewest, limit, space)
     return [likely, _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space)]
@@ -102,6 +109,11 @@ def _spread(fewest: int, most: int, num_samples: int) -> np.ndarray:
 
 def _nearby(previous: Plan, fewest: int, limit: int, space: TokenSpace) -> Batch:
     """Return the horizons around what is left of the previous plan."""
+    return Batch(_counts(previous, NEARBY_TOKENS, fewest, limit, space), previous)
+
+
+def _counts(previous: Plan, more: range, fewest: int, limit: int, space: TokenSpace
+            ) -> np.ndarray:
+    """Return the token counts (n,) of what is left of a plan, and so many more or fewer."""
     left = -(-(len(previous) - 1) // space.frame_stack) + 1
-    counts = np.unique(np.clip([left + d for d in NEARBY_TOKENS], fewest, limit))
-    return Batch(counts, previous)
+    return np.unique(np.clip([left + d for d in more], fewest, limit))

@@ -160,7 +160,7 @@ class Planner:
              should_stop: Callable[[], bool] = lambda: False,
              waypoints: np.ndarray | None = None, reward: UserReward | None = None,
              prefix: np.ndarray | None = None, schedule: np.ndarray | None = None,
-             history: np.ndarray | None = None) -> Plan:
+             history: np.ndarray | None = None, faster: bool = False) -> Plan:
         """
         Plan from a state to a goal.
 
@@ -184,6 +184,7 @@ class Planner:
             shorter plans take its first columns.
         :param history: (n, 4) states before the present, ``frame_stack`` control steps apart and
             oldest first, measured with the noise of the settings; without noise it is not used.
+        :param faster: draw candidates from pure noise, too, that arrive before ``previous``.
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
         :raises PlanningTimeout: if ``deadline_ms`` came first.
         :raises PlanningCancelled: if ``should_stop`` returned True.
@@ -197,7 +198,7 @@ class Planner:
         guidance = self._guidance(goal, waypoints, reward, generator)
         fewest, limit = 2, self._max_tokens(horizon)
         drawing = self._drawing(limit, generator, guidance,
-                                lambda: should_stop() or clock.out_of_time, schedule)
+                                lambda: should_stop() or clock.is_over(), schedule)
         if prefix is not None:
             prefix = whole_tokens(prefix, self.card.frame_stack, limit)
             fewest = max(2, len(prefix) // self.card.frame_stack + 1)
@@ -208,7 +209,7 @@ class Planner:
         at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
         batches = horizons(state, goal, fewest, limit, at_goal, previous,
                            self._arrival_s(state, goal), self.settings,
-                           self._limits['max_speed'], self._space)
+                           self._limits['max_speed'], self._space, faster)
         known = partial(what_is_known, self._space, self.settings, state=state, goal=goal,
                         rest=at_goal or rest_at_goal, prefix=prefix)
         search = Search(

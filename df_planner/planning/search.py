@@ -86,7 +86,8 @@ class Search:
                  ) -> Iterator[Batch]:
         for stage in stages:
             for batch in stage:
-                if not self._has_plan or anytime and batch.lengths.min() < self.best.num_tokens:
+                if not self._has_plan or (anytime or batch.improves) and (
+                        batch.lengths.min() < self.best.num_tokens):
                     yield batch
             for _ in range(refine_rounds if stage else 0):
                 if not self._has_plan:
