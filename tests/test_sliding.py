@@ -77,8 +77,9 @@ def slide(denoiser, num_tokens, lengths, pins=None, **arguments):
 
 @pytest.fixture(scope='module')
 def shipped():
+    """Return the shipped planner, which draws with the noise that it learnt from."""
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('maze2d-umaze', settings=PlannerSettings(temperature=1.0))
 
 
 @pytest.fixture
