@@ -174,7 +174,7 @@ class PlannerNode(PlannerLifecycle):
     def _drop_goal(self) -> None:
         """Forget the goal, cancel its plan and let the robot brake."""
         self._session.clear_goal()
-        self._resumption.stop()
+        self._resumption.forget()
         self._output.publish_goal(None, '')
         self._complaints.clear('plan')
         odom = self._session.odom

@@ -62,6 +62,11 @@ class GoalResumption:
         """Resume nothing any more: there is a newer goal, or the wish to have none."""
         self._waiting = False
 
+    def forget(self) -> None:
+        """Drop what is kept: that there is no goal any more may be heard too late."""
+        self.stop()
+        self._kept = None
+
     def hear(self, msg: PoseStamped) -> None:
         """Take a message of ``resume_goal``."""
         self._kept = msg if msg.header.frame_id else None

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from df_planner.planning.planner import Planner
     from df_planner.training.checkpoint import ModelCard
 
+LONGEST_LOAD_S = 60.0
 MODEL = ('checkpoint', 'device', 'backend')
 # What the follower, the map and the plan in hand rely on.
 SAME_ROBOT = ('dt_s', 'observation_names', 'observation_units', 'action_names', 'action_units',
@@ -140,25 +141,32 @@ class ModelSwap:
         wanted = _model(parameters)
         if wanted == _model(self._loading or self._in_use):
             return
-        self.close()
+        self._cancel()
         if wanted == _model(self._in_use):
             self._report('', None)
             return
-        self._loading, self._loader = parameters, Worker(self._node)
+        if self._loader is None:
+            self._loader = Worker(self._node)
+        self._loading = parameters
         self._report(f'Loading {parameters.checkpoint}, planning with {self._in_use.checkpoint}',
                      None)
         self._loader.submit('load', lambda _: load_planner(parameters), self._finish)
 
     def close(self) -> None:
+        """End the thread, once it has loaded what it loads: a process may not end before it."""
+        self._cancel()
+        if self._loader is not None:
+            self._loader.close(timeout_s=LONGEST_LOAD_S)
+            self._loader = None
+
+    def _cancel(self) -> None:
         """Forget a model that is being loaded."""
         self._loading = None
         if self._loader is not None:
-            self._loader.close(timeout_s=0.0)
-            self._loader = None
+            self._loader.cancel('load')
 
     def _finish(self, outcome: Outcome) -> None:
-        parameters = self._loading
-        self.close()
+        parameters, self._loading = self._loading, None
         if outcome.error is None:
             self._in_use, self._card = parameters, outcome.value.card
             self._take(outcome.value, parameters)

@@ -196,7 +196,7 @@ class PlanningSession:
         request = Request(goal, start, tuple(self._recent), self._delay_steps,
                           self._parameters.timeout_s, self._not_as_planned)
         self._worker.submit('plan', partial(self._replanning.plan, request),
-                            partial(self._take, odom, start))
+                            partial(self._take, self._replanning, odom, start))
         self._delay_steps, self._not_as_planned = 0, None
 
     @property
@@ -246,7 +246,8 @@ class PlanningSession:
         """Return the control step of a stamp."""
         return self._replanning.step(stamp_ns)
 
-    def _take(self, odom: Reading, start: Reading, outcome: Outcome) -> None:
+    def _take(self, replanning: Replanning, odom: Reading, start: Reading, outcome: Outcome
+              ) -> None:
         """Take what the worker returned; a defect or a failing device also means "brake"."""
         result, now_ns = outcome.value, self.odom.stamp_ns
         planned_ns = odom.stamp_ns
@@ -263,6 +264,8 @@ class PlanningSession:
             result = self._passed(result, start.state)
             self._plan_stamp_ns = planned_ns
             self._executed = None if result.plan is None else InHand(result.plan, result.stamp_ns)
+            if replanning is not self._replanning:  # the next plan is made by another model
+                self._not_as_planned = self._executed
         self._finish(result)
         if had_plan and result.asked_network:  # the first one takes longer, and the robot waits
             self._latency.add(time.monotonic() - odom.received_s)

@@ -22,8 +22,10 @@ from lifecycle_msgs.srv import GetState
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path
+from rcl_interfaces.srv import GetParameters
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from rclpy.parameter import parameter_value_to_python
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
@@ -49,6 +51,7 @@ class Robot:
         self.trajectories = self.listen(MultiDOFJointTrajectory, 'plan_trajectory')
         self.paths = self.listen(Path, 'plan')
         self.diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
+        self.active_goals = self.listen(PoseStamped, 'active_goal')
         self.goals = probe.publisher(PoseStamped, f'{namespace}/goal_pose', LATEST_QOS)
         self.odometry = probe.publisher(Odometry, f'{namespace}/odom')
         self.maps = probe.publisher(OccupancyGrid, f'{namespace}/map', LATCHED_QOS)
@@ -75,6 +78,11 @@ class Robot:
         return self.call(SetParameters, 'set_parameters', SetParameters.Request(
             parameters=[Parameter(name, value=value).to_parameter_msg()])).results[0]
 
+    def value(self, name):
+        """Return the value of a parameter of the planner."""
+        return parameter_value_to_python(self.call(
+            GetParameters, 'get_parameters', GetParameters.Request(names=[name])).values[0])
+
     def move(self, transition):
         """Have the planner make a lifecycle transition; return whether it did."""
         return self.call(ChangeState, 'change_state', ChangeState.Request(
@@ -92,6 +100,12 @@ class Robot:
     def send_goal(self, position, frame_id='map', tick=None):
         """Publish a goal, by default of the time at which the test begins."""
         self.goals.publish(pose(position, frame_id, self.base if tick is None else tick))
+
+    def set_goal(self, position, tick=None):
+        """Publish a goal and wait until the planner has it: odometry may overtake it."""
+        self.active_goals.clear()
+        self.send_goal(position, tick=tick)
+        self.probe.wait_until(lambda: self.active_goals, 'the goal, taken')
 
     def send_odometry(self, tick, position=START, frame_id='odom'):
         """Publish where the robot is, at rest, at a control step."""

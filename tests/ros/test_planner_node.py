@@ -116,7 +116,7 @@ def test_plans_follow_the_stamps_of_the_odometry_and_nothing_else(quick):
     second = quick.plan(quick.base + 25)
 
     # A new goal starts over: the same noise, hence the same plans.
-    quick.send_goal(GOAL, tick=quick.base + 100)
+    quick.set_goal(GOAL, tick=quick.base + 100)
     assert quick.plan(quick.base + 100).points == first.points
     assert quick.plan(quick.base + 125).points == second.points
     assert second.points != first.points
@@ -245,10 +245,10 @@ def test_parameters_change_at_run_time_or_say_why_not(quick, model):
     quick.send_goal(GOAL)
     before = quick.plan(quick.base)
     assert change('seed', 7).successful
-    quick.send_goal(GOAL, tick=quick.base + 50)
+    quick.set_goal(GOAL, tick=quick.base + 50)
     assert quick.plan(quick.base + 50).points != before.points
     assert change('seed', 0).successful
-    quick.send_goal(GOAL, tick=quick.base + 100)
+    quick.set_goal(GOAL, tick=quick.base + 100)
     assert quick.plan(quick.base + 100).points == before.points
     refused = change('checkpoint', str(model) + 'x')
     assert not refused.successful and 'no such checkpoint' in refused.reason
@@ -275,7 +275,7 @@ def test_lifecycle(quick, quick_node):
                            and quick.odometry.get_subscription_count()
                            and quick.probe.node.count_publishers('plan'), 'the planner')
     quick.clear_goal()
-    quick.send_goal(GOAL, tick=quick.base + 100)
+    quick.set_goal(GOAL, tick=quick.base + 100)
     quick.plan(quick.base + 100)
 
 
