@@ -79,12 +79,10 @@ class PlannerNode(PlannerLifecycle):
         """Forget the goal, let the robot brake, and answer who waits."""
         self._drop_goal()
         self._session.cancel_plan_once('get_plan')
-        if self._get_plan_future is not None and not self._get_plan_future.done():
-            self._get_plan_future.set_result(
-                Outcome(error=PlanningCancelled('the planner was deactivated')))
+        self._dismiss()
 
     def open_interface(self) -> None:
-        """Create publishers, subscriptions and services."""
+        """Create publishers and subscriptions, and once for all the services."""
         self._output = PlanOutput(self, self._axes)
         self._inputs = [
             self.create_subscription(kind, topic, guarded(listen, what, self._complaints), quality)
@@ -93,6 +91,8 @@ class PlannerNode(PlannerLifecycle):
                 (PoseStamped, 'resume_goal', 'goal', self._resumption.hear, LATCHED_QOS),
                 (Odometry, 'odom', 'odom', self._on_odometry, SENSOR_DATA_QOS),
                 (OccupancyGrid, 'map', 'map', self._on_map, LATCHED_QOS))]
+        if self._own_services:
+            return
         # An `async def` holds its group while it waits for the worker, hence a group of its own.
         group = MutuallyExclusiveCallbackGroup()
         self._own_services = [
@@ -102,14 +102,19 @@ class PlannerNode(PlannerLifecycle):
         ]
 
     def close_interface(self) -> None:
-        """Destroy them."""
+        """Destroy them, but for the services: who waits for a plan still gets an answer."""
+        self._dismiss()
         if self._output is not None:
             self._output.close()
             self._output = None
         while self._inputs:
             self.destroy_subscription(self._inputs.pop())
-        while self._own_services:
-            self.destroy_service(self._own_services.pop())
+
+    def _dismiss(self) -> None:
+        """Answer who waits for a plan that will not come."""
+        if self._get_plan_future is not None and not self._get_plan_future.done():
+            self._get_plan_future.set_result(
+                Outcome(error=PlanningCancelled('the planner was deactivated')))
 
     @property
     def _frames(self) -> tuple[str, ...]:
@@ -192,9 +197,10 @@ class PlannerNode(PlannerLifecycle):
     def _replan(self, request: Trigger.Request, response: Trigger.Response):
         response.success = self._active and self._session.goal is not None
         response.message = 'planning from the next odometry'
-        if not response.success:
+        if response.success:
+            self._session.plan_anew()
+        else:
             response.message = 'no goal' if self._active else 'the planner is not active'
-        self._session.plan_anew()
         return response
 
     async def _get_plan(self, request: GetPlan.Request, response: GetPlan.Response):

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
 
+from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -79,6 +80,7 @@ class PlannerLifecycle(LifecycleNode):
         self._swap: ModelSwap | None = None
         self._active = False
         diagnostics = Diagnostics(self)
+        self._refuse_impossible_transitions()
         self._complaints = Complaints(self, diagnostics)
         self._report = PlannerReport(diagnostics, self._complaints)
 
@@ -174,6 +176,22 @@ class PlannerLifecycle(LifecycleNode):
         if self._worker is not None:
             self._worker.close()
             self._worker = None
+
+    def _refuse_impossible_transitions(self) -> None:
+        """Answer such requests with no; rclpy 7.1.6 raises, which would end the node."""
+        change = self._service_change_state.callback
+
+        def change_if_possible(request: ChangeState.Request, response: ChangeState.Response):
+            wanted = request.transition
+            possible = {transition[0] for transition in self._state_machine.available_transitions}
+            if wanted.label or wanted.id in possible:
+                return change(request, response)
+            self.get_logger().warning(
+                f'Transition {wanted.id} is not possible in the state '
+                f'{self._state_machine.current_state[1]}')
+            response.success = False
+            return response
+        self._service_change_state.callback = change_if_possible
 
     def _let_go(self) -> None:
         self.close()

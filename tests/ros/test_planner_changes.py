@@ -264,7 +264,8 @@ def test_messages_are_served_while_a_large_model_is_loaded(robot):
     robot.diagnostics.clear()
     assert robot.change('checkpoint', 'maze2d-large').successful
     answers = 0
-    while not any(message == 'Model loaded' for message, _ in status_of_model(robot)):
+    while not any(message == 'Model loaded' and values['checkpoint'] == 'maze2d-large'
+                  for message, values in status_of_model(robot)):
         robot.state()
         answers += 1
         assert answers < 10000

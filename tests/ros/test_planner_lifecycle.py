@@ -123,6 +123,8 @@ def test_a_manager_drives_it_through_all_states(start_node, probe, model):
     probe.wait_until(lambda: not probe.node.count_publishers('/managed/plan'), 'no interface')
     assert manager.move(Transition.TRANSITION_CONFIGURE)
     assert manager.move(Transition.TRANSITION_ACTIVATE)
+    assert not manager.move(Transition.TRANSITION_CLEANUP)  # not from here either
+    assert manager.state == State.PRIMARY_STATE_ACTIVE
     assert manager.move(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert manager.state == State.PRIMARY_STATE_FINALIZED
     assert events
@@ -161,12 +163,13 @@ def test_shutting_down_while_somebody_waits_for_a_plan(start_node, probe, model)
     robot.send_map()
     manager = Manager(probe, '/hasty/planner')
     client = probe.client(GetPlan, '/hasty/planner/get_plan')
-    client.call_async(GetPlan.Request(start=pose(START), goal=pose(GOAL)))
+    answer = client.call_async(GetPlan.Request(start=pose(START), goal=pose(GOAL)))
     probe.spin_for(0.2)
+    assert not answer.done()
     assert manager.move(Transition.TRANSITION_ACTIVE_SHUTDOWN)
     assert manager.state == State.PRIMARY_STATE_FINALIZED
-    probe.spin_for(0.3)
-    assert manager.state == State.PRIMARY_STATE_FINALIZED
+    probe.wait_until(answer.done, 'an answer of get_plan')
+    assert answer.result().plan.poses == []
     assert node.stop() == 0
     assert 'Traceback' not in node.log
 
