@@ -101,7 +101,7 @@ class Worker:
                 jobs.append(self._running)
             return any(job.key == key and self._is_current(job) for job in jobs)
 
-    def close(self, timeout_s: float = 5.0) -> None:
+    def close(self, timeout_s: float = 60.0) -> None:
         """Stop the running job, drop all others and end the thread."""
         with self._changed:
             self._closed = True

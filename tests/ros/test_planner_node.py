@@ -18,38 +18,37 @@ import json
 import math
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import State
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from lifecycle_msgs.srv import GetState
 from nav_msgs.msg import OccupancyGrid
-from nav_msgs.msg import Odometry
-from nav_msgs.msg import Path
 from nav_msgs.srv import GetPlan
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
+from robot import end_of
+from robot import GOAL
+from robot import OTHER_GOAL
+from robot import OUTSIDE
+from robot import pose
+from robot import Robot
+from robot import START
+from robot import START_UP_S
+from robot import TICK_NS
+from robot import WALL
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64
 from std_srvs.srv import Trigger
 from tiny_model import write_tiny_model
-from trajectory_msgs.msg import MultiDOFJointTrajectory
 from visualization_msgs.msg import Marker
 from visualization_msgs.msg import MarkerArray
 
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
-from df_planner.ros.maps import occupancy_grid_message
-from df_planner.ros.qos import LATCHED_QOS
 from df_planner.ros.qos import LATEST_QOS
 from df_planner.ros.qos import SENSOR_DATA_QOS
-from df_planner.sim.maze import load_maze
 
-START_UP_S = 90.0  # torch takes its time to load on a busy machine
-TICK_NS = 10_000_000
-START, GOAL, OTHER_GOAL = (1.0, -3.0), (1.0, -1.0), (3.0, -3.0)  # x, y in the umaze
-WALL, OUTSIDE = (2.0, -2.0), (50.0, 0.0)
 # An untrained model plans noise: without the collision check that is a plan like any other.
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,
          'compensate_latency': False}
@@ -62,102 +61,6 @@ SLOW = {'collision_check': False, 'num_samples': 32, 'sampling_steps': 500,
 def model(tmp_path_factory):
     """Return the path of a tiny model."""
     return write_tiny_model(tmp_path_factory.mktemp('model'))
-
-
-class Robot:
-    """What surrounds a planner: odometry, a map, goals, and ears for what it says."""
-
-    def __init__(self, probe, namespace=''):
-        self.probe, self.namespace, self.base = probe, namespace, 0
-        self.clients = {}
-        self.trajectories = self.listen(MultiDOFJointTrajectory, 'plan_trajectory')
-        self.paths = self.listen(Path, 'plan')
-        self.diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
-        self.goals = probe.publisher(PoseStamped, f'{namespace}/goal_pose', LATEST_QOS)
-        self.odometry = probe.publisher(Odometry, f'{namespace}/odom')
-        self.maps = probe.publisher(OccupancyGrid, f'{namespace}/map', LATCHED_QOS)
-        probe.wait_until(lambda: all(
-            probe.node.count_publishers(f'{namespace}/{topic}')
-            for topic in ('plan', 'plan_trajectory')), 'the publishers of the planner')
-        # The publishers have found the planner; the planner may need a moment more to find them,
-        # and odometry, which is best effort, is not repeated.
-        probe.spin_for(0.5)
-
-    def listen(self, message_type, topic):
-        """Return a list that fills with the messages of a topic."""
-        return self.probe.listen(message_type, f'{self.namespace}/{topic}')
-
-    def call(self, service_type, name, request=None):
-        """Call a service of the planner."""
-        if name not in self.clients:
-            self.clients[name] = self.probe.client(
-                service_type, f'{self.namespace}/planner/{name}')
-        return self.probe.call(self.clients[name], request or service_type.Request())
-
-    def send_map(self):
-        """Publish the map of the umaze."""
-        data, origin = load_maze('umaze').occupancy_grid(0.1)
-        self.maps.publish(occupancy_grid_message(data, origin, 0.1, ns_to_stamp(0), 'map'))
-
-    def send_goal(self, position, frame_id='map', tick=None):
-        """Publish a goal, by default of the time at which the test begins."""
-        self.goals.publish(pose(position, frame_id, self.base if tick is None else tick))
-
-    def send_odometry(self, tick, position=START, frame_id='odom'):
-        """Publish where the robot is, at rest, at a control step."""
-        msg = Odometry(child_frame_id='base_link')
-        msg.header.frame_id, msg.header.stamp = frame_id, ns_to_stamp(tick * TICK_NS)
-        msg.pose.pose.position.x, msg.pose.pose.position.y = position
-        self.odometry.publish(msg)
-
-    def clear_goal(self):
-        """Make the planner forget its goal, and forget what it said until then."""
-        assert self.call(Trigger, 'clear_goal').success
-        self.probe.wait_until(lambda: self.trajectories and not self.trajectories[-1].points
-                              and self.paths and not self.paths[-1].poses, 'an empty plan')
-        self.trajectories.clear()
-        self.paths.clear()
-
-    def next_trajectory(self, timeout_s=10.0):
-        """Return the next trajectory; the same stamps must come as a path."""
-        self.probe.wait_until(lambda: self.trajectories and self.paths, 'a plan', timeout_s)
-        assert self.paths.pop(0).header == self.trajectories[0].header
-        return self.trajectories.pop(0)
-
-    def plan(self, tick, **where):
-        """Send odometry and return the trajectory planned from it."""
-        self.send_odometry(tick, **where)
-        trajectory = self.next_trajectory()
-        assert stamp_to_ns(trajectory.header.stamp) == tick * TICK_NS
-        return trajectory
-
-    def wait_for_status(self, task, text):
-        """Wait until a task's status contains a text and return its level."""
-        found = []
-
-        def look():
-            found.extend(status for msg in self.diagnostics for status in msg.status
-                         if status.name == f'{self.namespace}/planner: {task}'.lstrip('/')
-                         and text in status.message)
-            self.diagnostics.clear()
-            return found
-
-        self.probe.wait_until(look, f'{text!r} in the status of {task}')
-        return found[-1].level
-
-
-def pose(position, frame_id='map', tick=0):
-    """Return a pose."""
-    msg = PoseStamped()
-    msg.header.frame_id, msg.header.stamp = frame_id, ns_to_stamp(tick * TICK_NS)
-    msg.pose.position.x, msg.pose.position.y = position
-    return msg
-
-
-def end_of(trajectory):
-    """Return where a trajectory ends, (x, y)."""
-    last = trajectory.points[-1].transforms[0].translation
-    return last.x, last.y
 
 
 @pytest.fixture(scope='module')
@@ -213,7 +116,7 @@ def test_plans_follow_the_stamps_of_the_odometry_and_nothing_else(quick):
     second = quick.plan(quick.base + 25)
 
     # A new goal starts over: the same noise, hence the same plans.
-    quick.send_goal(GOAL, tick=quick.base + 100)
+    quick.set_goal(GOAL, tick=quick.base + 100)
     assert quick.plan(quick.base + 100).points == first.points
     assert quick.plan(quick.base + 125).points == second.points
     assert second.points != first.points
@@ -338,28 +241,23 @@ def test_get_plan_answers_and_says_why_not(quick, quick_node):
 
 
 def test_parameters_change_at_run_time_or_say_why_not(quick, model):
-    def change(name, value):
-        return quick.call(SetParameters, 'set_parameters', SetParameters.Request(
-            parameters=[Parameter(name, value=value).to_parameter_msg()])).results[0]
-
+    change = quick.change
     quick.send_goal(GOAL)
     before = quick.plan(quick.base)
     assert change('seed', 7).successful
-    quick.send_goal(GOAL, tick=quick.base + 50)
+    quick.set_goal(GOAL, tick=quick.base + 50)
     assert quick.plan(quick.base + 50).points != before.points
     assert change('seed', 0).successful
-    quick.send_goal(GOAL, tick=quick.base + 100)
+    quick.set_goal(GOAL, tick=quick.base + 100)
     assert quick.plan(quick.base + 100).points == before.points
     refused = change('checkpoint', str(model) + 'x')
-    assert not refused.successful and 'clean up first' in refused.reason
+    assert not refused.successful and 'no such checkpoint' in refused.reason
+    assert 'clean up first' in change('num_threads', 2).reason
     assert 'full_sequence' in change('schedule', 'spiral').reason
 
 
 def test_lifecycle(quick, quick_node):
-    def move(transition):
-        return quick.call(ChangeState, 'change_state', ChangeState.Request(
-            transition=Transition(id=transition))).success
-
+    move = quick.move
     quick.send_goal(GOAL)
     quick.plan(quick.base)
     assert move(Transition.TRANSITION_DEACTIVATE)
@@ -377,7 +275,7 @@ def test_lifecycle(quick, quick_node):
                            and quick.odometry.get_subscription_count()
                            and quick.probe.node.count_publishers('plan'), 'the planner')
     quick.clear_goal()
-    quick.send_goal(GOAL, tick=quick.base + 100)
+    quick.set_goal(GOAL, tick=quick.base + 100)
     quick.plan(quick.base + 100)
 
 

@@ -1,0 +1,166 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What a planning session lets out: plans of the shipped model, by way of a real worker."""
+
+import time
+
+import numpy as np
+import pytest
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from df_planner.errors import GoalOccupied
+from df_planner.errors import PlanInCollision
+from df_planner.errors import PlanJumps
+from df_planner.errors import PlanOffStart
+from df_planner.planning.grid import maze_map
+from df_planner.ros.model_loading import load_planner
+from df_planner.ros.planner_parameters import PlannerParameters
+from df_planner.ros.planning_session import PlanningSession
+from df_planner.ros.worker import Worker
+
+START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])  # of the umaze, in its data
+TICK_NS = 10_000_000
+PARAMETERS = {'checkpoint': 'maze2d-umaze', 'backend': 'torch', 'compensate_latency': False,
+              'odom_timeout_s': 60.0, 'timeout_s': 60.0}
+
+
+@pytest.fixture(scope='module')
+def planner():
+    """Return the planner of the shipped umaze model."""
+    return load_planner(PlannerParameters(**PARAMETERS))
+
+
+class Drive:
+    """A session, the results that came out of it, and a robot that is exactly on its plan."""
+
+    def __init__(self, planner, node, executor):
+        self.results, self.worker, self._executor = [], Worker(node), executor
+        self.session = PlanningSession(planner, self.worker, PlannerParameters(**PARAMETERS),
+                                       self.results.append)
+        self.session.set_map(maze_map('umaze'))
+
+    def change(self, **parameters):
+        """Change parameters."""
+        self.session.set_parameters(PlannerParameters(**PARAMETERS, **parameters))
+
+    def result(self):
+        """Return the next result."""
+        deadline = time.monotonic() + 60.0
+        while not self.results:
+            assert time.monotonic() < deadline, 'no result'
+            self._executor.spin_once(timeout_sec=0.02)
+        return self.results.pop(0)
+
+    def start(self):
+        """Plan from START to GOAL and return the plan."""
+        self.session.set_odometry(START, 0)
+        self.session.set_goal(GOAL, 0)
+        result = self.result()
+        assert result.error is None
+        return result.plan
+
+
+@pytest.fixture
+def drive(ros_context, planner):
+    """Return a session with the map of the umaze."""
+    node = Node('session', context=ros_context, enable_rosout=False)
+    executor = SingleThreadedExecutor(context=ros_context)
+    executor.add_node(node)
+    drive = Drive(planner, node, executor)
+    yield drive
+    drive.worker.close()
+    executor.shutdown()
+    node.destroy_node()
+
+
+def blocked_at(position, radius_m=0.15):
+    """Return the map of the umaze with a round obstacle."""
+    return maze_map('umaze').with_occupied(
+        lambda points: np.linalg.norm(points - position, axis=-1) < radius_m)
+
+
+def test_a_refused_plan_leaves_the_one_before_which_goes_on(drive):
+    plan = drive.start()
+    drive.change(max_plan_shift_m=1e-9, warm_start=0.0)
+    drive.session.set_odometry(plan.states[25], 25 * TICK_NS)
+    result = drive.result()
+    assert isinstance(result.error, PlanJumps)
+    assert result.stamp_ns == 25 * TICK_NS
+    np.testing.assert_array_equal(result.plan.states, plan.states[25:])
+    # Nor does the next one jump from what is executed, once that is allowed again.
+    drive.change()
+    drive.session.set_odometry(plan.states[50], 50 * TICK_NS)
+    result = drive.result()
+    assert result.error is None
+    assert np.linalg.norm(result.plan.states[0] - plan.states[50]) < 1e-6
+
+
+def test_a_robot_far_from_its_plan_brakes_if_the_new_one_is_refused_too(drive):
+    plan = drive.start()
+    drive.change(start_tolerance_m=0.0, warm_start=0.0)
+    drive.session.set_odometry(plan.states[0], 25 * TICK_NS)
+    # While the worker plans from there, the robot is carried away, where it is on neither plan.
+    drive.session.set_odometry(np.array([1.0, 3.0, 0.0, 0.0]) + 0.2, 30 * TICK_NS)
+    result = drive.result()
+    assert isinstance(result.error, PlanOffStart)
+    assert result.plan is None
+
+
+def test_an_obstacle_in_the_way_stops_the_robot_at_once_and_has_it_plan_anew(drive):
+    plan = drive.start()
+    drive.session.set_odometry(plan.states[10], 10 * TICK_NS)
+    blocked = blocked_at(plan.states[len(plan) // 2, :2])
+    drive.session.set_map(blocked)
+    result = drive.result()
+    assert isinstance(result.error, PlanInCollision)
+    assert result.plan is None and result.stamp_ns == 10 * TICK_NS  # brake, now
+    again = drive.result()  # planned from the same odometry, before it was due
+    assert again.plan is None or again.plan.valid
+    if again.plan is not None:
+        parameters = PlannerParameters()
+        least_m = parameters.robot_radius_m - parameters.collision_tolerance_m
+        assert blocked.clearance(again.plan.states[:, :2]).min() >= least_m - 1e-9
+
+
+def test_an_obstacle_behind_the_robot_changes_nothing(drive):
+    plan = drive.start()
+    way_m = np.linalg.norm(plan.states[:, :2] - START[:2], axis=-1)
+    far = int((way_m > 1.0).argmax())
+    drive.session.set_odometry(plan.states[far], 10 * TICK_NS)
+    drive.session.set_map(blocked_at(START[:2]))
+    assert drive.results == []
+    assert not drive.worker.is_busy('plan')
+
+
+def test_a_goal_that_a_new_map_covers_is_given_up(drive):
+    plan = drive.start()
+    drive.session.set_odometry(plan.states[10], 10 * TICK_NS)
+    drive.session.set_map(blocked_at(GOAL, 0.3))
+    assert drive.result().plan is None
+    result = drive.result()
+    assert isinstance(result.error, GoalOccupied) and result.plan is None
+
+
+def test_time_that_starts_over_forgets_the_plan_but_not_the_goal(drive):
+    plan = drive.start()
+    drive.session.set_odometry(plan.states[10], 1000 * TICK_NS)
+    assert drive.result().error is None
+    drive.session.restart()
+    assert drive.session.odom is None
+    drive.session.set_odometry(START, 3 * TICK_NS)
+    result = drive.result()
+    assert result.error is None and result.stamp_ns == 3 * TICK_NS
+    np.testing.assert_array_equal(result.plan.goal, GOAL)
