@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | info``.
+The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | …``.
 
 Every error this package raises on purpose becomes one line on stderr and exit code 2; Ctrl-C is
 exit code 130. What a command needs is imported when it runs, so that ``--help`` is instant.
@@ -35,6 +35,7 @@ from df_planner.benchmark.calibration_command import calibration
 from df_planner.benchmark.command import benchmark
 from df_planner.benchmark.comparison_command import latency
 from df_planner.benchmark.cost_command import cost
+from df_planner.benchmark.drive_command import animation
 from df_planner.benchmark.drive_command import report
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
@@ -77,7 +78,7 @@ class Cli(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a project's life."""
         return ['data', 'train', 'evaluate', 'benchmark', 'measure', 'profile', 'demo',
-                'report', 'info']
+                'report', 'animate', 'info']
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; the options of ``demo`` are the arguments of the launch file."""
@@ -100,6 +101,7 @@ def main():
 main.add_command(benchmark)
 main.add_command(profile)
 main.add_command(report)
+main.add_command(animation)
 
 
 @main.group()

@@ -12,9 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The command ``df_planner report``; what it needs is imported when it runs."""
+"""The commands ``df_planner report`` and ``animate``; what they need is imported when they run."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -58,13 +59,44 @@ def report(bag: Path, namespace: str | None, goal_radius_m: float, out: Path | N
     click.echo(f'report: {out / "report.md"}')
 
 
+@click.command('animate', epilog='\b\nExamples:\n'
+               '  df_planner animate results/large-20260101-120000/bag\n'
+               '  df_planner animate my_bag --speed 0.5 --width-px 480 --out slow.gif')
+@bag_options
+@click.option('--speed', type=click.FloatRange(min=0.01), default=1.0, show_default=True,
+              help='Seconds of the drive per second of the animation.')
+@click.option('--width-px', type=click.IntRange(min=100, max=4000), default=640,
+              show_default=True)
+@click.option('--out', type=click.Path(dir_okay=False, path_type=Path),
+              help='The GIF.  [default: BAG.gif]')
+def animation(bag: Path, namespace: str | None, goal_radius_m: float, speed: float,
+              width_px: int, out: Path | None):
+    """
+    Draw the drive in a BAG as an animated GIF.
+
+    Shows the robot, its way, the plan in hand with its uncertainty, the candidates and the goal,
+    from each goal until shortly after it was reached. Needs neither ROS nor a display.
+    """
+    from df_planner.benchmark.drive_animation import animate
+    from df_planner.benchmark.drive_metrics import legs
+
+    drive = load(bag, namespace)
+    out = out or bag.parent / f'{bag.stem}.gif'
+    with tqdm(unit='frame', disable=None) as bar:
+        animate(out, drive, legs(drive, goal_radius_m), goal_radius_m, speed, width_px,
+                partial(count, bar))
+    click.echo(f'{out}: {out.stat().st_size / 1e6:.1f} MB')
+
+
 def load(bag: Path, namespace: str | None):
     """Read a bag with a progress bar."""
     from df_planner.data.bag import read_drive
 
     with tqdm(unit='message', disable=None) as bar:
-        def count(total: int) -> None:
-            bar.total = total
-            bar.update()
+        return read_drive(bag, namespace, partial(count, bar))
 
-        return read_drive(bag, namespace, count)
+
+def count(bar: tqdm, total: int) -> None:
+    """Move a bar on by one of so many."""
+    bar.total = total
+    bar.update()

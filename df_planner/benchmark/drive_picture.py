@@ -100,7 +100,7 @@ def draw_map(axis, occupancy: Occupancy | None) -> None:
     """Draw walls, floor and what is unknown; without a map only the paper."""
     from matplotlib.colors import to_rgb
 
-    axis.set(xticks=[], yticks=[], aspect='equal')
+    axis.set(xticks=[], yticks=[], aspect='equal', anchor='N')
     for spine in axis.spines.values():
         spine.set_visible(False)
     if occupancy is None:
