@@ -20,6 +20,7 @@ SIGINT and SIGTERM end the recording: what has arrived is written and the bag is
 outright, the file lacks its index; ``mcap recover`` brings back all but the last megabyte.
 """
 
+from collections import Counter
 from functools import partial
 import importlib
 from pathlib import Path
@@ -54,7 +55,7 @@ class Recorder(Node):
         self.parameters = declare(self, RecorderParameters)
         self._writer = BagWriter(Path(self.parameters.bag))
         self._stopping = False
-        self._lost = 0
+        self._lost: Counter[str] = Counter()
         self._subscriptions_by_name: dict[str, Subscription] = {}
         for topic in RECORDED_TOPICS:
             self._listen(topic, topic.reliable)
@@ -81,7 +82,7 @@ class Recorder(Node):
     def close(self) -> None:
         """Make the bag whole."""
         self._writer.close()
-        lost = f', {self._lost} lost' if self._lost else ''
+        lost = ''.join(f', {count} lost of {name}' for name, count in self._lost.items())
         self.get_logger().info(f'{self._writer.num_messages} messages in {self._writer.folder}'
                                + lost)
 
@@ -98,7 +99,7 @@ class Recorder(Node):
         resolved = topic.resolved(self.get_namespace())
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda info: self._listen_to_less(topic),
-            message_lost=lambda info: self._count_lost(info.total_count_change))
+            message_lost=lambda info: self._lost.update({resolved: info.total_count_change}))
         self._subscriptions_by_name[resolved] = self.create_subscription(
             message_type, resolved, partial(self._on_message, resolved, topic),
             qos.recording_qos(topic.latched, reliable), raw=True, event_callbacks=events)
@@ -110,9 +111,6 @@ class Recorder(Node):
                                   'messages may be missing in the bag')
         self.destroy_subscription(self._subscriptions_by_name.pop(resolved))
         self._listen(Topic(topic.name, topic.type), reliable=False)
-
-    def _count_lost(self, number: int) -> None:
-        self._lost += number
 
     def _on_message(self, name: str, topic: Topic, data: bytes, info: dict) -> None:
         if name not in self._writer:
