@@ -16,6 +16,7 @@
 Record what matters into an MCAP bag, where there is no rosbag2 that could.
 
 Which topics stands in ``df_planner/ros/topics.py``. Messages are neither unpacked nor changed.
+``recorder/ready`` (latched) says when it has found what a benchmark should not start without.
 SIGINT and SIGTERM end the recording: what has arrived is written and the bag is closed. Killed
 outright, the file lacks its index; ``mcap recover`` brings back all but the last megabyte.
 """
@@ -33,6 +34,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 from rclpy.subscription import Subscription
+from std_msgs.msg import Bool
 
 from df_planner.ros import qos
 from df_planner.ros.bag_writer import BagWriter
@@ -41,6 +43,7 @@ from df_planner.ros.parameters import declare
 from df_planner.ros.recorder_parameters import RecorderParameters
 from df_planner.ros.run import run_node
 from df_planner.ros.topics import RECORDED_TOPICS
+from df_planner.ros.topics import RECORDER_READY
 from df_planner.ros.topics import Topic
 
 SPIN_S = 0.1
@@ -56,6 +59,8 @@ class Recorder(Node):
         self._writer = BagWriter(Path(self.parameters.bag))
         self._stopping = False
         self._lost: Counter[str] = Counter()
+        self._awaited = {topic.name for topic in RECORDED_TOPICS if topic.awaited}
+        self._ready = self.create_publisher(Bool, RECORDER_READY, qos.LATCHED_QOS)
         self._subscriptions_by_name: dict[str, Subscription] = {}
         for topic in RECORDED_TOPICS:
             self._listen(topic, topic.reliable)
@@ -99,10 +104,18 @@ class Recorder(Node):
         resolved = topic.resolved(self.get_namespace())
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda info: self._listen_to_less(topic),
+            matched=lambda info: self._found(topic.name),
             message_lost=lambda info: self._lost.update({resolved: info.total_count_change}))
         self._subscriptions_by_name[resolved] = self.create_subscription(
             message_type, resolved, partial(self._on_message, resolved, topic),
             qos.recording_qos(topic.latched, reliable), raw=True, event_callbacks=events)
+
+    def _found(self, name: str) -> None:
+        """Say when everything that is awaited has been found; discovery can take seconds."""
+        if name in self._awaited:
+            self._awaited.remove(name)
+            if not self._awaited:
+                self._ready.publish(Bool(data=True))
 
     def _listen_to_less(self, topic: Topic) -> None:
         """Take what a publisher offers that offers less than this graph's own."""

@@ -226,7 +226,9 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
     if a['use_benchmark']:
         processes.append(Process('maze_benchmark', {
             **clock, 'maze': _absolute(a['maze']), 'episodes': a['episodes'], 'seed': a['seed'],
-            'starts': _absolute(a['starts']), 'out_dir': str(run_folder)}, ends_run=True))
+            'starts': _absolute(a['starts']), 'out_dir': str(run_folder),
+            'wait_for_recorder': any(process.name == 'recorder' for process in processes)},
+            ends_run=True))
     return processes
 
 

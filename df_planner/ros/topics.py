@@ -30,12 +30,14 @@ class Topic:
     :param type: as ``ros2 topic info`` prints it.
     :param latched: late subscribers get the last message (transient local).
     :param reliable: False for what may be lost: the clock.
+    :param awaited: the recorder is ready when it has found a publisher.
     """
 
     name: str
     type: str
     latched: bool = False
     reliable: bool = True
+    awaited: bool = False
 
     def resolved(self, namespace: str) -> str:
         """Return the name from the root, for nodes in a namespace (empty for none)."""
@@ -45,22 +47,25 @@ class Topic:
         return f'/{namespace}/{self.name}' if namespace else f'/{self.name}'
 
 
+RECORDER_READY = 'recorder/ready'
+
 RECORDED_TOPICS = (
     Topic('/clock', 'rosgraph_msgs/msg/Clock', reliable=False),
     Topic('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'),
     Topic('/tf', 'tf2_msgs/msg/TFMessage'),
     Topic('/tf_static', 'tf2_msgs/msg/TFMessage', latched=True),
-    Topic('map', 'nav_msgs/msg/OccupancyGrid', latched=True),
-    Topic('odom', 'nav_msgs/msg/Odometry'),
+    Topic('map', 'nav_msgs/msg/OccupancyGrid', latched=True, awaited=True),
+    Topic('odom', 'nav_msgs/msg/Odometry', awaited=True),
     Topic('goal_pose', 'geometry_msgs/msg/PoseStamped'),
     Topic('active_goal', 'geometry_msgs/msg/PoseStamped', latched=True),
-    Topic('cmd_wrench', 'geometry_msgs/msg/WrenchStamped'),
+    Topic('cmd_wrench', 'geometry_msgs/msg/WrenchStamped', awaited=True),
     Topic('plan', 'nav_msgs/msg/Path', latched=True),
-    Topic('plan_trajectory', 'trajectory_msgs/msg/MultiDOFJointTrajectory', latched=True),
+    Topic('plan_trajectory', 'trajectory_msgs/msg/MultiDOFJointTrajectory', latched=True,
+          awaited=True),
     Topic('planner/candidates', 'visualization_msgs/msg/MarkerArray'),
     Topic('planner/uncertainty', 'visualization_msgs/msg/MarkerArray'),
     Topic('planner/planning_time', 'std_msgs/msg/Float64'),
-    Topic('planner/planning_time_detail', 'diagnostic_msgs/msg/DiagnosticStatus'),
+    Topic('planner/planning_time_detail', 'diagnostic_msgs/msg/DiagnosticStatus', awaited=True),
     Topic('follower/tracking_error', 'std_msgs/msg/Float64'),
     Topic('maze_sim/markers', 'visualization_msgs/msg/MarkerArray', latched=True),
     Topic('maze_sim/contact', 'std_msgs/msg/Bool', latched=True),
