@@ -79,13 +79,17 @@ def _heard(path: Path, namespace: str | None, on_message: Callable[[int], object
             topics = _topics({c.topic: c.msgtype for c in reader.connections}, namespace, path)
             chosen = [c for c in reader.connections if c.topic in topics]
             total = sum(connection.msgcount for connection in chosen)
+            count = 0
             for connection, time_ns, raw in reader.messages(chosen):
                 message = reader.deserialize(raw, connection.msgtype)
+                count += 1
                 on_message(total)
                 if connection.topic == DIAGNOSTICS:
                     diagnostics.append(message)
                 else:
                     heard[topics[connection.topic]].append((time_ns * 1e-9, message))
+            if count != total:
+                raise BagError(f'{path}: is damaged: {count} of {total} messages can be read')
     except BagError:
         raise
     except Exception as error:  # of YAML, SQLite, zstd or struct, whatever is damaged
