@@ -45,6 +45,7 @@ from df_planner.benchmark.throughput_command import throughput
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
+from df_planner.ros.demo_command import demo_command
 from df_planner.ros.real_time_command import realtime
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
@@ -82,7 +83,7 @@ class Cli(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; the options of ``demo`` are the arguments of the launch file."""
-        return _demo() if cmd_name == 'demo' else super().get_command(ctx, cmd_name)
+        return demo_command() if cmd_name == 'demo' else super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=Cli, context_settings=CONTEXT, epilog=_examples(
@@ -259,35 +260,6 @@ def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execu
     records = results['episodes'] if len(chosen) <= MAX_TABLE_EPISODES else []
     click.echo(text_table(records, results['summary'], results.get('baseline')))
     click.echo(f'report: {out / "report.md"}')
-
-
-def _demo() -> click.Command:
-    """Make the command whose options are the arguments of the graph of processes."""
-    from df_planner.ros.graph import ARGUMENTS
-
-    def demo(**values: bool | int | float | str) -> None:
-        from df_planner.ros.runner import run
-        sys.exit(run(values))
-
-    options = []
-    for argument in ARGUMENTS:
-        flag = argument.name.replace('_', '-')
-        shown = {'default': argument.default, 'show_default': argument.default != '',
-                 'help': argument.description}
-        if isinstance(argument.default, bool):
-            options.append(click.Option([f'--{flag}/--no-{flag}', argument.name], **shown))
-        else:
-            kind = click.Choice(argument.choices) if argument.choices else type(argument.default)
-            options.append(click.Option([f'--{flag}', argument.name], type=kind, **shown))
-    return click.Command(
-        'demo', callback=demo, params=options, context_settings=CONTEXT,
-        short_help='Drive a maze over ROS 2 topics and score it.',
-        help='Start simulator, planner, follower and benchmark as processes that talk over ROS 2 '
-             'topics, drive some episodes and score them. The exit code is 0 if the goals were '
-             'reached. Where ROS 2 is installed, `ros2 launch df_planner plan.launch.py` starts '
-             'the same graph with the same arguments.',
-        epilog=_examples('df_planner demo', 'df_planner demo --maze umaze --episodes 3 --seed 7',
-                         'df_planner demo --no-use-benchmark --real-time-factor 1'))
 
 
 @main.group()

@@ -95,7 +95,7 @@ class Recorder(Node):
         self._stopping = True
 
     def _listen(self, topic: Topic, reliable: bool) -> None:
-        package, _, name = topic.type.split('/')
+        package, _, name = topic.kind.split('/')
         try:
             message_type = getattr(importlib.import_module(f'{package}.msg'), name)
         except ImportError:
@@ -123,7 +123,7 @@ class Recorder(Node):
         self.get_logger().warning(f'{resolved} is offered as best effort or volatile: '
                                   'messages may be missing in the bag')
         self.destroy_subscription(self._subscriptions_by_name.pop(resolved))
-        self._listen(Topic(topic.name, topic.type), reliable=False)
+        self._listen(Topic(topic.name, topic.kind), reliable=False)
 
     def _on_message(self, name: str, topic: Topic, data: bytes, info: dict) -> None:
         if name not in self._writer:

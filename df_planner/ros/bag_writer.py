@@ -67,7 +67,7 @@ class BagWriter:
         :param offered: the QoS of its publishers.
         """
         self._connections[name] = self._writer.add_connection(
-            name, topic.type, typestore=self._typestore, offered_qos_profiles=offered)
+            name, topic.kind, typestore=self._typestore, offered_qos_profiles=offered)
 
     def __contains__(self, name: str) -> bool:
         """Tell whether a topic was added."""

@@ -27,7 +27,7 @@ NS_PER_S = 1_000_000_000
 
 
 def offered_qos(profile: QoSProfile) -> Qos:
-    """Return a profile as rosbag2 writes it; the policies' numbers are those of rmw on both sides."""
+    """Return a profile as rosbag2 writes it; both sides number the policies as rmw does."""
     return Qos(
         QosHistory(int(profile.history)), profile.depth,
         QosReliability(int(profile.reliability)), QosDurability(int(profile.durability)),

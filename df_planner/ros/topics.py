@@ -27,14 +27,14 @@ class Topic:
     """
     A topic that is worth keeping.
 
-    :param type: as ``ros2 topic info`` prints it.
+    :param kind: type, as ``ros2 topic info`` prints it.
     :param latched: late subscribers get the last message (transient local).
     :param reliable: False for what may be lost: the clock.
     :param awaited: the recorder is ready when it has found a publisher.
     """
 
     name: str
-    type: str
+    kind: str
     latched: bool = False
     reliable: bool = True
     awaited: bool = False

@@ -149,10 +149,10 @@ def test_foxglove_knows_the_settings_of_the_layout():
 def test_what_is_recorded_is_what_there_is(graph):
     found = topics(graph)
     for topic in RECORDED_TOPICS:
-        if topic.type.startswith('tf2_msgs'):
+        if topic.kind.startswith('tf2_msgs'):
             continue  # of a ROS 2 installation
         name = topic.resolved('')
-        assert found.pop(name) == topic.type
+        assert found.pop(name) == topic.kind
         for publisher in graph.get_publishers_info_by_topic(name):
             offered = publisher.qos_profile
             assert topic.latched == (offered.durability == DurabilityPolicy.TRANSIENT_LOCAL), name
@@ -161,7 +161,7 @@ def test_what_is_recorded_is_what_there_is(graph):
 
 
 def test_a_report_reads_what_is_recorded():
-    recorded = {topic.name: topic.type for topic in RECORDED_TOPICS}
+    recorded = {topic.name: topic.kind for topic in RECORDED_TOPICS}
     assert READ.items() <= recorded.items()
     assert [topic.resolved('/robot1/') for topic in RECORDED_TOPICS[:1]] == ['/clock']
     assert RECORDED_TOPICS[-1].resolved('/robot1/') == f'/robot1/{RECORDED_TOPICS[-1].name}'

@@ -50,8 +50,8 @@ from rclpy.qos import QoSDurabilityPolicy, QoSProfile, qos_profile_sensor_data
 rclpy.init()
 node = rclpy.create_node('stranger')
 plans, odoms = [], []
-node.create_subscription(
-    Path, 'plan', plans.append, QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL))
+latched = QoSProfile(depth=1, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
+node.create_subscription(Path, 'plan', plans.append, latched)
 node.create_subscription(Odometry, 'odom', odoms.append, qos_profile_sensor_data)
 goals = node.create_publisher(PoseStamped, 'goal_pose', 1)
 x, y = map(float, sys.argv[1:3])
@@ -112,7 +112,7 @@ def test_a_plain_client_gets_a_plan_to_its_goal(visit):
 def test_rosbags_reads_the_bag_with_the_stock_messages(visit):
     _, bag, _ = visit
     store = get_typestore(Stores.ROS2_JAZZY)
-    types = {topic.resolved(''): topic.type for topic in RECORDED_TOPICS}
+    types = {topic.resolved(''): topic.kind for topic in RECORDED_TOPICS}
     with Reader(bag) as reader:
         assert {c.topic for c in reader.connections} >= {
             '/odom', '/map', '/plan', '/plan_trajectory', '/goal_pose', '/cmd_wrench', '/clock',

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The recorder over DDS: all that was sent is in the bag, whatever ends it, and memory is bounded."""
+"""The recorder over DDS: all that was sent is in the bag, whatever ends it, in little memory."""
 
 from pathlib import Path
 import resource
@@ -76,7 +76,8 @@ def test_a_burst_right_before_the_end_is_kept_as_it_was_sent(
     assert [deserialize_message(raw, OccupancyGrid) for raw in messages['/map']] == [grid]
     assert [deserialize_message(raw, Odometry) for raw in messages['/odom']] == [
         odometry(index) for index in range(BURST)]
-    [of_map], [of_odom] = (connections[name].ext.offered_qos_profiles for name in ('/map', '/odom'))
+    [of_map], [of_odom] = (
+        connections[name].ext.offered_qos_profiles for name in ('/map', '/odom'))
     assert of_map.durability == QosDurability.TRANSIENT_LOCAL
     assert of_odom.durability == QosDurability.VOLATILE
     assert of_map.reliability == of_odom.reliability == QosReliability.RELIABLE
