@@ -66,6 +66,7 @@ setup(
             'follower = df_planner.nodes.follower:main',
             'maze_sim = df_planner.nodes.maze_sim:main',
             'maze_benchmark = df_planner.nodes.maze_benchmark:main',
+            'recorder = df_planner.nodes.recorder:main',
         ],
     },
 )

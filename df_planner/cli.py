@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | info``.
+The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | …``.
 
 Every error this package raises on purpose becomes one line on stderr and exit code 2; Ctrl-C is
 exit code 130. What a command needs is imported when it runs, so that ``--help`` is instant.
@@ -35,6 +35,8 @@ from df_planner.benchmark.calibration_command import calibration
 from df_planner.benchmark.command import benchmark
 from df_planner.benchmark.comparison_command import latency
 from df_planner.benchmark.cost_command import cost
+from df_planner.benchmark.drive_command import animation
+from df_planner.benchmark.drive_command import report
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.profile_command import profile
@@ -43,6 +45,7 @@ from df_planner.benchmark.throughput_command import throughput
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
+from df_planner.ros.demo_command import demo_command
 from df_planner.ros.real_time_command import realtime
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
@@ -76,11 +79,11 @@ class Cli(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a project's life."""
         return ['data', 'train', 'evaluate', 'benchmark', 'measure', 'profile', 'demo',
-                'info']
+                'report', 'animate', 'info']
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; the options of ``demo`` are the arguments of the launch file."""
-        return _demo() if cmd_name == 'demo' else super().get_command(ctx, cmd_name)
+        return demo_command() if cmd_name == 'demo' else super().get_command(ctx, cmd_name)
 
 
 @click.group(cls=Cli, context_settings=CONTEXT, epilog=_examples(
@@ -98,6 +101,8 @@ def main():
 
 main.add_command(benchmark)
 main.add_command(profile)
+main.add_command(report)
+main.add_command(animation)
 
 
 @main.group()
@@ -255,35 +260,6 @@ def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execu
     records = results['episodes'] if len(chosen) <= MAX_TABLE_EPISODES else []
     click.echo(text_table(records, results['summary'], results.get('baseline')))
     click.echo(f'report: {out / "report.md"}')
-
-
-def _demo() -> click.Command:
-    """Make the command whose options are the arguments of the graph of processes."""
-    from df_planner.ros.graph import ARGUMENTS
-
-    def demo(**values: bool | int | float | str) -> None:
-        from df_planner.ros.runner import run
-        sys.exit(run(values))
-
-    options = []
-    for argument in ARGUMENTS:
-        flag = argument.name.replace('_', '-')
-        shown = {'default': argument.default, 'show_default': argument.default != '',
-                 'help': argument.description}
-        if isinstance(argument.default, bool):
-            options.append(click.Option([f'--{flag}/--no-{flag}', argument.name], **shown))
-        else:
-            kind = click.Choice(argument.choices) if argument.choices else type(argument.default)
-            options.append(click.Option([f'--{flag}', argument.name], type=kind, **shown))
-    return click.Command(
-        'demo', callback=demo, params=options, context_settings=CONTEXT,
-        short_help='Drive a maze over ROS 2 topics and score it.',
-        help='Start simulator, planner, follower and benchmark as processes that talk over ROS 2 '
-             'topics, drive some episodes and score them. The exit code is 0 if the goals were '
-             'reached. Where ROS 2 is installed, `ros2 launch df_planner plan.launch.py` starts '
-             'the same graph with the same arguments.',
-        epilog=_examples('df_planner demo', 'df_planner demo --maze umaze --episodes 3 --seed 7',
-                         'df_planner demo --no-use-benchmark --real-time-factor 1'))
 
 
 @main.group()

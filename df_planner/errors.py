@@ -152,6 +152,12 @@ class DatasetError(DFPlannerError):
     code = 'BAD_DATASET'
 
 
+class BagError(DFPlannerError):
+    """A bag that is missing, damaged, or lacks the topics that are needed."""
+
+    code = 'BAD_BAG'
+
+
 class ConfigError(DFPlannerError):
     """A configuration file or value that does not fit its schema."""
 

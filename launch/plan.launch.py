@@ -17,8 +17,8 @@ Plan with Diffusion Forcing: simulator, planner, follower and benchmark.
 
 Score the planner on five episodes of the medium maze; all ends with the benchmark:
   ros2 launch df_planner plan.launch.py
-Publish goals yourself, and watch:
-  ros2 launch df_planner plan.launch.py use_benchmark:=false use_rviz:=true
+Publish goals yourself, watch and record:
+  ros2 launch df_planner plan.launch.py use_benchmark:=false use_rviz:=true record:=true
   ros2 topic pub --once /goal_pose geometry_msgs/msg/PoseStamped \
     '{header: {frame_id: map}, pose: {position: {x: 6.0, y: -6.0}}}'
 Plan for a robot of your own, which publishes odom and map:
@@ -27,74 +27,14 @@ Plan for a robot of your own, which publishes odom and map:
 All arguments, with defaults:
   ros2 launch df_planner plan.launch.py -s
 
-Which processes run with which parameters stands in df_planner/ros/graph.py.
+The pieces, each of which can be launched alone: record, sim, planner, rviz, benchmark.
 """
 
-from functools import partial
-from pathlib import Path
-import tempfile
-
-from launch import LaunchContext
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
-from launch.actions import ExecuteProcess
-from launch.actions import OpaqueFunction
-from launch.actions import RegisterEventHandler
-from launch.actions import Shutdown
-from launch.event_handlers import OnProcessExit
-from launch.events.process import ProcessExited
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
 
-from df_planner.ros.graph import ARGUMENTS
-from df_planner.ros.graph import build_graph
-from df_planner.ros.graph import Graph
-from df_planner.ros.graph import PACKAGE
-from df_planner.ros.graph import Process
+from df_planner.ros.launching import describe_all
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Declare the arguments; the processes follow once their values are known."""
-    return LaunchDescription([
-        *(DeclareLaunchArgument(argument.name, default_value=argument.default_text,
-                                description=argument.description,
-                                choices=list(argument.choice_texts) or None)
-          for argument in ARGUMENTS),
-        OpaqueFunction(function=start_graph),
-    ])
-
-
-def start_graph(context: LaunchContext) -> list:
-    """Return the actions that start the processes."""
-    graph = build_graph({argument.name: LaunchConfiguration(argument.name).perform(context)
-                         for argument in ARGUMENTS})
-    folder = Path(tempfile.mkdtemp(prefix='df_planner-'))
-    actions = []
-    for process in graph.processes:
-        action = start_process(graph, process, folder)
-        actions.append(action)
-        if not process.command:
-            actions.append(RegisterEventHandler(OnProcessExit(
-                target_action=action, on_exit=partial(end_run, process))))
-    return actions
-
-
-def end_run(process: Process, event: ProcessExited, context: LaunchContext) -> list:
-    """End all processes after the benchmark or a failed node; launch returns 0, or 1 on errors."""
-    if context.is_shutdown:
-        return []
-    if not process.ends_run:
-        raise RuntimeError(f'{process.name} ended too early, with exit code {event.returncode}')
-    if event.returncode != 0:
-        raise RuntimeError(f'{process.name} ended with exit code {event.returncode}')
-    return [Shutdown(reason=f'{process.name} has ended')]
-
-
-def start_process(graph: Graph, process: Process, folder: Path) -> ExecuteProcess:
-    """Return the action of one process."""
-    if process.command:
-        return ExecuteProcess(cmd=list(process.command), name=process.name, output='screen')
-    return Node(
-        package=PACKAGE, executable=process.name, name=process.name, namespace=graph.namespace,
-        parameters=[str(path) for path in graph.write_parameters(process, folder)],
-        ros_arguments=['--log-level', graph.log_level], output='screen', emulate_tty=True)
+    """Declare the arguments and include the pieces that they ask for."""
+    return describe_all()

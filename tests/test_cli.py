@@ -40,7 +40,7 @@ def _run(*arguments):
     (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('demo',), ('info',),
     ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),
     ('measure', 'noise'), ('measure', 'rollout'), ('measure', 'cost'), ('measure', 'latency'),
-    ('profile',)])
+    ('profile',), ('report',), ('animate',)])
 def test_help_teaches_with_examples(arguments):
     result = _run(*arguments, '--help')
     assert result.exit_code == 0, result.stderr

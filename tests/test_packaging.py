@@ -28,7 +28,8 @@ import pytest
 import df_planner
 
 ROOT = Path(__file__).parents[1]
-EXECUTABLES = {'df_planner', 'follower', 'maze_benchmark', 'maze_sim', 'planner'}
+EXECUTABLES = {
+    'df_planner', 'follower', 'maze_benchmark', 'maze_sim', 'planner', 'recorder'}
 NOT_COPIED = {
     '.git', '.venv', '.pytest_cache', 'build', 'data', 'install', 'log', 'results', 'runs',
 }

@@ -35,6 +35,7 @@ import numpy as np
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
+from std_msgs.msg import Bool
 from std_msgs.msg import Float64
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -67,6 +68,7 @@ from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.recording import EpisodeRecording
 from df_planner.ros.remote_parameters import read_parameters
 from df_planner.ros.run import run_node
+from df_planner.ros.topics import RECORDER_READY
 from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
@@ -116,6 +118,9 @@ class MazeBenchmark(Node):
         self._listen(Float64, 'planner/planning_time', self._on_planning_time)
         self._listen(Float64, 'follower/command_period', self._on_command_period)
         self._listen(DiagnosticArray, '/diagnostics', self._on_diagnostics)
+        self._is_recorded = not p.wait_for_recorder
+        if p.wait_for_recorder:
+            self.create_subscription(Bool, RECORDER_READY, self._on_recorder, qos.LATCHED_QOS)
 
     def _listen(self, message_type: type, topic: str, callback: Callable) -> None:
         self.create_subscription(message_type, topic, guarded(callback, topic, self._complaints),
@@ -250,6 +255,7 @@ class MazeBenchmark(Node):
                 lambda: self._goal_publisher.get_subscription_count()
                 >= max(self.count_subscribers('goal_pose'), 1),
             'an active planner': self._planner_is_active,
+            'a recorder that hears all (recorder)': lambda: self._is_recorded,
         }
         deadline_s = time.monotonic() + self.parameters.startup_timeout_s
         for need, is_there in needs.items():
@@ -265,6 +271,9 @@ class MazeBenchmark(Node):
         for status in msg.status:
             if status.name == planner and status.level == ERROR:
                 self._planner_failure = status.message
+
+    def _on_recorder(self, msg: Bool) -> None:
+        self._is_recorded = msg.data
 
     def _planner_is_active(self) -> bool:
         try:

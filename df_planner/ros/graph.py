@@ -27,16 +27,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
+from importlib.util import find_spec
 import math
 from pathlib import Path
+import shutil
 
 import yaml
 
 from df_planner.errors import ConfigError
 from df_planner.resources import share_path
+from df_planner.ros.topics import RECORDED_TOPICS
 
 PACKAGE = 'df_planner'
 CONTROL_PERIOD_S = 0.01
+STARTED = datetime.now()  # a process starts one run, whose folder is named by this
 
 Value = bool | int | float | str
 
@@ -111,7 +115,8 @@ ARGUMENTS = (
              'publish goals on goal_pose.'),
     Argument('use_rviz', False, 'Start RViz.'),
     Argument('rviz_config_file', '', 'Configuration of RViz; if empty, config/df_planner.rviz.'),
-    Argument('record', False, 'Record all topics with ros2 bag, into the folder of the run.'),
+    Argument('record', False, 'Record what matters into an MCAP bag in the folder of the run, '
+             'with ros2 bag where there is one; `df_planner report` reads it.'),
     Argument('results_dir', 'results', 'Where the benchmark makes a folder per run.'),
     Argument('params_file', '', 'Parameter file; if empty, config/params.yaml. What an argument '
              'sets is not read from it.'),
@@ -131,12 +136,14 @@ class Process:
     :param name: name of the node, of its executable and of its module in df_planner.nodes.
     :param parameters: what the arguments say, above the parameter file.
     :param ends_run: when this process ends, all end, with its exit code.
+    :param stops_last: it is stopped when the others have ended, to hear their last words.
     """
 
     name: str
     parameters: dict[str, Value] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     ends_run: bool = False
+    stops_last: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,7 +196,11 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
     clock = {'use_sim_time': a['use_sim_time']}
     maze = ({'maze_file': str(Path(a['maze']).absolute())} if Path(a['maze']).is_file()
             else {'maze': a['maze']})
+    run_folder = Path(a['results_dir']).absolute() / (
+        f'{Path(a["maze"]).stem}-{STARTED:%Y%m%d-%H%M%S}')
     processes = []
+    if a['record']:  # first, to hear it all
+        processes.append(_recorder(str(run_folder / 'bag'), namespace))
     if a['use_sim']:
         processes.append(Process('maze_sim', {
             **maze, 'seed': a['seed'], 'real_time_factor': a['real_time_factor'],
@@ -212,16 +223,23 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
         processes.append(Process('rviz2', command=(
             'rviz2', '-d', config, '--ros-args', '-p',
             f'use_sim_time:={str(a["use_sim_time"]).lower()}', *remap)))
-    run_folder = Path(a['results_dir']).absolute() / datetime.now().strftime(
-        f'{Path(a["maze"]).stem}-%Y%m%d-%H%M%S')
-    if a['record']:
-        processes.append(Process('bag', command=(
-            'ros2', 'bag', 'record', '--all', '--output', str(run_folder / 'bag'))))
     if a['use_benchmark']:
         processes.append(Process('maze_benchmark', {
             **clock, 'maze': _absolute(a['maze']), 'episodes': a['episodes'], 'seed': a['seed'],
-            'starts': _absolute(a['starts']), 'out_dir': str(run_folder)}, ends_run=True))
+            'starts': _absolute(a['starts']), 'out_dir': str(run_folder),
+            'wait_for_recorder': any(process.name == 'recorder' for process in processes)},
+            ends_run=True))
     return processes
+
+
+def _recorder(bag: str, namespace: str) -> Process:
+    """Return rosbag2 as a process where it is installed, else this package's recorder."""
+    if find_spec('ros2bag') is None or shutil.which('ros2') is None:
+        return Process('recorder', {'bag': bag}, stops_last=True)
+    topics = [topic.resolved(namespace) for topic in RECORDED_TOPICS]
+    return Process('bag', command=(
+        'ros2', 'bag', 'record', '--storage', 'mcap', '--output', bag, '--topics', *topics),
+        stops_last=True)
 
 
 def _absolute(path: str) -> str:

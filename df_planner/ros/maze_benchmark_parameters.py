@@ -37,6 +37,9 @@ class MazeBenchmarkParameters:
     out_dir: str = parameter('', 'Where the report goes; empty writes none.', read_only=True)
     min_success_rate: float = parameter(
         1.0, 'Share of reached goals for exit code 0.', low=0.0, high=1.0, read_only=True)
+    wait_for_recorder: bool = parameter(
+        False, "Start when recorder/ready says that this package's recorder hears all.",
+        read_only=True)
     startup_timeout_s: float = parameter(
         120.0, 'Wall time to wait for simulator, planner and follower.', low=1.0, read_only=True)
     stall_timeout_s: float = parameter(

@@ -49,3 +49,11 @@ PLAN_QOS = QoSProfile(
 SENSOR_DATA_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
 """The newest reading, losses allowed: odometry as consumed, the clock."""
+
+
+def recording_qos(latched: bool, reliable: bool) -> QoSProfile:
+    """Return the profile of a recorder of any topic; it holds at most Fast DDS' 5000 samples."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_ALL,
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=(DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE))

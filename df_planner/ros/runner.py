@@ -157,9 +157,14 @@ class Runner:
     def _stop(self) -> None:
         """Ask, insist, kill; a second signal to the runner kills at once."""
         self._stopping = True
+        for last in (False, True):
+            self._stop_all([child for process, child in self._children
+                            if process.stops_last == last])
+
+    def _stop_all(self, children: list[subprocess.Popen]) -> None:
         signals_before = len(self._signals)
         for number, patience_s in STOPPING:
-            running = [child for _, child in self._children if child.poll() is None]
+            running = [child for child in children if child.poll() is None]
             for child in running:
                 with suppress(ProcessLookupError):
                     os.killpg(child.pid, number)

@@ -23,6 +23,7 @@ import yaml
 
 from df_planner.errors import ConfigError
 from df_planner.resources import share_path
+from df_planner.ros import graph
 from df_planner.ros.follower_parameters import FollowerParameters
 from df_planner.ros.graph import ARGUMENTS
 from df_planner.ros.graph import build_graph
@@ -89,15 +90,29 @@ def test_arguments_reach_every_node_they_concern(tmp_path):
     assert 'use_sim_time' not in found['maze_sim'].parameters  # it is the source of the time
 
 
-def test_programs_of_a_ros_installation_are_commands(tmp_path):
+def test_programs_of_a_ros_installation_are_commands(monkeypatch, tmp_path):
+    monkeypatch.setattr(graph, 'find_spec', lambda name: name)
+    monkeypatch.setattr(graph.shutil, 'which', lambda name: name)
     found = processes(use_rviz=True, record=True, namespace='/robot1/', results_dir=str(tmp_path))
     rviz, bag = found['rviz2'].command, found['bag'].command
     assert rviz[:2] == ('rviz2', '-d') and Path(rviz[2]).is_file()
     assert '__ns:=/robot1' in rviz
-    assert bag[:3] == ('ros2', 'bag', 'record')
+    assert bag[:5] == ('ros2', 'bag', 'record', '--storage', 'mcap')
+    assert {'/robot1/odom', '/robot1/planner/uncertainty', '/clock'} <= set(
+        bag[bag.index('--topics') + 1:])
     out_dir = found['maze_benchmark'].parameters['out_dir']
-    assert Path(bag[-1]).parent == Path(out_dir)
+    assert Path(bag[bag.index('--output') + 1]).parent == Path(out_dir)
     assert Path(out_dir).parent == tmp_path
+    assert found['bag'].stops_last and next(iter(found)) == 'bag'
+
+
+def test_without_rosbag2_the_own_recorder_records_and_is_waited_for(monkeypatch, tmp_path):
+    monkeypatch.setattr(graph, 'find_spec', lambda name: None)
+    found = processes(record=True, results_dir=str(tmp_path))
+    assert next(iter(found)) == 'recorder' and found['recorder'].stops_last
+    assert Path(found['recorder'].parameters['bag']).parents[1] == tmp_path
+    assert found['maze_benchmark'].parameters['wait_for_recorder'] is True
+    assert processes()['maze_benchmark'].parameters['wait_for_recorder'] is False
 
 
 @pytest.mark.parametrize('name, value, words', [
@@ -138,10 +153,10 @@ def test_parameters_are_known_to_their_nodes_and_stand_in_one_place():
 def test_a_node_gets_the_file_and_above_it_the_arguments(namespace, tmp_path, ros_context):
     mine = tmp_path / 'mine.yaml'
     mine.write_text('/**/planner:\n  ros__parameters: {num_samples: 5, seed: 1}\n')
-    graph = build_graph({'params_file': str(mine), 'namespace': namespace, 'seed': 7})
-    planner = next(p for p in graph.processes if p.name == 'planner')
-    files = graph.write_parameters(planner, tmp_path)
-    node = Node('planner', namespace=graph.namespace, context=ros_context, enable_rosout=False,
+    built = build_graph({'params_file': str(mine), 'namespace': namespace, 'seed': 7})
+    planner = next(p for p in built.processes if p.name == 'planner')
+    files = built.write_parameters(planner, tmp_path)
+    node = Node('planner', namespace=built.namespace, context=ros_context, enable_rosout=False,
                 cli_args=['--ros-args', *(a for f in files for a in ('--params-file', str(f)))])
     try:
         parameters = declare(node, PlannerParameters)

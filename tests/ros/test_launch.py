@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The launch file under launch itself, where a ROS 2 installation provides it."""
+"""The launch files under launch itself, where a ROS 2 installation provides it."""
 
 import os
 import signal
@@ -23,6 +23,7 @@ import pytest
 from tiny_model import write_tiny_model
 import yaml
 
+from df_planner.data.bag import read_drive
 from df_planner.resources import share_path
 from df_planner.ros.graph import ARGUMENTS
 from df_planner.sim.maze import load_maze
@@ -53,7 +54,7 @@ def environment(tmp_path_factory):
     marker.touch()
     executables = prefix / 'lib/df_planner'
     executables.mkdir(parents=True)
-    for name in ('planner', 'follower', 'maze_sim', 'maze_benchmark'):
+    for name in ('planner', 'follower', 'maze_sim', 'maze_benchmark', 'recorder'):
         script = executables / name
         script.write_text(f'#!/bin/sh\nexec {sys.executable} -m df_planner.nodes.{name} "$@"\n')
         script.chmod(0o755)
@@ -78,53 +79,132 @@ def short_run(tmp_path_factory):
             f'checkpoint:={write_tiny_model(folder)}', 'episodes:=1']
 
 
-def start(environment, arguments):
-    """Start the launch file."""
-    return subprocess.Popen(
-        [sys.executable, '-c', LAUNCH, str(share_path('launch/plan.launch.py')), *arguments],
-        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+@pytest.fixture
+def start(environment):
+    """Return a function that starts a launch file, which ends with the test."""
+    processes = []
+
+    def start_launch(arguments, name='plan'):
+        processes.append(subprocess.Popen(
+            [sys.executable, '-c', LAUNCH, str(share_path(f'launch/{name}.launch.py')),
+             *arguments],
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        return processes[-1]
+
+    yield start_launch
+    for process in processes:
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def read_until(process, text, lines):
+    """Read what a launch prints until a text is in it; all goes into ``lines``."""
+    while not lines or text not in lines[-1]:
+        lines.append(process.stdout.readline())
+        assert lines[-1], ''.join(lines)
+
+
+def declared_arguments(name):
+    """Return the arguments of a launch file that it declares itself."""
+    from launch.actions import DeclareLaunchArgument
+    from launch.launch_description_sources import PythonLaunchDescriptionSource
+    source = PythonLaunchDescriptionSource(str(share_path(f'launch/{name}.launch.py')))
+    return [entity for entity in source.try_get_launch_description_without_context().entities
+            if isinstance(entity, DeclareLaunchArgument)]
 
 
 def test_it_declares_the_arguments_of_the_graph():
-    from launch.launch_description_sources import PythonLaunchDescriptionSource
-    source = PythonLaunchDescriptionSource(str(share_path('launch/plan.launch.py')))
-    description = source.try_get_launch_description_without_context()
-    declared = description.get_launch_arguments()
-    assert [a.name for a in declared] == [a.name for a in ARGUMENTS]
-    assert [a.description.split(' Valid choices')[0] for a in declared] == [
+    declared = declared_arguments('plan')
+    assert [a.name for a in declared] == [*(a.name for a in ARGUMENTS), 'use_respawn']
+    assert [a.description.split(' Valid choices')[0] for a in declared[:-1]] == [
         a.description for a in ARGUMENTS]
 
 
-def test_it_runs_and_ends_with_the_benchmark(environment, short_run):
-    process = start(environment, short_run)
+def test_every_argument_matters_to_a_piece_or_includes_one():
+    from df_planner.ros.launching import PIECES
+    files = {path.name.split('.')[0] for path in share_path('launch').glob('*.launch.py')}
+    assert files == {'plan', *PIECES}
+    used = {a.name for name in PIECES for a in declared_arguments(name)}
+    assert used | {piece.switch for piece in PIECES.values()} - {''} == {
+        *(a.name for a in ARGUMENTS), 'use_respawn'}
+
+
+def test_it_runs_records_and_ends_with_the_benchmark(start, short_run, tmp_path):
+    process = start([*short_run, f'results_dir:={tmp_path}', 'record:=true'])
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 0, output
     assert 'process has finished cleanly' in output
     assert '1 goals reached' in output
+    [bag] = tmp_path.glob('*/bag')
+    assert {path.name for path in bag.parent.iterdir()} >= {'report.md', 'bag'}
+    drive = read_drive(bag)
+    assert len(drive.times_s) > 60 and len(drive.goals) == 1 and drive.plans
 
 
-def test_a_benchmark_that_fails_makes_launch_fail(environment, short_run, tmp_path):
+def test_a_benchmark_that_fails_makes_launch_fail(start, short_run, tmp_path):
     params = tmp_path / 'params.yaml'
     params.write_text('{}')
-    process = start(environment, [*short_run, f'params_file:={params}'])
+    process = start([*short_run, f'params_file:={params}'])
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 1, output
     assert 'maze_benchmark ended with exit code 1' in output
 
 
-def test_a_wrong_argument_ends_it(environment):
-    process = start(environment, ['episodes:=many'])
+def test_a_wrong_argument_ends_it(start):
+    process = start(['episodes:=many'])
     output, _ = process.communicate(timeout=90)
     assert process.returncode == 1
     assert 'episodes must be a int' in output
 
 
-def test_ctrl_c_without_a_benchmark(environment, short_run):
-    process = start(environment, [*short_run, 'use_benchmark:=false', 'namespace:=robot1'])
+def test_ctrl_c_without_a_benchmark(start, short_run):
+    process = start([*short_run, 'use_benchmark:=false', 'namespace:=robot1'])
     lines = []
-    while 'Ready for goals' not in ''.join(lines):
-        lines.append(process.stdout.readline())
-        assert lines[-1], ''.join(lines)
+    read_until(process, 'Ready for goals', lines)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=90)
     assert output.count('process has finished cleanly') == 3, output
+
+
+def test_a_node_that_is_killed_comes_back(start, short_run):
+    process = start([*short_run, 'use_benchmark:=false', 'use_respawn:=true'])
+    lines = []
+    read_until(process, 'Ready for goals', lines)
+    [pid] = {int(line.split('pid [')[1].split(']')[0]) for line in lines
+             if '[follower-' in line and 'pid [' in line}
+    os.kill(pid, signal.SIGKILL)
+    read_until(process, 'process has died', lines)
+    read_until(process, 'tracking execution', lines)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=90)
+    assert output.count('process has finished cleanly') == 3, output
+
+
+def test_a_node_that_is_killed_ends_all_otherwise(start, short_run):
+    process = start([*short_run, 'use_benchmark:=false'])
+    lines = []
+    read_until(process, 'Ready for goals', lines)
+    [pid] = {int(line.split('pid [')[1].split(']')[0]) for line in lines
+             if '[follower-' in line and 'pid [' in line}
+    os.kill(pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=90)
+    assert process.returncode == 1
+    assert 'follower ended too early, with exit code -9' in output
+
+
+def test_pieces_run_alone_and_together(start, short_run):
+    chosen = {a.split(':=')[0]: a for a in short_run}
+    sim = start([chosen['maze'], 'real_time_factor:=2.0'], 'sim')
+    lines = []
+    read_until(sim, 'at 2.0 x real time', lines)
+    planner = start([chosen['maze'], chosen['checkpoint'], chosen['params_file'],
+                     'use_follower:=false'], 'planner')
+    read_until(planner, 'Ready for goals', lines)
+    for process in (planner, sim):
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=90)
+        assert output.count('process has finished cleanly') == 1, output

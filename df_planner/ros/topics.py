@@ -1,0 +1,73 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The topics of the graph that matter: what is recorded, and what RViz and Foxglove show.
+
+Names are relative to the namespace, but for those that begin with a slash. Nothing here imports
+ROS, because ``df_planner/ros/graph.py`` needs the names.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Topic:
+    """
+    A topic that is worth keeping.
+
+    :param kind: type, as ``ros2 topic info`` prints it.
+    :param latched: late subscribers get the last message (transient local).
+    :param reliable: False for what may be lost: the clock.
+    :param awaited: the recorder is ready when it has found a publisher.
+    """
+
+    name: str
+    kind: str
+    latched: bool = False
+    reliable: bool = True
+    awaited: bool = False
+
+    def resolved(self, namespace: str) -> str:
+        """Return the name from the root, for nodes in a namespace (empty for none)."""
+        if self.name.startswith('/'):
+            return self.name
+        namespace = namespace.strip('/')
+        return f'/{namespace}/{self.name}' if namespace else f'/{self.name}'
+
+
+RECORDER_READY = 'recorder/ready'
+
+RECORDED_TOPICS = (
+    Topic('/clock', 'rosgraph_msgs/msg/Clock', reliable=False),
+    Topic('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'),
+    Topic('/tf', 'tf2_msgs/msg/TFMessage'),
+    Topic('/tf_static', 'tf2_msgs/msg/TFMessage', latched=True),
+    Topic('map', 'nav_msgs/msg/OccupancyGrid', latched=True, awaited=True),
+    Topic('odom', 'nav_msgs/msg/Odometry', awaited=True),
+    Topic('goal_pose', 'geometry_msgs/msg/PoseStamped'),
+    Topic('active_goal', 'geometry_msgs/msg/PoseStamped', latched=True),
+    Topic('cmd_wrench', 'geometry_msgs/msg/WrenchStamped', awaited=True),
+    Topic('plan', 'nav_msgs/msg/Path', latched=True),
+    Topic('plan_trajectory', 'trajectory_msgs/msg/MultiDOFJointTrajectory', latched=True,
+          awaited=True),
+    Topic('planner/candidates', 'visualization_msgs/msg/MarkerArray'),
+    Topic('planner/uncertainty', 'visualization_msgs/msg/MarkerArray'),
+    Topic('planner/planning_time', 'std_msgs/msg/Float64'),
+    Topic('planner/planning_time_detail', 'diagnostic_msgs/msg/DiagnosticStatus', awaited=True),
+    Topic('follower/tracking_error', 'std_msgs/msg/Float64'),
+    Topic('maze_sim/markers', 'visualization_msgs/msg/MarkerArray', latched=True),
+    Topic('maze_sim/contact', 'std_msgs/msg/Bool', latched=True),
+    Topic('maze_sim/episode', 'std_msgs/msg/UInt32', latched=True),
+)
