@@ -240,14 +240,14 @@ class PlanningSession:
             return odom
 
     def plan_once(self, state: np.ndarray, goal: np.ndarray,
-                  done: Callable[[Outcome], None]) -> None:
-        """Plan apart from goal and odometry, with the seed of the node."""
-        self._worker.submit('plan_once', lambda should_stop: self.planner.plan(
+                  done: Callable[[Outcome], None], key: str) -> None:
+        """Plan apart from goal and odometry, with the seed of the node; ``key`` says for whom."""
+        self._worker.submit(key, lambda should_stop: self.planner.plan(
             state, goal, seed=self._replanner.seed, should_stop=should_stop), done)
 
-    def cancel_plan_once(self) -> None:
-        """Drop what ``plan_once`` asked for; its ``done`` is not called."""
-        self._worker.cancel('plan_once')
+    def cancel_plan_once(self, key: str) -> None:
+        """Drop what ``plan_once`` was asked for; its ``done`` is not called."""
+        self._worker.cancel(key)
 
     def _set_up_replanner(self, parameters: PlannerParameters) -> None:
         seed = parameters.seed if parameters.seed >= 0 else random.getrandbits(32)
