@@ -44,10 +44,12 @@ def error_code(error: DFPlannerError, codes: Sequence[type]) -> int:
     """
     Return the number of an error: the constant of its name in the first class that has it.
 
-    Without such a constant it is UNKNOWN, and NONE for a goal that somebody ended on purpose.
+    A name that Nav2 does not know counts as what the error is a kind of: all that the safety gate
+    refuses is NO_VALID_PATH, and in the end all is UNKNOWN. A goal that somebody ended on purpose
+    is NONE.
     """
-    name = 'NONE' if isinstance(error, PlanningCancelled) else error.code
-    for wanted in (name, 'UNKNOWN'):
+    names = [kind.code for kind in type(error).__mro__ if issubclass(kind, DFPlannerError)]
+    for wanted in ['NONE'] if isinstance(error, PlanningCancelled) else names:
         for kind in codes:
             if hasattr(kind, wanted):
                 return getattr(kind, wanted)

@@ -147,6 +147,7 @@ class Graph:
     params_file: Path
     namespace: str
     log_level: str
+    remappings: tuple[tuple[str, str], ...] = ()
 
     def write_parameters(self, process: Process, folder: Path) -> list[Path]:
         """
@@ -181,7 +182,15 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     namespace = a['namespace'].strip('/')
     return Graph(tuple(_processes(a, namespace)),
                  Path(a['params_file'] or share_path('config/params.yaml')).absolute(),
-                 namespace, a['log_level'])
+                 namespace, a['log_level'], _remappings(namespace, bool(a['use_sim'])))
+
+
+def _remappings(namespace: str, use_sim: bool) -> tuple[tuple[str, str], ...]:
+    """Return what keeps robots apart: transforms, and the clock if each has a simulator."""
+    if not namespace:
+        return ()
+    own_clock = (('/clock', 'clock'),) if use_sim else ()
+    return (('/tf', 'tf'), ('/tf_static', 'tf_static'), *own_clock)
 
 
 def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:

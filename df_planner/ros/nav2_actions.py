@@ -179,6 +179,7 @@ class NavigateAction:
         self._map_frame, self._parameters = map_frame, parameters
         self._set_goal, self._drop_goal = set_goal, drop_goal
         self._navigation: Navigation | None = None
+        self._takes_over = False  # from a drive by action, whose goal the planner still has
         self._error: DFPlannerError | None = None
         self.server = SingleGoalServer(
             node, kind, 'navigate_to_pose', accepts, self._begin, self._on_cancel, codes)
@@ -194,7 +195,7 @@ class NavigateAction:
     def end(self, error: DFPlannerError) -> None:
         """End the drive in hand, if there is one: the planner's goal is another's now."""
         self._map_frame.cancel('navigate')
-        self._navigation = None
+        self._navigation, self._takes_over = None, False
         self.server.abort(error)
 
     def close(self) -> None:
@@ -203,6 +204,7 @@ class NavigateAction:
         self._node.destroy_timer(self._timer)
 
     def _begin(self, request: Any) -> None:
+        self._takes_over = self._takes_over or self._navigation is not None
         self._navigation = self._error = None
         self._map_frame.resolve('navigate', [(request.pose, 'goal of navigate_to_pose')],
                                 self._go)
@@ -213,13 +215,17 @@ class NavigateAction:
                 raise poses.error
             self._set_goal(poses.value[0])
         except DFPlannerError as error:
+            if self._takes_over:
+                self._takes_over = False
+                self._drop_goal()
             self.server.abort(error)
             return
+        self._takes_over = False
         self._navigation = Navigation(self._session.goal.position,
                                       self._parameters().goal_tolerance_m, self._now_s)
 
     def _on_cancel(self) -> None:
-        self._navigation = None
+        self._navigation, self._takes_over = None, False
         self._map_frame.cancel('navigate')
         self._drop_goal()
 
