@@ -93,6 +93,13 @@ class PlannerNode(PlannerLifecycle):
             self._get_plan_future.set_result(
                 Outcome(error=PlanningCancelled('the planner was deactivated')))
 
+    def close(self) -> None:
+        """End the threads, and the action servers, which must not outlive the node's clock."""
+        super().close()
+        if self._actions is not None:
+            self._actions.close()
+            self._actions = None
+
     def open_interface(self) -> None:
         """Create publishers, subscriptions and services."""
         self._output = PlanOutput(self, self._axes)
