@@ -235,8 +235,9 @@ class Follower(Node):
         stale_s = self._follower.stale_plan_s
         if stale_s is None:
             return Status(OK, 'braking: no plan')
-        return Status(WARN, 'braking: the plan is stamped '
-                      f'{abs(stale_s):.1f} s {"before" if stale_s > 0.0 else "after"} the odometry')
+        order = 'before' if stale_s > 0.0 else 'after'
+        return Status(WARN, f'braking: the plan is stamped {abs(stale_s):.1f} s {order} the '
+                      'odometry')
 
     def _ticks_status(self) -> Status:
         age_s = self._follower.plan_age_s

@@ -36,8 +36,8 @@ from df_planner.errors import FrameError
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import WaitTimeout
 from df_planner.ros.conversions import MapAxes
-from df_planner.ros.conversions import ns_to_duration
 from df_planner.ros.conversions import NS_PER_S
+from df_planner.ros.conversions import ns_to_duration
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import path_from_plan
 from df_planner.ros.conversions import pose_from_position
