@@ -141,7 +141,11 @@ class Process:
 
 @dataclass(frozen=True)
 class Graph:
-    """All processes of a run and what they have in common."""
+    """
+    All processes of a run and what they have in common.
+
+    :param remappings: names and what they become, for every node.
+    """
 
     processes: tuple[Process, ...]
     params_file: Path
@@ -217,10 +221,12 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
                 1.0 / (a['planning_frequency_hz'] * CONTROL_PERIOD_S)))}))
     if a['use_rviz']:
         config = _absolute(a['rviz_config_file']) or str(share_path('config/df_planner.rviz'))
-        remap = ('-r', f'__ns:=/{namespace}') if namespace else ()
+        remap = [f'__ns:=/{namespace}'] if namespace else []
+        remap += [f'{old}:={new}' for old, new in _remappings(namespace, bool(a['use_sim']))]
         processes.append(Process('rviz2', command=(
             'rviz2', '-d', config, '--ros-args', '-p',
-            f'use_sim_time:={str(a["use_sim_time"]).lower()}', *remap)))
+            f'use_sim_time:={str(a["use_sim_time"]).lower()}',
+            *(word for rule in remap for word in ('-r', rule)))))
     run_folder = Path(a['results_dir']).absolute() / datetime.now().strftime(
         f'{Path(a["maze"]).stem}-%Y%m%d-%H%M%S')
     if a['record']:
