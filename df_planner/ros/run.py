@@ -15,6 +15,7 @@
 """How every node process runs and ends."""
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -52,4 +53,5 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
         if node is not None:
             getattr(node, 'close', lambda: None)()
             node.destroy_node()
-        rclpy.try_shutdown()
+        with suppress(RuntimeError):  # the signal has shut it down in between
+            rclpy.try_shutdown()

@@ -43,7 +43,6 @@ from df_planner.ros.maps import occupancy_grid_message
 from df_planner.sim.maze import load_maze
 
 
-
 def make_follower(lockstep=False, execution='raw'):
     """Return a follower whose plans last 25 steps in lockstep, else 1 s."""
     return PlanFollower(Executor(execution), 0.01, 1.0, 0.5, lockstep, 25)
