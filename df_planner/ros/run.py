@@ -15,11 +15,12 @@
 """How every node process runs and ends."""
 
 from collections.abc import Callable
-from contextlib import suppress
+import signal
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 
 from df_planner.errors import DFPlannerError
 
@@ -50,8 +51,19 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
             raise
         return 0
     finally:
+        _settle_signals()
         if node is not None:
             getattr(node, 'close', lambda: None)()
             node.destroy_node()
-        with suppress(RuntimeError):  # the signal has shut it down in between
-            rclpy.try_shutdown()
+        rclpy.try_shutdown()
+
+
+def _settle_signals() -> None:
+    """
+    Wait until rclpy's thread is done with a signal that has come, and ignore more of them.
+
+    While that thread shuts down the context, to destroy a node can crash the process.
+    """
+    uninstall_signal_handlers()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

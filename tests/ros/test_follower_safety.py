@@ -220,6 +220,6 @@ def test_the_time_from_odometry_to_command_is_in_diagnostics(robot):
     assert 0.0 < p50 <= p99 <= longest < 5000.0
 
 
-def test_it_goes_on_after_all_that(shared):
-    assert shared.node.process.poll() is None
+def test_it_ends_well(shared):
+    assert shared.node.stop() == 0, shared.node.log
     assert 'Traceback' not in shared.node.log

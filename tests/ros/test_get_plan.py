@@ -73,4 +73,5 @@ def test_two_callers_and_odometry_at_once(start_node, probe, tmp_path):
     # Odometry was heard while the first plan was made: the second begins there.
     assert (begins_at(first), begins_at(second)) == (1.0, 1.5)
     assert planning_s > 0.1 and np.median(answers_s) < 0.2 * planning_s
+    assert node.stop() == 0
     assert 'Traceback' not in node.log

@@ -310,4 +310,4 @@ def test_an_inactive_planner_rejects_goals_and_ends_those_in_hand(planner):
 
 def test_nothing_went_wrong_that_nobody_noticed(shared):
     assert 'Traceback' not in shared.node.log
-    assert shared.node.process.poll() is None
+    assert shared.node.stop() == 0, shared.node.log

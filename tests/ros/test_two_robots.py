@@ -115,4 +115,5 @@ def test_two_robots_side_by_side(robots, probe):
     for robot in robots:
         assert probe.node.count_publishers(f'/{robot.name}/clock') == 1
         for process in robot.processes.values():
+            assert process.stop() == 0, process.log
             assert 'Traceback' not in process.log and 'jumped back' not in process.log
