@@ -128,6 +128,12 @@ class WaitTimeout(DFPlannerError):
     code = 'TIMEOUT'
 
 
+class NoProgress(DFPlannerError):
+    """The robot does not get any further although there is a plan."""
+
+    code = 'FAILED_TO_MAKE_PROGRESS'
+
+
 class PlanningCancelled(DFPlannerError):
     """The caller cancelled the plan between two network calls."""
 

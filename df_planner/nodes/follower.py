@@ -24,6 +24,7 @@ execution prepares its plans in a thread of its own.
 from dataclasses import replace
 import sys
 import time
+from typing import Any
 
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import OccupancyGrid
@@ -59,6 +60,7 @@ from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
+from df_planner.ros.ticks import ResponseTimes
 from df_planner.ros.ticks import Seams
 from df_planner.ros.ticks import TickMeter
 from df_planner.ros.worker import Outcome
@@ -87,6 +89,8 @@ class Follower(Node):
         self._odom_received_s: float | None = None
         self._odom_lost = False
         self._ticks, self._seams = TickMeter(p.control_period_s), Seams()
+        self._responses = ResponseTimes()
+        self._odom_sent_ns: int | None = None  # by the wall clock; of the odometry in hand
         self._scheduling = 'time-shared'
         diagnostics = Diagnostics(self)
         complaints = Complaints(self, diagnostics)
@@ -99,8 +103,13 @@ class Follower(Node):
         self.create_subscription(
             MultiDOFJointTrajectory, 'plan_trajectory',
             guarded(self._on_trajectory, 'plan_trajectory', complaints), qos.LATCHED_QOS)
+        take_odometry = guarded(self._on_odometry, 'odom', complaints)
+
+        def hear_odometry(msg: Odometry, info: dict[str, Any]) -> None:
+            self._odom_sent_ns = info['source_timestamp']
+            take_odometry(msg)
         self.create_subscription(
-            Odometry, 'odom', guarded(self._on_odometry, 'odom', complaints),
+            Odometry, 'odom', hear_odometry,
             qos.LATEST_QOS if p.lockstep else qos.SENSOR_DATA_QOS)
         if p.execution == 'time_optimal':
             self.create_subscription(
@@ -187,6 +196,7 @@ class Follower(Node):
             self._error_publisher.publish(Float64(data=answer.tracking_error_m))
 
     def _count_tick(self, seam_jump: float | None) -> None:
+        self._responses.add(max(time.time_ns() - self._odom_sent_ns, 0) / conversions.NS_PER_S)
         period_s = self._ticks.tick(time.monotonic())
         if period_s is not None and self._period_publisher.get_subscription_count():
             self._period_publisher.publish(Float64(data=period_s))
@@ -220,14 +230,21 @@ class Follower(Node):
             return Status(WARN, 'waiting for a map')
         if self._follower.has_current_plan:
             return Status(OK, 'following a plan')
-        return Status(OK, 'waiting for a plan' if self.parameters.lockstep else 'braking: no plan')
+        if self.parameters.lockstep:
+            return Status(OK, 'waiting for a plan')
+        stale_s = self._follower.stale_plan_s
+        if stale_s is None:
+            return Status(OK, 'braking: no plan')
+        order = 'before' if stale_s > 0.0 else 'after'
+        return Status(WARN, f'braking: the plan is stamped {abs(stale_s):.1f} s {order} the '
+                      'odometry')
 
     def _ticks_status(self) -> Status:
         age_s = self._follower.plan_age_s
         level = WARN if self._ticks.late else OK
         return Status(level, f'{self._ticks.late} ticks later than {self._ticks.late_s} s', {
-            'scheduling': self._scheduling, **self._ticks.values(), **self._seams.values(),
-            'plan_age_s': 'no plan' if age_s is None else f'{age_s:.2f}'})
+            'scheduling': self._scheduling, **self._ticks.values(), **self._responses.values(),
+            **self._seams.values(), 'plan_age_s': 'no plan' if age_s is None else f'{age_s:.2f}'})
 
 
 def main(args: list[str] | None = None) -> int:

@@ -65,6 +65,7 @@ from df_planner.ros.parameters import on_change
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
 from df_planner.ros.ticks import TickMeter
+from df_planner.ros.transform_output import TransformOutput
 from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
@@ -134,6 +135,9 @@ class MazeSim(Node):
             MarkerArray, '~/markers', qos.LATCHED_QOS)
         self._contact_publisher = self.create_publisher(Bool, '~/contact', qos.LATCHED_QOS)
         self._episode_publisher = self.create_publisher(UInt32, '~/episode', qos.LATCHED_QOS)
+        p = self.parameters
+        self._transforms = TransformOutput(
+            self, p.global_frame_id, p.odom_frame_id, p.base_frame_id, p.publish_tf)
 
     def _create_subscriptions(self) -> None:
         p = self.parameters
@@ -288,8 +292,10 @@ class MazeSim(Node):
         p, stamp = self.parameters, self._stamp()
         if with_clock:
             self._publish_clock()
-        self._odom_publisher.publish(conversions.odometry_from_state(
-            self._session.state, self._axes, stamp, p.odom_frame_id, p.base_frame_id))
+        odom = conversions.odometry_from_state(
+            self._session.state, self._axes, stamp, p.odom_frame_id, p.base_frame_id)
+        self._odom_publisher.publish(odom)
+        self._transforms.publish(odom)
         if self._session.world.in_contact != self._contact:
             self._contact = self._session.world.in_contact
             self._contact_publisher.publish(Bool(data=self._contact))

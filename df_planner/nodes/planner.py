@@ -22,6 +22,8 @@ to replace the one in use. Without a plan that passes the safety gate, an empty 
 published, which means "brake".
 """
 
+from collections.abc import Callable
+from functools import partial
 import sys
 
 from geometry_msgs.msg import PoseStamped
@@ -47,6 +49,8 @@ from df_planner.ros.conversions import state_from_odometry
 from df_planner.ros.goal_memory import GoalResumption
 from df_planner.ros.inputs import guarded
 from df_planner.ros.maps import grid_map_from_message
+from df_planner.ros.nav2_actions import as_typed
+from df_planner.ros.nav2_actions import Nav2Actions
 from df_planner.ros.plan_output import PlanOutput
 from df_planner.ros.planner_lifecycle import PlannerLifecycle
 from df_planner.ros.qos import LATCHED_QOS
@@ -54,6 +58,8 @@ from df_planner.ros.qos import LATEST_QOS
 from df_planner.ros.qos import SENSOR_DATA_QOS
 from df_planner.ros.replanning import Result
 from df_planner.ros.run import run_node
+from df_planner.ros.transforms import MapFrame
+from df_planner.ros.transforms import tf_buffer
 from df_planner.ros.worker import Outcome
 
 
@@ -64,6 +70,8 @@ class PlannerNode(PlannerLifecycle):
         """Watch the inputs; the rest waits for ``on_configure``."""
         super().__init__()
         self._output: PlanOutput | None = None
+        self._actions: Nav2Actions | None = None
+        self._map_frame: MapFrame | None = None
         self._inputs, self._own_services = [], []
         self._get_plan_future: Future | None = None
         self._resumption = GoalResumption(self._on_kept_goal, self._complaints)
@@ -78,19 +86,33 @@ class PlannerNode(PlannerLifecycle):
     def halt(self) -> None:
         """Forget the goal, let the robot brake, and answer who waits."""
         self._drop_goal()
+        self._actions.end_all('the planner was deactivated')
+        self._map_frame.cancel('get_plan')
         self._session.cancel_plan_once('get_plan')
         self._dismiss()
+
+    def close(self) -> None:
+        """End the threads, and the action servers, which must not outlive the node's clock."""
+        super().close()
+        if self._actions is not None:
+            self._actions.close()
+            self._actions = None
 
     def open_interface(self) -> None:
         """Create publishers and subscriptions, and once for all the services."""
         self._output = PlanOutput(self, self._axes)
+        self._map_frame = MapFrame(self, lambda: self._frames, tf_buffer(self))
+        self._actions = Nav2Actions(
+            self, self._session, self._axes, self._map_frame, lambda: self.parameters,
+            lambda: self._active, self._set_goal, self._drop_goal)
         self._inputs = [
             self.create_subscription(kind, topic, guarded(listen, what, self._complaints), quality)
             for kind, topic, what, listen, quality in (
-                (PoseStamped, 'goal_pose', 'goal', self._on_goal, LATEST_QOS),
                 (PoseStamped, 'resume_goal', 'goal', self._resumption.hear, LATCHED_QOS),
                 (Odometry, 'odom', 'odom', self._on_odometry, SENSOR_DATA_QOS),
                 (OccupancyGrid, 'map', 'map', self._on_map, LATCHED_QOS))]
+        self._inputs.append(self.create_subscription(
+            PoseStamped, 'goal_pose', self._on_goal, LATEST_QOS))
         if self._own_services:
             return
         # An `async def` holds its group while it waits for the worker, hence a group of its own.
@@ -104,9 +126,10 @@ class PlannerNode(PlannerLifecycle):
     def close_interface(self) -> None:
         """Destroy them, but for the services: who waits for a plan still gets an answer."""
         self._dismiss()
-        if self._output is not None:
-            self._output.close()
-            self._output = None
+        for part in (self._output, self._actions, self._map_frame):
+            if part is not None:
+                part.close()
+        self._output = self._actions = self._map_frame = None
         while self._inputs:
             self.destroy_subscription(self._inputs.pop())
 
@@ -139,12 +162,17 @@ class PlannerNode(PlannerLifecycle):
             msg, self._axes, self.parameters.global_frame_id, self.parameters.occupied_threshold))
 
     def _on_goal(self, msg: PoseStamped) -> None:
-        if self._active:
-            check_frame(msg.header.frame_id, self._frames, 'goal')
-            self._set_goal(msg)
-        else:
+        if not self._active:
             self.get_logger().warning('Goal ignored: the planner is not active',
                                       throttle_duration_sec=5.0)
+            return
+
+        def take(poses: Outcome) -> None:
+            if poses.error is not None:
+                raise poses.error
+            self._set_goal(poses.value[0])
+            self._actions.end_drive('replaced by a goal on goal_pose')
+        self._map_frame.resolve('goal', [(msg, 'goal')], guarded(take, 'goal', self._complaints))
 
     def _set_goal(self, pose: PoseStamped) -> None:
         position = position_from_pose(pose.pose, self._axes, 'goal')
@@ -165,6 +193,7 @@ class PlannerNode(PlannerLifecycle):
         """Publish a plan, or that there is none, and take stock."""
         if result.start_is_bad:
             self._complaints.add('start', result.error)
+            self._actions.take(result)
             return
         self._complaints.clear('start')
         if result.plan is None:
@@ -172,6 +201,7 @@ class PlannerNode(PlannerLifecycle):
         else:
             self._complaints.clear('plan')
         self._output.publish(result.plan, result.stamp_ns, self.parameters)
+        self._actions.take(result)
         parts = self._report.planned(result, 1.0 / self.parameters.planning_frequency_hz,
                                      self._session.latency_steps)
         self._output.publish_time(result.duration_s, parts)
@@ -192,6 +222,7 @@ class PlannerNode(PlannerLifecycle):
         if self._active:
             response.message = 'no goal' if self._session.goal is None else 'goal cleared'
             self._drop_goal()
+            self._actions.end_drive('the goal was cleared')
         return response
 
     def _replan(self, request: Trigger.Request, response: Trigger.Response):
@@ -210,32 +241,39 @@ class PlannerNode(PlannerLifecycle):
         try:
             if not self._active:
                 raise PlanningCancelled('get_plan: the planner is not active')
+            poses = [(request.goal, 'goal of get_plan')]
+            if request.start.header.frame_id:
+                poses.append((request.start, 'start of get_plan'))
+            poses = await self._outcome(partial(self._map_frame.resolve, 'get_plan', poses))
+            goal, *start = [position_from_pose(pose.pose, self._axes, 'get_plan')
+                            for pose in poses]
             planner = self._session.planner
-            goal = planner.check_goal(self._position(request.goal, 'goal of get_plan'))
-            state = planner.check_state(self._start_state(request.start))
-            future = self._get_plan_future = Future(executor=self.executor)
-            self._session.plan_once(state, goal, future.set_result, 'get_plan')
-            outcome = await future
-            if outcome.error is not None:
-                raise outcome.error
-            response.plan = path_from_plan(outcome.value, self._axes, stamp, frame_id)
+            goal, state = planner.check_goal(goal), planner.check_state(self._start_state(start))
+            plan = await self._outcome(
+                lambda done: self._session.plan_once(state, goal, done, 'get_plan'))
+            response.plan = path_from_plan(plan, self._axes, stamp, frame_id)
             self._complaints.clear('get_plan')
         except DFPlannerError as error:
             self._complaints.add('get_plan', error)
         return response
 
-    def _start_state(self, pose: PoseStamped) -> np.ndarray:
-        """Return the state (4,) that a start pose stands for."""
-        if pose.header.frame_id:
-            return np.concatenate([self._position(pose, 'start of get_plan'), np.zeros(2)])
+    async def _outcome(self, begin: Callable[[Callable[[Outcome], None]], None]):
+        """Begin something and return its value, or raise why there is none."""
+        future = self._get_plan_future = Future(executor=self.executor)
+        begin(future.set_result)
+        outcome = await future
+        if outcome.error is not None:
+            raise as_typed(outcome.error)
+        return outcome.value
+
+    def _start_state(self, start: list[np.ndarray]) -> np.ndarray:
+        """Return the state (4,) to plan from: at rest at a position (2,), or the odometry."""
+        if start:
+            return np.concatenate([start[0], np.zeros(2)])
         if self._session.odom is None:
             raise InvalidInput('start of get_plan: no frame_id, which means the odometry, '
                                'and there is none yet')
         return self._session.odom.state
-
-    def _position(self, pose: PoseStamped, what: str) -> np.ndarray:
-        check_frame(pose.header.frame_id, self._frames, what)
-        return position_from_pose(pose.pose, self._axes, what)
 
 
 def main(args: list[str] | None = None) -> int:

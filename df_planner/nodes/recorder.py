@@ -101,7 +101,7 @@ class Recorder(Node):
         except ImportError:
             self.get_logger().info(f'{topic.name} is not recorded: there is no {package} here')
             return
-        resolved = topic.resolved(self.get_namespace())
+        resolved = self.resolve_topic_name(topic.name)
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda info: self._listen_to_less(topic),
             matched=lambda info: self._found(topic.name),
@@ -119,7 +119,7 @@ class Recorder(Node):
 
     def _listen_to_less(self, topic: Topic) -> None:
         """Take what a publisher offers that offers less than this graph's own."""
-        resolved = topic.resolved(self.get_namespace())
+        resolved = self.resolve_topic_name(topic.name)
         self.get_logger().warning(f'{resolved} is offered as best effort or volatile: '
                                   'messages may be missing in the bag')
         self.destroy_subscription(self._subscriptions_by_name.pop(resolved))

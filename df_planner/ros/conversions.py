@@ -138,7 +138,10 @@ def finite(values: Sequence[float], what: str) -> np.ndarray:
     """Return the values as float64; raise an InvalidInput if one is NaN or infinite."""
     array = np.array(values, dtype=np.float64)
     if not np.isfinite(array).all():
-        raise InvalidInput(f'{what}: must be finite, got {array.tolist()}')
+        rows = np.atleast_2d(array)
+        row = int(np.flatnonzero(~np.isfinite(rows).all(axis=1))[0])
+        where = f' in row {row}' if array.ndim > 1 else ''
+        raise InvalidInput(f'{what}: must be finite, got {rows[row].tolist()}{where}')
     return array
 
 

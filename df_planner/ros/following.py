@@ -54,6 +54,11 @@ class Answer:
     seam_jump: float | None = None
 
 
+def limited(action: np.ndarray) -> np.ndarray:
+    """Return an action (2,) within [-1, 1]; 0 where absurd numbers have no difference."""
+    return np.clip(np.nan_to_num(action, nan=0.0), -1.0, 1.0)
+
+
 class PlanFollower:
     """
     Hold the newest plan and the newest odometry, and answer the one by the other.
@@ -96,6 +101,13 @@ class PlanFollower:
     def plan_age_s(self) -> float | None:
         """Return how long ago the plan in hand began, None without one."""
         if not self.has_current_plan:
+            return None
+        return (self._odom_stamp_ns - self._plan_stamp_ns) / NS_PER_S
+
+    @property
+    def stale_plan_s(self) -> float | None:
+        """Return by how much a plan that does not count is older than the odometry, else None."""
+        if self._plan is None or self._odom_stamp_ns is None or self._is_current():
             return None
         return (self._odom_stamp_ns - self._plan_stamp_ns) / NS_PER_S
 
@@ -153,10 +165,11 @@ class PlanFollower:
             return None
         self._answered = True
         if not self.has_current_plan:
-            return Answer(self.executor.action(None, 0, self._state), self._odom_stamp_ns, None)
+            return Answer(limited(self.executor.action(None, 0, self._state)),
+                          self._odom_stamp_ns, None)
         step = self._steps_since(self._plan_stamp_ns)
         planned = self._plan.states[min(step, len(self._plan) - 1), :2]
-        action = self.executor.action(self._plan, step, self._state)
+        action = limited(self.executor.action(self._plan, step, self._state))
         return Answer(action, self._odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
 

@@ -148,12 +148,17 @@ class Process:
 
 @dataclass(frozen=True)
 class Graph:
-    """All processes of a run and what they have in common."""
+    """
+    All processes of a run and what they have in common.
+
+    :param remappings: names and what they become, for every node.
+    """
 
     processes: tuple[Process, ...]
     params_file: Path
     namespace: str
     log_level: str
+    remappings: tuple[tuple[str, str], ...] = ()
 
     def write_parameters(self, process: Process, folder: Path) -> list[Path]:
         """
@@ -188,7 +193,15 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     namespace = a['namespace'].strip('/')
     return Graph(tuple(_processes(a, namespace)),
                  Path(a['params_file'] or share_path('config/params.yaml')).absolute(),
-                 namespace, a['log_level'])
+                 namespace, a['log_level'], _remappings(namespace, bool(a['use_sim'])))
+
+
+def _remappings(namespace: str, use_sim: bool) -> tuple[tuple[str, str], ...]:
+    """Return what keeps robots apart: transforms, and the clock if each has a simulator."""
+    if not namespace:
+        return ()
+    own_clock = (('/clock', 'clock'),) if use_sim else ()
+    return (('/tf', 'tf'), ('/tf_static', 'tf_static'), *own_clock)
 
 
 def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
@@ -200,7 +213,7 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
         f'{Path(a["maze"]).stem}-{STARTED:%Y%m%d-%H%M%S}')
     processes = []
     if a['record']:  # first, to hear it all
-        processes.append(_recorder(str(run_folder / 'bag'), namespace))
+        processes.append(_recorder(str(run_folder / 'bag'), namespace, bool(a['use_sim'])))
     if a['use_sim']:
         processes.append(Process('maze_sim', {
             **maze, 'seed': a['seed'], 'real_time_factor': a['real_time_factor'],
@@ -219,10 +232,12 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
                 1.0 / (a['planning_frequency_hz'] * CONTROL_PERIOD_S)))}))
     if a['use_rviz']:
         config = _absolute(a['rviz_config_file']) or str(share_path('config/df_planner.rviz'))
-        remap = ('-r', f'__ns:=/{namespace}') if namespace else ()
+        remap = [f'__ns:=/{namespace}'] if namespace else []
+        remap += [f'{old}:={new}' for old, new in _remappings(namespace, bool(a['use_sim']))]
         processes.append(Process('rviz2', command=(
             'rviz2', '-d', config, '--ros-args', '-p',
-            f'use_sim_time:={str(a["use_sim_time"]).lower()}', *remap)))
+            f'use_sim_time:={str(a["use_sim_time"]).lower()}',
+            *(word for rule in remap for word in ('-r', rule)))))
     if a['use_benchmark']:
         processes.append(Process('maze_benchmark', {
             **clock, 'maze': _absolute(a['maze']), 'episodes': a['episodes'], 'seed': a['seed'],
@@ -232,11 +247,12 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
     return processes
 
 
-def _recorder(bag: str, namespace: str) -> Process:
+def _recorder(bag: str, namespace: str, use_sim: bool) -> Process:
     """Return rosbag2 as a process where it is installed, else this package's recorder."""
     if find_spec('ros2bag') is None or shutil.which('ros2') is None:
         return Process('recorder', {'bag': bag}, stops_last=True)
-    topics = [topic.resolved(namespace) for topic in RECORDED_TOPICS]
+    renamed = dict(_remappings(namespace, use_sim))
+    topics = [topic.resolved(namespace, renamed) for topic in RECORDED_TOPICS]
     return Process('bag', command=(
         'ros2', 'bag', 'record', '--storage', 'mcap', '--output', bag, '--topics', *topics),
         stops_last=True)

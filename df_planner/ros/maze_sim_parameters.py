@@ -67,6 +67,9 @@ class MazeSimParameters:
     map_resolution_m: float = parameter(
         0.1, 'Edge of a cell of the published map; 1 m must be a whole number of them.',
         low=0.01, high=1.0, read_only=True)
+    publish_tf: bool = parameter(
+        True, 'Publish the transforms map -> odom and odom -> base_link, where tf2_msgs is '
+        'installed.', read_only=True)
     publish_clock: bool = parameter(True, 'Publish /clock.', read_only=True)
     global_frame_id: str = parameter('map', 'Frame of the map.', read_only=True)
     odom_frame_id: str = parameter('odom', 'Frame of the odometry; equal to the map.',

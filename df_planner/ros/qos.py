@@ -46,6 +46,10 @@ PLAN_QOS = QoSProfile(
     durability=DurabilityPolicy.TRANSIENT_LOCAL)
 """As latched, and a recorder that is busy for a moment misses none: plans as published."""
 
+TF_QOS = QoSProfile(
+    depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
+"""What tf2 listeners expect of /tf."""
+
 SENSOR_DATA_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
 """The newest reading, losses allowed: odometry as consumed, the clock."""

@@ -15,10 +15,12 @@
 """How every node process runs and ends."""
 
 from collections.abc import Callable
+import signal
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 
 from df_planner.errors import DFPlannerError
 
@@ -49,7 +51,19 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
             raise
         return 0
     finally:
+        _settle_signals()
         if node is not None:
             getattr(node, 'close', lambda: None)()
             node.destroy_node()
         rclpy.try_shutdown()
+
+
+def _settle_signals() -> None:
+    """
+    Wait until rclpy's thread is done with a signal that has come, and ignore more of them.
+
+    While that thread shuts down the context, to destroy a node can crash the process.
+    """
+    uninstall_signal_handlers()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

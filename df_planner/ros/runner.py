@@ -85,6 +85,8 @@ def node_command(graph: Graph, process: Process, folder: Path) -> list[str]:
                '-r', f'__node:={process.name}', '--log-level', graph.log_level]
     if graph.namespace:
         command += ['-r', f'__ns:=/{graph.namespace}']
+    for old, new in graph.remappings:
+        command += ['-r', f'{old}:={new}']
     for path in graph.write_parameters(process, folder):
         command += ['--params-file', str(path)]
     return command

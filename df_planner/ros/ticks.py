@@ -68,6 +68,29 @@ class TickMeter:
         return values
 
 
+class ResponseTimes:
+    """How long commands took: from when the odometry was sent to when its answer was."""
+
+    def __init__(self):
+        """Start without a command."""
+        self._longest_s = 0.0
+        self._recent_s: deque[float] = deque(maxlen=WINDOW)
+
+    def add(self, duration_s: float) -> None:
+        """Take note of a command."""
+        self._longest_s = max(self._longest_s, duration_s)
+        self._recent_s.append(duration_s)
+
+    def values(self) -> dict[str, object]:
+        """Return the values for diagnostics."""
+        if not self._recent_s:
+            return {}
+        p50_s, p99_s = np.percentile(self._recent_s, (50, 99))
+        return {'odom_to_command_p50_ms': f'{1e3 * p50_s:.2f}',
+                'odom_to_command_p99_ms': f'{1e3 * p99_s:.2f}',
+                'odom_to_command_longest_ms': f'{1e3 * self._longest_s:.2f}'}
+
+
 class Seams:
     """Keep by how much actions jump where one plan takes over from another."""
 

@@ -19,6 +19,7 @@ Names are relative to the namespace, but for those that begin with a slash. Noth
 ROS, because ``df_planner/ros/graph.py`` needs the names.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -39,12 +40,13 @@ class Topic:
     reliable: bool = True
     awaited: bool = False
 
-    def resolved(self, namespace: str) -> str:
+    def resolved(self, namespace: str, renamed: Mapping[str, str] = {}) -> str:
         """Return the name from the root, for nodes in a namespace (empty for none)."""
-        if self.name.startswith('/'):
-            return self.name
+        name = renamed.get(self.name, self.name)
+        if name.startswith('/'):
+            return name
         namespace = namespace.strip('/')
-        return f'/{namespace}/{self.name}' if namespace else f'/{self.name}'
+        return f'/{namespace}/{name}' if namespace else f'/{name}'
 
 
 RECORDER_READY = 'recorder/ready'

@@ -19,16 +19,19 @@ from pathlib import Path
 import signal
 import subprocess
 import sys
-import time
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import WrenchStamped
+from follower_robot import AXES
+from follower_robot import make_plan
+from follower_robot import Robot
+from follower_robot import SCALE
+from follower_robot import START_NS
+from follower_robot import STATE
+from follower_robot import TICK_NS
 from nav_msgs.msg import OccupancyGrid
-from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
 from std_msgs.msg import Float64
-from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.errors import StaleInput
 from df_planner.planning.execution import Executor
@@ -38,19 +41,6 @@ from df_planner.ros import qos
 from df_planner.ros.following import PlanFollower
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.sim.maze import load_maze
-
-AXES = conversions.MapAxes((0.0, 1.0, -1.0, 0.0))
-SCALE = conversions.ForceScale(100.0, 4.18879020478639)
-TICK_NS = 10_000_000
-START_NS = 5_000_000_000
-STATE = np.array([1.0, 2.0, 0.5, -0.25])
-
-
-def make_plan(steps=100):
-    """Return a plan whose actions tell their step: 0.001 times it."""
-    actions = np.stack([1e-3 * np.arange(steps), np.zeros(steps)], 1).astype(np.float32)
-    return Plan(actions=actions.astype(float), states=np.tile(STATE, (steps, 1)), dt_s=0.01,
-                goal=STATE[:2])
 
 
 def make_follower(lockstep=False, execution='raw'):
@@ -139,48 +129,9 @@ def test_restarted_source_ends_the_plan_from_its_future():
         follower.take_odometry(STATE, TICK_NS)
 
 
-class Robot:
-    """Publish odometry and plans, hear forces."""
-
-    def __init__(self, probe):
-        self.probe = probe
-        self.wrenches = probe.listen(WrenchStamped, 'cmd_wrench', qos.RECORDING_QOS)
-        self._odometry = probe.publisher(Odometry, 'odom', qos.STANDARD_QOS)
-        self.trajectories = probe.publisher(
-            MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
-        probe.wait_until(lambda: probe.node.count_publishers('cmd_wrench') > 0, 'the follower')
-
-    def be(self, state, stamp_ns, frame_id='odom'):
-        """Publish a state."""
-        self._odometry.publish(conversions.odometry_from_state(
-            np.asarray(state), AXES, conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
-
-    def plan(self, plan, stamp_ns):
-        """Publish a plan and return its message."""
-        msg = conversions.trajectory_from_plan(
-            plan, AXES, SCALE, conversions.ns_to_stamp(stamp_ns), 'map', 'base_link')
-        self.trajectories.publish(msg)
-        return msg
-
-    def answer(self, state, stamp_ns):
-        """Publish a state until it is answered, as it may get lost; return the action."""
-        last_s, before = -np.inf, len(self.wrenches)
-
-        def answered():
-            nonlocal last_s
-            if len(self.wrenches) > before and conversions.stamp_to_ns(
-                    self.wrenches[-1].header.stamp) == stamp_ns:
-                return True
-            if time.monotonic() > last_s + 0.3:
-                self.be(state, stamp_ns)
-                last_s = time.monotonic()
-            return False
-        self.probe.wait_until(answered, 'an answer')
-        return conversions.action_from_wrench(self.wrenches[-1], AXES, SCALE, ('map',))
-
-
 def test_node_follows_brakes_and_refuses(start_node, probe):
     node = start_node('follower', odom_timeout_s=0.4, execution='raw')
+    node.wait_for_log('raw execution')
     robot = Robot(probe)
     errors = probe.listen(Float64, 'follower/tracking_error')
     diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
@@ -225,6 +176,7 @@ def test_node_follows_brakes_and_refuses(start_node, probe):
 
 def test_node_in_lockstep_answers_when_the_plan_comes(start_node, probe):
     node = start_node('follower', lockstep=True, lockstep_plan_steps=5, execution='raw')
+    node.wait_for_log('raw execution')
     robot = Robot(probe)
     robot.be(STATE, START_NS)
     probe.spin_for(0.3)
@@ -243,6 +195,7 @@ def test_node_in_lockstep_answers_when_the_plan_comes(start_node, probe):
 
 def test_node_drives_time_optimally_once_it_has_a_map(start_node, probe):
     node = start_node('follower', execution='time_optimal', odom_timeout_s=5.0)
+    node.wait_for_log('time_optimal execution')
     robot = Robot(probe)
     states = np.zeros((201, 4))
     states[:, 0], states[:, 1] = 3.0, np.linspace(1.0, 3.0, 201)  # 2 m in 2 s

@@ -96,9 +96,9 @@ def test_programs_of_a_ros_installation_are_commands(monkeypatch, tmp_path):
     found = processes(use_rviz=True, record=True, namespace='/robot1/', results_dir=str(tmp_path))
     rviz, bag = found['rviz2'].command, found['bag'].command
     assert rviz[:2] == ('rviz2', '-d') and Path(rviz[2]).is_file()
-    assert '__ns:=/robot1' in rviz
+    assert {'__ns:=/robot1', '/tf:=tf', '/clock:=clock'} <= set(rviz)
     assert bag[:5] == ('ros2', 'bag', 'record', '--storage', 'mcap')
-    assert {'/robot1/odom', '/robot1/planner/uncertainty', '/clock'} <= set(
+    assert {'/robot1/odom', '/robot1/planner/uncertainty', '/robot1/clock', '/diagnostics'} <= set(
         bag[bag.index('--topics') + 1:])
     out_dir = found['maze_benchmark'].parameters['out_dir']
     assert Path(bag[bag.index('--output') + 1]).parent == Path(out_dir)
@@ -113,6 +113,15 @@ def test_without_rosbag2_the_own_recorder_records_and_is_waited_for(monkeypatch,
     assert Path(found['recorder'].parameters['bag']).parents[1] == tmp_path
     assert found['maze_benchmark'].parameters['wait_for_recorder'] is True
     assert processes()['maze_benchmark'].parameters['wait_for_recorder'] is False
+
+
+def test_robots_with_a_namespace_are_kept_apart():
+    assert build_graph({}).remappings == ()
+    apart = build_graph({'namespace': 'robot1'}).remappings
+    assert apart == (('/tf', 'tf'), ('/tf_static', 'tf_static'), ('/clock', 'clock'))
+    # Without a simulator of its own, the clock is everybody's.
+    assert ('/clock', 'clock') not in build_graph(
+        {'namespace': 'robot1', 'use_sim': False}).remappings
 
 
 @pytest.mark.parametrize('name, value, words', [

@@ -243,7 +243,8 @@ def test_ticks_are_kept_while_the_planner_is_saturated(start_node, probe, model)
     values = busy.values('follower: ticks')
     assert float(values['longest_gap_ms']) < 500.0 * plan_s
     assert abs(float(values['period_p50_ms']) - 10.0) < 2.0
-    assert {'late_ticks', 'period_p99_ms', 'jitter_p99_ms', 'scheduling', 'seams'} <= set(values)
+    assert {'late_ticks', 'period_p99_ms', 'jitter_p99_ms', 'scheduling', 'seams',
+            'odom_to_command_p50_ms', 'odom_to_command_p99_ms'} <= set(values)
     values = busy.values('planner: inference')
     assert float(values['p99_s']) >= float(values['p50_s']) > 0.1
     assert int(values['overruns']) == int(values['plans']) >= 4

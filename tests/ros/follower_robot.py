@@ -1,0 +1,80 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""A robot around a follower: it publishes odometry and plans, and hears forces."""
+
+import time
+
+from geometry_msgs.msg import WrenchStamped
+from nav_msgs.msg import Odometry
+import numpy as np
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+
+from df_planner.planning.plan import Plan
+from df_planner.ros import conversions
+from df_planner.ros import qos
+
+AXES = conversions.MapAxes((0.0, 1.0, -1.0, 0.0))
+SCALE = conversions.ForceScale(100.0, 4.18879020478639)
+TICK_NS = 10_000_000
+START_NS = 5_000_000_000
+STATE = np.array([1.0, 2.0, 0.5, -0.25])
+
+
+def make_plan(steps=100):
+    """Return a plan whose actions tell their step: 0.001 times it."""
+    actions = np.stack([1e-3 * np.arange(steps), np.zeros(steps)], 1).astype(np.float32)
+    return Plan(actions=actions.astype(float), states=np.tile(STATE, (steps, 1)), dt_s=0.01,
+                goal=STATE[:2])
+
+
+class Robot:
+    """Publish odometry and plans, hear forces."""
+
+    def __init__(self, probe):
+        self.probe = probe
+        self.wrenches = probe.listen(WrenchStamped, 'cmd_wrench', qos.RECORDING_QOS)
+        self._odometry = probe.publisher(Odometry, 'odom', qos.STANDARD_QOS)
+        self.trajectories = probe.publisher(
+            MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+        probe.wait_until(lambda: probe.node.count_publishers('cmd_wrench') > 0, 'the follower')
+
+    def be(self, state, stamp_ns, frame_id='odom'):
+        """Publish a state."""
+        self._odometry.publish(conversions.odometry_from_state(
+            np.asarray(state), AXES, conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
+
+    def plan(self, plan, stamp_ns):
+        """Publish a plan and return its message."""
+        msg = conversions.trajectory_from_plan(
+            plan, AXES, SCALE, conversions.ns_to_stamp(stamp_ns), 'map', 'base_link')
+        self.trajectories.publish(msg)
+        return msg
+
+    def answer(self, state, stamp_ns):
+        """Publish a state until it is answered, as it may get lost; return the action."""
+        last_s, before = -np.inf, len(self.wrenches)
+
+        def answered():
+            nonlocal last_s
+            if len(self.wrenches) > before and conversions.stamp_to_ns(
+                    self.wrenches[-1].header.stamp) == stamp_ns:
+                return True
+            if time.monotonic() > last_s + 0.3:
+                self.be(state, stamp_ns)
+                last_s = time.monotonic()
+            return False
+        self.probe.wait_until(answered, 'an answer')
+        return conversions.action_from_wrench(self.wrenches[-1], AXES, SCALE, ('map',))

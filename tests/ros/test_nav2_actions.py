@@ -1,0 +1,313 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Nav2's actions of the planner node over DDS, with real nav2_msgs built for the test."""
+
+from importlib import import_module
+import math
+
+from action_msgs.msg import GoalStatus
+from geometry_msgs.msg import PoseStamped
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+import message_build
+from nav_msgs.msg import OccupancyGrid
+from nav_msgs.msg import Odometry
+import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.action import ActionClient
+from rclpy.parameter import Parameter
+from tiny_model import write_tiny_model
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+
+from df_planner.ros import qos
+from df_planner.ros.conversions import ns_to_stamp
+from df_planner.ros.maps import occupancy_grid_message
+from df_planner.sim.maze import load_maze
+
+START_UP_S = 90.0
+TICK_NS = 10_000_000
+START, GOAL, OTHER_GOAL = (1.0, -3.0), (1.0, -1.0), (3.0, -3.0)  # x, y in the umaze
+WALL, OUTSIDE = (2.0, -2.0), (50.0, 0.0)
+QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,
+         'compensate_latency': False, 'odom_timeout_s': 60.0, 'timeout_s': 60.0}
+SLOW_STEPS = 400
+SUCCEEDED, ABORTED, CANCELED = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_ABORTED,
+                                GoalStatus.STATUS_CANCELED)
+
+pytestmark = pytest.mark.skipif(not message_build.have_compiler(), reason='no C++ compiler')
+
+
+@pytest.fixture(scope='module')
+def nav2(tmp_path_factory):
+    """Return the module of Nav2's actions, which processes find while the tests run."""
+    folder = tmp_path_factory.mktemp('messages')
+    message_build.build('nav2_msgs', folder)
+    with message_build.installed(folder):
+        yield import_module('nav2_msgs.action')
+
+
+class Planner:
+    """The planner and what surrounds it."""
+
+    def __init__(self, node, probe, nav2):
+        self.node, self.probe, self.nav2, self.tick = node, probe, nav2, 100
+        self.path_client = ActionClient(probe.node, nav2.ComputePathToPose,
+                                        'compute_path_to_pose')
+        self.drive_client = ActionClient(probe.node, nav2.NavigateToPose, 'navigate_to_pose')
+        self.trajectories = probe.listen(MultiDOFJointTrajectory, 'plan_trajectory')
+        self.goals = probe.publisher(PoseStamped, 'goal_pose', qos.LATEST_QOS)
+        self.odometry = probe.publisher(Odometry, 'odom')
+        self.maps = probe.publisher(OccupancyGrid, 'map', qos.LATCHED_QOS)
+        probe.wait_until(lambda: self.path_client.server_is_ready()
+                         and self.drive_client.server_is_ready()
+                         and probe.node.count_publishers('plan_trajectory'), 'the servers')
+        data, origin = load_maze('umaze').occupancy_grid(0.1)
+        self.maps.publish(occupancy_grid_message(data, origin, 0.1, ns_to_stamp(0), 'map'))
+        probe.spin_for(0.5)  # the planner may need a moment to find the publishers
+
+    def be(self, position=START):
+        """Publish odometry, at rest, half a second later than the last one."""
+        self.tick += 50
+        msg = Odometry(child_frame_id='base_link')
+        msg.header.frame_id, msg.header.stamp = 'odom', ns_to_stamp(self.tick * TICK_NS)
+        msg.pose.pose.position.x, msg.pose.pose.position.y = position
+        self.odometry.publish(msg)
+
+    def send(self, client, goal, feedback=None):
+        """Send a goal and return its handle."""
+        future = client.send_goal_async(goal, feedback_callback=feedback)
+        self.probe.wait_until(future.done, 'an answer to the goal', 30.0)
+        return future.result()
+
+    def result(self, handle):
+        """Return the status and the result of a goal that was accepted."""
+        assert handle.accepted
+        future = handle.get_result_async()
+        self.probe.wait_until(future.done, 'the result', 60.0)
+        return future.result().status, future.result().result
+
+    def path_goal(self, goal=GOAL, start=START, frame_id='map'):
+        """Return a goal of compute_path_to_pose."""
+        found = self.nav2.ComputePathToPose.Goal(goal=pose(goal, frame_id),
+                                                 use_start=start is not None)
+        if start is not None:
+            found.start = pose(start)
+        return found
+
+    def path(self, **arguments):
+        """Ask for a path and return status and result."""
+        return self.result(self.send(self.path_client, self.path_goal(**arguments)))
+
+    def drive(self, goal=GOAL, frame_id='map', feedback=None):
+        """Begin to drive and return the handle."""
+        return self.send(self.drive_client, self.nav2.NavigateToPose.Goal(
+            pose=pose(goal, frame_id)), feedback)
+
+    def cancel(self, handle):
+        """Cancel a goal, which the server must accept."""
+        future = handle.cancel_goal_async()
+        self.probe.wait_until(future.done, 'an answer to the cancellation')
+        assert len(future.result().goals_canceling) == 1
+
+    def set_sampling_steps(self, value):
+        """Make plans slower or quicker from the next one on."""
+        client = self.probe.client(SetParameters, 'planner/set_parameters')
+        assert self.probe.call(client, SetParameters.Request(parameters=[
+            Parameter('sampling_steps', value=value).to_parameter_msg()])).results[0].successful
+
+    def wait_for_plan_to(self, position):
+        """Be at the start until there is a plan to a position."""
+        def found():
+            if self.trajectories and self.trajectories[-1].points:
+                end = self.trajectories[-1].points[-1].transforms[0].translation
+                if math.dist((end.x, end.y), position) <= 0.5:
+                    return True
+            return False
+        self.be()
+        self.probe.wait_until(found, f'a plan to {position}', 30.0)
+
+    def wait_for_brake(self):
+        """Wait until the last word of the planner is an empty trajectory."""
+        self.probe.wait_until(
+            lambda: self.trajectories and not self.trajectories[-1].points, 'the brake')
+
+
+def pose(position, frame_id='map'):
+    """Return a pose."""
+    msg = PoseStamped()
+    msg.header.frame_id = frame_id
+    msg.pose.position.x, msg.pose.position.y = position
+    return msg
+
+
+@pytest.fixture(scope='module')
+def shared(nav2, start_module_node, module_probe, tmp_path_factory):
+    """Return the planner that is shared by tests, before it has heard any odometry."""
+    model = write_tiny_model(tmp_path_factory.mktemp('model'))
+    node = start_module_node('planner', checkpoint=model, **QUICK)
+    node.wait_for_log('Ready for goals', START_UP_S)
+    return Planner(node, module_probe, nav2)
+
+
+@pytest.fixture
+def planner(shared):
+    """Return the planner, quick and without a goal."""
+    yield shared
+    shared.set_sampling_steps(2)
+    shared.trajectories.clear()
+
+
+def test_a_path_from_the_odometry_needs_odometry(planner):
+    status, result = planner.path(start=None)
+    assert (status, result.error_code) == (ABORTED, result.TF_ERROR)
+    planner.be(OTHER_GOAL)
+    planner.probe.spin_for(0.3)
+    status, result = planner.path(start=None)
+    assert (status, result.error_code) == (SUCCEEDED, result.NONE)
+    first = result.path.poses[0].pose.position
+    assert (first.x, first.y) == OTHER_GOAL
+
+
+def test_a_path_is_computed_without_driving(planner):
+    status, result = planner.path()
+    assert (status, result.error_code) == (SUCCEEDED, result.NONE)
+    assert result.path.header.frame_id == 'map'
+    first, last = (result.path.poses[i].pose.position for i in (0, -1))
+    assert (first.x, first.y) == START
+    assert math.dist((last.x, last.y), GOAL) <= 0.5
+    assert 0 < result.planning_time.sec * 10**9 + result.planning_time.nanosec < 30 * 10**9
+    planner.be()
+    planner.probe.spin_for(0.2)
+    assert planner.trajectories == []
+
+
+@pytest.mark.parametrize('arguments, name', [
+    ({'goal': WALL}, 'GOAL_OCCUPIED'), ({'goal': OUTSIDE}, 'GOAL_OUTSIDE_MAP'),
+    ({'start': WALL}, 'START_OCCUPIED'), ({'start': OUTSIDE}, 'START_OUTSIDE_MAP'),
+    ({'frame_id': 'camera'}, 'TF_ERROR'), ({'frame_id': ''}, 'TF_ERROR'),
+    ({'goal': (math.nan, 0.0)}, 'UNKNOWN')])
+def test_a_path_that_cannot_be_has_nav2s_code(planner, arguments, name):
+    status, result = planner.path(**arguments)
+    assert (status, result.error_code) == (ABORTED, getattr(result, name))
+    assert result.path.poses == []
+
+
+def test_a_path_is_cancelled_while_it_is_planned(planner):
+    planner.set_sampling_steps(SLOW_STEPS)
+    handle = planner.send(planner.path_client, planner.path_goal())
+    planner.probe.spin_for(0.2)
+    planner.cancel(handle)
+    assert planner.result(handle)[0] == CANCELED
+    planner.set_sampling_steps(2)
+    assert planner.path()[0] == SUCCEEDED
+
+
+def test_a_newer_goal_ends_the_one_before(planner):
+    planner.set_sampling_steps(SLOW_STEPS)
+    first = planner.send(planner.path_client, planner.path_goal())
+    planner.probe.spin_for(0.2)
+    planner.set_sampling_steps(2)
+    second = planner.send(planner.path_client, planner.path_goal(goal=OTHER_GOAL))
+    status, result = planner.result(first)
+    assert (status, result.path.poses) == (ABORTED, [])
+    status, result = planner.result(second)
+    last = result.path.poses[-1].pose.position
+    assert status == SUCCEEDED and math.dist((last.x, last.y), OTHER_GOAL) <= 0.5
+
+
+def test_a_drive_tells_how_far_it_is_and_ends_at_the_goal(planner):
+    told = []
+    planner.be()
+    handle = planner.drive(feedback=lambda msg: told.append(msg.feedback))
+    planner.wait_for_plan_to(GOAL)
+    planner.probe.wait_until(lambda: told, 'feedback')
+    told.clear()
+    planner.be((1.0, -2.0))
+    planner.probe.wait_until(
+        lambda: told and told[-1].current_pose.pose.position.y == -2.0, 'feedback')
+    assert told[-1].current_pose.header.frame_id == 'map'
+    assert told[-1].distance_remaining >= 1.0 - 1e-6
+    planner.be(GOAL)
+    status, result = planner.result(handle)
+    assert (status, result.error_code, result.error_msg) == (SUCCEEDED, result.NONE, '')
+
+
+@pytest.mark.parametrize('goal, frame_id, name', [
+    (WALL, 'map', 'GOAL_OCCUPIED'), (OUTSIDE, 'map', 'GOAL_OUTSIDE_MAP'),
+    (GOAL, 'camera', 'TF_ERROR')])
+def test_a_drive_that_cannot_be_has_the_planners_code(planner, goal, frame_id, name):
+    status, result = planner.result(planner.drive(goal, frame_id))
+    assert status == ABORTED
+    assert result.error_code == getattr(planner.nav2.ComputePathToPose.Result, name)
+    assert result.error_msg.startswith(name)
+
+
+def test_a_drive_that_is_cancelled_brakes(planner):
+    planner.be()
+    handle = planner.drive()
+    planner.wait_for_plan_to(GOAL)
+    planner.cancel(handle)
+    assert planner.result(handle)[0] == CANCELED
+    planner.wait_for_brake()
+
+
+def test_drives_and_goals_on_the_topic_replace_each_other(planner):
+    planner.be()
+    first = planner.drive()
+    planner.wait_for_plan_to(GOAL)
+    second = planner.drive(OTHER_GOAL)
+    assert planner.result(first)[0] == ABORTED
+    planner.wait_for_plan_to(OTHER_GOAL)
+    planner.goals.publish(pose(GOAL))
+    status, result = planner.result(second)
+    assert status == ABORTED and 'goal_pose' in result.error_msg
+    planner.wait_for_plan_to(GOAL)
+    # An action takes over from the topic; a bad one then does not: it had nothing yet to end.
+    third = planner.drive(OTHER_GOAL)
+    planner.wait_for_plan_to(OTHER_GOAL)
+    # Nobody wants to go there any more, even though what is wanted instead cannot be.
+    bad = planner.drive(WALL)
+    assert planner.result(third)[0] == planner.result(bad)[0] == ABORTED
+    planner.wait_for_brake()
+
+
+def test_an_inactive_planner_rejects_goals_and_ends_those_in_hand(planner):
+    client = planner.probe.client(ChangeState, 'planner/change_state')
+
+    def move(transition):
+        assert planner.probe.call(client, ChangeState.Request(
+            transition=Transition(id=transition))).success
+
+    planner.be()
+    handle = planner.drive()
+    planner.wait_for_plan_to(GOAL)
+    move(Transition.TRANSITION_DEACTIVATE)
+    assert planner.result(handle)[0] == ABORTED
+    assert not planner.drive().accepted
+    assert not planner.send(planner.path_client, planner.path_goal()).accepted
+    move(Transition.TRANSITION_CLEANUP)
+    move(Transition.TRANSITION_CONFIGURE)
+    move(Transition.TRANSITION_ACTIVATE)
+    planner.probe.wait_until(planner.drive_client.server_is_ready, 'the server')
+    planner.probe.wait_until(lambda: planner.odometry.get_subscription_count()
+                             and planner.maps.get_subscription_count(), 'the planner')
+    planner.probe.spin_for(0.5)
+    status, result = planner.path()
+    assert status == SUCCEEDED
+
+
+def test_nothing_went_wrong_that_nobody_noticed(shared):
+    assert 'Traceback' not in shared.node.log
+    assert shared.node.stop() == 0, shared.node.log
