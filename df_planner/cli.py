@@ -44,6 +44,7 @@ from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.ros.real_time_command import realtime
+from df_planner.ros.soak_command import soak
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
 EXIT_ERROR = 2
@@ -299,6 +300,7 @@ measure.add_command(latency)
 measure.add_command(noise)
 measure.add_command(realtime)
 measure.add_command(rollout)
+measure.add_command(soak)
 measure.add_command(throughput)
 
 

@@ -1,0 +1,86 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Bad inputs that are generated: any field of a message, any parameter, with a wrong value.
+
+A message starts out as a good one, so that what is wrong is one field.
+"""
+
+from collections.abc import Iterator
+import dataclasses
+import math
+from random import Random
+from typing import Any
+
+from df_planner.ros.soak_hands import Hands
+
+FLOATS = (math.nan, math.inf, -math.inf, 1e30, -1e30, -0.0, 1e-30)
+INTEGERS = {'int32': (-2**31, -1, 0, 2**31 - 1), 'uint32': (0, 1, 2**31, 2**32 - 1),
+            'uint8': (0, 255), 'int8': (-128, 127)}
+STRINGS = ('', 'camera', '/', 'map ', 'ma\u00df', 'x' * 4096)
+# Changed in a message, these make another good message.
+HARMLESS = ('joint_names', 'covariance', 'torque')
+
+def fields(msg: Any, path: str = '') -> Iterator[tuple[Any, Any, str, str]]:
+    """
+    Yield every field of a message that holds a number or a text.
+
+    :returns: (owner, name or index, type, path) of each; of a list of messages the first element.
+    """
+    for name, kind in msg.get_fields_and_field_types().items():
+        if name in HARMLESS:
+            continue
+        value, where = getattr(msg, name), f'{path}{name}'
+        if hasattr(value, 'get_fields_and_field_types'):
+            yield from fields(value, f'{where}.')
+        elif kind in ('double', 'float', 'string') or kind in INTEGERS:
+            yield msg, name, kind, where
+        elif kind.startswith('sequence<') and len(value) and hasattr(
+                value[0], 'get_fields_and_field_types'):
+            yield from fields(value[0], f'{where}[0].')
+
+def spoil(msg: Any, rng: Random) -> str:
+    """Give one field of a message a value it should not have, and return which and what."""
+    owner, name, kind, path = rng.choice(list(fields(msg)))
+    choices = (STRINGS if kind == 'string' else INTEGERS[kind] if kind in INTEGERS else FLOATS)
+    value: Any = rng.choice(choices)
+    setattr(owner, name, value)
+    return f'{path} = {value!r:.20}'
+
+def good_message(hands: Hands, topic: str) -> Any:
+    """Return a message for a topic that changes as little as a good one can."""
+    if topic == 'goal_pose':
+        return hands.goal(hands.goal_xy or hands.xy)
+    if topic == 'odom':
+        return hands.odometry()
+    if topic == 'map':
+        return hands.map()
+    if topic == 'plan_trajectory':
+        return hands.trajectory()
+    if topic == 'cmd_wrench':
+        return hands.wrench((0.0, 0.0))
+    return hands.initial_pose(hands.xy)
+
+def wrong_value(field: dataclasses.Field, rng: Random) -> Any:
+    """Return a value that a parameter must refuse: of another type, out of range, or NaN."""
+    if isinstance(field.default, bool):
+        return rng.choice((1, 'yes', math.nan))
+    if isinstance(field.default, int):
+        return rng.choice((0.5, 'many', True, -2**62))
+    if isinstance(field.default, float):
+        return rng.choice((math.nan, math.inf, 'fast', False))
+    if isinstance(field.default, str):
+        return rng.choice((1, 0.5, False))
+    return rng.choice((1, 'map', [1, 2]))
