@@ -80,6 +80,48 @@ class PlanningTimeout(NoValidPlan):
     code = 'TIMEOUT'
 
 
+class UnsafePlan(NoValidPlan):
+    """A plan that the safety gate does not let out; one class per reason."""
+
+    code = 'UNSAFE_PLAN'
+
+
+class PlanNotFinite(UnsafePlan):
+    """A state, an action or an uncertainty of the plan is NaN or infinite."""
+
+    code = 'PLAN_NOT_FINITE'
+
+
+class PlanOffStart(UnsafePlan):
+    """The plan does not begin where, and as fast as, the robot is."""
+
+    code = 'PLAN_OFF_START'
+
+
+class PlanBeyondLimits(UnsafePlan):
+    """An action, a speed or a step of the plan is larger than the robot can do."""
+
+    code = 'PLAN_BEYOND_LIMITS'
+
+
+class PlanInCollision(UnsafePlan):
+    """The plan hits an obstacle of the present map."""
+
+    code = 'PLAN_IN_COLLISION'
+
+
+class PlanMissesGoal(UnsafePlan):
+    """The plan ends further from the goal than tolerated."""
+
+    code = 'PLAN_MISSES_GOAL'
+
+
+class PlanJumps(UnsafePlan):
+    """The plan leaves the way of the one that is being executed, which is still good."""
+
+    code = 'PLAN_JUMPS'
+
+
 class WaitTimeout(DFPlannerError):
     """Something that had to happen did not happen in time."""
 
@@ -96,6 +138,12 @@ class CheckpointError(DFPlannerError):
     """A checkpoint that is missing, corrupt, or of a format this version cannot read."""
 
     code = 'BAD_CHECKPOINT'
+
+
+class DeviceError(DFPlannerError):
+    """The device that the network runs on failed."""
+
+    code = 'DEVICE_ERROR'
 
 
 class DatasetError(DFPlannerError):

@@ -50,6 +50,7 @@ from df_planner.ros.diagnostics import Status
 from df_planner.ros.diagnostics import WARN
 from df_planner.ros.follower_parameters import FollowerParameters
 from df_planner.ros.following import PlanFollower
+from df_planner.ros.goal_memory import GoalKeeper
 from df_planner.ros.inputs import guarded
 from df_planner.ros.inputs import inputs_status
 from df_planner.ros.latency import entered_at
@@ -106,6 +107,7 @@ class Follower(Node):
                 OccupancyGrid, 'map', guarded(self._on_map, 'map', complaints), qos.LATCHED_QOS)
         self.create_timer(p.odom_timeout_s / 2, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._goal_keeper = GoalKeeper(self)
         diagnostics.add('following', self._following_status)
         diagnostics.add('inputs', lambda: inputs_status(complaints))
         if not p.lockstep:

@@ -15,9 +15,11 @@
 """
 The planner as a lifecycle node: goals, odometry and a map in, timed plans out.
 
-Only wiring: messages become arrays and back, and ``ros/planning_session.py`` decides when to plan.
-One worker thread plans, so that odometry and services never wait for the network. A plan that
-fails is published as an empty trajectory, which means "brake".
+Only wiring: messages become arrays and back, ``ros/planner_lifecycle.py`` has the transitions, the
+parameters and the model, and ``ros/planning_session.py`` decides when to plan. One worker thread
+plans, so that odometry and services never wait for the network, and another loads a model that is
+to replace the one in use. Without a plan that passes the safety gate, an empty trajectory is
+published, which means "brake".
 """
 
 import sys
@@ -30,160 +32,65 @@ import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
-from rclpy.clock import JumpThreshold
-from rclpy.duration import Duration
-from rclpy.lifecycle import LifecycleNode
-from rclpy.lifecycle import LifecycleState
-from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
-from df_planner.errors import CheckpointError
-from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningCancelled
+from df_planner.ros.clock_jumps import on_jump_back
 from df_planner.ros.conversions import check_frame
-from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import path_from_plan
 from df_planner.ros.conversions import position_from_pose
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.conversions import state_from_odometry
-from df_planner.ros.diagnostics import Complaints
-from df_planner.ros.diagnostics import Diagnostics
+from df_planner.ros.goal_memory import GoalResumption
 from df_planner.ros.inputs import guarded
 from df_planner.ros.maps import grid_map_from_message
-from df_planner.ros.parameters import declare
-from df_planner.ros.parameters import on_change
 from df_planner.ros.plan_output import PlanOutput
-from df_planner.ros.planner_parameters import PlannerParameters
-from df_planner.ros.planner_report import PlannerReport
-from df_planner.ros.planning_session import PlanningSession
-from df_planner.ros.planning_session import Result
+from df_planner.ros.planner_lifecycle import PlannerLifecycle
 from df_planner.ros.qos import LATCHED_QOS
 from df_planner.ros.qos import LATEST_QOS
 from df_planner.ros.qos import SENSOR_DATA_QOS
-from df_planner.ros.realtime import keep_on_time
+from df_planner.ros.replanning import Result
 from df_planner.ros.run import run_node
 from df_planner.ros.worker import Outcome
-from df_planner.ros.worker import Worker
-
-READ_AT_CONFIGURE = ('checkpoint', 'device', 'backend', 'num_threads')
-SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
-class PlannerNode(LifecycleNode):
+class PlannerNode(PlannerLifecycle):
     """Wire a planning session to topics and services (the README has their table)."""
 
     def __init__(self):
-        """Declare the parameters; the model is loaded by ``on_configure``."""
-        super().__init__('planner')
-        self.parameters = declare(self, PlannerParameters)
-        on_change(self, PlannerParameters, self._apply_parameters, self._check_change)
-        self._session: PlanningSession | None = None
-        self._worker: Worker | None = None
-        self._active = False
+        """Watch the inputs; the rest waits for ``on_configure``."""
+        super().__init__()
+        self._output: PlanOutput | None = None
+        self._inputs, self._own_services = [], []
         self._get_plan_future: Future | None = None
-        diagnostics = Diagnostics(self)
-        self._complaints = Complaints(self, diagnostics)
-        self._report = PlannerReport(diagnostics, self._complaints)
+        self._resumption = GoalResumption(self._on_kept_goal, self._complaints)
         self.create_timer(0.5, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        backward = JumpThreshold(
-            min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
-        self._jump = self.get_clock().create_jump_callback(backward, post_callback=self._on_jump)
+        self._jump = on_jump_back(self, self._on_jump_back)
 
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Load the model, run it once and open the interface."""
-        self._report.model_loading(self.parameters.checkpoint)
-        try:
-            planner, num_threads = self._load_planner()
-        except (CheckpointError, ConfigError, RuntimeError) as error:
-            self.get_logger().error(f'{getattr(error, "code", "DEVICE_ERROR")}: {error}')
-            self._report.model_failed(error)
-            return FAILURE
-        self._report.model_loaded(planner.card, self.parameters.checkpoint, planner.device,
-                                  num_threads)
-        self._axes = MapAxes(planner.card.observation_to_map)
-        self._worker = Worker(self)
-        self._session = PlanningSession(planner, self._worker, self.parameters, self._finish_plan)
-        self._open_interface()
-        keep_on_time(self, self.parameters.realtime_priority)
-        self.get_logger().info(f'Loaded {self.parameters.checkpoint}')
-        return super().on_configure(state)
+    def begin(self) -> None:
+        """Plan for the goal of the planner that ran before, if there is one."""
+        if self.parameters.resume_goal:
+            self._resumption.start()
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Accept goals."""
-        self._active = True
-        self.get_logger().info('Ready for goals')
-        return super().on_activate(state)
-
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stop planning and let the robot brake."""
+    def halt(self) -> None:
+        """Forget the goal, let the robot brake, and answer who waits."""
         self._drop_goal()
-        self._session.cancel_plan_once()
+        self._session.cancel_plan_once('get_plan')
         if self._get_plan_future is not None and not self._get_plan_future.done():
             self._get_plan_future.set_result(
                 Outcome(error=PlanningCancelled('the planner was deactivated')))
-        self._active = False
-        return super().on_deactivate(state)
 
-    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Close the interface and free the model."""
-        result = super().on_cleanup(state)
-        self._close_interface()
-        self.close()
-        self._session = None
-        self._report.model_unloaded()
-        return result
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Do what deactivating and cleaning up do."""
-        if self._active:
-            self.on_deactivate(state)
-        return self.on_cleanup(state) if self._session is not None else SUCCESS
-
-    def start(self) -> None:
-        """With autostart, configure and activate; without a model stay unconfigured."""
-        if self.parameters.autostart and self.trigger_configure() == SUCCESS:
-            self.trigger_activate()
-
-    def close(self) -> None:
-        """End the worker's thread, cancelling what it does."""
-        if self._worker is not None:
-            self._worker.close()
-            self._worker = None
-
-    def _load_planner(self):
-        # Imported here: torch takes seconds, in which the node would neither be seen nor stopped.
-        import torch
-
-        from df_planner.planning.planner import Planner
-        parameters = self.parameters
-        if parameters.num_threads > 0:
-            torch.set_num_threads(parameters.num_threads)
-        planner = Planner.load(parameters.checkpoint, parameters.device,
-                               settings=parameters.settings(), backend=parameters.backend)
-        planner.map = None  # what counts is the map on the topic, not the one trained in
-        planner.warm_up()
-        return planner, torch.get_num_threads()
-
-    def _check_change(self, parameters: PlannerParameters) -> None:
-        for name in READ_AT_CONFIGURE:
-            changed = getattr(parameters, name) != getattr(self.parameters, name)
-            if changed and self._session is not None:
-                raise ConfigError(f'parameter {name}: is read at configure, clean up first')
-
-    def _apply_parameters(self, parameters: PlannerParameters) -> None:
-        self.parameters = parameters
-        if self._session is not None:
-            self._session.set_parameters(parameters)
-
-    def _open_interface(self) -> None:
+    def open_interface(self) -> None:
+        """Create publishers, subscriptions and services."""
         self._output = PlanOutput(self, self._axes)
         self._inputs = [
             self.create_subscription(kind, topic, guarded(listen, what, self._complaints), quality)
             for kind, topic, what, listen, quality in (
                 (PoseStamped, 'goal_pose', 'goal', self._on_goal, LATEST_QOS),
+                (PoseStamped, 'resume_goal', 'goal', self._resumption.hear, LATCHED_QOS),
                 (Odometry, 'odom', 'odom', self._on_odometry, SENSOR_DATA_QOS),
                 (OccupancyGrid, 'map', 'map', self._on_map, LATCHED_QOS))]
         # An `async def` holds its group while it waits for the worker, hence a group of its own.
@@ -194,18 +101,21 @@ class PlannerNode(LifecycleNode):
             self.create_service(Trigger, '~/replan', self._replan),
         ]
 
-    def _close_interface(self) -> None:
-        self._output.close()
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        for service in self._own_services:
-            self.destroy_service(service)
+    def close_interface(self) -> None:
+        """Destroy them."""
+        if self._output is not None:
+            self._output.close()
+            self._output = None
+        while self._inputs:
+            self.destroy_subscription(self._inputs.pop())
+        while self._own_services:
+            self.destroy_service(self._own_services.pop())
 
     @property
     def _frames(self) -> tuple[str, ...]:
         return self.parameters.global_frame_id, *self.parameters.equivalent_frame_ids
 
-    def _on_jump(self, jump) -> None:
+    def _on_jump_back(self) -> None:
         self.get_logger().warning('The clock jumped back: odometry and plan are forgotten')
         if self._session is not None:
             self._session.restart()
@@ -225,16 +135,29 @@ class PlannerNode(LifecycleNode):
 
     def _on_goal(self, msg: PoseStamped) -> None:
         if self._active:
-            self._session.set_goal(self._position(msg, 'goal'), stamp_to_ns(msg.header.stamp))
+            check_frame(msg.header.frame_id, self._frames, 'goal')
+            self._set_goal(msg)
         else:
             self.get_logger().warning('Goal ignored: the planner is not active',
                                       throttle_duration_sec=5.0)
+
+    def _set_goal(self, pose: PoseStamped) -> None:
+        position = position_from_pose(pose.pose, self._axes, 'goal')
+        self._session.set_goal(position, stamp_to_ns(pose.header.stamp))
+        self._resumption.stop()
+        self._output.publish_goal(position, self.parameters.global_frame_id)
+
+    def _on_kept_goal(self, msg: PoseStamped) -> None:
+        check_frame(msg.header.frame_id, (self.parameters.global_frame_id,), 'resume_goal')
+        self._set_goal(msg)
+        self.get_logger().info('Resuming the goal of the planner before this one')
 
     def _on_odometry(self, msg: Odometry) -> None:
         self._session.set_odometry(state_from_odometry(msg, self._axes, self._frames),
                                    stamp_to_ns(msg.header.stamp))
 
-    def _finish_plan(self, result: Result) -> None:
+    def finish_plan(self, result: Result) -> None:
+        """Publish a plan, or that there is none, and take stock."""
         if result.start_is_bad:
             self._complaints.add('start', result.error)
             return
@@ -251,6 +174,8 @@ class PlannerNode(LifecycleNode):
     def _drop_goal(self) -> None:
         """Forget the goal, cancel its plan and let the robot brake."""
         self._session.clear_goal()
+        self._resumption.stop()
+        self._output.publish_goal(None, '')
         self._complaints.clear('plan')
         odom = self._session.odom
         self._output.publish(None, self.get_clock().now().nanoseconds if odom is None else
@@ -265,8 +190,10 @@ class PlannerNode(LifecycleNode):
         return response
 
     def _replan(self, request: Trigger.Request, response: Trigger.Response):
-        response.success = self._session.goal is not None
-        response.message = 'planning from the next odometry' if response.success else 'no goal'
+        response.success = self._active and self._session.goal is not None
+        response.message = 'planning from the next odometry'
+        if not response.success:
+            response.message = 'no goal' if self._active else 'the planner is not active'
         self._session.plan_anew()
         return response
 
@@ -281,7 +208,7 @@ class PlannerNode(LifecycleNode):
             goal = planner.check_goal(self._position(request.goal, 'goal of get_plan'))
             state = planner.check_state(self._start_state(request.start))
             future = self._get_plan_future = Future(executor=self.executor)
-            self._session.plan_once(state, goal, future.set_result)
+            self._session.plan_once(state, goal, future.set_result, 'get_plan')
             outcome = await future
             if outcome.error is not None:
                 raise outcome.error

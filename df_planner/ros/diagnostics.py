@@ -115,3 +115,7 @@ class Complaints:
         """Stop complaining about an input."""
         if self._errors.pop(what, None) is not None:
             self._diagnostics.update()
+
+    def clear_all(self) -> None:
+        """Stop complaining about anything."""
+        self._errors.clear()

@@ -32,12 +32,15 @@ class NodeParameters:
 
     checkpoint: str = parameter(
         'maze2d-medium',
-        'Name of a shipped model, or the path of a checkpoint; read at configure.')
-    device: str = parameter('cpu', 'Where the network runs; read at configure.',
+        'Name of a shipped model, or the path of a checkpoint. While configured, another one is '
+        'loaded beside the one in use and replaces it between two plans; refused if the file is '
+        'missing or broken or its card is for another robot; put back, with the reason in '
+        'diagnostics, if it cannot be loaded.')
+    device: str = parameter('cpu', 'Where the network runs; changes like checkpoint.',
                             choices=('auto', 'cpu', 'cuda'))
     backend: str = parameter(
-        'auto', 'What evaluates the network, auto = the fastest there is; read at configure.',
-        choices=('auto', 'torch', 'openvino'))
+        'auto', 'What evaluates the network, auto = the fastest there is; changes like '
+        'checkpoint.', choices=('auto', 'torch', 'openvino'))
     num_threads: int = parameter(
         1, 'Threads of torch, 0 for its own choice; read at configure.', low=0, high=64)
     autostart: bool = parameter(True, 'Configure and activate at start-up.', read_only=True)
@@ -53,6 +56,19 @@ class NodeParameters:
         10.0, 'Wall time after which planning gives up.', low=0.01, high=600.0)
     odom_timeout_s: float = parameter(
         2.0, 'Wall time after which odometry is stale and nothing is planned from it.', low=0.01)
+    start_tolerance_m: float = parameter(
+        0.5, 'Safety gate: distance of a plan from the start asked for, and of the robot from the '
+        'plan.', low=0.0, high=100.0)
+    start_tolerance_mps: float = parameter(
+        0.5, 'Safety gate: speed by which a plan may begin unlike the start asked for.', low=0.0,
+        high=100.0)
+    max_plan_shift_m: float = parameter(
+        1.0, 'Safety gate: how far a plan may leave, within 0.25 s, the way of the one being '
+        'executed, while that is still good; 0 = any distance. Needs collision_check.', low=0.0,
+        high=100.0)
+    resume_goal: bool = parameter(
+        True, 'After a restart, plan for the goal on resume_goal, where the follower keeps that '
+        'of a planner that was killed.')
     hold_at_goal: bool = parameter(
         True, 'Near the goal, plan to stay there; off for raw execution, which cannot.')
     occupied_threshold: int = parameter(
@@ -66,7 +82,8 @@ class NodeParameters:
     realtime_priority: int = parameter(
         40, 'SCHED_FIFO priority of the threads that serve messages, where the system permits it; '
         '0 does without. Planning itself stays time-shared.', low=0, high=99, read_only=True)
-    publish_candidates: bool = parameter(True, 'Publish sampled plans as markers.')
+    publish_candidates: bool = parameter(
+        True, 'Publish sampled plans, and the uncertainty, as markers.')
 
     def __post_init__(self):
         """Check the planner's part by its own rules."""

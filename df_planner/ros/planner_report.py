@@ -12,8 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What the planner node says about itself in diagnostics: model, inference, inputs."""
+"""What the planner node says about itself in diagnostics: model, inference, inputs, gate."""
 
+from collections import Counter
 from collections import deque
 import time
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from df_planner.errors import DFPlannerError
+from df_planner.errors import UnsafePlan
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
@@ -29,18 +31,20 @@ from df_planner.ros.diagnostics import Status
 from df_planner.ros.diagnostics import WARN
 from df_planner.ros.plan_times import parts_of
 from df_planner.ros.plan_times import PlanTimes
-from df_planner.ros.planning_session import Goal
-from df_planner.ros.planning_session import Reading
-from df_planner.ros.planning_session import Result
+from df_planner.ros.planner_parameters import PlannerParameters
+from df_planner.ros.replanning import Goal
+from df_planner.ros.replanning import Reading
+from df_planner.ros.replanning import Result
+from df_planner.ros.safety_gate import goal_distance_m
 
 if TYPE_CHECKING:
-    from df_planner.training.checkpoint import ModelCard
+    from df_planner.planning.planner import Planner
 
 WINDOW = 100  # plans that the percentiles are taken over
 
 
 class PlannerReport:
-    """Keep the three statuses of a planner and publish changes at once."""
+    """Keep the four statuses of a planner and publish changes at once."""
 
     def __init__(self, diagnostics: Diagnostics, complaints: Complaints):
         """Add the tasks."""
@@ -53,9 +57,12 @@ class PlannerReport:
         self._latency_steps = self._plans = self._overruns = self._failures = self._late = 0
         self._longest_late_s = 0.0
         self._last_error: DFPlannerError | None = None
+        self._refused: Counter[str] = Counter()
+        self._last_result: Result | None = None
         diagnostics.add('model', lambda: self._model)
         diagnostics.add('inference', self._inference)
         diagnostics.add('inputs', self._judge_inputs)
+        diagnostics.add('safety gate', self._safety)
 
     def model_loading(self, checkpoint: str) -> None:
         """Say that a model is being loaded."""
@@ -65,12 +72,19 @@ class PlannerReport:
         """Say why there is no model."""
         self._set_model(Status(ERROR, str(error)))
 
-    def model_loaded(self, card: 'ModelCard', checkpoint: str, device: str,
-                     num_threads: int) -> None:
-        """Say which model is loaded, and where it runs."""
+    def model_loaded(self, planner: 'Planner', parameters: PlannerParameters) -> None:
+        """Say which model is in use, and where it runs."""
+        import torch  # loaded with the model
         self._set_model(Status(OK, 'Model loaded', {
-            'checkpoint': checkpoint, 'device': device, 'num_threads': num_threads,
-            'maze': card.maze, 'dt_s': card.dt_s}))
+            'checkpoint': parameters.checkpoint, 'device': planner.device,
+            'backend': parameters.backend, 'num_threads': torch.get_num_threads(),
+            'maze': planner.card.maze, 'dt_s': planner.card.dt_s}))
+
+    def model_swapping(self, text: str, error: DFPlannerError | None) -> None:
+        """Say what becomes of another model, beside what there is to say about the one in use."""
+        if error is not None:
+            text = f'{text}: {error.code}: {error}'
+        self._set_model(Status(WARN if text else OK, text or 'Model loaded', self._model.values))
 
     def model_unloaded(self) -> None:
         """Say that there is no model."""
@@ -89,7 +103,10 @@ class PlannerReport:
         self._failures += result.error is not None
         self._late += result.late_s > 0.0
         self._longest_late_s = max(self._longest_late_s, result.late_s)
-        self._last_error = result.error
+        self._last_error, self._last_result = result.error, result
+        if isinstance(result.error, UnsafePlan):
+            changed = changed or not self._refused[result.error.code]
+            self._refused[result.error.code] += 1
         parts: dict[str, float] = {}
         if result.asked_network:
             self._durations_s.append(result.duration_s)
@@ -119,6 +136,16 @@ class PlannerReport:
         if complaints:
             return Status(ERROR, '; '.join(complaints), self._inputs.values)
         return self._inputs
+
+    def _safety(self) -> Status:
+        result, values = self._last_result, dict(self._refused)
+        if result is not None and result.plan is not None:
+            values['goal_distance_m'] = f'{goal_distance_m(result.plan):.2f}'
+        if result is None or not isinstance(result.error, UnsafePlan):
+            return Status(OK, f'{sum(self._refused.values())} plans refused so far', values)
+        outcome = 'stopped' if result.plan is None else 'the plan before goes on'
+        return Status(ERROR if result.plan is None else WARN,
+                      f'{result.error.code}: {result.error}; {outcome}', values)
 
     def _inference(self) -> Status:
         if not self._durations_s:

@@ -15,34 +15,34 @@
 """
 When the planner node plans, from what, and what becomes of the result; knows no messages.
 
-All methods are called from the executor's thread; only ``_replan`` runs in the worker's. A plan is
-due when the goal has none yet, or when the last one is ``1 / planning_frequency_hz`` old by the
-stamps of the odometry.
+All methods are called from the executor's thread. A plan is due when the goal has none yet, or
+when the last one is ``1 / planning_frequency_hz`` old by the stamps of the odometry.
 
 It begins where the plan in hand will have led the robot by the time it is there, reckoned by how
 long plans took of late; so the robot goes from one to the next without a jump. Without a plan in
 hand, or without ``compensate_latency``, it begins at the odometry: then the same odometry gives
 the same plans, however long planning takes. If the robot has stood still since, such a plan counts
 from the latest odometry.
+
+No plan leaves that the safety gate refuses: the one before goes on if the gate still lets it pass,
+else the robot brakes.
 """
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from dataclasses import replace
 from functools import partial
-import random
 import time
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from df_planner.errors import DFPlannerError
-from df_planner.errors import InvalidInput
-from df_planner.errors import PlanningCancelled
+from df_planner.errors import GoalOccupied
+from df_planner.errors import GoalOutsideMap
+from df_planner.errors import PlanInCollision
 from df_planner.errors import StaleInput
-from df_planner.errors import StartOccupied
-from df_planner.errors import StartOutsideMap
+from df_planner.errors import UnsafePlan
 from df_planner.planning.grid import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.ros.conversions import NS_PER_S
@@ -50,6 +50,13 @@ from df_planner.ros.conversions import seconds_to_ns
 from df_planner.ros.latency import Latency
 from df_planner.ros.latency import predicted_state
 from df_planner.ros.planner_parameters import PlannerParameters
+from df_planner.ros.replanning import Goal
+from df_planner.ros.replanning import InHand
+from df_planner.ros.replanning import Reading
+from df_planner.ros.replanning import Replanning
+from df_planner.ros.replanning import Request
+from df_planner.ros.replanning import Result
+from df_planner.ros.safety_gate import SafetyGate
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import ShouldStop
 from df_planner.ros.worker import Worker
@@ -62,53 +69,7 @@ GOAL_AHEAD_S = 5.0  # a goal this far ahead of the odometry is stamped by anothe
 RECENT_READINGS = 100  # of these the planner filters a noisy one with those before it
 # A robot that has moved and moves less than this still is where a plan starts.
 STILL_M, STILL_M_S = 0.05, 0.2
-BAD_STARTS = (InvalidInput, StartOutsideMap, StartOccupied)
-
-
-@dataclass(frozen=True)
-class Goal:
-    """A position (2,); it is planned for from odometry of ``stamp_ns`` on."""
-
-    position: np.ndarray
-    stamp_ns: int
-
-
-@dataclass(frozen=True)
-class Reading:
-    """The state (4,) of an odometry message, and when it came by the wall clock."""
-
-    state: np.ndarray
-    stamp_ns: int
-    received_s: float
-
-
-@dataclass(frozen=True)
-class Result:
-    """
-    What became of one attempt to plan.
-
-    :param plan: the plan to follow; None means "brake".
-    :param error: why there is no new plan; a ``plan`` beside it is the rest of the one before.
-    :param stamp_ns: of the first row of the plan.
-    :param duration_s: wall time of planning.
-    :param late_s: how long after ``stamp_ns`` a plan that was to be there by then came, else 0.
-    """
-
-    plan: Plan | None
-    error: DFPlannerError | None
-    stamp_ns: int
-    duration_s: float
-    late_s: float = 0.0
-
-    @property
-    def start_is_bad(self) -> bool:
-        """Whether the odometry was at fault: then nothing changes."""
-        return isinstance(self.error, BAD_STARTS)
-
-    @property
-    def asked_network(self) -> bool:
-        """Whether it took planning; to hold a position takes none."""
-        return self.error is not None or self.plan is None or len(self.plan.timings) > 1
+BAD_GOALS = (GoalOccupied, GoalOutsideMap)  # the plan before leads there too
 
 
 class PlanningSession:
@@ -121,31 +82,50 @@ class PlanningSession:
     def __init__(self, planner: 'Planner', worker: Worker, parameters: PlannerParameters,
                  finish: Callable[[Result], None]):
         """Start without any input."""
-        # Imported here, like the planner by its node: it takes torch along.
-        from df_planner.planning.replanner import Replanner
-        self.planner = planner
         self.goal: Goal | None = None
         self.odom: Reading | None = None
-        self._replanner = Replanner(planner)
         self._recent: deque[Reading] = deque(maxlen=RECENT_READINGS)
-        self._replanner_goal: Goal | None = None  # belongs to the worker's thread
         self._worker = worker
         self._finish = finish
         self._plan_stamp_ns: int | None = None
-        self._executed: tuple[Plan, int] | None = None  # what the follower follows, and its stamp
+        self._executed: InHand | None = None  # what the follower follows
+        self._not_as_planned: InHand | None = None  # what is executed instead of the last plan
         self._latency = Latency()
         self._delay_steps = 0
         self._dt_ns = seconds_to_ns(planner.card.dt_s)
+        self._replanning = Replanning(planner)
         self.set_parameters(parameters)
+
+    @property
+    def planner(self) -> 'Planner':
+        """Return the planner of the next plan."""
+        return self._replanning.planner
+
+    def set_planner(self, planner: 'Planner') -> None:
+        """Plan with another model from the next plan on; goal, map and plan in hand stay."""
+        planner.map = self.planner.map
+        self._replanning = Replanning(planner)
+        self.set_parameters(self._parameters)
+        if self.goal is not None and self._executed is not None and (
+                np.array_equal(self._executed.plan.goal, self.goal.position)):
+            self._not_as_planned = self._executed
 
     def set_parameters(self, parameters: PlannerParameters) -> None:
         """Take new parameters; a plan that is being made keeps the old ones."""
         self._parameters = parameters
-        self._worker.submit('parameters', lambda _: self._set_up_replanner(parameters))
+        self._gate = SafetyGate(parameters, self.planner.card)
+        replanning = self._replanning
+        self._worker.submit('parameters', lambda _: replanning.set_up(parameters))
 
     def set_map(self, grid: GridMap) -> None:
-        """Take a new map."""
+        """Take a new map; if the plan being executed hits it, stop and plan anew."""
         self.planner.map = grid
+        if self._executed is not None and self.odom is not None:
+            try:
+                self._gate.check_collision(self._rest_in_hand().plan, grid)
+            except PlanInCollision as error:
+                self._worker.cancel('plan')
+                self._stop(error)
         self.plan_if_due()
 
     def set_goal(self, position: np.ndarray, stamp_ns: int) -> None:
@@ -153,12 +133,13 @@ class PlanningSession:
         position = self.planner.check_goal(position)
         self._worker.cancel('plan')
         self.goal, self._plan_stamp_ns = Goal(position, stamp_ns), None
+        self._not_as_planned = None
         self.plan_if_due()
 
     def clear_goal(self) -> None:
         """Forget the goal and drop a plan in the making."""
         self._worker.cancel('plan')
-        self.goal = self._plan_stamp_ns = self._executed = None
+        self.goal = self._plan_stamp_ns = self._executed = self._not_as_planned = None
 
     def set_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
         """
@@ -180,7 +161,7 @@ class PlanningSession:
         """Forget all that is stamped, since time has jumped back; the goal stays."""
         self._worker.cancel('plan')
         self._recent.clear()
-        self.odom = self._plan_stamp_ns = self._executed = None
+        self.odom = self._plan_stamp_ns = self._executed = self._not_as_planned = None
         if self.goal is not None:
             self.goal = replace(self.goal, stamp_ns=0)
 
@@ -212,10 +193,11 @@ class PlanningSession:
                 self._step(odom.stamp_ns) - self._step(self._plan_stamp_ns) < interval_steps):
             return
         start = self._start(odom)
-        self._worker.submit('plan', partial(self._replan, goal, start, tuple(self._recent),
-                                            self._delay_steps, self._parameters.timeout_s),
+        request = Request(goal, start, tuple(self._recent), self._delay_steps,
+                          self._parameters.timeout_s, self._not_as_planned)
+        self._worker.submit('plan', partial(self._replanning.plan, request),
                             partial(self._take, odom, start))
-        self._delay_steps = 0
+        self._delay_steps, self._not_as_planned = 0, None
 
     @property
     def latency_steps(self) -> int:
@@ -228,7 +210,7 @@ class PlanningSession:
         if self._executed is None or not steps or not parameters.compensate_latency or (
                 parameters.delay_steps > 0):
             return odom
-        plan, stamp_ns = self._executed
+        plan, stamp_ns = self._executed.plan, self._executed.stamp_ns
         step = self._step(odom.stamp_ns) - self._step(stamp_ns)
         ahead = max(steps, -step)
         state = predicted_state(plan, step, odom.state, ahead, parameters.hold_at_goal)
@@ -240,46 +222,29 @@ class PlanningSession:
             return odom
 
     def plan_once(self, state: np.ndarray, goal: np.ndarray,
-                  done: Callable[[Outcome], None]) -> None:
-        """Plan apart from goal and odometry, with the seed of the node."""
-        self._worker.submit('plan_once', lambda should_stop: self.planner.plan(
-            state, goal, seed=self._replanner.seed, should_stop=should_stop), done)
+                  done: Callable[[Outcome], None], key: str) -> None:
+        """
+        Plan apart from goal and odometry, with the seed of the node.
 
-    def cancel_plan_once(self) -> None:
-        """Drop what ``plan_once`` asked for; its ``done`` is not called."""
-        self._worker.cancel('plan_once')
+        :param done: called with the plan, if it passes the safety gate, or the error.
+        :param key: says for whom; the latest job of a key wins.
+        """
+        replanning, gate = self._replanning, self._gate
 
-    def _set_up_replanner(self, parameters: PlannerParameters) -> None:
-        seed = parameters.seed if parameters.seed >= 0 else random.getrandbits(32)
-        self._replanner.seed = seed
-        self._replanner.hold_at_goal = parameters.hold_at_goal
-        self.planner.settings = parameters.settings()
+        def plan_and_check(should_stop: ShouldStop) -> Plan:
+            planner = replanning.planner
+            plan = planner.plan(state, goal, seed=replanning.seed, should_stop=should_stop)
+            gate.check(plan, state, planner.map)
+            return plan
+        self._worker.submit(key, plan_and_check, done)
+
+    def cancel_plan_once(self, key: str) -> None:
+        """Drop what ``plan_once`` was asked for; its ``done`` is not called."""
+        self._worker.cancel(key)
 
     def _step(self, stamp_ns: int) -> int:
         """Return the control step of a stamp."""
-        return (stamp_ns + self._dt_ns // 2) // self._dt_ns
-
-    def _replan(self, goal: Goal, start: Reading, recent: tuple[Reading, ...], delay_steps: int,
-                timeout_s: float, should_stop: ShouldStop) -> Result:
-        """Plan, in the worker's thread."""
-        started = time.monotonic()
-        plan = None
-        self._replanner.delay(delay_steps)
-        try:
-            if self._replanner_goal is not goal:
-                self._replanner.reset(goal.position)
-                self._replanner_goal = goal
-            for reading in recent:
-                self._replanner.observe(reading.state, self._step(reading.stamp_ns))
-            plan = self._replanner.replan(
-                start.state, self._step(start.stamp_ns),
-                lambda: should_stop() or time.monotonic() - started > timeout_s)
-            error = self._replanner.last_error
-        except PlanningCancelled:
-            error = PlanningCancelled(f'planning took longer than timeout_s = {timeout_s}')
-        except DFPlannerError as failure:
-            error = failure
-        return Result(plan, error, start.stamp_ns, time.monotonic() - started)
+        return self._replanning.step(stamp_ns)
 
     def _take(self, odom: Reading, start: Reading, outcome: Outcome) -> None:
         """Take what the worker returned; a defect or a failing device also means "brake"."""
@@ -293,14 +258,67 @@ class PlanningSession:
             self._delay_steps = self._step(now_ns) - self._step(odom.stamp_ns)
             result = replace(result, stamp_ns=now_ns)
             planned_ns = now_ns
-        if not result.start_is_bad:
-            self._plan_stamp_ns = planned_ns
         had_plan = self._executed is not None
         if not result.start_is_bad:
-            self._executed = None if result.plan is None else (result.plan, result.stamp_ns)
+            result = self._passed(result, start.state)
+            self._plan_stamp_ns = planned_ns
+            self._executed = None if result.plan is None else InHand(result.plan, result.stamp_ns)
         self._finish(result)
         if had_plan and result.asked_network:  # the first one takes longer, and the robot waits
             self._latency.add(time.monotonic() - odom.received_s)
+
+    # The safety gate
+
+    def _passed(self, result: Result, start: np.ndarray) -> Result:
+        """Return a result whose plan may leave: its own, else what goes on, else none."""
+        going_on, error = self._going_on(), result.error
+        if result.plan is not None:
+            try:
+                self._gate.check(result.plan, start if error is None else None, self.planner.map,
+                                 None if going_on is None else going_on.plan)
+                self._check_robot(result.plan, result.stamp_ns)
+                return result
+            except UnsafePlan as refusal:
+                self._delay_steps = 0
+                self._not_as_planned = going_on or InHand(None, self.odom.stamp_ns)
+                error = refusal
+        if going_on is None or isinstance(error, BAD_GOALS):
+            return replace(result, plan=None, error=error)
+        return replace(result, plan=going_on.plan, stamp_ns=going_on.stamp_ns, error=error)
+
+    def _going_on(self) -> InHand | None:
+        """Return the rest of the plan being executed, if it leads to the goal and still may."""
+        if self._executed is None or self.goal is None or not np.array_equal(
+                self._executed.plan.goal, self.goal.position):
+            return None
+        rest = self._rest_in_hand()
+        if len(rest.plan) < min(2, len(self._executed.plan)):
+            return None  # it has ended
+        try:
+            self._gate.check(rest.plan, None, self.planner.map)
+            self._check_robot(rest.plan, rest.stamp_ns)
+        except UnsafePlan:
+            return None
+        return rest
+
+    def _check_robot(self, plan: Plan, stamp_ns: int) -> None:
+        self._gate.check_robot(plan, self.odom.state, (stamp_ns - self.odom.stamp_ns) / NS_PER_S)
+
+    def _rest_in_hand(self) -> InHand:
+        """Return the plan being executed from where the robot is on it by now."""
+        plan, stamp_ns = self._executed.plan, self._executed.stamp_ns
+        steps = self._step(self.odom.stamp_ns) - self._step(stamp_ns)
+        if steps < 0:  # it has not begun
+            return self._executed
+        rest = plan.shifted(steps)
+        distances_m = np.linalg.norm(rest.states[:, :2] - self.odom.state[:2], axis=-1)
+        return InHand(rest.shifted(int(distances_m.argmin())), self.odom.stamp_ns)
+
+    def _stop(self, error: DFPlannerError) -> None:
+        """Let the robot brake, and make a plan due."""
+        self._executed = self._plan_stamp_ns = None
+        self._not_as_planned = InHand(None, self.odom.stamp_ns)
+        self._finish(Result(None, error, self.odom.stamp_ns, 0.0))
 
     def _still_at(self, state: np.ndarray) -> bool:
         """Tell whether the robot has stood still in a state (4,) since."""

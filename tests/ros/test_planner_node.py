@@ -351,7 +351,8 @@ def test_parameters_change_at_run_time_or_say_why_not(quick, model):
     quick.send_goal(GOAL, tick=quick.base + 100)
     assert quick.plan(quick.base + 100).points == before.points
     refused = change('checkpoint', str(model) + 'x')
-    assert not refused.successful and 'clean up first' in refused.reason
+    assert not refused.successful and 'no such checkpoint' in refused.reason
+    assert 'clean up first' in change('num_threads', 2).reason
     assert 'full_sequence' in change('schedule', 'spiral').reason
 
 
