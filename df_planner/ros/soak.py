@@ -49,6 +49,7 @@ POLL_S = 1.0
 INPUTS = {bad.name: bad for bad in BAD_INPUTS}
 PLANNER = 'planner'
 
+
 class Journal:
     """Events, one line each, with the seconds since the start of the run."""
 
@@ -83,6 +84,7 @@ class Journal:
         self._events.close()
         self._memory.close()
 
+
 @dataclass
 class Errand:
     """The goal in hand: how long an active planner has had it, and when it was reached."""
@@ -90,6 +92,7 @@ class Errand:
     xy: tuple[float, float]
     active_s: float = 0.0
     reached_at_s: float | None = None
+
 
 class Soak:
     """

@@ -35,6 +35,7 @@ MEMORY_TOLERANCE = 0.02
 # Of what is left after the warm-up, the share whose median is compared at both ends.
 MEMORY_ENDS = 0.2
 
+
 @dataclass(frozen=True)
 class Limits:
     """
@@ -47,6 +48,7 @@ class Limits:
     plan_timeout_s: float = 2.0
     odom_timeout_s: float = 0.5
     grace_s: float = 1.0
+
 
 class CommandCheck:
     """Judge every command; plans and odometry are heard as the follower hears them."""
@@ -100,6 +102,7 @@ class CommandCheck:
         return (f'driving with {force} N at {velocity} m/s, {late_s:.2f} s after the last plan '
                 'ended')
 
+
 @dataclass(frozen=True)
 class Growth:
     """How much memory a process needed at first and at last, after its warm-up."""
@@ -119,6 +122,7 @@ class Growth:
     def is_flat(self) -> bool:
         """Tell whether it stayed within the tolerance."""
         return abs(self.share) <= MEMORY_TOLERANCE
+
 
 def growth(process: str, life: int, samples: Sequence[tuple[float, float]],
            warm_up_s: float) -> Growth | None:

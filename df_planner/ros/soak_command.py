@@ -24,6 +24,7 @@ import click
 from df_planner.benchmark.measuring import echo_table
 from df_planner.benchmark.measuring import result_folder
 
+
 @click.command('soak', epilog='\b\nExamples:\n'
                '  df_planner measure soak --minutes 3\n'
                '  df_planner measure soak --minutes 60 --checkpoint maze2d-large --seed 1')
@@ -105,6 +106,7 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     if stopped:
         raise KeyboardInterrupt
     sys.exit(1 if summary['violations'] else 0)
+
 
 def _facts(checkpoint: str, seed: int, minutes: float) -> dict:
     """Return what the run was, and on what machine."""

@@ -33,6 +33,7 @@ STRINGS = ('', 'camera', '/', 'map ', 'ma\u00df', 'x' * 4096)
 # Changed in a message, these make another good message.
 HARMLESS = ('joint_names', 'covariance', 'torque')
 
+
 def fields(msg: Any, path: str = '') -> Iterator[tuple[Any, Any, str, str]]:
     """
     Yield every field of a message that holds a number or a text.
@@ -51,6 +52,7 @@ def fields(msg: Any, path: str = '') -> Iterator[tuple[Any, Any, str, str]]:
                 value[0], 'get_fields_and_field_types'):
             yield from fields(value[0], f'{where}[0].')
 
+
 def spoil(msg: Any, rng: Random) -> str:
     """Give one field of a message a value it should not have, and return which and what."""
     owner, name, kind, path = rng.choice(list(fields(msg)))
@@ -58,6 +60,7 @@ def spoil(msg: Any, rng: Random) -> str:
     value: Any = rng.choice(choices)
     setattr(owner, name, value)
     return f'{path} = {value!r:.20}'
+
 
 def good_message(hands: Hands, topic: str) -> Any:
     """Return a message for a topic that changes as little as a good one can."""
@@ -72,6 +75,7 @@ def good_message(hands: Hands, topic: str) -> Any:
     if topic == 'cmd_wrench':
         return hands.wrench((0.0, 0.0))
     return hands.initial_pose(hands.xy)
+
 
 def wrong_value(field: dataclasses.Field, rng: Random) -> Any:
     """Return a value that a parameter must refuse: of another type, out of range, or NaN."""

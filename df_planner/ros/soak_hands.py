@@ -63,11 +63,13 @@ TYPES = {'goal_pose': PoseStamped, 'odom': Odometry, 'map': OccupancyGrid,
          'initialpose': PoseWithCovarianceStamped, 'maze_sim/set_state': Odometry,
          '/clock': Clock}
 
+
 def is_forged(msg: Odometry | WrenchStamped) -> bool:
     """Tell whether odometry or a command comes from the soak test."""
     if isinstance(msg, WrenchStamped):
         return msg.wrench.torque.z == MARK
     return msg.pose.covariance[0] == MARK
+
 
 class Hands:
     """

@@ -50,6 +50,7 @@ WALL, OUTSIDE = (0.0, 0.0), (500.0, 0.0)  # of every maze: the corner of its bor
 HALF_S, HOUR = 500_000_000, 3600 * 10**9
 Do = Callable[[Hands, Random], str | None]
 
+
 @dataclass(frozen=True)
 class BadInput:
     """
@@ -62,8 +63,10 @@ class BadInput:
     do: Do
     then: tuple[str, ...] = ()
 
+
 def _send(topic: str, make: Callable[[Hands], Any], times: int = 1) -> Do:
     return lambda hands, rng: hands.send(topic, make(hands), times)
+
 
 def _with(make: Callable[[Hands], Any], **changes: Any) -> Callable[[Hands], Any]:
     """Return a maker of the same message, but for some fields: ``info__width=3``."""
@@ -78,6 +81,7 @@ def _with(make: Callable[[Hands], Any], **changes: Any) -> Callable[[Hands], Any
         return msg
     return changed
 
+
 def _refused(node: str, name: str, value: Any) -> Do:
     def change(hands: Hands, rng: Random) -> str | None:
         answer = hands.set_parameter(node, name, value)
@@ -85,14 +89,17 @@ def _refused(node: str, name: str, value: Any) -> Do:
         return f'{node} accepted {name} = {value!r}' if accepted else None
     return change
 
+
 def _wrong_parameter(hands: Hands, rng: Random) -> str | None:
     field = rng.choice(dataclasses.fields(PlannerParameters))
     return _refused('planner', field.name, wrong_value(field, rng))(hands, rng)
+
 
 def _no_checkpoint(hands: Hands, rng: Random) -> str | None:
     with NamedTemporaryFile(suffix='.safetensors') as file:
         Path(file.name).write_bytes(rng.randbytes(1000))
         return _refused('planner', 'checkpoint', file.name)(hands, rng)
+
 
 def _transition(number: int) -> Do:
     """Return what asks for a transition that an active planner must refuse."""
@@ -101,6 +108,7 @@ def _transition(number: int) -> Do:
         return f'the active planner made transition {number}' if done else None
     return ask
 
+
 def _transitions(*numbers: int) -> Do:
     def walk(hands: Hands, rng: Random) -> str | None:
         for number in numbers:
@@ -108,6 +116,7 @@ def _transitions(*numbers: int) -> Do:
                 return f'the planner refused transition {number} of {numbers}'
         return None
     return walk
+
 
 def _trigger(name: str, times: int = 1, succeeds: bool | None = None) -> Do:
     def call(hands: Hands, rng: Random) -> str | None:
@@ -118,6 +127,7 @@ def _trigger(name: str, times: int = 1, succeeds: bool | None = None) -> Do:
         return None
     return call
 
+
 def _no_plan(make_start: Callable[[Hands], PoseStamped],
              make_goal: Callable[[Hands], PoseStamped]) -> Do:
     def ask(hands: Hands, rng: Random) -> str | None:
@@ -126,29 +136,35 @@ def _no_plan(make_start: Callable[[Hands], PoseStamped],
         return 'get_plan found a plan' if response and response.plan.poses else None
     return ask
 
+
 def _pause(hands: Hands, rng: Random) -> str | None:
     hands.call(SetBool, 'maze_sim/pause', SetBool.Request(data=True))
     hands.spin(rng.uniform(0.2, 2.0))
     answer = hands.call(SetBool, 'maze_sim/pause', SetBool.Request(data=False), attempts=10)
     return 'the simulator stays paused' if answer is None else None
 
+
 def _flood_of_goals(hands: Hands, rng: Random) -> None:
     x, y = hands.goal_xy or hands.xy
     for _ in range(300):
         hands.send('goal_pose', hands.goal((x + rng.gauss(0.0, 1.0), y + rng.gauss(0.0, 1.0))))
 
+
 def _reversed_odometry(hands: Hands, rng: Random) -> None:
     for step in range(10, -10, -1):
         hands.send('odom', hands.odometry(step * TICK_NS))
+
 
 def _decreasing_times(hands: Hands) -> Any:
     msg = hands.trajectory()
     msg.points.reverse()
     return msg
 
+
 def _jump(time_ns: Callable[[int], int]) -> Do:
     return lambda hands, rng: hands.send(
         '/clock', Clock(clock=ns_to_stamp(max(time_ns(hands.now_ns), 0))))
+
 
 def _generated(topic: str) -> Do:
     def send(hands: Hands, rng: Random) -> None:
@@ -158,26 +174,34 @@ def _generated(topic: str) -> Do:
             hands.send(topic, msg)
     return send
 
+
 def _here(hands: Hands) -> PoseStamped:
     return hands.goal(hands.goal_xy or hands.xy)
+
 
 def _goal(*xy: float, **options: Any) -> Callable[[Hands], PoseStamped]:
     return lambda hands: hands.goal((xy[0], xy[1]), **options)
 
+
 def _odom(ahead_ns: int = 0, **changes: Any) -> Callable[[Hands], Any]:
     return _with(lambda hands: hands.odometry(ahead_ns), **changes)
+
 
 def _map(**changes: Any) -> Callable[[Hands], Any]:
     return _with(lambda hands: hands.map(), **changes)
 
+
 def _plan(ahead_ns: int = 0, points: int = 20, **changes: Any) -> Callable[[Hands], Any]:
     return _with(lambda hands: hands.trajectory(points, ahead_ns), **changes)
+
 
 def _wrench(x: float, y: float, **options: Any) -> Callable[[Hands], Any]:
     return lambda hands: hands.wrench((x, y), **options)
 
+
 def _pose(*xy: float, **options: Any) -> Callable[[Hands], Any]:
     return lambda hands: hands.initial_pose((xy[0], xy[1]), **options)
+
 
 def _cells(value: int) -> Callable[[Hands], Any]:
     def make(hands: Hands) -> Any:
@@ -185,6 +209,7 @@ def _cells(value: int) -> Callable[[Hands], Any]:
         msg.data = [value] * len(msg.data)
         return msg
     return make
+
 
 T = Transition
 BAD_INPUTS = (
@@ -281,7 +306,7 @@ BAD_INPUTS = (
         'planner', 'equivalent_frame_ids', [1, 2])),
     BadInput('parameter: unknown', _refused('planner', 'no_such_parameter', 1)),
     BadInput('parameter: read-only', _refused('planner', 'autostart', False)),
-    BadInput('parameter: follower\'s, out of range', _refused('follower', 'position_gain', -1.0)),
+    BadInput('parameter: of the follower', _refused('follower', 'position_gain', -1.0)),
     BadInput('parameter: wrong type, generated', _wrong_parameter),
     BadInput('checkpoint: no such file', _refused('planner', 'checkpoint', '/no/such/model')),
     BadInput('checkpoint: not a model', _no_checkpoint),

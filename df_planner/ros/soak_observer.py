@@ -51,6 +51,7 @@ AXES, SCALE = MapAxes((1.0, 0.0, 0.0, 1.0)), ForceScale(1.0, 1.0)  # messages as
 DT_S = 0.01
 RECENT = 400  # messages of odometry whose time of publication is remembered
 
+
 class SoakObserver(Node):
     """Listen, judge and write down."""
 
@@ -136,9 +137,11 @@ class SoakObserver(Node):
     def _on_contact(self, msg: Bool) -> None:
         self._contacts += msg.data
 
+
 def main(args: list[str] | None = None) -> int:
     """Observe until SIGINT or SIGTERM."""
     return run_node(SoakObserver, args)
+
 
 if __name__ == '__main__':
     sys.exit(main())

@@ -20,6 +20,7 @@ from pathlib import Path
 
 BLUE, RED, GREY = '#1f77ff', '#d1344b', '#888888'
 
+
 def draw_soak_picture(path: Path, memory: Mapping[tuple[str, int], Sequence],
                       seconds: Sequence[dict], events: Sequence[dict]) -> None:
     """

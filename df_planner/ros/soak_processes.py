@@ -30,6 +30,7 @@ STOPPING = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
 OBSERVER = 'soak_observer'
 
+
 class Processes:
     """
     One process per node, its output in ``folder/logs``, a file per life.

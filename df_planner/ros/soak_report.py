@@ -34,6 +34,7 @@ from df_planner.ros.soak_picture import draw_soak_picture
 
 MEASURED = ('odometry', 'commands', 'plans', 'empty_plans', 'contacts', 'peak_n', 'speed_m_s')
 
+
 def summarise(folder: Path, warm_up_s: float) -> dict:
     """Return what a run's files say: counts, latencies, memory, and all violations."""
     events, seconds, unsafe = read_journals(folder)
@@ -62,6 +63,7 @@ def summarise(folder: Path, warm_up_s: float) -> dict:
         'violations': violations,
     }
 
+
 def write_report(folder: Path, warm_up_s: float, facts: dict) -> dict:
     """Write all files of the report beside the journals; return the summary."""
     summary = summarise(folder, warm_up_s)
@@ -78,6 +80,7 @@ def write_report(folder: Path, warm_up_s: float, facts: dict) -> dict:
     draw_soak_picture(folder / 'soak.png', read_memory(folder), seconds, read_journals(folder)[0])
     return summary
 
+
 def read_journals(folder: Path) -> tuple[list[dict], list[dict], list[dict]]:
     """Return the events, the observer's seconds and its unsafe commands, as far as written."""
     events = _read_lines(folder / 'events.jsonl')
@@ -87,6 +90,7 @@ def read_journals(folder: Path) -> tuple[list[dict], list[dict], list[dict]]:
         line['seconds'] = round(line['time'] - started, 1)
     return (events, [line for line in observed if line['kind'] == 'second'],
             [{'check': 'command', **line} for line in observed if line['kind'] == 'unsafe'])
+
 
 def read_memory(folder: Path) -> dict[tuple[str, int], list[tuple[float, float]]]:
     """Return (seconds, MB) by process and life."""
@@ -98,10 +102,12 @@ def read_memory(folder: Path) -> dict[tuple[str, int], list[tuple[float, float]]
                     (float(row['seconds']), float(row['mb'])))
     return dict(samples)
 
+
 def grown_memory(samples: dict, warm_up_s: float) -> list[Growth]:
     """Return the growth of every life that was long enough to tell."""
     found = [growth(name, life, rows, warm_up_s) for (name, life), rows in samples.items()]
     return [one for one in found if one is not None]
+
 
 def _read_lines(path: Path) -> list[dict]:
     lines = []
@@ -113,14 +119,17 @@ def _read_lines(path: Path) -> list[dict]:
                 break
     return lines
 
+
 def _percentiles(values: list[float]) -> dict[str, float]:
     if not values:
         return {}
     p50, p99, most = np.percentile(values, (50, 99, 100)).round(2).tolist()
     return {'p50': p50, 'p99': p99, 'max': most}
 
+
 def _middle_and_most(values: list[float]) -> list[object]:
     return [round(float(np.median(values)), 3), max(values)] if values else ['', '']
+
 
 def _markdown(summary: dict, facts: dict) -> str:
     def spread(name: str) -> str:

@@ -24,6 +24,7 @@ FIRST_S = 5.0
 KILL_EVERY_S = 180.0  # on average, or so often that a short run has two
 EDGE_M = 0.3  # of a cell that goals keep away from, so that the robot fits there
 
+
 @dataclass(frozen=True)
 class Event:
     """
@@ -37,7 +38,9 @@ class Event:
     name: str
     seed: int
 
+
 KILL = 'kill'
+
 
 def make_schedule(duration_s: float, seed: int, names: Sequence[str]) -> list[Event]:
     """
@@ -59,8 +62,9 @@ def make_schedule(duration_s: float, seed: int, names: Sequence[str]) -> list[Ev
         at_s += rng.uniform(0.6, 1.4) * every_s
     return sorted(events, key=lambda event: event.at_s)
 
+
 def goals(cells: Sequence[tuple[int, int]], seed: int) -> Iterator[tuple[float, float]]:
-    """Yield goals (x, y) in the map for ever, each in another free cell (row, column)."""
+    """Yield positions in the map for ever, each in another free cell (row, column)."""
     rng, last = Random(f'{seed} goals'), None
     while True:
         cell = rng.choice([cell for cell in cells if cell != last])
