@@ -44,7 +44,7 @@ STARTUP_S = 180.0
 REACHED_M = 0.5
 DWELL_S = 0.5  # at a goal before the next
 GOAL_DEADLINE_S = 60.0  # of driving with an active planner
-RESUME_S = 5.0  # after which the goal is sent again to a planner that was restarted
+RESUME_S = 10.0  # within which a planner that was restarted goes on by itself
 POLL_S = 1.0
 INPUTS = {bad.name: bad for bad in BAD_INPUTS}
 PLANNER = 'planner'
@@ -87,9 +87,10 @@ class Journal:
 
 @dataclass
 class Errand:
-    """The goal in hand: how long an active planner has had it, and when it was reached."""
+    """The goal in hand: since when, how long an active planner had it, when it was reached."""
 
     xy: tuple[float, float]
+    waited_s: float = 0.0
     active_s: float = 0.0
     reached_at_s: float | None = None
 
@@ -162,9 +163,11 @@ class Soak:
     def _drive(self, schedule: list[Event], duration_s: float,
                on_second: Callable[[float], None]) -> None:
         begin_s = last_s = time.monotonic()
-        while (now_s := time.monotonic()) - begin_s < duration_s:
+        while (now_s := time.monotonic()) - begin_s < duration_s or self._errand is not None:
             self._look_at_processes()
             self._look_at_state()
+            if self._errand is None:
+                self._set_out()
             self._pursue(now_s - last_s)
             last_s = now_s
             if schedule and schedule[0].at_s <= now_s - begin_s:
@@ -175,28 +178,34 @@ class Soak:
 
     # Goals
 
+    def _set_out(self) -> None:
+        self._errand = Errand(next(self._goals))
+        self._hands.goal_xy = self._errand.xy
+        self._send_goal('goal')
+
     def _pursue(self, elapsed_s: float) -> None:
-        """Send a goal, wait for the robot to get there, and send the next."""
+        """Wait for the robot to get to the goal."""
         errand, now_s = self._errand, time.monotonic()
-        if errand is None:
-            self._errand = Errand(next(self._goals))
-            self._hands.goal_xy = self._errand.xy
-            self._send_goal('goal')
-        elif errand.reached_at_s is not None:
+        if errand.reached_at_s is not None:
             if now_s - errand.reached_at_s > DWELL_S:
                 self._errand = None
         elif math.dist(self._hands.xy, errand.xy) <= REACHED_M:
             errand.reached_at_s = now_s
             self.reached += 1
             self.journal.add('reached', goal=errand.xy, active_s=round(errand.active_s, 2))
-        elif self._active:
-            errand.active_s += elapsed_s
+        else:
+            errand.waited_s += elapsed_s
+            errand.active_s += elapsed_s * self._active
             self._resume(now_s)
             if errand.active_s > GOAL_DEADLINE_S:
-                self.journal.add('violation', check='goal', what=(
-                    f'goal {errand.xy} was not reached in {GOAL_DEADLINE_S:.0f} s; the robot is '
-                    f'at {self._hands.xy}'))
-                self._errand = None
+                self._give_up('goal', f'was not reached in {GOAL_DEADLINE_S:.0f} s')
+            elif errand.waited_s - errand.active_s > STARTUP_S:
+                self._give_up('restart', f'waited {STARTUP_S:.0f} s for an active planner')
+
+    def _give_up(self, check: str, what: str) -> None:
+        self.journal.add('violation', check=check, what=(
+            f'goal {self._errand.xy} {what}; the robot is at {self._hands.xy}'))
+        self._errand = None
 
     def _send_goal(self, why: str) -> None:
         if self._errand is not None and self._errand.reached_at_s is None:
@@ -204,13 +213,15 @@ class Soak:
             self.journal.add(why, goal=self._errand.xy)
 
     def _resume(self, now_s: float) -> None:
-        """Give a planner that was restarted some time to go on by itself; else tell it the goal."""
-        if self._resume_at_s is None:
+        """See whether a planner that was restarted goes on by itself; else tell it the goal."""
+        if self._resume_at_s is None or not self._active:
             return
         if self._hands.planned_at_s > self._resume_at_s:
             self.journal.add('resumed')
             self._resume_at_s = None
         elif now_s > self._resume_at_s + RESUME_S:
+            self.journal.add('violation', check='resumption', what=(
+                f'a restarted planner did not go on by itself in {RESUME_S:.0f} s'))
             self._send_goal('goal sent again after a restart')
             self._resume_at_s = None
 
@@ -229,14 +240,16 @@ class Soak:
         bad = INPUTS[event.name]
         self.inputs += 1
         self.journal.add('input', name=bad.name, seed=event.seed)
-        was_active, life = self._active, self._processes.lives[PLANNER]
+        was_active = self._active
         complaint = bad.do(self._hands, Random(event.seed))
-        if complaint and was_active and life == self._processes.lives[PLANNER]:
+        if complaint and was_active:
             self.journal.add('violation', check='refusal', what=f'{bad.name}: {complaint}')
         if 'active' in bad.then:
             self._hands.make_active()
+        if 'memory' in bad.then:
+            self._processes.lives[PLANNER] += 1
         if 'map' in bad.then:
-            self._hands.send('map', self._hands.map())
+            self._hands.send('map', self._hands.occupancy_grid())
         if 'goal' in bad.then:
             self._send_goal('goal sent again after an input')
 

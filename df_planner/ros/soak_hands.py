@@ -155,7 +155,7 @@ class Hands:
         msg.pose.covariance[0] = MARK
         return msg
 
-    def map(self) -> OccupancyGrid:
+    def occupancy_grid(self) -> OccupancyGrid:
         """Return a copy of the true map."""
         true = self.map_true
         assert true is not None

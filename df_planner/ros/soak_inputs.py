@@ -21,7 +21,6 @@ expected here; whatever else must not happen, the observer looks for.
 """
 
 from collections.abc import Callable
-import dataclasses
 from dataclasses import dataclass
 import math
 from pathlib import Path
@@ -38,10 +37,8 @@ from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 
 from df_planner.ros.conversions import ns_to_stamp
-from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.soak_fuzz import good_message
 from df_planner.ros.soak_fuzz import spoil
-from df_planner.ros.soak_fuzz import wrong_value
 from df_planner.ros.soak_hands import Hands
 from df_planner.ros.soak_hands import TICK_NS
 
@@ -56,7 +53,8 @@ class BadInput:
     """
     Something that should not happen to the graph.
 
-    :param then: what it may have changed for good, to be put right: 'map', 'goal', 'active'.
+    :param then: what it may have changed for good, to be put right: 'map', 'goal', 'active', or
+        'memory', which starts anew with another model.
     """
 
     name: str
@@ -88,11 +86,6 @@ def _refused(node: str, name: str, value: Any) -> Do:
         accepted = answer is not None and answer[0]
         return f'{node} accepted {name} = {value!r}' if accepted else None
     return change
-
-
-def _wrong_parameter(hands: Hands, rng: Random) -> str | None:
-    field = rng.choice(dataclasses.fields(PlannerParameters))
-    return _refused('planner', field.name, wrong_value(field, rng))(hands, rng)
 
 
 def _no_checkpoint(hands: Hands, rng: Random) -> str | None:
@@ -188,7 +181,7 @@ def _odom(ahead_ns: int = 0, **changes: Any) -> Callable[[Hands], Any]:
 
 
 def _map(**changes: Any) -> Callable[[Hands], Any]:
-    return _with(lambda hands: hands.map(), **changes)
+    return _with(lambda hands: hands.occupancy_grid(), **changes)
 
 
 def _plan(ahead_ns: int = 0, points: int = 20, **changes: Any) -> Callable[[Hands], Any]:
@@ -205,7 +198,7 @@ def _pose(*xy: float, **options: Any) -> Callable[[Hands], Any]:
 
 def _cells(value: int) -> Callable[[Hands], Any]:
     def make(hands: Hands) -> Any:
-        msg = hands.map()
+        msg = hands.occupancy_grid()
         msg.data = [value] * len(msg.data)
         return msg
     return make
@@ -307,7 +300,6 @@ BAD_INPUTS = (
     BadInput('parameter: unknown', _refused('planner', 'no_such_parameter', 1)),
     BadInput('parameter: read-only', _refused('planner', 'autostart', False)),
     BadInput('parameter: of the follower', _refused('follower', 'position_gain', -1.0)),
-    BadInput('parameter: wrong type, generated', _wrong_parameter),
     BadInput('checkpoint: no such file', _refused('planner', 'checkpoint', '/no/such/model')),
     BadInput('checkpoint: not a model', _no_checkpoint),
     BadInput('get_plan: goal NaN', _no_plan(_here, _goal(NAN, NAN))),
@@ -326,7 +318,7 @@ BAD_INPUTS = (
         T.TRANSITION_DEACTIVATE, T.TRANSITION_ACTIVATE), ('active', 'goal')),
     BadInput('lifecycle: down and up', _transitions(
         T.TRANSITION_DEACTIVATE, T.TRANSITION_CLEANUP, T.TRANSITION_CONFIGURE,
-        T.TRANSITION_ACTIVATE), ('active', 'goal')),
+        T.TRANSITION_ACTIVATE), ('active', 'goal', 'memory')),
     BadInput('any field: goal', _generated('goal_pose'), ('goal',)),
     BadInput('any field: odom', _generated('odom')),
     BadInput('any field: map', _generated('map'), ('map',)),

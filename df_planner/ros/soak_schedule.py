@@ -19,9 +19,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
-INPUT_GAP_S = (0.5, 3.0)  # between two bad inputs
+INPUT_GAP_S = (0.5, 6.0)  # between two bad inputs
 FIRST_S = 5.0
-KILL_EVERY_S = 180.0  # on average, or so often that a short run has two
+KILL_EVERY_S = 240.0  # on average, or so often that a short run has two
 EDGE_M = 0.3  # of a cell that goals keep away from, so that the robot fits there
 
 
