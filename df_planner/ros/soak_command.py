@@ -34,7 +34,7 @@ from df_planner.benchmark.measuring import result_folder
               help='A shipped name or a .safetensors file.')
 @click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
               help='Of goals, kills and bad inputs: the same seed, the same schedule.')
-@click.option('--warm-up-s', type=click.FloatRange(min=1.0), default=60.0, show_default=True,
+@click.option('--warm-up-s', type=click.FloatRange(min=1.0), default=120.0, show_default=True,
               help='Of every process, after which its memory must stay within 2 %.')
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of report, journals and logs.  [default: results/soak-TIME]')
