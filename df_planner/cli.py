@@ -292,16 +292,9 @@ def measure():
     """Measure one ability of a planner, or the speed of what is around it."""
 
 
-measure.add_command(blocks)
-measure.add_command(calibration)
-measure.add_command(cost)
-measure.add_command(inpainting)
-measure.add_command(latency)
-measure.add_command(noise)
-measure.add_command(realtime)
-measure.add_command(rollout)
-measure.add_command(soak)
-measure.add_command(throughput)
+for _command in (blocks, calibration, cost, inpainting, latency, noise, realtime, rollout, soak,
+                 throughput):
+    measure.add_command(_command)
 
 
 @main.command(epilog=_examples(

@@ -166,9 +166,8 @@ class Soak:
         while (now_s := time.monotonic()) - begin_s < duration_s or self._errand is not None:
             self._look_at_processes()
             self._look_at_state()
-            if self._errand is None:
-                self._set_out()
-            self._pursue(now_s - last_s)
+            self._errand = self._errand or self._set_out()
+            self._pursue(self._errand, now_s - last_s)
             last_s = now_s
             if schedule and schedule[0].at_s <= now_s - begin_s:
                 self._do(schedule.pop(0))
@@ -178,14 +177,15 @@ class Soak:
 
     # Goals
 
-    def _set_out(self) -> None:
-        self._errand = Errand(next(self._goals))
-        self._hands.goal_xy = self._errand.xy
+    def _set_out(self) -> Errand:
+        self._errand = errand = Errand(next(self._goals))
+        self._hands.goal_xy = errand.xy
         self._send_goal('goal')
+        return errand
 
-    def _pursue(self, elapsed_s: float) -> None:
+    def _pursue(self, errand: Errand, elapsed_s: float) -> None:
         """Wait for the robot to get to the goal."""
-        errand, now_s = self._errand, time.monotonic()
+        now_s = time.monotonic()
         if errand.reached_at_s is not None:
             if now_s - errand.reached_at_s > DWELL_S:
                 self._errand = None
@@ -198,13 +198,13 @@ class Soak:
             errand.active_s += elapsed_s * self._active
             self._resume(now_s)
             if errand.active_s > GOAL_DEADLINE_S:
-                self._give_up('goal', f'was not reached in {GOAL_DEADLINE_S:.0f} s')
+                self._give_up(errand, 'goal', f'was not reached in {GOAL_DEADLINE_S:.0f} s')
             elif errand.waited_s - errand.active_s > STARTUP_S:
-                self._give_up('restart', f'waited {STARTUP_S:.0f} s for an active planner')
+                self._give_up(errand, 'restart', f'waited {STARTUP_S:.0f} s for an active planner')
 
-    def _give_up(self, check: str, what: str) -> None:
+    def _give_up(self, errand: Errand, check: str, what: str) -> None:
         self.journal.add('violation', check=check, what=(
-            f'goal {self._errand.xy} {what}; the robot is at {self._hands.xy}'))
+            f'goal {errand.xy} {what}; the robot is at {self._hands.xy}'))
         self._errand = None
 
     def _send_goal(self, why: str) -> None:

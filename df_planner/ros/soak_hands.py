@@ -203,7 +203,7 @@ class Hands:
 
     # Services
 
-    def call(self, service_type: type, name: str, request: Any = None, attempts: int = 3,
+    def call(self, service_type: Any, name: str, request: Any = None, attempts: int = 3,
              patience_s: float = 10.0, wait_s: float = 5.0) -> Any:
         """Return the response of a service, None if it is not there or does not answer."""
         client = self._clients.get(name)

@@ -49,7 +49,9 @@ def make_schedule(duration_s: float, seed: int, names: Sequence[str]) -> list[Ev
     Every bad input comes once before any comes twice.
     """
     rng = Random(f'{seed} events')
-    events, at_s, deck = [], FIRST_S, []
+    events: list[Event] = []
+    deck: list[str] = []
+    at_s = FIRST_S
     while at_s < duration_s:
         if not deck:
             deck = rng.sample(list(names), len(names))
