@@ -60,6 +60,7 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     from df_planner.ros.soak import Soak
     from df_planner.ros.soak_inputs import BAD_INPUTS
     from df_planner.ros.soak_processes import Processes
+    from df_planner.ros.soak_report import main_rows
     from df_planner.ros.soak_report import write_report
     from df_planner.ros.soak_schedule import goals
     from df_planner.ros.soak_schedule import make_schedule
@@ -91,15 +92,7 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
             except KeyboardInterrupt:
                 stopped = True
     summary = write_report(folder, warm_up_s, _facts(checkpoint, seed, minutes))
-    latency = summary['command_latency_ms']
-    echo_table([
-        ['', 'value'],
-        ['goals reached', f'{summary["goals_reached"]} of {summary["goals_sent"]}'],
-        ['planner kills', str(summary['planner_kills'])],
-        ['bad inputs', f'{summary["bad_inputs"]}, {summary["kinds_of_bad_inputs"]} kinds'],
-        ['commands', str(summary['commands'])],
-        ['odometry to command, p99 [ms]', str(latency.get('p99', 'none'))],
-        ['violations', str(len(summary['violations']))]])
+    echo_table(main_rows(summary))
     for violation in summary['violations']:
         click.echo(f'violation [{violation["check"]}]: {violation["what"]}', err=True)
     click.echo(f'report: {folder / "report.md"}')

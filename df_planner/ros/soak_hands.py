@@ -38,13 +38,11 @@ from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 from nav_msgs.srv import GetMap
 from rcl_interfaces.msg import Parameter
-from rcl_interfaces.srv import GetParameters
 from rcl_interfaces.srv import SetParameters
 import rclpy
 from rclpy.duration import Duration as Span
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import parameter_value_to_python
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -54,6 +52,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectoryPoint
 from df_planner.ros import qos
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
+from df_planner.ros.remote_parameters import read_parameters
 
 MARK = -1.0  # of forged odometry, in the first entry of its covariance, which no node reads
 TICK_NS = 10_000_000
@@ -252,11 +251,7 @@ class Hands:
 
     def read_parameters(self, node: str, names: list[str]) -> dict[str, Any]:
         """Return parameters of a node by name, those it has."""
-        response = self.call(GetParameters, f'{node}/get_parameters',
-                             GetParameters.Request(names=names))
-        if response is None:
-            return {}
-        return dict(zip(names, map(parameter_value_to_python, response.values)))
+        return read_parameters(self.node, self._executor, node, names, timeout_s=10.0)
 
     def learn_map(self) -> None:
         """Fetch the true map from the simulator."""

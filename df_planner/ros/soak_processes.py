@@ -17,7 +17,6 @@
 from contextlib import suppress
 import os
 from pathlib import Path
-import signal
 import subprocess
 import sys
 import time
@@ -25,8 +24,8 @@ import time
 from df_planner.ros.graph import Graph
 from df_planner.ros.runner import end_with
 from df_planner.ros.runner import node_command
+from df_planner.ros.runner import STOPPING
 
-STOPPING = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
 OBSERVER = 'soak_observer'
 

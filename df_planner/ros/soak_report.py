@@ -131,22 +131,26 @@ def _middle_and_most(values: list[float]) -> list[object]:
     return [round(float(np.median(values)), 3), max(values)] if values else ['', '']
 
 
-def _markdown(summary: dict, facts: dict) -> str:
+def main_rows(summary: dict) -> list[list[str]]:
+    """Return the table of what was done and found, its header first."""
     def spread(name: str) -> str:
         return ' / '.join(str(value) for value in summary[name].values()) or 'none'
 
-    rows = [
+    cut = '' if summary['complete'] else ' (cut short)'
+    return [
         ['', 'value'],
-        ['seconds driven', f'{summary["seconds"]:.0f}' + ('' if summary['complete'] else
-                                                          ' (cut short)')],
+        ['seconds', f'{summary["seconds"]:.0f}{cut}'],
         ['goals reached', f'{summary["goals_reached"]} of {summary["goals_sent"]}'],
-        ['planner killed', f'{summary["planner_kills"]} times; went on by itself '
-                           f'{summary["resumed_by_itself"]} times'],
-        ['bad inputs', f'{summary["bad_inputs"]} of {summary["kinds_of_bad_inputs"]} kinds'],
-        ['commands', f'{summary["commands"]}, largest {summary["peak_n"]} N'],
+        ['planner killed', f'{summary["planner_kills"]} times'],
+        ['of these, went on by itself', f'{summary["resumed_by_itself"]} times'],
+        ['bad inputs', f'{summary["bad_inputs"]}, {summary["kinds_of_bad_inputs"]} kinds'],
+        ['commands', f'{summary["commands"]}, up to {summary["peak_n"]} N'],
         ['odometry to command, p50 / p99 / longest [ms]', spread('command_latency_ms')],
         ['planning, p50 / p99 / longest [ms]', spread('planning_ms')],
         ['violations', str(len(summary['violations']))]]
+
+
+def _markdown(summary: dict, facts: dict) -> str:
     memory = [['process', 'life', 'seconds after warm-up', 'first MB', 'last MB', 'growth']] + [
         [g['process'], str(g['life']), f'{g["seconds"]:.0f}', f'{g["first_mb"]:.1f}',
          f'{g["last_mb"]:.1f}', f'{g["share"]:+.2%}'] for g in summary['memory']]
@@ -155,7 +159,7 @@ def _markdown(summary: dict, facts: dict) -> str:
     bad = [f'- {v["check"]}, at {v.get("seconds", "the end")}: {v["what"]}'
            for v in summary['violations']]
     return '\n'.join([
-        '# Soak test', '', f'`{facts["command"]}`', '', markdown_table(rows),
+        '# Soak test', '', f'`{facts["command"]}`', '', markdown_table(main_rows(summary)),
         '## Violations', '', *(bad or ['None.']), '', '## Memory', '', markdown_table(memory),
         '![Memory, commands and latency over time](soak.png)', '', '## Bad inputs', '',
         markdown_table(inputs)])
