@@ -26,39 +26,37 @@ from typing import Any
 from df_planner.ros.soak_hands import Hands
 
 FLOATS = (math.nan, math.inf, -math.inf, 1e30, -1e30, -0.0, 1e-30)
-INTEGERS = {'int32': (-2**31, -1, 0, 2**31 - 1), 'uint32': (0, 1, 2**31, 2**32 - 1),
-            'uint8': (0, 255), 'int8': (-128, 127)}
-STRINGS = ('', 'camera', '/', 'map ', 'ma\u00df', 'x' * 4096)
+WRONG: dict[str, tuple] = {
+    'double': FLOATS, 'float': FLOATS,
+    'int32': (-2**31, -1, 0, 2**31 - 1), 'uint32': (0, 1, 2**31, 2**32 - 1),
+    'int8': (-128, 127), 'uint8': (0, 255),
+    'string': ('', 'camera', '/', 'map ', 'ma\u00df', 'x' * 4096)}
 # Changed in a message, these make another good message.
 HARMLESS = ('joint_names', 'covariance', 'torque')
 
 
-def fields(msg: Any, path: str = '') -> Iterator[tuple[Any, Any, str, str]]:
+def fields(msg: Any) -> Iterator[tuple[Any, str, str]]:
     """
     Yield every field of a message that holds a number or a text.
 
-    :returns: (owner, name or index, type, path) of each; of a list of messages the first element.
+    :returns: (owner, name, type) of each; of a list of messages those of the first.
     """
     for name, kind in msg.get_fields_and_field_types().items():
         if name in HARMLESS:
             continue
-        value, where = getattr(msg, name), f'{path}{name}'
+        value = getattr(msg, name)
+        if kind.startswith('sequence<') and len(value):
+            value = value[0]
         if hasattr(value, 'get_fields_and_field_types'):
-            yield from fields(value, f'{where}.')
-        elif kind in ('double', 'float', 'string') or kind in INTEGERS:
-            yield msg, name, kind, where
-        elif kind.startswith('sequence<') and len(value) and hasattr(
-                value[0], 'get_fields_and_field_types'):
-            yield from fields(value[0], f'{where}[0].')
+            yield from fields(value)
+        elif kind in WRONG:
+            yield msg, name, kind
 
 
-def spoil(msg: Any, rng: Random) -> str:
-    """Give one field of a message a value it should not have, and return which and what."""
-    owner, name, kind, path = rng.choice(list(fields(msg)))
-    choices = (STRINGS if kind == 'string' else INTEGERS[kind] if kind in INTEGERS else FLOATS)
-    value: Any = rng.choice(choices)
-    setattr(owner, name, value)
-    return f'{path} = {value!r:.20}'
+def spoil(msg: Any, rng: Random) -> None:
+    """Give one field of a message a value it should not have."""
+    owner, name, kind = rng.choice(list(fields(msg)))
+    setattr(owner, name, rng.choice(WRONG[kind]))
 
 
 def good_message(hands: Hands, topic: str) -> Any:

@@ -53,7 +53,7 @@ OF_EVERY_NODE = re.compile(
 KINDS = {'pub': 'publish', 'sub': 'subscribe', 'srv': 'reply', 'client': 'request',
          'action': 'execute'}
 # A part of the policy that only matters with a package that may not be installed.
-OPTIONAL = {'actions': 'nav2_msgs', '/tf': 'tf2_ros', '/tf_static': 'tf2_ros'}
+OPTIONAL = {'actions': 'nav2_msgs', '/tf': 'tf2_msgs', '/tf_static': 'tf2_msgs'}
 
 
 class Live:
