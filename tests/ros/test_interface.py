@@ -65,7 +65,8 @@ class Live:
 
     def wait_for_planner(self) -> None:
         """Wait until it is active."""
-        client = self._probe.client(GetState, 'planner/get_state')
+        client = self._node.create_client(GetState, 'planner/get_state')
+        self._probe.wait_until(client.service_is_ready, 'the planner', START_UP_S)
 
         def is_active():
             answer = self._probe.call(client, GetState.Request(), START_UP_S)
