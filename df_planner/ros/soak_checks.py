@@ -59,7 +59,8 @@ class CommandCheck:
         self._velocities: dict[int, tuple[float, float]] = {}
         self._order: deque[int] = deque()
         self._now_ns = 0
-        self._planned_until_ns = 0
+        self._planned_until_ns: int | None = None  # before the first plan, nothing is known
+        self._ahead_ns = 0, 0
         self._heard_at_s = 0.0
         self._pushes = 0
 
@@ -75,8 +76,19 @@ class CommandCheck:
         """Hear a plan that is well-formed, or an empty one, which ends the one before."""
         timeout_ns = round(self._limits.plan_timeout_s * NS_PER_S)
         grace_ns = round(self._limits.grace_s * NS_PER_S)
-        current = points > 0 and abs(self._now_ns - stamp_ns) < timeout_ns
-        self._planned_until_ns = (stamp_ns + timeout_ns if current else self._now_ns) + grace_ns
+        until_ns = stamp_ns + timeout_ns + grace_ns
+        if points > 0 and stamp_ns - self._now_ns >= timeout_ns:
+            # It waits for its time, and the plan in hand goes on.
+            self._ahead_ns = stamp_ns - timeout_ns - grace_ns, until_ns
+            return
+        current = points > 0 and self._now_ns - stamp_ns < timeout_ns
+        self._planned_until_ns = until_ns if current else self._now_ns + grace_ns
+        self._ahead_ns = 0, 0
+
+    def _is_planned(self, stamp_ns: int) -> bool:
+        first_ns, last_ns = self._ahead_ns
+        return (self._planned_until_ns is None or stamp_ns <= self._planned_until_ns
+                or first_ns <= stamp_ns <= last_ns)
 
     def command(self, stamp_ns: int, force: tuple[float, float], wall_s: float) -> str | None:
         """Return what is unsafe about a command that answers odometry of this stamp, or None."""
@@ -89,7 +101,7 @@ class CommandCheck:
         if self._heard_at_s and silence_s > limits.odom_timeout_s + limits.grace_s and any(force):
             return f'force {force} although odometry stopped {silence_s:.1f} s ago'
         velocity = self._velocities.get(stamp_ns)
-        if velocity is None or stamp_ns <= self._planned_until_ns:
+        if velocity is None or self._is_planned(stamp_ns):
             self._pushes = 0
             return None
         power_w = force[0] * velocity[0] + force[1] * velocity[1]
@@ -98,9 +110,7 @@ class CommandCheck:
         self._pushes = self._pushes + 1 if pushes else 0
         if self._pushes != PERSISTENT:
             return None
-        late_s = (stamp_ns - self._planned_until_ns) / NS_PER_S
-        return (f'driving with {force} N at {velocity} m/s, {late_s:.2f} s after the last plan '
-                'ended')
+        return f'driving with {force} N at {velocity} m/s after the last plan ended'
 
 
 @dataclass(frozen=True)

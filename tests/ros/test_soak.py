@@ -80,16 +80,20 @@ def test_an_interrupted_soak_leaves_a_report(tmp_path):
     assert json.loads((tmp_path / 'soak.json').read_text())['goals_reached'] >= 1
 
 
-def checked(*commands, planned_s=None, plan_points=50):
-    """Return what is said about commands (seconds, force, velocity), odometry heard with each."""
+def checked(*commands, plans=()):
+    """
+    Return what is said about commands (seconds, force, velocity), odometry heard with each.
+
+    :param plans: (seconds, points), heard with the first.
+    """
     check = CommandCheck(Limits())
     said = []
     for at_s, force, velocity in commands:
         stamp_ns = round(at_s * SECOND_NS)
         check.odometry(stamp_ns, velocity, at_s)
-        if planned_s is not None:
-            check.plan(round(planned_s * SECOND_NS), plan_points)
-            planned_s = None
+        for planned_s, points in plans:
+            check.plan(round(planned_s * SECOND_NS), points)
+        plans = ()
         said.append(check.command(stamp_ns, force, at_s))
     return said
 
@@ -97,21 +101,22 @@ def checked(*commands, planned_s=None, plan_points=50):
 @pytest.mark.parametrize('force', [(float('nan'), 0.0), (0.0, float('inf')), (100.1, 0.0)])
 def test_a_command_that_no_motor_can_take_is_unsafe(force):
     assert checked((1.0, force, (0.0, 0.0)))[0] is not None
-    assert checked((1.0, (100.0, -100.0), (0.0, 0.0)), planned_s=1.0) == [None]
+    assert checked((1.0, (100.0, -100.0), (0.0, 0.0)), plans=[(1.0, 50)]) == [None]
 
 
 def test_driving_without_a_plan_is_unsafe_braking_is_not():
     late = [(4.5 + 0.01 * step, (50.0, 0.0), (1.0, 0.0)) for step in range(PERSISTENT)]
     braking = [(at_s, (-50.0, 0.0), velocity) for at_s, _, velocity in late]
-    begin = (1.0, (50.0, 0.0), (0.0, 0.0))
-
-    assert 'after the last plan' in checked(begin, *late, planned_s=1.0)[-1]
-    assert checked(begin, *braking, planned_s=1.0) == [None] * (1 + PERSISTENT)
-    assert checked(begin, *late, planned_s=4.0)[-1] is not None  # a plan from the future
     in_time = [(at_s - 2.0, force, velocity) for at_s, force, velocity in late]
-    assert checked(begin, *in_time, planned_s=1.0) == [None] * (1 + PERSISTENT)
-    ended = [(2.5 + 0.01 * step, (50.0, 0.0), (1.0, 0.0)) for step in range(PERSISTENT)]
-    assert checked(begin, *ended, planned_s=1.0, plan_points=0)[-1] is not None
+    begin, plan, safe = (1.0, (50.0, 0.0), (0.0, 0.0)), (1.0, 50), [None] * (1 + PERSISTENT)
+
+    assert 'after the last plan' in checked(begin, *late, plans=[plan])[-1]
+    assert checked(begin, *braking, plans=[plan]) == safe
+    assert checked(begin, *in_time, plans=[plan]) == safe
+    assert checked(begin, *in_time, plans=[plan, (1.0, 0)])[-1] is not None  # ended
+    # A plan stamped ahead is followed when its time has come, and not before.
+    assert checked(begin, *late, plans=[plan, (4.0, 50)]) == safe
+    assert checked(begin, *late, plans=[plan, (9.0, 50)])[-1] is not None
 
 
 def test_force_without_odometry_is_unsafe():
