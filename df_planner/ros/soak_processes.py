@@ -80,9 +80,11 @@ class Processes:
         return [(name, code) for name, code in codes if code is not None]
 
     def memory_mb(self) -> dict[str, float]:
-        """Return every process's resident memory, without files and what it shares."""
+        """Return the resident memory of the nodes under test, without files and what they share."""
         found = {}
         for name, child in self._children.items():
+            if name == OBSERVER:
+                continue
             with suppress(OSError, ValueError):
                 _, resident, shared, *_ = Path(f'/proc/{child.pid}/statm').read_text().split()
                 if int(resident):
