@@ -80,7 +80,7 @@ class Processes:
         return [(name, code) for name, code in codes if code is not None]
 
     def memory_mb(self) -> dict[str, float]:
-        """Return the resident memory of the nodes under test, without files and what they share."""
+        """Return the resident memory of the nodes under test, without what they share."""
         found = {}
         for name, child in self._children.items():
             if name == OBSERVER:
