@@ -178,7 +178,7 @@ def documented_interface() -> dict[str, dict[tuple[str, str], set[str]]]:
                 continue
             kinds = {option if '/' in option else f'{package}/{option}'
                      for option in options.split(' or ')}
-            for node in nodes:
+            for node in set(nodes) & set(NODES):
                 found[node][KINDS[kind], resolved(name, node)] = kinds
     return found
 
