@@ -15,12 +15,15 @@
 """How every node process runs and ends."""
 
 from collections.abc import Callable
+import time
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
 from df_planner.errors import DFPlannerError
+
+INTERRUPT_S = 0.5  # in which rclpy shuts down after a signal
 
 
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
@@ -44,9 +47,12 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except RuntimeError:  # rclpy's, if the interrupt came while a message was being published
-        if rclpy.ok():
-            raise
+    except RuntimeError:  # rclpy's, if the interrupt came while a message was published or taken
+        end_s = time.monotonic() + INTERRUPT_S
+        while rclpy.ok():
+            if time.monotonic() > end_s:
+                raise
+            time.sleep(0.01)
         return 0
     finally:
         if node is not None:

@@ -15,8 +15,9 @@
 """
 What the soak test checks, each in a few lines: commands, memory, logs.
 
-The checks know numbers only. Commands are judged by the stamps of the odometry that they answer,
-so that neither the load of the machine nor the order of messages matters.
+The checks know numbers only. They are told of messages in the order of their publication; commands
+are judged by the stamps of the odometry that they answer, so that the load of the machine does not
+matter.
 """
 
 from collections import deque

@@ -17,11 +17,14 @@ The independent observer of the soak test: a process that only listens.
 
     python -m df_planner.ros.soak_observer --ros-args -p journal:=observed.jsonl
 
-Every second it appends a line to its journal: what it heard, how fast commands came, and at once
-every unsafe command. Nothing is lost when it is stopped.
+Every second it appends a line to its journal: what it heard, how fast commands came, and every
+unsafe command. What it hears is judged in the order in which it was published, some seconds later,
+so that a late message is no error. Nothing is lost when it is stopped.
 """
 
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 import json
 from pathlib import Path
 import sys
@@ -50,6 +53,7 @@ from df_planner.ros.soak_hands import is_forged
 AXES, SCALE = MapAxes((1.0, 0.0, 0.0, 1.0)), ForceScale(1.0, 1.0)  # messages as they are
 DT_S = 0.01
 RECENT = 400  # messages of odometry whose time of publication is remembered
+PATIENCE_NS = 5 * 10**9  # within which every message has arrived
 
 
 class SoakObserver(Node):
@@ -64,19 +68,32 @@ class SoakObserver(Node):
         self._check = CommandCheck(Limits(**values))
         self._published_ns: dict[int, int] = {}
         self._order: deque[int] = deque()
+        self._heard: list[tuple[int, Callable[[float], None]]] = []
         self._start_second()
         listen = self.create_subscription
         listen(Odometry, 'odom', self._on_odometry, qos.RECORDING_QOS)
         listen(WrenchStamped, 'cmd_wrench', self._on_command, qos.RECORDING_QOS)
-        listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_plan, qos.LATCHED_QOS)
+        listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_plan, qos.RECORDING_QOS)
         listen(Float64, 'planner/planning_time', self._on_time, qos.STANDARD_QOS)
         listen(Bool, 'maze_sim/contact', self._on_contact, qos.LATCHED_QOS)
-        self.create_timer(1.0, self._end_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(1.0, self._on_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def close(self) -> None:
-        """Write what is left."""
+        """Judge and write what is left."""
+        self._judge(time.time_ns())
         self._end_second()
         self._file.close()
+
+    def _on_second(self) -> None:
+        self._judge(time.time_ns() - PATIENCE_NS)
+        self._end_second()
+
+    def _judge(self, until_ns: int) -> None:
+        """Judge what was published until a time, in that order."""
+        self._heard.sort(key=lambda item: item[0])
+        while self._heard and self._heard[0][0] <= until_ns:
+            published_ns, judge = self._heard.pop(0)
+            judge(1e-9 * published_ns)
 
     def _start_second(self) -> None:
         self._odometry = self._commands = self._plans = self._empty_plans = self._contacts = 0
@@ -101,7 +118,8 @@ class SoakObserver(Node):
             return
         velocity = msg.twist.twist.linear
         stamp_ns = stamp_to_ns(msg.header.stamp)
-        self._check.odometry(stamp_ns, (velocity.x, velocity.y), time.monotonic())
+        self._heard.append((info['source_timestamp'], partial(
+            self._check.odometry, stamp_ns, (velocity.x, velocity.y))))
         self._published_ns[stamp_ns] = info['source_timestamp']
         self._order.append(stamp_ns)
         if len(self._order) > RECENT:
@@ -109,14 +127,16 @@ class SoakObserver(Node):
         self._odometry += 1
         self._speed_m_s = max(self._speed_m_s, abs(velocity.x), abs(velocity.y))
 
-    def _on_plan(self, msg: MultiDOFJointTrajectory) -> None:
+    def _on_plan(self, msg: MultiDOFJointTrajectory, info: dict) -> None:
         try:
             plan = plan_from_trajectory(msg, AXES, SCALE, ('map',), DT_S)
         except DFPlannerError:
             return
         self._plans += plan is not None
         self._empty_plans += plan is None
-        self._check.plan(stamp_to_ns(msg.header.stamp), len(msg.points))
+        stamp_ns, points = stamp_to_ns(msg.header.stamp), len(msg.points)
+        self._heard.append((info['source_timestamp'],
+                            lambda _: self._check.plan(stamp_ns, points)))
 
     def _on_command(self, msg: WrenchStamped, info: dict) -> None:
         if is_forged(msg):
@@ -127,9 +147,13 @@ class SoakObserver(Node):
         published_ns = self._published_ns.pop(stamp_ns, None)
         if published_ns is not None:
             self._latencies_ms.append(round(1e-6 * (info['source_timestamp'] - published_ns), 3))
-        unsafe = self._check.command(stamp_ns, force, time.monotonic())
+        self._heard.append((info['source_timestamp'],
+                            partial(self._judge_command, stamp_ns, force)))
+
+    def _judge_command(self, stamp_ns: int, force: tuple[float, float], wall_s: float) -> None:
+        unsafe = self._check.command(stamp_ns, force, wall_s)
         if unsafe is not None:
-            self._write({'kind': 'unsafe', 'what': unsafe})
+            self._write({'kind': 'unsafe', 'published': round(wall_s, 3), 'what': unsafe})
 
     def _on_time(self, msg: Float64) -> None:
         self._planning_s.append(round(msg.data, 4))
