@@ -46,6 +46,7 @@ DWELL_S = 0.5  # at a goal before the next
 GOAL_DEADLINE_S = 60.0  # of driving with an active planner
 RESUME_S = 10.0  # within which a planner that was restarted goes on by itself
 POLL_S = 1.0
+HEARD_S = 0.3  # after which a goal has reached the planner
 INPUTS = {bad.name: bad for bad in BAD_INPUTS}
 PLANNER = 'planner'
 
@@ -166,10 +167,12 @@ class Soak:
         while (now_s := time.monotonic()) - begin_s < duration_s or self._errand is not None:
             self._look_at_processes()
             self._look_at_state()
-            self._errand = self._errand or self._set_out()
-            self._pursue(self._errand, now_s - last_s)
+            if self._errand is None and self._active:  # nobody hears a goal without a planner
+                self._errand = self._set_out()
+            if self._errand is not None:
+                self._pursue(self._errand, now_s - last_s)
             last_s = now_s
-            if schedule and schedule[0].at_s <= now_s - begin_s:
+            if schedule and schedule[0].at_s <= now_s - begin_s and self._may(schedule[0]):
                 self._do(schedule.pop(0))
                 last_s = time.monotonic()  # what the disturbance took does not count
             on_second(now_s - begin_s)
@@ -226,6 +229,12 @@ class Soak:
             self._resume_at_s = None
 
     # Events
+
+    def _may(self, event: Event) -> bool:
+        """Tell whether it is time for an event: the planner is killed in mid-drive."""
+        return event.name != KILL or (
+            self._errand is not None and self._errand.reached_at_s is None
+            and self._errand.active_s > HEARD_S)
 
     def _do(self, event: Event) -> None:
         if event.name == KILL:
