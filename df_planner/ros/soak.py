@@ -164,7 +164,8 @@ class Soak:
     def _drive(self, schedule: list[Event], duration_s: float,
                on_second: Callable[[float], None]) -> None:
         begin_s = last_s = time.monotonic()
-        while (now_s := time.monotonic()) - begin_s < duration_s or self._errand is not None:
+        while ((now_s := time.monotonic()) - begin_s < duration_s or self._errand is not None
+               or self._resume_at_s is not None):
             self._look_at_processes()
             self._look_at_state()
             if self._errand is None and self._active:  # nobody hears a goal without a planner
