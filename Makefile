@@ -7,6 +7,7 @@ EPISODES ?= 5
 SEED ?= 0
 DEMO_ARGS ?=
 BENCH_ARGS ?=
+SOAK_ARGS ?=
 PYTEST_ARGS ?=
 
 VENV := .venv
@@ -30,13 +31,13 @@ endif
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint train evaluate bench clean distclean
+.PHONY: help setup demo test lint train evaluate bench soak clean distclean
 
 # Recipes that run for long replace their shell (exec), so that a signal reaches the program itself.
 
 help:  ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
-	@echo 'Variables: MAZE=$(MAZE) EPISODES=$(EPISODES) SEED=$(SEED) PYTHON=$(PYTHON) DEMO_ARGS= PYTEST_ARGS= BENCH_ARGS='
+	@echo 'Variables: MAZE=$(MAZE) EPISODES=$(EPISODES) SEED=$(SEED) PYTHON=$(PYTHON) DEMO_ARGS= PYTEST_ARGS= BENCH_ARGS= SOAK_ARGS='
 
 demo: $(RUN_STAMP)  ## drive MAZE for EPISODES episodes over ROS 2 topics and score it
 	@exec $(BIN)/df_planner demo --maze $(MAZE) --episodes $(EPISODES) --seed $(SEED) $(DEMO_ARGS)
@@ -60,6 +61,9 @@ evaluate: $(RUN_STAMP)  ## score MAZE's checkpoint without ROS, on EPISODES seed
 bench: $(RUN_STAMP)  ## time plans on the large maze beside a slow reference sampler (BENCH_ARGS='--plans 5')
 	@echo 'What time buys, score against latency, takes longer: $(BIN)/df_planner benchmark latency'
 	@exec $(BIN)/df_planner measure latency --checkpoint maze2d-large --out results/bench $(BENCH_ARGS)
+
+soak: $(RUN_STAMP)  ## drive for an hour with bad inputs and kills, watched (SOAK_ARGS='--minutes 3')
+	@exec $(BIN)/df_planner measure soak --minutes 60 $(SOAK_ARGS)
 
 setup: $(RUN_STAMP)  ## make the environment and install the package, without running anything
 

@@ -26,6 +26,7 @@ SHARED_FILES = (
     'config/**/*.yaml',
     'config/**/*.rviz',
     'config/**/*.json',
+    'config/**/*.xml',
     'sim/**/*.xml',
     'sim/**/*.yaml',
     'checkpoints/*.safetensors',

@@ -47,6 +47,7 @@ from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.ros.demo_command import demo_command
 from df_planner.ros.real_time_command import realtime
+from df_planner.ros.soak_command import soak
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
 EXIT_ERROR = 2
@@ -267,15 +268,9 @@ def measure():
     """Measure one ability of a planner, or the speed of what is around it."""
 
 
-measure.add_command(blocks)
-measure.add_command(calibration)
-measure.add_command(cost)
-measure.add_command(inpainting)
-measure.add_command(latency)
-measure.add_command(noise)
-measure.add_command(realtime)
-measure.add_command(rollout)
-measure.add_command(throughput)
+for _command in (blocks, calibration, cost, inpainting, latency, noise, realtime, rollout, soak,
+                 throughput):
+    measure.add_command(_command)
 
 
 @main.command(epilog=_examples(

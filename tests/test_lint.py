@@ -12,9 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""ROS 2's own linters over everything that is Python here."""
+"""
+ROS 2's own linters over everything that is Python here, and XML.
 
+``ament_copyright`` and ``ament_xmllint`` are not on the Python package index: where a ROS 2
+installation provides them they run too.
+"""
+
+import importlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 from ament_flake8.main import main_with_errors
 from ament_pep257.main import main as ament_pep257
@@ -36,3 +43,24 @@ def test_flake8():
 def test_pep257():
     """Docstring conventions as ROS 2 reads PEP 257."""
     assert ament_pep257(argv=PATHS) == 0
+
+
+@pytest.mark.linter
+@pytest.mark.parametrize('name, paths', [
+    ('ament_copyright', PATHS), ('ament_xmllint', [str(ROOT / 'package.xml')])])
+def test_linters_of_a_ros_2_installation(name, paths):
+    """Licence headers, and package.xml against its schema."""
+    pytest.importorskip(name, reason=f'{name} comes with a ROS 2 installation, not from PyPI')
+
+    assert importlib.import_module(f'{name}.main').main(argv=paths) == 0
+
+
+@pytest.mark.linter
+def test_xml_is_well_formed():
+    """package.xml, the models of the simulator, the policy."""
+    paths = [ROOT / 'package.xml', *(path for name in ('config', 'sim')
+                                     for path in (ROOT / name).rglob('*.xml'))]
+
+    assert len(paths) >= 3
+    for path in paths:
+        ElementTree.parse(path)

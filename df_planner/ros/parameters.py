@@ -105,7 +105,7 @@ def declare(node: Node, cls: type[Parameters]) -> Parameters:
             node.declare_parameter(field.name, default, _descriptor(field))
         except InvalidParameterTypeException as error:
             raise ConfigError(f'parameter {field.name}: must be a {_type_name(field)}, '
-                              f'for example {_shown(field.default)} ({error})') from error
+                              f'for example {shown(field.default)} ({error})') from error
         except InvalidParameterValueException as error:
             raise ConfigError(f'parameter {field.name}: {error}') from error
     return _checked(cls, _values(node, cls))
@@ -148,7 +148,7 @@ def markdown_table(cls: type) -> str:
         notes = (rule.constraints, 'read-only' if rule.read_only else '')
         note = '; '.join(filter(None, notes))
         text = rule.description + (f' ({note})' if note else '')
-        rows.append(f'| `{field.name}` | {_type_name(field)} | `{_shown(field.default)}` '
+        rows.append(f'| `{field.name}` | {_type_name(field)} | `{shown(field.default)}` '
                     f'| {text} |')
     return '\n'.join(rows) + '\n'
 
@@ -204,10 +204,10 @@ def _type_name(field: dataclasses.Field) -> str:
     return type(field.default).__name__
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """Return a value as it is written in a parameter file."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return '[' + ', '.join(_shown(item) for item in value) + ']'
+        return '[' + ', '.join(shown(item) for item in value) + ']'
     return "''" if value == '' else str(value)

@@ -44,6 +44,7 @@ from df_planner.ros.planner_report import PlannerReport
 from df_planner.ros.planning_session import PlanningSession
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.replanning import Result
+from df_planner.ros.transitions import refuse_impossible_transitions
 from df_planner.ros.worker import Worker
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class PlannerLifecycle(LifecycleNode):
     def __init__(self):
         """Declare the parameters; the model is loaded by ``on_configure``."""
         super().__init__('planner')
+        refuse_impossible_transitions(self)
         self.parameters = declare(self, PlannerParameters)
         on_change(self, PlannerParameters, self._apply_parameters, self._check_change)
         self.transition_error = ''

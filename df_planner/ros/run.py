@@ -16,6 +16,7 @@
 
 from collections.abc import Callable
 import signal
+import time
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
@@ -23,6 +24,8 @@ from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
 from df_planner.errors import DFPlannerError
+
+INTERRUPT_S = 0.5  # in which rclpy shuts down after a signal
 
 
 def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
@@ -46,9 +49,12 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except RuntimeError:  # rclpy's, if the interrupt came while a message was being published
-        if rclpy.ok():
-            raise
+    except RuntimeError:  # rclpy's, if the interrupt came while a message was published or taken
+        end_s = time.monotonic() + INTERRUPT_S
+        while rclpy.ok():
+            if time.monotonic() > end_s:
+                raise
+            time.sleep(0.01)
         return 0
     finally:
         _settle_signals()

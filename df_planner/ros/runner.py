@@ -127,7 +127,7 @@ class Runner:
                 'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT}
             self._children.append((process, subprocess.Popen(
                 node_command(self._graph, process, self._folder), stdin=subprocess.DEVNULL,
-                env=self._env, start_new_session=True, preexec_fn=_end_with(os.getpid()),
+                env=self._env, start_new_session=True, preexec_fn=end_with(os.getpid()),
                 **output)))
         for process, child in self._children:  # threads only now: they and preexec_fn do not mix
             if child.stdout is not None:
@@ -177,7 +177,7 @@ class Runner:
                 time.sleep(POLL_S)
 
 
-def _end_with(parent: int):
+def end_with(parent: int):
     """Return a function for a new process that makes it end with its parent, on Linux."""
     if not sys.platform.startswith('linux'):
         return None

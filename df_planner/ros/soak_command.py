@@ -1,0 +1,114 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The command ``df_planner measure soak``; what it needs is imported when it runs."""
+
+import os
+from pathlib import Path
+import sys
+from tempfile import TemporaryDirectory
+
+import click
+
+from df_planner.benchmark.measuring import echo_table
+from df_planner.benchmark.measuring import result_folder
+
+
+@click.command('soak', epilog='\b\nExamples:\n'
+               '  df_planner measure soak --minutes 3\n'
+               '  df_planner measure soak --minutes 60 --checkpoint maze2d-large --seed 1')
+@click.option('--minutes', type=click.FloatRange(min=0.1), default=60.0, show_default=True,
+              help='Of driving.')
+@click.option('--checkpoint', default='maze2d-medium', show_default=True,
+              help='A shipped name or a .safetensors file.')
+@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
+              help='Of goals, kills and bad inputs: the same seed, the same schedule.')
+@click.option('--warm-up-s', type=click.FloatRange(min=1.0), default=120.0, show_default=True,
+              help='Of every process, after which its memory must stay within 2 %.')
+@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
+              help='Folder of report, journals and logs.  [default: results/soak-TIME]')
+def soak(minutes, checkpoint, seed, warm_up_s, out):
+    """
+    Drive in real time for long, with bad inputs and a planner that is killed now and then.
+
+    Starts simulator, planner and follower as `df_planner demo --no-use-benchmark` does, sends
+    random goals, does one bad thing after the other (about a hundred kinds, see
+    df_planner/ros/soak_inputs.py) and kills the planner every few minutes. A process of its own
+    watches that no command is unsafe: not finite, beyond the limits, or driving without plan or
+    odometry. No other process may end, memory must stay flat, and every goal must be reached.
+
+    Everything is written as it happens; Ctrl-C ends the run and keeps its report. The exit code
+    is 1 if a check failed.
+    """
+    from tqdm import tqdm
+
+    from df_planner.errors import ConfigError
+    from df_planner.ros.graph import build_graph
+    from df_planner.ros.runner import environment
+    from df_planner.ros.runner import LAST_DOMAIN
+    from df_planner.ros.soak import Soak
+    from df_planner.ros.soak_inputs import BAD_INPUTS
+    from df_planner.ros.soak_processes import Processes
+    from df_planner.ros.soak_report import main_rows
+    from df_planner.ros.soak_report import write_report
+    from df_planner.ros.soak_schedule import goals
+    from df_planner.ros.soak_schedule import make_schedule
+    from df_planner.sim.maze import load_maze
+    from df_planner.training.checkpoint import load_card
+
+    maze = load_card(checkpoint).maze
+    if maze is None:
+        raise ConfigError(f'checkpoint {checkpoint} names no maze')
+    folder = result_folder('soak', out)
+    graph = build_graph({'maze': maze, 'checkpoint': checkpoint, 'seed': seed,
+                         'use_benchmark': False})
+    os.environ.setdefault('ROS_DOMAIN_ID', str(1 + os.getpid() % LAST_DOMAIN))
+    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
+    seconds = 60.0 * minutes
+    schedule = make_schedule(seconds, seed, [bad.name for bad in BAD_INPUTS])
+    stopped = False
+    with TemporaryDirectory(prefix='df_planner-') as parameters:
+        processes = Processes(graph, folder, Path(parameters), environment(graph))
+        run = Soak(processes, goals(load_maze(maze).cells, seed), folder)
+        with tqdm(total=round(seconds), unit='s', desc='soak') as bar:
+            def show(elapsed_s: float) -> None:
+                if elapsed_s - bar.n >= 1.0:
+                    bar.update(int(elapsed_s) - bar.n)
+                    bar.set_postfix(goals=run.reached, inputs=run.inputs, kills=run.kills,
+                                    violations=run.journal.violations, refresh=False)
+            try:
+                run.run(schedule, seconds, show)
+            except KeyboardInterrupt:
+                stopped = True
+    summary = write_report(folder, warm_up_s, _facts(checkpoint, seed, minutes))
+    echo_table(main_rows(summary))
+    for violation in summary['violations']:
+        click.echo(f'violation [{violation["check"]}]: {violation["what"]}', err=True)
+    click.echo(f'report: {folder / "report.md"}')
+    if stopped:
+        raise KeyboardInterrupt
+    sys.exit(1 if summary['violations'] else 0)
+
+
+def _facts(checkpoint: str, seed: int, minutes: float) -> dict:
+    """Return what the run was, and on what machine."""
+    from datetime import datetime
+    from datetime import timezone
+    import shlex
+
+    from df_planner.benchmark.machine import machine_facts
+    return {'command': shlex.join(['df_planner', *sys.argv[1:]]),
+            'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+            'checkpoint': checkpoint, 'seed': seed, 'minutes': minutes,
+            'machine': machine_facts()}
