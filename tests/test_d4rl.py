@@ -22,7 +22,7 @@ from df_planner.data.d4rl import dataset_writer
 from df_planner.data.d4rl import file_sha256
 from df_planner.data.d4rl import find_episode_starts
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.d4rl import ROW_SHAPES
+from df_planner.data.d4rl import row_shapes_of
 from df_planner.data.d4rl import save_dataset
 from df_planner.data.generator import generate
 from df_planner.errors import DatasetError
@@ -38,7 +38,7 @@ def generated(tmp_path_factory):
 @pytest.fixture
 def arrays(generated):
     with h5py.File(generated) as file:
-        return {key: file[key][:] for key in ROW_SHAPES}
+        return {key: file[key][:] for key in row_shapes_of()}
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.d4rl import ROW_SHAPES
+from df_planner.data.d4rl import row_shapes_of
 from df_planner.data.generator import default_path
 from df_planner.data.generator import generate
 from df_planner.data.generator import WaypointController
@@ -73,7 +73,7 @@ def test_statistics_tell_data_without_noise_apart(tmp_path):
 def test_file_has_the_keys_and_dtypes_of_d4rl(tmp_path):
     path = generate('medium', 3000, seed=0, progress=False, out=tmp_path / 'data.hdf5')
     with h5py.File(path) as file:
-        for key, shape in ROW_SHAPES.items():
+        for key, shape in row_shapes_of().items():
             assert file[key].shape == (3000, *shape)
             flag = key in ('terminals', 'timeouts')
             assert file[key].dtype == (np.bool_ if flag else np.float32)

@@ -120,7 +120,7 @@ def test_the_arrival_time_is_learnt_from_the_drives_of_the_log(config, dataset):
     path = train(config(arrival_steps=600))
     card, arrival_time = load_card(path), load_arrival_time(path)
     assert 0.0 < card.arrival_error_s < 0.2
-    rows = Pairs(load_dataset(dataset), slice(None), card.normalizer(), 0.01)
+    rows = Pairs(load_dataset(dataset), slice(None), card.normalizer())
     states, goals, seconds = rows.draw(2000, np.random.default_rng(0))
     quantiles = arrival_time(states, goals)
     assert (quantiles.diff(dim=1) >= 0.0).all()

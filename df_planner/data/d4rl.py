@@ -16,14 +16,17 @@
 Data sets in D4RL's HDF5 format.
 
 ==================  ========  ================================================================
-``observations``    (N, 4)    what the controller saw; float32, as everything but the flags
-``actions``         (N, 2)    clipped to [-1, 1]
+``observations``    (N, S)    what the controller saw; float32, as everything but the flags
+``actions``         (N, A)    clipped to [-1, 1]
 ``rewards``         (N,)      of ``observations[t]`` and the maze's fixed goal
 ``terminals``       (N,)      bool, never set in Maze2D: one endless trajectory
 ``timeouts``        (N,)      bool, the controller reached its goal; the motion goes on (optional)
 ``infos/goal``      (N, 2)    the goal at that row (optional)
 ``infos/qpos|qvel`` (N, 2)    the true state at that row (optional)
 ==================  ========  ================================================================
+
+In Maze2D S = 4 and A = 2; the attribute ``signals`` of a file says what it has instead
+(``df_planner/data/signals.py``).
 
 In D4RL's own files the row after a reached goal repeats the old observation; ``infos`` hold what
 was true, and ``load_dataset`` repairs those rows with it.
@@ -48,15 +51,17 @@ import numpy as np
 from tqdm import tqdm
 
 from df_planner.data import mapped
+from df_planner.data.signals import ATTRIBUTE
+from df_planner.data.signals import MAZE2D
+from df_planner.data.signals import Signals
+from df_planner.data.signals import signals_from_attribute
 from df_planner.errors import DatasetError
 
-ROW_SHAPES = {
-    'observations': (4,), 'actions': (2,), 'rewards': (), 'terminals': (), 'timeouts': (),
-    'infos/goal': (2,), 'infos/qpos': (2,), 'infos/qvel': (2,)}
+KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts', 'infos/goal', 'infos/qpos',
+        'infos/qvel')
 TRUE_STATE_KEYS = ('infos/qpos', 'infos/qvel')
 OPTIONAL_KEYS = ('timeouts', 'infos/goal', *TRUE_STATE_KEYS)
 FLAG_KEYS = ('terminals', 'timeouts')
-MAX_STEP_M = 0.15  # a longer one breaks the motion: the robot moves at most 0.075 m in 10 ms
 CHUNK_ROWS = 16384
 BLOCK_ROWS = 8 * CHUNK_ROWS  # read and checked at once
 MAP_FROM_ROWS = 500_000  # logs this long are mapped from their copy
@@ -67,15 +72,16 @@ class Dataset:
     """
     A checked data set of N rows; the arrays of a long log are mapped from a file and read-only.
 
-    :param observations: (N, 4) float32; repaired if asked for and possible.
-    :param actions: (N, 2) float32.
+    :param observations: (N, S) float32; repaired if asked for and possible.
+    :param actions: (N, A) float32.
     :param rewards: (N,) float32.
     :param terminals: (N,) bool.
     :param timeouts: (N,) bool, all False in a file without them.
     :param goals: (N, 2) float32, None in a file without them.
     :param episode_starts: (E,) int64, the first row of every stretch of continuous motion.
     :param path: where it was loaded from, with the hash ``sha256`` of that file.
-    :param attributes: the file's attributes, for a generated file how it was made.
+    :param signals: what the columns mean.
+    :param attributes: the file's other attributes, for a generated file how it was made.
     :param num_repaired: rows whose observation was not the true state.
     """
 
@@ -88,6 +94,7 @@ class Dataset:
     episode_starts: np.ndarray
     path: Path
     sha256: str
+    signals: Signals = MAZE2D
     attributes: dict = field(default_factory=dict)
     num_repaired: int = 0
 
@@ -112,19 +119,20 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
         raise DatasetError(f'{path}: no such file')
     sha256 = file_sha256(path)
     with _opened(path) as file:
-        num_rows = _check_layout(path, file)
         attributes = {key: value.item() if isinstance(value, np.generic) else value
                       for key, value in file.attrs.items()}
+        signals = signals_from_attribute(attributes.pop(ATTRIBUTE, None), str(path))
+        num_rows = _check_layout(path, file, signals)
         content = None
         if num_rows >= MAP_FROM_ROWS:
-            content = _map(path, file, num_rows, repair, sha256)
+            content = _map(path, file, num_rows, repair, sha256, signals)
         if content is None:
-            content = _read(path, file, num_rows, repair)
+            content = _read(path, file, num_rows, repair, signals)
     arrays = content.arrays
     return Dataset(
         arrays['observations'], arrays['actions'], arrays['rewards'], arrays['terminals'],
         arrays.get('timeouts', np.zeros(num_rows, dtype=bool)), arrays.get('infos/goal'),
-        content.episode_starts, path, sha256, attributes, content.num_repaired)
+        content.episode_starts, path, sha256, signals, attributes, content.num_repaired)
 
 
 @contextmanager
@@ -141,18 +149,20 @@ def _unreadable(path: Path, error: Exception) -> DatasetError:
     return DatasetError(f'{path}: truncated or not HDF5 ({" ".join(str(error).split())})')
 
 
-def _map(path: Path, file: h5py.File, num_rows: int, repair: bool,
-         sha256: str) -> mapped.Content | None:
+def _map(path: Path, file: h5py.File, num_rows: int, repair: bool, sha256: str,
+         signals: Signals) -> mapped.Content | None:
     """Map the copy of a log, made first if there is none; None where it cannot be written."""
     copy = path.with_name(f'.{path.name}.{"repaired" if repair else "unrepaired"}')
     content = mapped.open_copy(copy, sha256)
     if content is not None:
         return content
-    shapes = {key: (num_rows, *ROW_SHAPES[key]) for key in _kept_keys(file)}
+    row_shapes = row_shapes_of(signals)
+    shapes = {key: (num_rows, *row_shapes[key]) for key in _kept_keys(file)}
     try:
         with mapped.copy_writer(copy, sha256, shapes, FLAG_KEYS) as out:
             num_repaired = _copy_checked(path, file, out, num_rows, repair, progress=True)
-            starts = find_episode_starts(out['observations'], out['terminals'])
+            starts = find_episode_starts(out['observations'], out['terminals'],
+                                         signals.max_step_m)
             mapped.finish(out, starts, num_repaired)
     except mapped.CannotWrite as error:
         logging.getLogger(__name__).warning('%s; the log is read into memory', error)
@@ -160,24 +170,33 @@ def _map(path: Path, file: h5py.File, num_rows: int, repair: bool,
     return mapped.open_copy(copy, sha256)
 
 
-def _read(path: Path, file: h5py.File, num_rows: int, repair: bool) -> mapped.Content:
+def _read(path: Path, file: h5py.File, num_rows: int, repair: bool,
+          signals: Signals) -> mapped.Content:
     """Read a log into memory."""
-    arrays = {key: np.zeros((num_rows, *ROW_SHAPES[key]), bool if key in FLAG_KEYS else np.float32)
+    row_shapes = row_shapes_of(signals)
+    arrays = {key: np.zeros((num_rows, *row_shapes[key]), bool if key in FLAG_KEYS else np.float32)
               for key in _kept_keys(file)}
     num_repaired = _copy_checked(path, file, arrays, num_rows, repair)
-    return mapped.Content(arrays, find_episode_starts(arrays['observations'],
-                                                      arrays['terminals']), num_repaired)
+    starts = find_episode_starts(arrays['observations'], arrays['terminals'], signals.max_step_m)
+    return mapped.Content(arrays, starts, num_repaired)
+
+
+def row_shapes_of(signals: Signals = MAZE2D) -> dict[str, tuple[int, ...]]:
+    """Return the shape of a row under every key."""
+    return {'observations': (signals.observation_size,), 'actions': (signals.action_size,),
+            'rewards': (), 'terminals': (), 'timeouts': (), 'infos/goal': (2,),
+            'infos/qpos': (2,), 'infos/qvel': (signals.observation_size - 2,)}
 
 
 def _kept_keys(file: h5py.File) -> tuple[str, ...]:
     """Return the keys of a data set in memory: the true state is in the observations then."""
-    return tuple(key for key in ROW_SHAPES if key in file and key not in TRUE_STATE_KEYS)
+    return tuple(key for key in KEYS if key in file and key not in TRUE_STATE_KEYS)
 
 
-def _check_layout(path: Path, file: h5py.File) -> int:
+def _check_layout(path: Path, file: h5py.File, signals: Signals) -> int:
     """Check keys, kinds, dtypes and shapes, and return the number of rows."""
     num_rows: dict[str, int] = {}
-    for key, row_shape in ROW_SHAPES.items():
+    for key, row_shape in row_shapes_of(signals).items():
         if key not in file:
             if key in OPTIONAL_KEYS:
                 continue
@@ -214,7 +233,7 @@ def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repa
 
     :param out: what takes the rows of ``_kept_keys`` in slices, arrays or those of a file.
     """
-    keys = [key for key in ROW_SHAPES if key in file]
+    keys = [key for key in KEYS if key in file]
     can_repair = repair and set(TRUE_STATE_KEYS) <= set(keys)
     num_repaired = 0
     with tqdm(total=num_rows, desc=f'checking {path.name}', unit='row', unit_scale=True, delay=1.0,
@@ -250,7 +269,8 @@ def _read_block(path: Path, file: h5py.File, key: str, first: int, last: int) ->
     return array
 
 
-def find_episode_starts(observations: np.ndarray, terminals: np.ndarray) -> np.ndarray:
+def find_episode_starts(observations: np.ndarray, terminals: np.ndarray,
+                        max_step_m: float = MAZE2D.max_step_m) -> np.ndarray:
     """
     Return the first row of every stretch of continuous motion, int64 (E,).
 
@@ -263,30 +283,32 @@ def find_episode_starts(observations: np.ndarray, terminals: np.ndarray) -> np.n
     for first in range(0, len(observations) - 1, BLOCK_ROWS):
         rows = observations[first:first + BLOCK_ROWS + 1]
         steps = np.hypot(np.diff(rows[:, 0]), np.diff(rows[:, 1]))
-        breaks = (steps > MAX_STEP_M) | terminals[first:first + BLOCK_ROWS + 1][:-1]
+        breaks = (steps > max_step_m) | terminals[first:first + BLOCK_ROWS + 1][:-1]
         starts.append(np.flatnonzero(breaks) + first + 1)
     return np.concatenate(starts)
 
 
 def save_dataset(path: str | Path, arrays: Mapping[str, np.ndarray],
-                 attributes: Mapping[str, object] | None = None) -> None:
+                 attributes: Mapping[str, object] | None = None,
+                 signals: Signals = MAZE2D) -> None:
     """Write arrays under D4RL's keys, all at once; the file appears only when it is complete."""
     num_rows = len(arrays['observations'])
-    with dataset_writer(path, num_rows, tuple(arrays), attributes) as write:
+    with dataset_writer(path, num_rows, tuple(arrays), attributes, signals) as write:
         write(0, arrays)
 
 
 @contextmanager
-def dataset_writer(path: str | Path, num_rows: int, keys: tuple[str, ...] = tuple(ROW_SHAPES),
-                   attributes: Mapping[str, object] | None = None) -> Iterator:
+def dataset_writer(path: str | Path, num_rows: int, keys: tuple[str, ...] = KEYS,
+                   attributes: Mapping[str, object] | None = None,
+                   signals: Signals = MAZE2D) -> Iterator:
     """
     Give a function ``write(first_row, arrays)`` that fills a new file stretch by stretch.
 
     The file gets its name on leaving the context without an exception (a Ctrl-C is one); until
     then it is a hidden one beside it, which an exception removes.
     """
-    unknown = set(keys) - set(ROW_SHAPES)
-    missing = set(ROW_SHAPES) - set(OPTIONAL_KEYS) - set(keys)
+    unknown = set(keys) - set(KEYS)
+    missing = set(KEYS) - set(OPTIONAL_KEYS) - set(keys)
     if unknown or missing:
         raise DatasetError(f'{path}: unknown keys {sorted(unknown)}, missing {sorted(missing)}')
     path = Path(path)
@@ -295,13 +317,16 @@ def dataset_writer(path: str | Path, num_rows: int, keys: tuple[str, ...] = tupl
     os.close(handle)
     partial = Path(name)
     try:
+        row_shapes = row_shapes_of(signals)
         with h5py.File(partial, 'w') as file:
             for key in keys:
-                shape = (num_rows, *ROW_SHAPES[key])
                 file.create_dataset(
-                    key, shape, dtype=bool if key in FLAG_KEYS else np.float32,
-                    chunks=(min(num_rows, CHUNK_ROWS), *ROW_SHAPES[key]), compression='gzip')
+                    key, (num_rows, *row_shapes[key]),
+                    dtype=bool if key in FLAG_KEYS else np.float32,
+                    chunks=(min(num_rows, CHUNK_ROWS), *row_shapes[key]), compression='gzip')
             file.attrs.update(attributes or {})
+            if signals != MAZE2D:
+                file.attrs[ATTRIBUTE] = signals.model_dump_json()
 
             def write(first_row: int, arrays: Mapping[str, np.ndarray]) -> None:
                 for key in keys:

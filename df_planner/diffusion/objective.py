@@ -45,14 +45,14 @@ class LevelSampler:
         part.
     :param pin_start: share of trajectories whose first token has its ``start_parts`` clean.
     :param pin_end: share of trajectories whose last token has its ``end_parts`` clean.
-    :param start_parts: parts that are known at the start (position, velocity).
+    :param start_parts: parts that are known at the start, None for all but the last (actions).
     :param end_parts: parts that are known at the end (position).
     """
 
     shared: float = 0.5
     pin_start: float = 0.8
     pin_end: float = 0.6
-    start_parts: tuple[int, ...] = (0, 1)
+    start_parts: tuple[int, ...] | None = None
     end_parts: tuple[int, ...] = (0,)
 
     def __call__(self, batch: int, tokens: int, parts: int, num_levels: int,
@@ -71,7 +71,7 @@ class LevelSampler:
         result = torch.where(kind < self.shared, levels(batch, 1, 1), per_token)
         start = uniform(batch) < self.pin_start
         end = uniform(batch) < self.pin_end
-        for part in self.start_parts:
+        for part in range(parts - 1) if self.start_parts is None else self.start_parts:
             result[start, 0, part] = 0
         for part in self.end_parts:
             result[end, -1, part] = 0
@@ -87,12 +87,12 @@ class TeacherForcing:
     is always known.
 
     :param pin_end: share of trajectories whose last token has its ``end_parts`` clean.
-    :param start_parts: parts that are known at the start (position, velocity).
+    :param start_parts: parts that are known at the start, None for all but the last (actions).
     :param end_parts: parts that are known at the end (position).
     """
 
     pin_end: float = 0.6
-    start_parts: tuple[int, ...] = (0, 1)
+    start_parts: tuple[int, ...] | None = None
     end_parts: tuple[int, ...] = (0,)
 
     def __call__(self, batch: int, tokens: int, parts: int, num_levels: int,
@@ -104,7 +104,7 @@ class TeacherForcing:
         per_token = torch.where(index == following, level, num_levels).where(index >= following, 0)
         result = per_token[..., None].repeat(1, 1, parts)
         end = torch.rand(batch, generator=generator) < self.pin_end
-        for part in self.start_parts:
+        for part in range(parts - 1) if self.start_parts is None else self.start_parts:
             result[:, 0, part] = 0
         for part in self.end_parts:
             result[end, -1, part] = 0

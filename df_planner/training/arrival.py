@@ -82,7 +82,7 @@ class ArrivalTime(nn.Module):
 class Pairs:
     """Pairs of moments within one drive: a state, a later position, and the time in between."""
 
-    def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer, dt_s: float):
+    def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer):
         """Take drives from the given rows of the data set; without timeouts, whole episodes."""
         first, last, _ = rows.indices(len(dataset.observations))
         starts = np.union1d(dataset.episode_starts, np.flatnonzero(dataset.timeouts) + 1)
@@ -91,7 +91,7 @@ class Pairs:
         self._observations = dataset.observations[rows]
         self._ends = np.repeat(starts + lengths, lengths)
         self._normalizer = normalizer
-        self._dt_s = dt_s
+        self._dt_s = dataset.signals.dt_s
 
     def draw(self, count: int, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return normalised states (B, S) and later positions (B, 2), and seconds (B,)."""
@@ -108,7 +108,7 @@ def fit_arrival_time(dataset: Dataset, normalizer: Normalizer, config: TrainConf
                      ) -> tuple[ArrivalTime, float]:
     """Return the trained network, on the CPU, and its median error in seconds on held-out rows."""
     held_out_from = int(len(dataset.observations) * (1.0 - config.holdout_share))
-    pairs = Pairs(dataset, slice(0, held_out_from), normalizer, config.dt_s)
+    pairs = Pairs(dataset, slice(0, held_out_from), normalizer)
     torch.manual_seed(config.seed)
     network = ArrivalTime()
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
@@ -126,7 +126,7 @@ def fit_arrival_time(dataset: Dataset, normalizer: Normalizer, config: TrainConf
         optimizer.step()
         scheduler.step()
     rows = slice(held_out_from if config.holdout_share > 0.0 else 0, None)
-    states, goals, seconds = Pairs(dataset, rows, normalizer, config.dt_s).draw(
+    states, goals, seconds = Pairs(dataset, rows, normalizer).draw(
         HELD_OUT_PAIRS, random)
     with torch.inference_mode():
         error = (seconds - network(states, goals)[:, 1]).abs().median()

@@ -49,11 +49,8 @@ def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset
         statistics=Statistics(
             **{k: tuple(float(x) for x in v) for k, v in vars(normalizer).items()},
             **dynamics_limits(dataset, config)),
-        frame_stack=config.frame_stack, dt_s=config.dt_s,
-        observation_names=('row', 'col', 'row velocity', 'col velocity'),
-        observation_units=('m', 'm', 'm/s', 'm/s'),
-        action_names=('row force', 'col force'), action_units=('100 N', '100 N'),
-        maze=config.maze, observation_to_map=((0.0, 1.0), (-1.0, 0.0)),
+        frame_stack=config.frame_stack,
+        **dataset.signals.model_dump(exclude={'max_step_m'}), maze=config.maze,
         dataset_sha256=dataset.sha256, dataset_attributes=attributes,
         training_command=command,
         training_config=config.identity(), training_steps=run.step,
@@ -81,20 +78,20 @@ def _portable(path: Path | str) -> str:
 
 def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[float, ...]]:
     """Return what the robot was seen to do within one token (see ``Statistics``)."""
-    token_s = config.frame_stack * config.dt_s
+    token_s = config.frame_stack * dataset.signals.dt_s
     before = dataset.observations[:-config.frame_stack].astype(np.float64)
     after = dataset.observations[config.frame_stack:].astype(np.float64)
     episode = np.searchsorted(dataset.episode_starts, np.arange(len(dataset.observations)),
                               side='right')
     whole = episode[:-config.frame_stack] == episode[config.frame_stack:]
     before, after = before[whole], after[whole]
-    velocity_change = np.abs(after[:, 2:] - before[:, 2:])
-    drift = np.abs(after[:, :2] - before[:, :2] - token_s / 2 * (after[:, 2:] + before[:, 2:]))
+    velocity_change = np.abs(after[:, 2:4] - before[:, 2:4])
+    drift = np.abs(after[:, :2] - before[:, :2] - token_s / 2 * (after[:, 2:4] + before[:, 2:4]))
 
     def limit(values):
         return tuple(float(x) for x in np.quantile(values, DYNAMICS_QUANTILE, axis=0))
     return {'velocity_change': limit(velocity_change), 'drift': limit(drift),
-            'max_speed': limit(np.abs(before[:, 2:]))}
+            'max_speed': limit(np.abs(before[:, 2:4]))}
 
 
 def _git_revision() -> str:

@@ -41,7 +41,6 @@ class TrainConfig(BaseModel):
     maze: str = Field(description='maze of the data set, for example medium')
     dataset: Path = Field(description='HDF5 file with the keys of D4RL')
     frame_stack: int = Field(10, ge=1, le=100, description='control steps per token')
-    dt_s: float = Field(0.01, gt=0.0, description='duration of a control step')
     min_tokens: int = Field(2, ge=2, description='shortest training window in tokens')
     max_tokens: int = Field(48, ge=2, le=1024, description='longest training window in tokens')
     num_levels: int = Field(1000, ge=10, description='noise level K of pure noise')

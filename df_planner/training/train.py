@@ -115,7 +115,7 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
     torch.manual_seed(config.seed)
     architecture = Architecture(
         network=config.network,
-        part_sizes=(2, 2, config.frame_stack * dataset.actions.shape[1]),
+        part_sizes=dataset.signals.part_sizes(config.frame_stack),
         max_tokens=config.max_tokens, num_levels=config.num_levels, width=config.width,
         num_layers=config.num_layers, num_heads=config.num_heads)
     denoiser = _initial(architecture, config).to(device)
@@ -162,7 +162,8 @@ def _optimize(run: Run, batches: Batches, held_out: Batches | None, config: Trai
 
     def loss_of(model: Denoiser, source: Batches, stream: int, step: int) -> torch.Tensor:
         tokens, generator = source.draw(stream, step)
-        drawn, carries_loss = levels(*tokens.shape[:2], 3, config.num_levels, generator)
+        drawn, carries_loss = levels(*tokens.shape[:2], len(model.part_sizes),
+                                     config.num_levels, generator)
         with torch.autocast(torch.device(device).type, torch.bfloat16,
                             enabled=config.precision == 'bf16-mixed'):
             return diffusion_loss(model, noise, tokens.to(device), drawn.to(device), generator,
