@@ -116,6 +116,7 @@ class Recorder(Node):
             self._awaited.remove(name)
             if not self._awaited:
                 self._ready.publish(Bool(data=True))
+                self.get_logger().info('All that must be recorded is heard')
 
     def _listen_to_less(self, topic: Topic) -> None:
         """Take what a publisher offers that offers less than this graph's own."""

@@ -143,13 +143,14 @@ def test_ctrl_c_during_an_episode_leaves_nothing_behind(start):
 
 def test_ctrl_c_makes_the_bag_whole(start, tmp_path):
     demo = start(use_benchmark=False, record=True, results_dir=str(tmp_path / 'results'))
-    demo.wait_for('Ready for goals')
+    demo.wait_for('All that must be recorded is heard')
+    time.sleep(1.0)
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(60) == 128 + signal.SIGINT
     [bag] = (tmp_path / 'results').glob('*/bag')
     with AnyReader([bag]) as reader:
         counts = {connection.topic: connection.msgcount for connection in reader.connections}
-    assert counts['/map'] == 1 and counts['/odom'] > 20
+    assert counts['/map'] == 1 and counts['/odom'] > 10
 
 
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='needs PR_SET_PDEATHSIG of Linux')
