@@ -47,7 +47,7 @@ from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.ros.demo_command import demo_command
 from df_planner.ros.real_time_command import realtime
-from df_planner.ros.soak_command import soak
+from df_planner.soak.command import soak
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
 EXIT_ERROR = 2

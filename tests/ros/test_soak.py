@@ -23,15 +23,15 @@ import time
 
 import pytest
 
-from df_planner.ros.soak_checks import CommandCheck
-from df_planner.ros.soak_checks import growth
-from df_planner.ros.soak_checks import Limits
-from df_planner.ros.soak_checks import PERSISTENT
-from df_planner.ros.soak_inputs import BAD_INPUTS
-from df_planner.ros.soak_report import summarise
-from df_planner.ros.soak_schedule import goals
-from df_planner.ros.soak_schedule import KILL
-from df_planner.ros.soak_schedule import make_schedule
+from df_planner.soak.checks import CommandCheck
+from df_planner.soak.checks import growth
+from df_planner.soak.checks import Limits
+from df_planner.soak.checks import PERSISTENT
+from df_planner.soak.inputs import BAD_INPUTS
+from df_planner.soak.report import summarise
+from df_planner.soak.schedule import goals
+from df_planner.soak.schedule import KILL
+from df_planner.soak.schedule import make_schedule
 
 SECOND_NS = 10**9
 NAMES = [bad.name for bad in BAD_INPUTS]

@@ -56,7 +56,7 @@ class Processes:
         """Start the observer, which is watched like the others, with parameters."""
         arguments = [part for name, value in parameters.items()
                      for part in ('-p', f'{name}:={value}')]
-        self._commands[OBSERVER] = [sys.executable, '-m', 'df_planner.ros.soak_observer',
+        self._commands[OBSERVER] = [sys.executable, '-m', 'df_planner.soak.observer',
                                     '--ros-args', *arguments]
         self.start(OBSERVER)
 

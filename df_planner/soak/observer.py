@@ -15,7 +15,7 @@
 """
 The independent observer of the soak test: a process that only listens.
 
-    python -m df_planner.ros.soak_observer --ros-args -p journal:=observed.jsonl
+    python -m df_planner.soak.observer --ros-args -p journal:=observed.jsonl
 
 Every second it appends a line to its journal: what it heard, how fast commands came, and every
 unsafe command. What it hears is judged in the order in which it was published, some seconds later,
@@ -46,9 +46,9 @@ from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import plan_from_trajectory
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.run import run_node
-from df_planner.ros.soak_checks import CommandCheck
-from df_planner.ros.soak_checks import Limits
-from df_planner.ros.soak_hands import is_forged
+from df_planner.soak.checks import CommandCheck
+from df_planner.soak.checks import Limits
+from df_planner.soak.hands import is_forged
 
 AXES, SCALE = MapAxes((1.0, 0.0, 0.0, 1.0)), ForceScale(1.0, 1.0)  # messages as they are
 DT_S = 0.01

@@ -44,7 +44,7 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
 
     Starts simulator, planner and follower as `df_planner demo --no-use-benchmark` does, sends
     random goals, does one bad thing after the other (about a hundred kinds, see
-    df_planner/ros/soak_inputs.py) and kills the planner every few minutes. A process of its own
+    df_planner/soak/inputs.py) and kills the planner every few minutes. A process of its own
     watches that no command is unsafe: not finite, beyond the limits, or driving without plan or
     odometry. No other process may end, memory must stay flat, and every goal must be reached.
 
@@ -57,13 +57,13 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     from df_planner.ros.graph import build_graph
     from df_planner.ros.runner import environment
     from df_planner.ros.runner import LAST_DOMAIN
-    from df_planner.ros.soak import Soak
-    from df_planner.ros.soak_inputs import BAD_INPUTS
-    from df_planner.ros.soak_processes import Processes
-    from df_planner.ros.soak_report import main_rows
-    from df_planner.ros.soak_report import write_report
-    from df_planner.ros.soak_schedule import goals
-    from df_planner.ros.soak_schedule import make_schedule
+    from df_planner.soak.soak import Soak
+    from df_planner.soak.inputs import BAD_INPUTS
+    from df_planner.soak.processes import Processes
+    from df_planner.soak.report import main_rows
+    from df_planner.soak.report import write_report
+    from df_planner.soak.schedule import goals
+    from df_planner.soak.schedule import make_schedule
     from df_planner.sim.maze import load_maze
     from df_planner.training.checkpoint import load_card
 

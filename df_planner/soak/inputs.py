@@ -37,10 +37,10 @@ from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 
 from df_planner.ros.conversions import ns_to_stamp
-from df_planner.ros.soak_fuzz import good_message
-from df_planner.ros.soak_fuzz import spoil
-from df_planner.ros.soak_hands import Hands
-from df_planner.ros.soak_hands import TICK_NS
+from df_planner.soak.fuzz import good_message
+from df_planner.soak.fuzz import spoil
+from df_planner.soak.hands import Hands
+from df_planner.soak.hands import TICK_NS
 
 NAN, INF, HUGE = math.nan, math.inf, 1e300
 WALL, OUTSIDE = (0.0, 0.0), (500.0, 0.0)  # of every maze: the corner of its border; nowhere

@@ -33,12 +33,12 @@ import rclpy
 from rclpy.signals import SignalHandlerOptions
 
 from df_planner.errors import WaitTimeout
-from df_planner.ros.soak_checks import Limits
-from df_planner.ros.soak_hands import Hands
-from df_planner.ros.soak_inputs import BAD_INPUTS
-from df_planner.ros.soak_processes import Processes
-from df_planner.ros.soak_schedule import Event
-from df_planner.ros.soak_schedule import KILL
+from df_planner.soak.checks import Limits
+from df_planner.soak.hands import Hands
+from df_planner.soak.inputs import BAD_INPUTS
+from df_planner.soak.processes import Processes
+from df_planner.soak.schedule import Event
+from df_planner.soak.schedule import KILL
 
 STARTUP_S = 180.0
 REACHED_M = 0.5

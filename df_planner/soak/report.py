@@ -28,9 +28,9 @@ from pathlib import Path
 import numpy as np
 
 from df_planner.benchmark.measuring import markdown_table
-from df_planner.ros.soak_checks import Growth
-from df_planner.ros.soak_checks import growth
-from df_planner.ros.soak_picture import draw_soak_picture
+from df_planner.soak.checks import Growth
+from df_planner.soak.checks import growth
+from df_planner.soak.picture import draw_soak_picture
 
 MEASURED = ('odometry', 'commands', 'plans', 'empty_plans', 'contacts', 'peak_n', 'speed_m_s')
 
