@@ -38,6 +38,9 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
 
     :param work: what to do instead of spinning; it may return another exit code.
     """
+    # On a signal, rclpy shuts its context down, which ends the work in an orderly way. Python's
+    # KeyboardInterrupt besides it could come anywhere, also between two lines of rclpy.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
     rclpy.init(args=args)
     node = None
     try:
@@ -49,7 +52,7 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
         return 1
     except (KeyboardInterrupt, ExternalShutdownException):
         return 0
-    except RuntimeError:  # rclpy's, if the interrupt came while a message was published or taken
+    except RuntimeError:  # rclpy's, if the signal came while a message was published or taken
         end_s = time.monotonic() + INTERRUPT_S
         while rclpy.ok():
             if time.monotonic() > end_s:

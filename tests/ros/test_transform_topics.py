@@ -39,6 +39,10 @@ def test_the_simulator_publishes_its_transforms(start_node, probe, tmp_path):
     assert (equal.transform.translation.x, equal.transform.rotation.w) == (0.0, 1.0)
     robot, = moving[-1].transforms
     assert (robot.header.frame_id, robot.child_frame_id) == ('odom', 'base_link')
-    at = odometry[-1].pose.pose.position
+
+    def of_that_time():
+        return [msg.pose.pose.position for msg in odometry if msg.header == robot.header]
+    probe.wait_until(of_that_time, 'the odometry of the transform')
+    at = of_that_time()[0]
     assert (robot.transform.translation.x, robot.transform.translation.y) == (at.x, at.y)
     assert node.stop() == 0, node.log
