@@ -197,3 +197,40 @@ def test_monte_carlo_guidance_is_repeatable_with_a_generator(noise):
         return sample(MixingDenoiser(noise), noise, x, matrix, guidance=guidance)
     assert torch.equal(once(0), once(0))
     assert not torch.equal(once(0), once(1))
+
+
+def test_only_plans_that_are_worth_it_are_steered(noise):
+    denoiser = StandardNormalDenoiser(noise)
+    steered = []
+
+    def with_pullback(x, levels, lengths=None):
+        steered.append((len(x), lengths.tolist()))
+        return Denoiser.with_pullback(denoiser, x, levels, lengths)
+    denoiser.with_pullback = with_pullback
+    torch.manual_seed(3)
+    x, lengths = torch.randn(6, 4, 4), torch.tensor([4, 3, 4, 2, 4, 4])
+    matrix = torch.tensor([[NUM_LEVELS] * 4, [60] * 4, [0] * 4])
+    everyone = distance_guidance([1.0, 0.0], 0.3, interval=(0, 60))
+
+    def sampled(guidance):
+        return sample(denoiser, noise, x, matrix, lengths=lengths, guidance=guidance)
+    plain, guided = sampled(None), sampled(everyone)
+    assert [len(numbers) for _, numbers in steered] == [6]
+    # The clean estimate at the guided row: v = 0, so x0 = alpha * x there.
+    real = torch.arange(4) < lengths[:, None]
+    rewards = everyone.reward(noise.alpha(torch.tensor(60)) * noise_at_60(noise, x), real)
+    above, up_to = rewards.sort().values[[1, 4]].tolist()
+    chosen = (rewards > above) & (rewards <= up_to)
+    some = sampled(distance_guidance([1.0, 0.0], 0.3, interval=(0, 60), worth=(above, up_to)))
+    assert steered[-1] == (3, lengths[chosen].tolist())
+    assert torch.allclose(some, torch.where(chosen[:, None, None], guided, plain), atol=1e-6)
+    assert (guided - plain).abs().amax((1, 2)).min() > 1e-3
+    none = sampled(distance_guidance([1.0, 0.0], 0.3, interval=(0, 60), worth=(1.0, 2.0)))
+    assert torch.allclose(none, plain, atol=1e-6) and len(steered) == 2
+
+
+def noise_at_60(noise, x):
+    """Return where an unguided step from pure noise with v = 0 leads."""
+    level = torch.full_like(x, NUM_LEVELS, dtype=torch.long)
+    return noise.add_noise(*noise.split(x, torch.zeros_like(x), level),
+                           torch.full_like(x, 60, dtype=torch.long))

@@ -83,7 +83,8 @@ def test_the_present_and_the_goal_override_an_earlier_plan(planner):
 def test_a_warm_start_costs_only_the_rows_below_its_level(planner):
     previous = planner.plan(START, GOAL).shifted(25)
     for share, calls in ((0.5, 4), (0.2, 2), (0.0, 8)):
-        planner.settings = PlannerSettings(warm_start=share, sampling_steps=8)
+        planner.settings = PlannerSettings(warm_start=share, sampling_steps=8,
+                                           guidance_scale=0.0)
         plan, counted = network_calls(planner, lambda: planner.plan(
             previous.states[0], GOAL, previous=previous, seed=2))
         assert plan.valid and counted == calls

@@ -54,7 +54,8 @@ def tiny(tmp_path_factory):
 
 def test_the_clock_counts_every_call_and_every_candidate(tiny):
     polls = []
-    planner = Planner.load(tiny, settings=PlannerSettings(num_samples=20, refine_rounds=2))
+    planner = Planner.load(tiny, settings=PlannerSettings(
+        num_samples=20, refine_rounds=2, guidance_scale=0.0))
     with pytest.raises(NoValidPlan):
         planner.plan(START, GOAL, should_stop=lambda: bool(polls.append(1)))
     assert planner.clock.network_calls == len(polls) > 0

@@ -35,6 +35,7 @@ noise (alpha = 0) the draw is exact, elsewhere it re-noises the present clean es
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 import sys
 
 import torch
@@ -48,6 +49,7 @@ Estimate = Callable[[Tensor], tuple[Tensor, Pullback]]
 
 # Below this share of signal the clean estimate says too little to be steered further per step.
 MIN_ALPHA = 0.1
+EVERY_REWARD = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,9 @@ class Guidance:
     :param interval: levels (above, up to) at which tokens are steered. Guidance within an interval
         of noise levels does as well as everywhere, at a fraction of the cost (Kynkäänniemi et
         al., 2024); a row that moves no token from within it costs one call of the network.
+    :param worth: rewards (above, up to) of the plans that are steered, as they are estimated at a
+        row: one that is good enough already needs no steering, one that is too bad is not saved by
+        it. The gradient, which costs several calls of the network, is taken of the others only.
     """
 
     terms: dict[str, tuple[Reward, float]]
@@ -72,6 +77,7 @@ class Guidance:
     samples: int = 1
     generator: torch.Generator | None = None
     interval: tuple[int, int] = (0, sys.maxsize)
+    worth: tuple[float, float] = EVERY_REWARD
 
     def reward(self, x0: Tensor, real: Tensor) -> Tensor:
         """Return the reward of normalised clean tokens: (B, T, C) in, (B,) out."""
@@ -111,6 +117,12 @@ class Guidance:
         above, up_to = self.interval
         inside = (level > above) & (level <= up_to) & (next_level < level)
         return inside & (self.scale != 0.0)
+
+    def worth_it(self, x0: Tensor, real: Tensor) -> Tensor:
+        """Return which plans are worth steering, by their clean estimates: (B,) bool."""
+        above, up_to = self.worth
+        reward = self.reward(x0, real)
+        return (reward > above) & (reward <= up_to)
 
     def steer(self, x0: Tensor, gradient: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """

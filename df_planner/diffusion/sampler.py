@@ -28,6 +28,7 @@ from torch import Tensor
 
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.denoiser import Pullback
+from df_planner.diffusion.guidance import EVERY_REWARD
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.schedule import check_schedule
@@ -105,23 +106,36 @@ def _step(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then
     """Take x (B, T, C) from levels ``now`` to levels ``then`` (B, T, P)."""
     level, next_level = denoiser.per_channel(now), denoiser.per_channel(then)
     steered = None if guidance is None else guidance.steered(level, next_level) & real[..., None]
-    guided = steered is not None and bool(steered.any())
+    if steered is None or not bool(steered.any()):
+        x0, eps = noise.split(x, denoiser(x, now, lengths), level)
+    elif guidance.worth == EVERY_REWARD:
+        x0, eps = _guided(denoiser, noise, x, now, then, lengths, real, guidance)
+    else:
+        x0, eps = noise.split(x, denoiser(x, now, lengths), level)
+        rows = guidance.worth_it(x0, real)
+        if bool(rows.any()):
+            x0[rows], eps[rows] = _guided(
+                denoiser, noise, x[rows], now[rows], then[rows],
+                None if lengths is None else lengths[rows], real[rows], guidance)
+    return torch.where(next_level < level, noise.add_noise(x0, eps, next_level), x)
+
+
+def _guided(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then: Tensor,
+            lengths: Tensor | None, real: Tensor, guidance: Guidance) -> tuple[Tensor, Tensor]:
+    """Return x0 and eps (B, T, C) of x, with x0 steered where the row moves a token."""
+    level, next_level = denoiser.per_channel(now), denoiser.per_channel(then)
     alpha, sigma = noise.alpha(level), noise.sigma(level)
 
     def estimate(x: Tensor) -> tuple[Tensor, Pullback]:
         v, pullback = denoiser.with_pullback(x, now, lengths)
         return alpha * x - sigma * v, lambda by_x0: alpha * by_x0 - pullback(sigma * by_x0)
 
-    if guided:
-        x0, pullback = estimate(x)
-        gradient = guidance.expected_gradient(
-            x, x0, pullback, alpha, sigma, real, _tail(level, next_level) & real[..., None],
-            estimate)
-        x0 = torch.where(steered, guidance.steer(x0, gradient, alpha, sigma), x0)
-        eps = (x - alpha * x0) / sigma.clamp(min=1e-6)
-    else:
-        x0, eps = noise.split(x, denoiser(x, now, lengths), level)
-    return torch.where(next_level < level, noise.add_noise(x0, eps, next_level), x)
+    x0, pullback = estimate(x)
+    gradient = guidance.expected_gradient(
+        x, x0, pullback, alpha, sigma, real, _tail(level, next_level) & real[..., None], estimate)
+    steered = guidance.steered(level, next_level) & real[..., None]
+    x0 = torch.where(steered, guidance.steer(x0, gradient, alpha, sigma), x0)
+    return x0, (x - alpha * x0) / sigma.clamp(min=1e-6)
 
 
 def _tail(level: Tensor, next_level: Tensor) -> Tensor:

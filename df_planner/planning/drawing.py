@@ -116,3 +116,7 @@ class _TimedGuidance(Guidance):
     def gradient(self, x0: Tensor, real: Tensor) -> Tensor:
         with self.clock.spending('guidance'):
             return super().gradient(x0, real)
+
+    def worth_it(self, x0: Tensor, real: Tensor) -> Tensor:
+        with self.clock.spending('guidance'):
+            return super().worth_it(x0, real)

@@ -29,6 +29,7 @@ import torch
 from torch import Tensor
 
 from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.guidance import EVERY_REWARD
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.guidance import Reward
 from df_planner.diffusion.noise import NoiseSchedule
@@ -92,7 +93,7 @@ def _fill(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Callabl
 
 
 def _over_all(guidance: Guidance, values: Tensor, index: Tensor, ends: Tensor) -> Guidance:
-    """Return guidance of a window whose rewards see the tokens before the window too."""
+    """Return guidance of every plan's window; the rewards see the tokens before it too."""
     size = int(ends.max())
     before = values[:, :size] * guidance.std + guidance.mean
     real = torch.arange(size, device=values.device) < ends[:, None]
@@ -100,8 +101,8 @@ def _over_all(guidance: Guidance, values: Tensor, index: Tensor, ends: Tensor) -
     def over_all(term: Reward) -> Reward:
         return lambda tokens, _: term(_put(before, index, tokens), real)
 
-    return replace(guidance, terms={name: (over_all(term), weight)
-                                    for name, (term, weight) in guidance.terms.items()})
+    return replace(guidance, worth=EVERY_REWARD, terms={
+        name: (over_all(term), weight) for name, (term, weight) in guidance.terms.items()})
 
 
 def _take(values: Tensor, index: Tensor) -> Tensor:
