@@ -22,6 +22,7 @@ import ast
 import importlib
 from pathlib import Path
 import re
+import shlex
 
 from click import Group
 import pytest
@@ -49,11 +50,22 @@ def readme() -> str:
     return README.read_text(encoding='utf-8')
 
 
+def documents() -> list[Path]:
+    """Return the README and what it leads to."""
+    return [README, ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
+
+
 def commands(program: str) -> list[list[str]]:
-    """Return the words of every command line of a program in the README's code blocks."""
-    blocks = re.findall(r'```bash\n(.*?)```', readme(), flags=re.DOTALL)
-    lines = [line.split('#')[0].split() for block in blocks for line in block.splitlines()]
-    return [words[1:] for words in lines if words and words[0] == program]
+    """Return the words of every command line of a program, in code blocks and between ticks."""
+    lines = []
+    for path in documents():
+        text = path.read_text(encoding='utf-8')
+        blocks = re.findall(r'```bash\n(.*?)```', text, flags=re.DOTALL)
+        lines += [line.split('#')[0] for block in blocks
+                  for line in block.replace('\\\n', ' ').splitlines()]
+        lines += re.findall(r'`([^`\n]+)`', re.sub(r'```.*?```', '', text, flags=re.DOTALL))
+    lines = [line for line in lines if re.match(rf'{program} [a-z]', line.strip())]
+    return [shlex.split(line)[1:] for line in lines if 'needs Python' not in line]
 
 
 def interface_names(path: Path) -> set[str]:
@@ -84,34 +96,35 @@ def test_interface_table_names_every_topic_and_service(path):
 
 
 def test_make_targets_exist():
-    """Every ``make`` command of the README is a target that ``make help`` lists."""
+    """Every ``make`` command of the documents is a target that ``make help`` lists."""
     makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
     named = {word for words in commands('make') for word in words if '=' not in word}
-    named |= set(re.findall(r'`make (?:\w+=\S+ )*(\w+)', readme())) - {'PYTHON'}
 
     assert {'demo', 'test'} <= named
     assert not {name for name in named if not re.search(rf'^{name}:.*##', makefile, re.MULTILINE)}
 
 
 def test_df_planner_commands_exist():
-    """Every ``df_planner`` command of the README has a command with such options."""
+    """Every ``df_planner`` command of the documents has a command with such options."""
     found = commands('df_planner')
 
-    assert len(found) >= 4
+    assert len(found) >= 40
     for words in found:
-        command = main
-        while isinstance(command, Group):
-            command = command.get_command(None, words.pop(0))
-        options = {option for parameter in command.params for option in parameter.opts}
+        command, rest = main, list(words)
+        while isinstance(command, Group) and rest:
+            command = command.get_command(None, rest.pop(0))
+        assert command is not None, words
+        options = {option for parameter in command.params for option in (
+            *parameter.opts, *parameter.secondary_opts)} | {'--help'}
         assert {word for word in words if word.startswith('--')} <= options, words
 
 
 def test_links_lead_somewhere():
-    """Files that the README and CONTRIBUTING name are there."""
-    for name in ('README.md', 'CONTRIBUTING.md'):
-        text = (ROOT / name).read_text(encoding='utf-8')
-        targets = re.findall(r'\]\((?!https?:)([^)#]+)\)', text)
-        assert not [target for target in targets if not (ROOT / target).exists()]
+    """Files that the documents name are there."""
+    for path in documents():
+        text = path.read_text(encoding='utf-8')
+        targets = re.findall(r'\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)', text)
+        assert not [target for target in targets if not (path.parent / target).exists()]
 
 
 if __name__ == '__main__':
