@@ -86,7 +86,7 @@ def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, se
                             baseline=False, on_episode=lambda record: bar.update(1))['episodes']
     tick, price = ticks(heard['command_periods_s']), price_of_latency(maze, driven, compared)
     draw_real_time_picture(folder / 'realtime.png', heard['command_periods_s'], driven, compared)
-    echo_table(_rows(tick, price))
+    echo_table(_rows(tick, price, heard['diagnostics']['follower: ticks']))
     click.echo(f'bars: {tick["late"]} of {tick["count"]} ticks later than 20 ms (0 allowed); '
                f'{price["share"]:.1%} of the lockstep score ({MIN_SHARE_OF_LOCKSTEP:.0%} wanted)')
     write_result(folder / 'realtime.json', checkpoint, seed, {
@@ -123,7 +123,7 @@ def _drive_in_real_time(specification, planning_frequency_hz: float, folder: Pat
     return results['episodes'], json.loads(written[-1].read_text(encoding='utf-8'))
 
 
-def _rows(tick: dict, price: dict) -> list[list[str]]:
+def _rows(tick: dict, price: dict, follower: dict) -> list[list[str]]:
     """Return the table."""
     def score(name: str) -> str:
         found = price[name]
@@ -136,6 +136,8 @@ def _rows(tick: dict, price: dict) -> list[list[str]]:
          f'{1e3 * tick["p50_s"]:.2f} / {1e3 * tick["p99_s"]:.2f} / {1e3 * tick["longest_s"]:.1f}'],
         ['jitter p99 [ms]', f'{1e3 * tick["jitter_p99_s"]:.2f}'],
         ['ticks later than 20 ms', f'{tick["late"]} of {tick["count"]}'],
+        ['odometry to command, p50 / p99 / longest [ms]', ' / '.join(
+            follower[f'odom_to_command_{name}_ms'] for name in ('p50', 'p99', 'longest'))],
         ['planning time, p50 / p95 / p99 [ms]',
          ' / '.join(f'{1e3 * planning[name]:.0f}' for name in ('p50', 'p95', 'p99'))],
         ['score in real time', score('real_time')],
