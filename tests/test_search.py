@@ -24,6 +24,7 @@ from df_planner import Planner
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
+from df_planner.planning.drawing import Drawing
 from df_planner.planning.horizons import EXPECTED_SHARES
 from df_planner.planning.horizons import horizons
 from df_planner.planning.settings import PlannerSettings
@@ -56,6 +57,24 @@ def test_expected_horizons_stay_within_what_is_asked_for(planner):
     for arrival_s in (0.0, 100.0):
         assert all((2 <= batch.lengths).all() and (batch.lengths <= 24).all()
                    for stage in batches(planner, arrival_s) for batch in stage)
+
+
+def test_what_comes_after_a_failure_is_drawn_with_all_of_the_noise(planner, monkeypatch):
+    drawn, draw = [], Drawing.draw
+
+    def noted(self, known, wide=False):
+        tokens = draw(self, known, wide)
+        drawn.append((wide, float(tokens[:, 1:-1].std(0).mean())))
+        return tokens
+    monkeypatch.setattr(Drawing, 'draw', noted)
+    planner.settings = PlannerSettings(dynamics_tolerance=1e-3, refine_rounds=2, temperature=0.2)
+    with pytest.raises(NoValidPlan):
+        planner.plan(START, GOAL)
+    likely = len(EXPECTED_SHARES)
+    assert [wide for wide, _ in drawn[:likely + 2]] == [False] * likely + [True] * 2
+    assert all(wide for wide, _ in drawn[likely:]) and len(drawn) > likely + 4
+    assert max(spread for wide, spread in drawn if not wide) < np.mean(
+        [spread for wide, spread in drawn[likely + 2:-2]])
 
 
 def test_horizons_below_the_previous_plan_are_tried_anew_if_asked_for(planner):

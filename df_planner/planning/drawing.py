@@ -40,7 +40,7 @@ class Drawing:
 
     :param schedule: gives the scheduling matrix (M + 1, n) of n tokens.
     :param generator: of the noise, on the CPU.
-    :param temperature: standard deviation of the noise.
+    :param temperature: standard deviation of the noise, but for what is drawn wide.
     :param should_stop: polled before each network call.
     :param clock: counts the calls of the network and the seconds of network and guidance.
     """
@@ -54,11 +54,17 @@ class Drawing:
     should_stop: Callable[[], bool]
     clock: Clock = field(default_factory=Clock)
 
-    def draw(self, known: Known) -> np.ndarray:
-        """Return tokens (N, T, C) in physical units; PlanningCancelled if told to stop."""
+    def draw(self, known: Known, wide: bool = False) -> np.ndarray:
+        """
+        Return tokens (N, T, C) in physical units.
+
+        :param wide: draw with a standard deviation of 1 at least.
+        :raises PlanningCancelled: if told to stop.
+        """
         self.clock.candidates += len(known.lengths)
         guidance = self.guidance and _TimedGuidance(**vars(self.guidance), clock=self.clock)
-        noise = self.temperature * torch.randn(known.shape, generator=self.generator)
+        temperature = max(self.temperature, 1.0) if wide else self.temperature
+        noise = temperature * torch.randn(known.shape, generator=self.generator)
         noise = noise.to(self.space.device)
         try:
             tokens = sample_sliding(

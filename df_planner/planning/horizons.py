@@ -41,12 +41,14 @@ class Batch:
     :param previous: the rest of the previous plan, if they are near its horizon.
     :param drafts: (N, T, C) candidates that they refine.
     :param improves: drawn although there is a plan, if one of them could arrive earlier.
+    :param wide: drawn with all the noise that the model learnt from, after less of it has failed.
     """
 
     lengths: np.ndarray
     previous: Plan | None = None
     drafts: np.ndarray | None = None
     improves: bool = False
+    wide: bool = False
 
 
 def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_goal: bool,
@@ -80,10 +82,11 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
                                 improves=True))
     if arrival_s is not None:
         likely += _expected(arrival_s, fewest, limit, space)
-    return [likely, _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space)]
+    return [likely, _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space,
+                         wide=bool(likely))]
 
 
-def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space) -> list[Batch]:
+def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space, wide) -> list[Batch]:
     """Return batches from the fewest tokens that could reach the goal upwards."""
     fastest_s = (np.abs(goal - state[:2]) / max_speed_mps).max()
     trained = min(limit, max(space.max_tokens, fewest))
@@ -92,7 +95,8 @@ def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space) -> list[
     if limit > trained:
         counts.append(_spread(max(fewest, trained + 1), limit, num_samples))
     num_batches = -(-num_samples // SAMPLES_PER_BATCH)
-    return [Batch(lengths) for c in counts for lengths in np.array_split(c, num_batches)]
+    return [Batch(lengths, wide=wide)
+            for c in counts for lengths in np.array_split(c, num_batches)]
 
 
 def _expected(arrival_s: float, fewest: int, limit: int, space: TokenSpace) -> list[Batch]:

@@ -215,7 +215,7 @@ class Planner:
         search = Search(
             lambda batch: drawing.draw(known(
                 batch.lengths, previous=None if rest_at_goal else batch.previous,
-                drafts=batch.drafts)),
+                drafts=batch.drafts), batch.wide),
             lambda tokens, lengths: choose(tokens, lengths, goal, at_goal, self._space,
                                            self._limits, self.map, self.settings, guidance),
             clock)

@@ -16,7 +16,8 @@
 The search for a plan: batch after batch of candidates, until one of them is valid.
 
 First come the likely horizons, then all (see ``horizons.py``); after either, the candidates that
-failed by least are noised again (see ``refinement.py``). With ``anytime`` the search goes on while
+failed by least are noised again (see ``refinement.py``). What comes after a failure is drawn wide,
+with all the noise that the model learnt from. With ``anytime`` the search goes on while
 a batch may hold a plan that arrives earlier. A deadline ends it wherever it is.
 """
 
@@ -92,7 +93,7 @@ class Search:
             for _ in range(refine_rounds if stage else 0):
                 if not self._has_plan:
                     lengths, drafts = best_drafts(self.attempts)
-                    yield Batch(lengths, drafts=drafts)
+                    yield Batch(lengths, drafts=drafts, wide=True)
 
     @property
     def _has_plan(self) -> bool:

@@ -49,7 +49,8 @@ class PlannerSettings(BaseModel):
     schedule_file: str = Field('', description=(
         'CSV file of integers, a scheduling matrix that replaces schedule and sampling_steps: a '
         'line per denoising step, a column per token, from the highest level down to 0'))
-    temperature: float = Field(0.6, ge=0.0, le=2.0, description='standard deviation of the noise')
+    temperature: float = Field(0.6, ge=0.0, le=2.0, description=(
+        'standard deviation of the noise; less finds faster plans, 1 more different ones'))
     warm_start: float = Field(0.25, ge=0.0, le=1.0, description=(
         'share of the noise levels to which the rest of the previous plan is noised again for new '
         'candidates to start from, 0 = they start from pure noise; not in raw execution'))
