@@ -24,7 +24,7 @@ from df_planner import Planner
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
-from df_planner.planning.drawing import Drawing
+from df_planner.planning import drawing
 from df_planner.planning.horizons import EXPECTED_SHARES
 from df_planner.planning.horizons import horizons
 from df_planner.planning.settings import PlannerSettings
@@ -60,21 +60,19 @@ def test_expected_horizons_stay_within_what_is_asked_for(planner):
 
 
 def test_what_comes_after_a_failure_is_drawn_with_all_of_the_noise(planner, monkeypatch):
-    drawn, draw = [], Drawing.draw
+    stds, sampled = [], drawing.sample_sliding
 
-    def noted(self, known, wide=False):
-        tokens = draw(self, known, wide)
-        drawn.append((wide, float(tokens[:, 1:-1].std(0).mean())))
-        return tokens
-    monkeypatch.setattr(Drawing, 'draw', noted)
+    def noted(denoiser, schedule, noise, *more, **named):
+        stds.append(float(noise.std()))
+        return sampled(denoiser, schedule, noise, *more, **named)
+    monkeypatch.setattr(drawing, 'sample_sliding', noted)
     planner.settings = PlannerSettings(dynamics_tolerance=1e-3, refine_rounds=2, temperature=0.2)
     with pytest.raises(NoValidPlan):
         planner.plan(START, GOAL)
     likely = len(EXPECTED_SHARES)
-    assert [wide for wide, _ in drawn[:likely + 2]] == [False] * likely + [True] * 2
-    assert all(wide for wide, _ in drawn[likely:]) and len(drawn) > likely + 4
-    assert max(spread for wide, spread in drawn if not wide) < np.mean(
-        [spread for wide, spread in drawn[likely + 2:-2]])
+    assert stds[:likely] == pytest.approx([0.2] * likely, rel=0.1)
+    assert stds[likely:] == pytest.approx([1.0] * (len(stds) - likely), rel=0.1)
+    assert len(stds) > likely + 4
 
 
 def test_horizons_below_the_previous_plan_are_tried_anew_if_asked_for(planner):
@@ -158,7 +156,7 @@ def test_a_deadline_too_short_for_a_single_call_says_so(planner):
 
 
 def test_no_call_is_begun_that_would_end_after_the_deadline(planner):
-    slow_down(planner, 0.05)
+    slow_down(planner, 0.2)
     calls = []
     network = planner._denoiser
 
@@ -170,13 +168,13 @@ def test_no_call_is_begun_that_would_end_after_the_deadline(planner):
             calls.append(time.monotonic())
             return network(*arguments)
     planner._denoiser = Counted()
-    planner.settings = PlannerSettings(deadline_ms=220.0, guidance_scale=0.0, robot_radius_m=0.45)
+    planner.settings = PlannerSettings(deadline_ms=900.0, guidance_scale=0.0, robot_radius_m=0.45)
     started = time.monotonic()
     with pytest.raises(PlanningTimeout):
         planner.plan(START, GOAL)
     assert len(calls) > 1
-    # A call of 50 ms that is begun within the last 50 ms would end too late.
-    assert all(call - started <= 0.175 for call in calls[1:])
+    # A call of 200 ms that is begun within the last 200 ms would end too late.
+    assert all(call - started <= 0.71 for call in calls[1:])
 
 
 def test_anytime_returns_a_plan_that_is_as_early_or_earlier_by_the_deadline(planner):
