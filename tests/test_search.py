@@ -141,11 +141,11 @@ def slow_down(planner, call_s):
 def test_a_deadline_ends_a_search_that_found_nothing(planner):
     slow_down(planner, 0.02)
     planner.settings = PlannerSettings(
-        deadline_ms=150.0, robot_radius_m=0.45)  # no way is this wide
+        deadline_ms=600.0, robot_radius_m=0.45)  # no way is this wide
     started = time.monotonic()
-    with pytest.raises(PlanningTimeout, match='no valid plan .* 150 ms are over') as raised:
+    with pytest.raises(PlanningTimeout, match='no valid plan .* 600 ms are over') as raised:
         planner.plan(START, GOAL)
-    assert time.monotonic() - started > 0.1
+    assert time.monotonic() - started > 0.3
     assert raised.value.code == 'TIMEOUT' and isinstance(raised.value, NoValidPlan)
 
 
