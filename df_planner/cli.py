@@ -175,7 +175,8 @@ def train(config: str, overrides: tuple[str, ...]):
         except FileNotFoundError as error:
             raise ConfigError(
                 f'no configuration {config!r}: neither a file nor a shipped name') from error
-    click.echo(run(config, assignments(overrides)))
+    if (path := run(config, assignments(overrides))) is not None:
+        click.echo(path)
 
 
 @main.command(epilog=_examples(

@@ -168,3 +168,9 @@ class ConfigError(DFPlannerError):
     """A configuration file or value that does not fit its schema."""
 
     code = 'BAD_CONFIG'
+
+
+class TrainingDiverged(DFPlannerError):
+    """Training has come to a gradient that is not finite."""
+
+    code = 'TRAINING_DIVERGED'

@@ -75,14 +75,14 @@ def measure_log(config: TrainConfig, seconds: float) -> dict:
     before_mib, started = own_memory_mib(), time.perf_counter()
     dataset = load_dataset(config.dataset)
     open_s, open_mib = time.perf_counter() - started, own_memory_mib() - before_mib
-    from df_planner.training.train import Batches
+    from df_planner.training.batches import Batches
     batches = Batches(dataset, slice(None), Normalizer.fit(dataset.observations, dataset.actions),
                       config)
     batches.draw(0, 0)
     count = windows = tokens = 0
     started = time.perf_counter()
     while (spent := time.perf_counter() - started) < seconds:
-        batch, length, _ = batches.draw(0, count)[0].shape
+        batch, length, _ = batches.draw(0, count).tokens.shape
         count, windows, tokens = count + 1, windows + batch, tokens + batch * length
     arrays = (dataset.observations, dataset.actions, dataset.rewards, dataset.terminals,
               dataset.timeouts)

@@ -107,11 +107,11 @@ def label_of(config: TrainConfig) -> str:
 
 def batch_shapes(config: TrainConfig, steps: range) -> list[tuple[int, int]]:
     """Return (sequences, tokens per sequence) of the batches of these steps."""
-    from df_planner.training.train import Batches
+    from df_planner.training.batches import Batches
     dataset = load_dataset(config.dataset)
     batches = Batches(dataset, slice(None), Normalizer.fit(dataset.observations, dataset.actions),
                       config)
-    return [tuple(batches.draw(0, step)[0].shape[:2]) for step in steps]
+    return [tuple(batches.draw(0, step).tokens.shape[:2]) for step in steps]
 
 
 def _count_parameters(path: Path) -> int:

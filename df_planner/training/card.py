@@ -34,10 +34,11 @@ DYNAMICS_QUANTILE = 0.9995
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset: Dataset,
-              normalizer: Normalizer, command: str, arrival_error_s: float | None = None
-              ) -> ModelCard:
+def make_card(run: Run, config: TrainConfig, processes: int, architecture: Architecture,
+              dataset: Dataset, normalizer: Normalizer, command: str,
+              arrival_error_s: float | None = None) -> ModelCard:
     """Return the model card of a finished run, started with ``command``."""
+    _, step, held_out_loss = run.result()
     attributes = {k: v.item() if isinstance(v, np.generic) else v
                   for k, v in dataset.attributes.items()}
     return ModelCard(
@@ -53,8 +54,8 @@ def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset
         **dataset.signals.model_dump(exclude={'max_step_m'}), maze=config.maze,
         dataset_sha256=dataset.sha256, dataset_attributes=attributes,
         training_command=command,
-        training_config=config.identity(), training_steps=run.step,
-        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=run.held_out_loss,
+        training_config=config.stored(), training_steps=step, training_processes=processes,
+        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=held_out_loss,
         arrival_error_s=arrival_error_s,
         seed=config.seed, git_revision=_git_revision())
 
