@@ -28,9 +28,9 @@ from df_planner.training.checkpoint import ModelCard
 from df_planner.training.checkpoint import Statistics
 from df_planner.training.config import RUN_LOCAL
 from df_planner.training.config import TrainConfig
+from df_planner.training.limits import dynamics_limits
 from df_planner.training.run import Run
 
-DYNAMICS_QUANTILE = 0.9995
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -75,24 +75,6 @@ def _portable(path: Path | str) -> str:
     if path.resolve().is_relative_to(ROOT):
         return path.resolve().relative_to(ROOT).as_posix()
     return path.name if path.is_absolute() else path.as_posix()
-
-
-def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[float, ...]]:
-    """Return what the robot was seen to do within one token (see ``Statistics``)."""
-    token_s = config.frame_stack * dataset.signals.dt_s
-    before = dataset.observations[:-config.frame_stack].astype(np.float64)
-    after = dataset.observations[config.frame_stack:].astype(np.float64)
-    episode = np.searchsorted(dataset.episode_starts, np.arange(len(dataset.observations)),
-                              side='right')
-    whole = episode[:-config.frame_stack] == episode[config.frame_stack:]
-    before, after = before[whole], after[whole]
-    velocity_change = np.abs(after[:, 2:4] - before[:, 2:4])
-    drift = np.abs(after[:, :2] - before[:, :2] - token_s / 2 * (after[:, 2:4] + before[:, 2:4]))
-
-    def limit(values):
-        return tuple(float(x) for x in np.quantile(values, DYNAMICS_QUANTILE, axis=0))
-    return {'velocity_change': limit(velocity_change), 'drift': limit(drift),
-            'max_speed': limit(np.abs(before[:, 2:4]))}
 
 
 def _git_revision() -> str:
