@@ -27,8 +27,8 @@ import time
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from small_training import write_config
 import torch
-import yaml
 
 from df_planner.benchmark.assignments import assignments
 from df_planner.data.d4rl import Dataset
@@ -48,10 +48,6 @@ from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.config import load_config
 from df_planner.training.train import train
 
-SMALL = {'name': 'small', 'maze': 'umaze', 'max_tokens': 6, 'width': 16, 'num_layers': 1,
-         'num_heads': 2, 'steps': 40, 'tokens_per_batch': 64, 'warmup_steps': 5,
-         'log_interval_steps': 10, 'num_threads': 1, 'holdout_share': 0.1, 'arrival_steps': 0}
-
 
 @pytest.fixture(scope='module')
 def dataset(tmp_path_factory):
@@ -63,11 +59,7 @@ def dataset(tmp_path_factory):
 @pytest.fixture
 def config(tmp_path, dataset):
     def write(**changes):
-        values = {**SMALL, 'dataset': str(dataset), 'run_dir': str(tmp_path / 'runs'),
-                  'out_dir': str(tmp_path / 'out'), **changes}
-        path = tmp_path / 'config.yaml'
-        path.write_text(yaml.safe_dump(values))
-        return path
+        return write_config(tmp_path, dataset, **changes)
     return write
 
 

@@ -21,6 +21,7 @@ from df_planner.benchmark.throughput import Plan
 from df_planner.benchmark.throughput import Row
 from df_planner.benchmark.throughput_data import measure_in_process
 from df_planner.benchmark.throughput_training import train_some
+from df_planner.benchmark.throughput_training import WARM_UP_STEPS
 from df_planner.data.d4rl import load_dataset
 
 SECTION = 'long'
@@ -46,13 +47,14 @@ def measure_long(plan: Plan) -> list[Row]:
         Row(SECTION, 'opening it', found['open_s'], 's',
             f'mapped: {found["mapped"]}; the hash of the file is most of it'),
         Row(SECTION, 'resident memory of training, most at once', training['resident_mib'], 'MiB',
-            f'mapped pages included; a run of {plan.steps} steps with held-out loss, '
-            'arrival time and card'),
+            f'mapped pages included; a run of {WARM_UP_STEPS + plan.steps} steps with held-out '
+            'loss, arrival time and card'),
         Row(SECTION, "memory of training that is no file's, most at once", training['own_mib'],
             'MiB', 'the same run, libraries included'),
         Row(SECTION, 'loader alone', per_s['loader'], 'tokens/s',
             f'batches as configured, {found["batches"]} in {found["seconds"]:.1f} s'),
         Row(SECTION, 'consumed by training, bf16-mixed', per_s['training'], 'tokens/s',
-            f'{threads} threads, {training["steps"]} steps in {training["seconds"]:.1f} s'),
+            f'{threads} thread{"s" * (threads > 1)}, {training["steps"]} steps in '
+            f'{training["seconds"]:.1f} s'),
         Row(SECTION, 'loader to training', per_s['loader'] / per_s['training'], 'times',
             'above 5 the loader is no bottleneck', 'derived')]
