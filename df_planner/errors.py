@@ -170,6 +170,12 @@ class ConfigError(DFPlannerError):
     code = 'BAD_CONFIG'
 
 
+class ProcessLost(DFPlannerError):
+    """Another process of the same run has ended before its time."""
+
+    code = 'PROCESS_LOST'
+
+
 class TrainingDiverged(DFPlannerError):
     """Training has come to a gradient that is not finite."""
 

@@ -15,6 +15,7 @@
 """Several processes, and parts of a batch one after the other, learn what one process learns."""
 
 import os
+from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -34,6 +35,8 @@ from df_planner.diffusion.objective import level_sampler
 from df_planner.errors import ConfigError
 from df_planner.training.batches import Share
 from df_planner.training.checkpoint import load_card
+from df_planner.training.config import load_config
+from df_planner.training.run import read_state
 from df_planner.training.train import train
 
 # Sums of float32 in another order; over these 40 steps losses differ by 1e-7, weights by 1e-6.
@@ -127,23 +130,44 @@ def test_torchrun_runs_the_same_command(alone, tmp_path, dataset):
         alone / 'out/small.safetensors').training_processes == 1
 
 
-def test_two_processes_stop_together_and_one_goes_on(alone, tmp_path, dataset):
-    process = start(ONCE, tmp_path, dataset, 'devices=2')
-    log = tmp_path / 'runs/small/loss.csv'
+def wait_for_a_row(process, folder):
+    """Wait until a run has told of its first steps."""
+    log = folder / 'runs/small/loss.csv'
     deadline = time.monotonic() + 120
     while not log.exists() or log.read_text().count('\n') < 2:  # a header and a row
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.002)
+
+
+def test_two_processes_stop_together_and_one_goes_on(tmp_path, dataset):
+    process = start(ONCE, tmp_path / 'two', dataset, 'devices=2', steps=400)
+    wait_for_a_row(process, tmp_path / 'two')
     process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=60)
-    step = torch.load(tmp_path / 'runs/small/state.pt', weights_only=True)['step']
+    step = torch.load(tmp_path / 'two/runs/small/state.pt', weights_only=True)['step']
     assert process.returncode == 130, errors
-    assert f'stopped at step {step}; the same command goes on' in output and 10 <= step <= 40
-    train(tmp_path / 'config.yaml')
-    assert load_file(tmp_path / 'out/small.safetensors').keys()
-    weights, others = (load_file(f / 'out/small.safetensors') for f in (alone, tmp_path))
-    for name, weight in weights.items():
-        torch.testing.assert_close(others[name], weight, **WEIGHTS)
+    assert output == f'stopped at step {step}; the same command goes on from there\n'
+    assert 10 <= step < 400
+    others = load_file(train(tmp_path / 'two/config.yaml'))
+    whole = load_file(train(write_config(tmp_path / 'one', dataset, steps=400)))
+    for name, weight in whole.items():
+        torch.testing.assert_close(others[name], weight, atol=1e-3, rtol=0.0)
+
+
+def test_a_killed_process_ends_the_others_with_a_line(tmp_path, dataset):
+    process = start(ONCE, tmp_path, dataset, 'devices=2', steps=100_000, save_interval_s=1e-6)
+    wait_for_a_row(process, tmp_path)
+    children = Path(f'/proc/{process.pid}/task/{process.pid}/children').read_text().split()
+    assert len(children) == 1
+    os.kill(int(children[0]), signal.SIGKILL)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode in (2, -signal.SIGKILL), 'Lightning may be faster and kill all'
+    config = load_config(tmp_path / 'config.yaml')
+    assert read_state(tmp_path / 'runs/small/state.pt', config)['step'] >= 9
+    if process.returncode == 2:
+        assert errors.splitlines()[-1] == (
+            'error [PROCESS_LOST]: process 0 of 2 cannot reach the others; the same command goes '
+            'on from the last saved state')
 
 
 def test_what_is_wrong_is_told_once(tmp_path):

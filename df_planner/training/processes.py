@@ -20,6 +20,8 @@ first process writes files and talks; what can be wrong is found by the first an
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 import logging
 import os
 from typing import NoReturn
@@ -28,9 +30,11 @@ from typing import TypeVar
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import TorchElasticEnvironment
 from lightning_fabric.strategies import DDPStrategy
+import torch
 
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
+from df_planner.errors import ProcessLost
 from df_planner.training.config import TrainConfig
 
 T = TypeVar('T')
@@ -89,3 +93,20 @@ def end_all(fabric: Fabric, error: BaseException | None) -> NoReturn:
     if fabric.is_global_zero and error is not None:
         raise error
     raise SystemExit(0)
+
+
+@contextmanager
+def none_may_be_lost(fabric: Fabric) -> Iterator[None]:
+    """
+    Have the failure of another process told in one line, in place of how it was noticed.
+
+    :raises ProcessLost: if one of several processes cannot be reached any more.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and 'gloo' not in str(error):
+            raise
+        raise ProcessLost(
+            f'process {fabric.global_rank} of {fabric.world_size} cannot reach the others; the '
+            'same command goes on from the last saved state') from error

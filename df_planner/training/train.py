@@ -48,6 +48,7 @@ from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig
 from df_planner.training.loop import Trainer
 from df_planner.training.processes import first_then_others
+from df_planner.training.processes import none_may_be_lost
 from df_planner.training.processes import on_first
 from df_planner.training.processes import start_processes
 from df_planner.training.progress_log import check_tensorboard
@@ -66,6 +67,7 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
     :raises DatasetError: if the data set is missing or broken.
     :raises CheckpointError: if ``init`` or the saved state of the run cannot be read.
     :raises TrainingDiverged: if a gradient is not finite.
+    :raises ProcessLost: if another process of the run has ended.
     """
     config = load_config(config_path, overrides)
     check_tensorboard(config)
@@ -81,7 +83,8 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         run.restore(state)
     if fabric.is_global_zero:
         run_dir.mkdir(parents=True, exist_ok=True)
-    Trainer(run, data.batches, data.held_out, config, fabric).train(run_dir)
+    with none_may_be_lost(fabric):
+        Trainer(run, data.batches, data.held_out, config, fabric).train(run_dir)
     if not fabric.is_global_zero:
         return None
     arrival_time, error_s = None, None
