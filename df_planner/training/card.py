@@ -64,7 +64,7 @@ def training_command(config_path: Path | str, overrides: dict[str, object]) -> s
     """Return the command line that trains the same model on any machine."""
     words = ['df_planner', 'train', '--config', _portable(config_path)]
     for name, value in overrides.items():
-        if name not in RUN_LOCAL:
+        if name not in RUN_LOCAL or name == 'log_interval_steps':  # an early stop looks then
             words += ['--set', f'{name}={_portable(value) if name == "dataset" else value}']
     return shlex.join(words)
 

@@ -33,6 +33,7 @@ from df_planner.errors import ConfigError
 # These change where and how a run happens, not what comes out of it.
 RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s',
              'log_interval_steps', 'tensorboard', 'run_dir', 'out_dir'}
+# Where a run keeps its files.
 FOLDERS = {'run_dir', 'out_dir'}
 
 

@@ -30,6 +30,7 @@ from typing import TypeVar
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import TorchElasticEnvironment
 from lightning_fabric.strategies import DDPStrategy
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 import torch
 
 from df_planner.errors import ConfigError
@@ -59,9 +60,9 @@ def start_processes(config: TrainConfig) -> Fabric:
         fabric = Fabric(accelerator=config.device, devices=processes, num_nodes=hosts,
                         precision=config.precision, strategy='auto' if processes * hosts == 1
                         else DDPStrategy(forward_sync_buffers=False))
-    except (RuntimeError, ValueError) as error:
+        fabric.launch()
+    except (MisconfigurationException, RuntimeError, ValueError) as error:
         raise ConfigError(f'device {config.device}, devices {processes}: {error}') from error
-    fabric.launch()
     return fabric
 
 
