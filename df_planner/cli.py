@@ -172,9 +172,9 @@ def train(config: str, overrides: tuple[str, ...]):
     """
     Train a model on a log; the same command resumes it.
 
-    The fields of the configuration, their ranges and defaults are in df_planner/training/config.py.
-    Progress goes to RUN_DIR/NAME/loss.csv, the model to OUT_DIR. Processes share each batch, so
-    that their number changes rounding only.
+    The fields of the configuration, their ranges and defaults are in
+    df_planner/training/config.py. Progress goes to RUN_DIR/NAME/loss.csv, the model to OUT_DIR.
+    Processes share each batch, so that their number changes rounding only.
     """
     from df_planner.resources import share_path
     from df_planner.training.train import train as run

@@ -24,7 +24,7 @@ SMALL = {'name': 'small', 'maze': 'umaze', 'max_tokens': 6, 'width': 16, 'num_la
          'log_interval_steps': 10, 'num_threads': 1, 'holdout_share': 0.1, 'arrival_steps': 0}
 
 
-def write_config(folder: Path, dataset: Path, **changes: object) -> Path:
+def write_config(folder: Path, dataset: Path, /, **changes: object) -> Path:
     """Write the configuration of a small run that keeps everything in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     values = {**SMALL, 'dataset': str(dataset), 'run_dir': str(folder / 'runs'),

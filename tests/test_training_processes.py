@@ -14,6 +14,7 @@
 
 """Several processes, and parts of a batch one after the other, learn what one process learns."""
 
+from concurrent.futures import ThreadPoolExecutor
 import os
 from pathlib import Path
 import signal
@@ -21,6 +22,7 @@ import subprocess
 import sys
 import time
 
+from lightning_fabric import Fabric
 import pytest
 from safetensors.torch import load_file
 from small_training import read_log
@@ -37,6 +39,7 @@ from df_planner.training.batches import Share
 from df_planner.training.checkpoint import load_card
 from df_planner.training.config import load_config
 from df_planner.training.run import read_state
+from df_planner.training.stopping import StopRequests
 from df_planner.training.train import train
 
 # Sums of float32 in another order; over these 40 steps losses differ by 1e-7, weights by 1e-6.
@@ -168,6 +171,26 @@ def test_a_killed_process_ends_the_others_with_a_line(tmp_path, dataset):
         assert errors.splitlines()[-1] == (
             'error [PROCESS_LOST]: process 0 of 2 cannot reach the others; the same command goes '
             'on from the last saved state')
+
+
+def test_the_first_signal_is_noted_and_the_next_one_acts():
+    before = signal.getsignal(signal.SIGTERM)
+    with StopRequests(Fabric(accelerator='cpu', devices=1)) as requests:
+        assert not requests.agreed(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert requests.agreed(2) and signal.getsignal(signal.SIGTERM) is before
+    assert requests.exception().code == 128 + signal.SIGTERM
+
+
+def test_signals_are_left_alone_in_a_thread():
+    before = signal.getsignal(signal.SIGINT)
+
+    def seen():
+        with StopRequests(Fabric(accelerator='cpu', devices=1)) as requests:
+            return requests.agreed(1), signal.getsignal(signal.SIGINT)
+
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(seen).result() == (False, before)
 
 
 def test_what_is_wrong_is_told_once(tmp_path):

@@ -19,6 +19,7 @@ Every process computes the loss of its share of a batch, and gradients are summe
 what is learnt does not depend on how many there are, but for rounding.
 """
 
+from contextlib import nullcontext
 import math
 from pathlib import Path
 import time
@@ -80,8 +81,8 @@ class Trainer:
         started = saved = time.monotonic()
         with (StopRequests(fabric) as requests,
               tqdm(total=config.steps, initial=run.step, unit='step', desc=config.name,
-                   disable=not first) as bar):
-            log = ProgressLog(run_dir, run, config) if first else None
+                   disable=not first) as bar,
+              ProgressLog(run_dir, run, config) if first else nullcontext() as log):
             self._speed.restart()
             while not run.finished(config) and not stopped:
                 self._step()
@@ -93,8 +94,7 @@ class Trainer:
                     run.save(state, config)
                     saved = time.monotonic()
                 stopped = requests.agreed(run.step)
-        if log is not None:
-            log.close()
+        if first:
             run.save(state, config)
         if stopped:
             if first:

@@ -20,6 +20,7 @@ from importlib.util import find_spec
 import os
 from pathlib import Path
 import time
+from typing import Self
 
 import yaml
 
@@ -84,7 +85,11 @@ class ProgressLog:
                 if value is not None:
                     self._board.add_scalar(name, value, run.step)
 
-    def close(self) -> None:
+    def __enter__(self) -> Self:
+        """Do nothing: it is open."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
         """Write out what is held back."""
         if self._board is not None:
             self._board.close()
