@@ -161,12 +161,21 @@ def data_info(file: Path, no_repair: bool):
 
 @main.command(epilog=_examples(
     'df_planner train --config medium',
-    'df_planner train --config config/train/umaze.yaml --set steps=2000 --set name=quick'))
+    'df_planner train --config config/train/umaze.yaml --set steps=2000 --set name=quick',
+    'df_planner train --config medium --set devices=2',
+    'df_planner train --config medium --set patience_steps=1000 --set tensorboard=true',
+    'torchrun --nproc-per-node 2 -m df_planner.cli train --config medium'))
 @click.option('--config', required=True, help='A YAML file, or the name of a shipped one: medium.')
 @click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',
               help='Replace a field of the configuration; may be repeated.')
 def train(config: str, overrides: tuple[str, ...]):
-    """Train a model on a log; the same command resumes it."""
+    """
+    Train a model on a log; the same command resumes it.
+
+    The fields of the configuration, their ranges and defaults are in
+    df_planner/training/config.py. Progress goes to RUN_DIR/NAME/loss.csv, the model to OUT_DIR.
+    Processes share each batch, so that their number changes rounding only.
+    """
     from df_planner.resources import share_path
     from df_planner.training.train import train as run
     if not Path(config).exists():
@@ -175,7 +184,8 @@ def train(config: str, overrides: tuple[str, ...]):
         except FileNotFoundError as error:
             raise ConfigError(
                 f'no configuration {config!r}: neither a file nor a shipped name') from error
-    click.echo(run(config, assignments(overrides)))
+    if (path := run(config, assignments(overrides))) is not None:
+        click.echo(path)
 
 
 @main.command(epilog=_examples(

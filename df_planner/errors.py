@@ -168,3 +168,15 @@ class ConfigError(DFPlannerError):
     """A configuration file or value that does not fit its schema."""
 
     code = 'BAD_CONFIG'
+
+
+class ProcessLost(DFPlannerError):
+    """Another process of the same run has ended before its time."""
+
+    code = 'PROCESS_LOST'
+
+
+class TrainingDiverged(DFPlannerError):
+    """Training has come to a gradient that is not finite."""
+
+    code = 'TRAINING_DIVERGED'

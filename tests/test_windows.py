@@ -64,6 +64,14 @@ def test_the_same_generator_draws_the_same_windows(log):
     assert not np.array_equal(first, windows.draw(9, 2, np.random.default_rng([1, 3])))
 
 
+def test_some_rows_of_a_batch_are_those_of_the_whole(log):
+    windows = Windows(*log, np.array([0, 7, 9, 20]), FRAME_STACK)
+    whole = windows.draw(9, 3, np.random.default_rng(5))
+    for rows in (slice(0, 4), slice(4, 9), slice(3, 3)):
+        part = windows.draw(9, 3, np.random.default_rng(5), rows)
+        assert np.array_equal(part, whole[rows])
+
+
 def test_normalised_tokens_have_zero_mean_and_unit_variance():
     random = np.random.default_rng(0)
     states = (random.normal(3.0, [1, 2, 3, 4], (5000, 4))).astype(np.float32)

@@ -64,6 +64,7 @@ class Plan:
     :param steps: training steps per number.
     :param episodes: of the ROS benchmark; the first one is not counted.
     :param folder: of temporary files.
+    :param rows: of the long log.
     """
 
     maze: str
@@ -71,6 +72,7 @@ class Plan:
     steps: int
     episodes: int
     folder: Path
+    rows: int = 2_000_000
 
     @property
     def config_path(self) -> Path:
@@ -92,15 +94,16 @@ def sections() -> dict[str, Callable[[Plan], list[Row]]]:
     """Return what measures each section, by name."""
     from df_planner.benchmark.throughput_data import measure_data
     from df_planner.benchmark.throughput_gpu import measure_gpu
+    from df_planner.benchmark.throughput_long import measure_long
     from df_planner.benchmark.throughput_ros import measure_ros
     from df_planner.benchmark.throughput_sim import measure_simulator
     from df_planner.benchmark.throughput_training import measure_training
-    return {'training': measure_training, 'data': measure_data, 'simulator': measure_simulator,
-            'ros': measure_ros, 'gpu': measure_gpu}
+    return {'training': measure_training, 'data': measure_data, 'long': measure_long,
+            'simulator': measure_simulator, 'ros': measure_ros, 'gpu': measure_gpu}
 
 
 def measure_sections(names: tuple[str, ...], maze: str, seconds: float, steps: int, episodes: int,
-                     on_section: Callable[[list[Row]], None]) -> list[Row]:
+                     rows_of_long_log: int, on_section: Callable[[list[Row]], None]) -> list[Row]:
     """
     Measure sections one after the other and return all rows.
 
@@ -108,7 +111,7 @@ def measure_sections(names: tuple[str, ...], maze: str, seconds: float, steps: i
     """
     rows: list[Row] = []
     with TemporaryDirectory(prefix='df_planner-') as folder:
-        plan = Plan(maze, seconds, steps, episodes, Path(folder))
+        plan = Plan(maze, seconds, steps, episodes, Path(folder), rows_of_long_log)
         for name in names:
             rows += sections()[name](plan)
             on_section(rows)

@@ -26,7 +26,7 @@ import click
 from df_planner.benchmark.measuring import echo_table
 from df_planner.benchmark.measuring import result_folder
 
-SECTIONS = ('training', 'data', 'simulator', 'ros', 'gpu')
+SECTIONS = ('training', 'data', 'long', 'simulator', 'ros', 'gpu')
 MAZES = ('umaze', 'medium', 'large')
 
 
@@ -34,6 +34,9 @@ MAZES = ('umaze', 'medium', 'large')
                '  training   df_planner train as shipped, by precision and threads, and with a\n'
                "             model of the Diffusion Forcing reference's size\n"
                '  data       opening the log, its windows, and what training needs of them\n'
+               '  long       memory of training and speed of its loader on a log of --rows rows,\n'
+               "             made from the maze's in the folder for temporary files (TMPDIR),\n"
+               '             60 bytes a row\n'
                '  simulator  the Gymnasium environment, and many mazes in one call\n'
                '  ros        maze_sim in lockstep over DDS, and the share of planning in the\n'
                '             time of the ROS benchmark\n'
@@ -41,6 +44,7 @@ MAZES = ('umaze', 'medium', 'large')
                '\n\b\nExamples:\n'
                '  df_planner measure throughput\n'
                '  df_planner measure throughput --maze umaze --only simulator --only data\n'
+               '  TMPDIR=/data df_planner measure throughput --only long --rows 100000000\n'
                '  df_planner measure throughput --only ros --episodes 10 --out results/ros-speed')
 @click.option('--maze', type=click.Choice(MAZES), default='large', show_default=True,
               help='Whose training configuration, log, shipped model and walls.')
@@ -52,10 +56,12 @@ MAZES = ('umaze', 'medium', 'large')
               help='Training steps for each number, after a short warm-up.')
 @click.option('--episodes', type=click.IntRange(min=2), default=5, show_default=True,
               help='Of the ROS benchmark; the first warms up and is not counted.')
+@click.option('--rows', type=click.IntRange(min=100_000), default=2_000_000, show_default=True,
+              help='Of the long log.')
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of throughput.json, .csv, .md and .png.  '
                    '[default: results/throughput-TIME]')
-def throughput(maze, only, seconds, steps, episodes, out):
+def throughput(maze, only, seconds, steps, episodes, rows, out):
     """
     Measure the speed of what is around the planner.
 
@@ -72,21 +78,22 @@ def throughput(maze, only, seconds, steps, episodes, out):
     folder = result_folder('throughput', out)
     facts = {'command': shlex.join(['df_planner', *sys.argv[1:]]),
              'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-             'seconds': seconds, 'steps': steps, 'episodes': episodes,
+             'seconds': seconds, 'steps': steps, 'episodes': episodes, 'rows': rows,
              'load_average_after': {}, 'machine': machine_facts()}
     shown = 0
 
-    def show(rows):
+    def show(measured):
         nonlocal shown
-        facts['load_average_after'][rows[-1].section] = round(os.getloadavg()[0], 1)
-        write_report(folder, maze, facts, rows)
-        echo_table([[f'{rows[-1].section}', '', '']] + [
-            [f'  {row.name}', number(row.value), row.unit or row.note] for row in rows[shown:]])
-        shown = len(rows)
+        facts['load_average_after'][measured[-1].section] = round(os.getloadavg()[0], 1)
+        write_report(folder, maze, facts, measured)
+        echo_table([[f'{measured[-1].section}', '', '']] + [
+            [f'  {row.name}', number(row.value), row.unit or row.note]
+            for row in measured[shown:]])
+        shown = len(measured)
 
     with click.progressbar(length=len(names), label='sections', file=sys.stderr) as bar:
-        def on_section(rows):
-            show(rows)
+        def on_section(measured):
+            show(measured)
             bar.update(1)
-        measure_sections(names, maze, seconds, steps, episodes, on_section)
+        measure_sections(names, maze, seconds, steps, episodes, rows, on_section)
     click.echo(f'report: {folder / "throughput.md"}')

@@ -20,13 +20,13 @@ seen in a fresh process only.
 """
 
 import json
-from pathlib import Path
 import subprocess
 import sys
 import time
 
 import numpy as np
 
+from df_planner.benchmark.memory import memory_mib
 from df_planner.benchmark.throughput import Plan
 from df_planner.benchmark.throughput import Row
 from df_planner.benchmark.throughput_training import train_some
@@ -40,16 +40,8 @@ from df_planner.training.config import TrainConfig
 def measure_data(plan: Plan) -> list[Row]:
     """Return how a log opens, and how much faster it is read than the fastest training needs."""
     config = plan.config()
-    path = plan.folder / 'data.yaml'
-    path.write_text(json.dumps(config.model_dump(mode='json')), encoding='utf-8')
     for _ in range(2):  # the first may have to make the copy that is mapped
-        done = subprocess.run(
-            [sys.executable, '-m', __name__, str(path), str(plan.seconds)],
-            capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise ConfigError('the data path cannot be measured: '
-                              + (done.stderr.strip().splitlines() or ['no message'])[-1])
-    found = json.loads(done.stdout)
+        found = measure_in_process(plan, config, 'data')
     # On a machine that is not idle two threads wait for each other and are the slower ones.
     training = max((train_some(plan, config, 'bf16-mixed', threads, 'cpu') for threads in (1, 2)),
                    key=lambda trained: trained['tokens'] / trained['seconds'])
@@ -70,19 +62,36 @@ def measure_data(plan: Plan) -> list[Row]:
             'above 5 the loader is no bottleneck', 'derived')]
 
 
+def measure_in_process(plan: Plan, config: TrainConfig, label: str) -> dict:
+    """
+    Return what ``measure_log`` measures, in a process of its own.
+
+    :raises ConfigError: with its last words, if it fails.
+    """
+    path = plan.folder / f'{label}.yaml'
+    path.write_text(json.dumps(config.model_dump(mode='json')), encoding='utf-8')
+    done = subprocess.run(
+        [sys.executable, '-m', __name__, str(path), str(plan.seconds)], capture_output=True,
+        text=True, check=False)
+    if done.returncode != 0:
+        raise ConfigError('the data path cannot be measured: '
+                          + (done.stderr.strip().splitlines() or ['no message'])[-1])
+    return json.loads(done.stdout)
+
+
 def measure_log(config: TrainConfig, seconds: float) -> dict:
     """Open a log and draw training batches from it; call it in a fresh process."""
-    before_mib, started = own_memory_mib(), time.perf_counter()
+    before_mib, started = memory_mib('RssAnon'), time.perf_counter()
     dataset = load_dataset(config.dataset)
-    open_s, open_mib = time.perf_counter() - started, own_memory_mib() - before_mib
-    from df_planner.training.train import Batches
+    open_s, open_mib = time.perf_counter() - started, memory_mib('RssAnon') - before_mib
+    from df_planner.training.batches import Batches
     batches = Batches(dataset, slice(None), Normalizer.fit(dataset.observations, dataset.actions),
                       config)
     batches.draw(0, 0)
     count = windows = tokens = 0
     started = time.perf_counter()
     while (spent := time.perf_counter() - started) < seconds:
-        batch, length, _ = batches.draw(0, count)[0].shape
+        batch, length, _ = batches.draw(0, count).tokens.shape
         count, windows, tokens = count + 1, windows + batch, tokens + batch * length
     arrays = (dataset.observations, dataset.actions, dataset.rewards, dataset.terminals,
               dataset.timeouts)
@@ -90,14 +99,6 @@ def measure_log(config: TrainConfig, seconds: float) -> dict:
             'mapped': isinstance(dataset.observations.base, np.memmap),
             'arrays_mib': sum(array.nbytes for array in arrays) / 2**20,
             'batches': count, 'windows': windows, 'tokens': tokens, 'seconds': spent}
-
-
-def own_memory_mib() -> float:
-    """Return the memory of this process that is no file's; mapped pages are the kernel's."""
-    for line in Path('/proc/self/status').read_text(encoding='utf-8').splitlines():
-        if line.startswith('RssAnon'):
-            return int(line.split()[1]) / 1024
-    return float('nan')
 
 
 if __name__ == '__main__':

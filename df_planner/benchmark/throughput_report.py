@@ -24,10 +24,10 @@ from df_planner.benchmark.report import inline
 from df_planner.benchmark.report import write_text
 from df_planner.benchmark.throughput import Row
 
-COLORS = {'training': '#1f77ff', 'data': '#2b9d5c', 'simulator': '#e08a1e', 'ros': '#d1344b',
-          'gpu': '#7a4fd0'}
-TITLES = {'training': 'Training', 'data': 'Data path', 'simulator': 'Simulator without ROS',
-          'ros': 'Over ROS 2', 'gpu': 'On a GPU'}
+COLORS = {'training': '#1f77ff', 'data': '#2b9d5c', 'long': '#17a2a2', 'simulator': '#e08a1e',
+          'ros': '#d1344b', 'gpu': '#7a4fd0'}
+TITLES = {'training': 'Training', 'data': 'Data path', 'long': 'Long log',
+          'simulator': 'Simulator without ROS', 'ros': 'Over ROS 2', 'gpu': 'On a GPU'}
 MISSING = '-'
 
 

@@ -12,7 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Throughput of training: ``df_planner train`` itself, some steps of it, in fresh processes."""
+"""
+Throughput of training: some steps of what ``df_planner train`` does, in fresh processes.
+
+Run as a program it trains and writes down the memory that took.
+"""
 
 import csv
 import json
@@ -20,6 +24,8 @@ from pathlib import Path
 import subprocess
 import sys
 
+from df_planner.benchmark.memory import memory_mib
+from df_planner.benchmark.memory import OwnMemoryPeak
 from df_planner.benchmark.throughput import Plan
 from df_planner.benchmark.throughput import Row
 from df_planner.data.d4rl import load_dataset
@@ -28,6 +34,7 @@ from df_planner.errors import ConfigError
 from df_planner.training.config import TrainConfig
 
 WARM_UP_STEPS = 3
+WHOLE_ARRIVAL_STEPS = 200
 ARMS = (('32', 1), ('32', 2), ('bf16-mixed', 1), ('bf16-mixed', 2))  # precision, threads
 # The large-maze model of the Diffusion Forcing authors' code: 12 layers of width 128, 4 heads, on
 # 800 control steps in tokens of 10. Their code takes 9 to 11 ms per sequence on such a machine.
@@ -67,37 +74,41 @@ def speed_rows(plan: Plan, config: TrainConfig, label: str, precision: str, thre
 
 
 def train_some(plan: Plan, config: TrainConfig, precision: str, threads: int,
-               device: str) -> dict:
+               device: str, whole: bool = False, label: str = '') -> dict:
     """
-    Run ``df_planner train`` for some steps.
+    Train for some steps in a process of its own.
 
+    :param whole: with held-out loss and arrival time.
     :returns: ``seconds`` of ``steps`` steps after the warm-up, the ``sequences`` and ``tokens`` of
-        their batches, and the ``parameters`` of the model.
+        their batches, the ``parameters`` of the model, and the most memory at once of the whole
+        run: ``resident_mib``, and ``own_mib`` that is no file's.
     :raises ConfigError: with its last words, if it fails.
     """
     name = 'throughput'
-    run_dir = plan.folder / f'{label_of(config)}-{precision}-{threads}-{device}'
+    run_dir = plan.folder / f'{label}{label_of(config)}-{precision}-{threads}-{device}'
     total = WARM_UP_STEPS + plan.steps
     fields = {**config.model_dump(mode='json'), 'name': name, 'steps': total, 'device': device,
-              'precision': precision, 'num_threads': threads, 'holdout_share': 0.0,
-              'arrival_steps': 0, 'log_interval_steps': 1, 'save_interval_s': 1e9,
-              'run_dir': str(run_dir),
-              'out_dir': str(run_dir)}
+              'precision': precision, 'num_threads': threads, 'log_interval_steps': 1,
+              'save_interval_s': 1e9, 'run_dir': str(run_dir), 'out_dir': str(run_dir)}
+    fields.update({'arrival_steps': WHOLE_ARRIVAL_STEPS} if whole else
+                  {'arrival_steps': 0, 'holdout_share': 0.0})
     path = plan.folder / f'{run_dir.name}.yaml'
     path.write_text(json.dumps(fields), encoding='utf-8')  # JSON is YAML
-    command = [sys.executable, '-m', 'df_planner.cli', 'train', '--config', str(path)]
-    if not (run_dir / f'{name}.safetensors').exists():  # another section may have run the same
+    memory = run_dir / 'memory.json'
+    command = [sys.executable, '-m', __name__, str(path), str(memory)]
+    if not memory.exists():  # another section may have run the same
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise ConfigError(f'training for {plan.maze} failed: '
                               + (done.stderr.strip().splitlines() or ['no message'])[-1])
     with (run_dir / name / 'loss.csv').open(encoding='utf-8') as file:
-        seconds = {int(row['step']): float(row['seconds']) for row in csv.DictReader(file)}
+        speeds = [float(row['tokens_per_s']) for row in csv.DictReader(file)][WARM_UP_STEPS:]
     shapes = batch_shapes(config, range(WARM_UP_STEPS, total))
-    return {'steps': plan.steps, 'seconds': seconds[total] - seconds[WARM_UP_STEPS],
-            'sequences': sum(batch for batch, _ in shapes),
-            'tokens': sum(batch * tokens for batch, tokens in shapes),
-            'parameters': _count_parameters(run_dir / f'{name}.safetensors')}
+    tokens = [batch * length for batch, length in shapes]
+    return {'steps': plan.steps, 'sequences': sum(batch for batch, _ in shapes),
+            'tokens': sum(tokens), 'seconds': sum(n / speed for n, speed in zip(tokens, speeds)),
+            'parameters': _count_parameters(run_dir / f'{name}.safetensors'),
+            **json.loads(memory.read_text(encoding='utf-8'))}
 
 
 def label_of(config: TrainConfig) -> str:
@@ -107,14 +118,27 @@ def label_of(config: TrainConfig) -> str:
 
 def batch_shapes(config: TrainConfig, steps: range) -> list[tuple[int, int]]:
     """Return (sequences, tokens per sequence) of the batches of these steps."""
-    from df_planner.training.train import Batches
+    from df_planner.training.batches import Batches
     dataset = load_dataset(config.dataset)
     batches = Batches(dataset, slice(None), Normalizer.fit(dataset.observations, dataset.actions),
                       config)
-    return [tuple(batches.draw(0, step)[0].shape[:2]) for step in steps]
+    return [tuple(batches.draw(0, step).tokens.shape[:2]) for step in steps]
 
 
 def _count_parameters(path: Path) -> int:
     from safetensors import safe_open
     with safe_open(path, 'pt') as file:
         return sum(file.get_tensor(key).numel() for key in file.keys())
+
+
+def _train_watched(config_path: str, memory_path: str) -> None:
+    """Train in this process, which does nothing else, and write down what memory that took."""
+    from df_planner.training.train import train
+    with OwnMemoryPeak() as own:
+        train(config_path)
+    Path(memory_path).write_text(json.dumps(
+        {'resident_mib': memory_mib('VmHWM'), 'own_mib': own.mib}), encoding='utf-8')
+
+
+if __name__ == '__main__':
+    _train_watched(*sys.argv[1:])

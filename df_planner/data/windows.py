@@ -40,21 +40,28 @@ class Windows:
         self.frame_stack = frame_stack
         self._starts = np.asarray(episode_starts, np.int64)
         self._lengths = np.diff(np.append(self._starts, len(states)))
+        self._long_enough: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
     def count(self, num_tokens: int) -> int:
         """Return how many windows of ``num_tokens`` tokens the log holds."""
-        return int(self._counts(num_tokens).sum())
+        _, _, ends = self._stretches(num_tokens)
+        return int(ends[-1]) if len(ends) else 0
 
-    def draw(self, batch: int, num_tokens: int, generator: np.random.Generator) -> np.ndarray:
-        """Return tokens (batch, num_tokens, S + frame_stack * A) in physical units."""
-        ends = np.cumsum(self._counts(num_tokens))
-        if ends[-1] == 0:
+    def draw(self, batch: int, num_tokens: int, generator: np.random.Generator,
+             rows: slice = slice(None)) -> np.ndarray:
+        """
+        Return tokens (batch, num_tokens, S + frame_stack * A) in physical units.
+
+        :param rows: the rows of the batch that are wanted; the others are drawn, but not read.
+        """
+        starts, counts, ends = self._stretches(num_tokens)
+        if not len(ends):
             raise ValueError(f'no stretch of the log holds {num_tokens} tokens of '
                              f'{self.frame_stack} steps')
-        pick = generator.integers(ends[-1], size=batch)
+        pick = generator.integers(ends[-1], size=batch)[rows]
         stretch = np.searchsorted(ends, pick, side='right')
-        before = ends[stretch] - self._counts(num_tokens)[stretch]
-        return self.at(self._starts[stretch] + pick - before, num_tokens)
+        before = ends[stretch] - counts[stretch]
+        return self.at(starts[stretch] + pick - before, num_tokens)
 
     def at(self, first_rows: np.ndarray, num_tokens: int) -> np.ndarray:
         """Return the tokens (B, T, C) of the windows that start at the given rows (B,)."""
@@ -67,5 +74,15 @@ class Windows:
         actions = pieces[first_rows * size].reshape(*rows.shape, self.frame_stack * size)
         return np.concatenate([self.states[rows], actions], axis=-1)
 
-    def _counts(self, num_tokens: int) -> np.ndarray:
-        return np.maximum(self._lengths - num_tokens * self.frame_stack + 1, 0)
+    def _stretches(self, num_tokens: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """
+        Return the stretches that hold windows: first rows, numbers of windows, sums of these.
+
+        They are kept: there may be millions, and one is wanted at every draw.
+        """
+        if num_tokens not in self._long_enough:
+            counts = self._lengths - num_tokens * self.frame_stack + 1
+            holds = counts > 0
+            counts = counts[holds]
+            self._long_enough[num_tokens] = self._starts[holds], counts, np.cumsum(counts)
+        return self._long_enough[num_tokens]

@@ -121,27 +121,33 @@ def level_sampler(levels: Levels, shared: float, pin_start: float,
 
 def diffusion_loss(denoiser: Denoiser, noise: NoiseSchedule, x0: Tensor, levels: Tensor,
                    generator: torch.Generator | None = None,
-                   carries_loss: Tensor | None = None) -> Tensor:
+                   carries_loss: Tensor | None = None, share: slice = slice(None)) -> Tensor:
     """
-    Return the scalar training loss.
+    Return the scalar training loss of a batch, or what a share of it contributes.
 
     The error of v, uniform over levels, weighs the error of x0 by SNR + 1 (Salimans and Ho, 2022).
     It is averaged within a part first, so that a part with many channels (the stacked actions)
     does not drown the others. Level 0 has no noise to predict and carries no loss.
 
-    :param x0: (B, T, C) clean normalised tokens.
-    :param levels: (B, T, P) integer levels.
+    The averages are over the noised tokens of the whole batch, whose levels are known to who holds
+    a share: the losses of all shares add up to that of the batch, and so do their gradients.
+
+    :param x0: (b, T, C) clean normalised tokens, those of the share.
+    :param levels: (B, T, P) integer levels of the whole batch.
+    :param generator: draws the noise of the whole batch.
     :param carries_loss: (B, T) bool; None means all tokens.
+    :param share: the rows of the batch that ``x0`` is.
     """
-    eps = torch.randn(x0.shape, generator=generator).to(x0.device)
-    per_channel = denoiser.per_channel(levels)
+    eps = torch.randn((len(levels), *x0.shape[1:]), generator=generator)[share].to(x0.device)
+    noised = levels > 0
+    if carries_loss is not None:
+        noised = noised & carries_loss[..., None]
+    per_channel = levels[share][..., denoiser.part_of_channel]
     x = noise.add_noise(x0, eps, per_channel)
-    error = (denoiser(x, levels) - noise.velocity(x0, eps, per_channel)).square()
+    velocity = noise.velocity(x0, eps, per_channel)
+    error = (denoiser(x, levels[share]) - velocity).square()
     losses = []
     for part, part_error in enumerate(error.split(denoiser.part_sizes, dim=-1)):
-        noised = levels[..., part] > 0
-        if carries_loss is not None:
-            noised = noised & carries_loss
-        noised = noised.to(error.dtype)
-        losses.append((part_error.mean(-1) * noised).sum() / noised.sum().clamp(min=1.0))
+        weight = noised[..., part].to(error.dtype)
+        losses.append((part_error.mean(-1) * weight[share]).sum() / weight.sum().clamp(min=1.0))
     return torch.stack(losses).mean()

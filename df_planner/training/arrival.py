@@ -87,16 +87,16 @@ class Pairs:
         first, last, _ = rows.indices(len(dataset.observations))
         starts = np.union1d(dataset.episode_starts, np.flatnonzero(dataset.timeouts) + 1)
         starts = np.unique(np.clip(starts[starts < last] - first, 0, None))
-        lengths = np.diff(np.append(starts, last - first))
         self._observations = dataset.observations[rows]
-        self._ends = np.repeat(starts + lengths, lengths)
+        self._ends = np.append(starts[1:], last - first)
         self._normalizer = normalizer
         self._dt_s = dataset.signals.dt_s
 
     def draw(self, count: int, random: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return normalised states (B, S) and later positions (B, 2), and seconds (B,)."""
-        before = random.integers(len(self._ends), size=count)
-        after = before + (random.random(count) * (self._ends[before] - before)).astype(int)
+        before = random.integers(len(self._observations), size=count)
+        ends = self._ends[np.searchsorted(self._ends, before, side='right')]
+        after = before + (random.random(count) * (ends - before)).astype(int)
         mean, std = self._normalizer.state_mean, self._normalizer.state_std
         states = (self._observations[before] - mean) / std
         goals = (self._observations[after, :2] - mean[:2]) / std[:2]

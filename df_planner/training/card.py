@@ -28,16 +28,17 @@ from df_planner.training.checkpoint import ModelCard
 from df_planner.training.checkpoint import Statistics
 from df_planner.training.config import RUN_LOCAL
 from df_planner.training.config import TrainConfig
+from df_planner.training.limits import dynamics_limits
 from df_planner.training.run import Run
 
-DYNAMICS_QUANTILE = 0.9995
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset: Dataset,
-              normalizer: Normalizer, command: str, arrival_error_s: float | None = None
-              ) -> ModelCard:
+def make_card(run: Run, config: TrainConfig, processes: int, architecture: Architecture,
+              dataset: Dataset, normalizer: Normalizer, command: str,
+              arrival_error_s: float | None = None) -> ModelCard:
     """Return the model card of a finished run, started with ``command``."""
+    _, step, held_out_loss = run.result()
     attributes = {k: v.item() if isinstance(v, np.generic) else v
                   for k, v in dataset.attributes.items()}
     return ModelCard(
@@ -53,8 +54,8 @@ def make_card(run: Run, config: TrainConfig, architecture: Architecture, dataset
         **dataset.signals.model_dump(exclude={'max_step_m'}), maze=config.maze,
         dataset_sha256=dataset.sha256, dataset_attributes=attributes,
         training_command=command,
-        training_config=config.identity(), training_steps=run.step,
-        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=run.held_out_loss,
+        training_config=config.stored(), training_steps=step, training_processes=processes,
+        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=held_out_loss,
         arrival_error_s=arrival_error_s,
         seed=config.seed, git_revision=_git_revision())
 
@@ -63,7 +64,7 @@ def training_command(config_path: Path | str, overrides: dict[str, object]) -> s
     """Return the command line that trains the same model on any machine."""
     words = ['df_planner', 'train', '--config', _portable(config_path)]
     for name, value in overrides.items():
-        if name not in RUN_LOCAL:
+        if name not in RUN_LOCAL or name == 'log_interval_steps':  # an early stop looks then
             words += ['--set', f'{name}={_portable(value) if name == "dataset" else value}']
     return shlex.join(words)
 
@@ -74,24 +75,6 @@ def _portable(path: Path | str) -> str:
     if path.resolve().is_relative_to(ROOT):
         return path.resolve().relative_to(ROOT).as_posix()
     return path.name if path.is_absolute() else path.as_posix()
-
-
-def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[float, ...]]:
-    """Return what the robot was seen to do within one token (see ``Statistics``)."""
-    token_s = config.frame_stack * dataset.signals.dt_s
-    before = dataset.observations[:-config.frame_stack].astype(np.float64)
-    after = dataset.observations[config.frame_stack:].astype(np.float64)
-    episode = np.searchsorted(dataset.episode_starts, np.arange(len(dataset.observations)),
-                              side='right')
-    whole = episode[:-config.frame_stack] == episode[config.frame_stack:]
-    before, after = before[whole], after[whole]
-    velocity_change = np.abs(after[:, 2:4] - before[:, 2:4])
-    drift = np.abs(after[:, :2] - before[:, :2] - token_s / 2 * (after[:, 2:4] + before[:, 2:4]))
-
-    def limit(values):
-        return tuple(float(x) for x in np.quantile(values, DYNAMICS_QUANTILE, axis=0))
-    return {'velocity_change': limit(velocity_change), 'drift': limit(drift),
-            'max_speed': limit(np.abs(before[:, 2:4]))}
 
 
 def _git_revision() -> str:

@@ -20,7 +20,6 @@ The card holds all that is needed to rebuild and to judge the model. Nothing is 
 
 from collections.abc import Callable
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +38,7 @@ from df_planner.diffusion.networks import Network
 from df_planner.errors import CheckpointError
 from df_planner.resources import share_path
 from df_planner.training.arrival import ArrivalTime
+from df_planner.training.replacing import replace_files
 
 FORMAT_VERSION = 1
 ARRIVAL = 'arrival.'  # what the names of the weights of that network start with
@@ -99,6 +99,7 @@ class ModelCard(_Section):
     training_command: str
     training_config: dict[str, str | int | float | bool]
     training_steps: int
+    training_processes: int = 1
     training_hours: float
     held_out_loss: float | None
     arrival_error_s: float | None = None
@@ -207,17 +208,15 @@ def _fill(network: nn.Module, path: Path, name_in_network: Callable[[str], str |
 
 def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard,
                     arrival_time: ArrivalTime | None = None) -> Path:
-    """Write weights and card, each by an atomic rename; return the path of the weights."""
+    """Write weights and card, both of them or none; return the path of the weights."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f'{card.name}.safetensors'
     weights = dict(denoiser.state_dict())
     if arrival_time is not None:
         weights.update({ARRIVAL + k: v for k, v in arrival_time.state_dict().items()})
     weights = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
-    partial = path.with_suffix('.safetensors.partial')
-    partial.write_bytes(save(weights))  # save_file would make it readable by its owner only
-    os.replace(partial, path)
-    partial = path.with_suffix('.json.partial')
-    partial.write_text(card.model_dump_json(indent=2) + '\n', encoding='utf-8')
-    os.replace(partial, path.with_suffix('.json'))
+    replace_files({
+        path.with_suffix('.json'):
+            lambda file: file.write((card.model_dump_json(indent=2) + '\n').encode()),
+        path: lambda file: file.write(save(weights))})
     return path

@@ -16,10 +16,13 @@
 
 from pathlib import Path
 from typing import Literal
+from typing import Self
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
+from pydantic import field_validator
+from pydantic import model_validator
 from pydantic import ValidationError
 import yaml
 
@@ -28,8 +31,10 @@ from df_planner.diffusion.objective import Levels
 from df_planner.errors import ConfigError
 
 # These change where and how a run happens, not what comes out of it.
-RUN_LOCAL = {'device', 'num_threads', 'save_interval_s', 'log_interval_steps', 'run_dir',
-             'out_dir'}
+RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s',
+             'log_interval_steps', 'tensorboard', 'run_dir', 'out_dir'}
+# Where a run keeps its files.
+FOLDERS = {'run_dir', 'out_dir'}
 
 
 class TrainConfig(BaseModel):
@@ -73,21 +78,48 @@ class TrainConfig(BaseModel):
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description='decay of the averaged weights')
     holdout_share: float = Field(0.01, ge=0.0, lt=1.0, description=(
         'share of the log, at its end, that is kept for the held-out loss'))
+    patience_steps: int = Field(0, ge=0, description=(
+        'stop when the held-out loss, measured every log_interval_steps, has had no new minimum '
+        'for so many steps, and keep the averaged weights of its minimum; 0 = never'))
     arrival_steps: int = Field(8000, ge=0, description=(
         'optimiser steps of the network that tells the arrival time, 0 = none'))
     seed: int = Field(0, ge=0, description='seed of weights, windows and noise')
     precision: Literal['32', 'bf16-mixed'] = Field('32', description=(
         'arithmetic of the network; bf16-mixed is 1.6 to 2.3 times as fast on a CPU with AMX'))
     device: str = Field('cpu', description='cpu, cuda or auto')
+    devices: int = Field(1, ge=1, description=(
+        'processes, each with a device of its own or a part of the cores, that share every batch; '
+        'under torchrun its number holds'))
+    accumulate: int = Field(1, ge=1, description=(
+        'parts that a process computes its share of a batch in, one after the other, to save '
+        'memory'))
     num_threads: int = Field(0, ge=0, description='torch threads, 0 = all cores')
     save_interval_s: float = Field(60.0, gt=0.0, description='seconds between saved states')
     log_interval_steps: int = Field(100, ge=1, description='steps between rows of loss.csv')
+    tensorboard: bool = Field(False, description=(
+        'also write what loss.csv tells for TensorBoard; needs the package tensorboard'))
     run_dir: Path = Field(Path('runs'), description='where the run keeps its state and loss log')
     out_dir: Path = Field(Path('checkpoints'), description='where the finished model goes')
 
+    @field_validator('precision', mode='before')
+    @classmethod
+    def _as_text(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value  # YAML reads 32 as a number
+
+    @model_validator(mode='after')
+    def _check_held_out(self) -> Self:
+        if self.patience_steps and not self.holdout_share:
+            raise ValueError('patience_steps needs a held-out loss: set holdout_share above 0')
+        return self
+
     def identity(self) -> dict[str, object]:
         """Return the fields that make the model, without those of the machine and the log."""
-        return self.model_dump(mode='json', exclude=RUN_LOCAL)
+        local = RUN_LOCAL - {'log_interval_steps'} if self.patience_steps else RUN_LOCAL
+        return self.model_dump(mode='json', exclude=local)
+
+    def stored(self) -> dict[str, object]:
+        """Return all fields but the folders of a run: what a checkpoint tells of its training."""
+        return self.model_dump(mode='json', exclude=FOLDERS)
 
 
 def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:

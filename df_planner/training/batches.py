@@ -1,0 +1,106 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Training batches: normalised windows of a log; each is a function of the seed and the step."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from df_planner.data.d4rl import Dataset
+from df_planner.data.normalizer import Normalizer
+from df_planner.data.windows import Windows
+from df_planner.errors import ConfigError
+from df_planner.training.config import TrainConfig
+
+
+@dataclass(frozen=True)
+class Share:
+    """
+    One of ``count`` consecutive parts of a batch, as equal as can be.
+
+    Processes take a share each, and accumulate gradients over smaller ones; which batch it is does
+    not depend on how it is shared.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    def rows(self, batch: int) -> slice:
+        """Return which of the ``batch`` windows belong to the share."""
+        return slice(batch * self.index // self.count, batch * (self.index + 1) // self.count)
+
+
+WHOLE = Share()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """
+    A share of a batch of B windows of T tokens.
+
+    :param tokens: (b, T, C) float32, normalised; the windows of the share.
+    :param rows: which of the B windows they are.
+    :param windows: B.
+    :param generator: of the noise of the whole batch.
+    """
+
+    tokens: torch.Tensor
+    rows: slice
+    windows: int
+    generator: torch.Generator
+
+    @property
+    def num_tokens(self) -> int:
+        """Return the number of tokens of the whole batch."""
+        return self.windows * self.tokens.shape[1]
+
+
+class Batches:
+    """Normalised windows of a data set; the same (stream, step) always gives the same batch."""
+
+    def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer,
+                 config: TrainConfig):
+        """Serve windows from the given rows of the data set."""
+        first, last, _ = rows.indices(len(dataset.observations))
+
+        def windows(starts: np.ndarray) -> Windows:
+            inside = np.unique(np.clip(starts[starts < last] - first, 0, None))
+            return Windows(dataset.observations[rows], dataset.actions[rows], inside,
+                           config.frame_stack)
+
+        self.windows = windows(dataset.episode_starts)
+        self.drives = windows(np.union1d(dataset.episode_starts,
+                                         np.flatnonzero(dataset.timeouts) + 1))
+        mean, std = normalizer.token_moments(config.frame_stack)
+        self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
+        self.config = config
+        if self.windows.count(config.max_tokens) == 0:
+            raise ConfigError(f'{dataset.path}: no continuous stretch holds max_tokens = '
+                              f'{config.max_tokens} tokens of {config.frame_stack} steps')
+
+    def draw(self, stream: int, step: int, share: Share = WHOLE) -> Batch:
+        """Return a share of the batch of a step; how many tokens a window has is drawn too."""
+        config = self.config
+        random = np.random.default_rng([config.seed, stream, step])
+        num_tokens = int(random.integers(config.min_tokens, config.max_tokens + 1))
+        count = max(1, config.tokens_per_batch // num_tokens)
+        direct = (config.direct > 0.0 and random.random() < config.direct
+                  and self.drives.count(num_tokens) >= count)
+        windows = self.drives if direct else self.windows
+        rows = share.rows(count)
+        tokens = (windows.draw(count, num_tokens, random, rows) - self.mean) / self.std
+        generator = torch.Generator().manual_seed(int(random.integers(2**63)))
+        return Batch(torch.from_numpy(tokens), rows, count, generator)
