@@ -49,7 +49,7 @@ def test_the_matrix_of_a_schedule_gives_the_plan_of_that_schedule(planner):
 
 
 def test_the_matrix_decides_the_calls_of_the_network(planner):
-    planner.settings = PlannerSettings(collision_check=False, num_samples=8)
+    planner.settings = PlannerSettings(collision_check=False, num_samples=8, guidance_scale=0.0)
     assert planner.plan(START, GOAL, schedule=HALVING).network_calls == 2
 
 

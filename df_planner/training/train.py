@@ -85,6 +85,10 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         run_dir.mkdir(parents=True, exist_ok=True)
     with none_may_be_lost(fabric):
         Trainer(run, data.batches, data.held_out, config, fabric).train(run_dir)
+    if torch.distributed.is_initialized():
+        # Its threads must not outlive the program: at exit, they can abort it.
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
     if not fabric.is_global_zero:
         return None
     arrival_time, error_s = None, None
