@@ -19,11 +19,12 @@ The node itself (``nodes/planner.py``) adds what it says and listens to: it open
 when there is a model, and closes it when the model goes.
 """
 
+from abc import ABC
+from abc import abstractmethod
 from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING
 
-from lifecycle_msgs.srv import ChangeState
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecycleState
 from rclpy.lifecycle import TransitionCallbackReturn
@@ -67,7 +68,7 @@ def transition(callback: Transition) -> Transition:
     return call
 
 
-class PlannerLifecycle(LifecycleNode):
+class PlannerLifecycle(LifecycleNode, ABC):
     """A lifecycle node that has a planning session while it is configured."""
 
     def __init__(self):
@@ -82,29 +83,28 @@ class PlannerLifecycle(LifecycleNode):
         self._swap: ModelSwap | None = None
         self._active = False
         diagnostics = Diagnostics(self)
-        self._refuse_impossible_transitions()
         self._complaints = Complaints(self, diagnostics)
         self._report = PlannerReport(diagnostics, self._complaints)
 
+    @abstractmethod
     def open_interface(self) -> None:
         """Create publishers, subscriptions and services: there is a session now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def close_interface(self) -> None:
         """Destroy what ``open_interface`` created, as far as it got."""
-        raise NotImplementedError
 
+    @abstractmethod
     def begin(self) -> None:
         """Begin to serve: the node is active."""
-        raise NotImplementedError
 
+    @abstractmethod
     def halt(self) -> None:
         """End all that is being done; the node is about to be inactive."""
-        raise NotImplementedError
 
+    @abstractmethod
     def finish_plan(self, result: Result) -> None:
         """Publish what became of a plan."""
-        raise NotImplementedError
 
     @transition
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -178,22 +178,6 @@ class PlannerLifecycle(LifecycleNode):
         if self._worker is not None:
             self._worker.close()
             self._worker = None
-
-    def _refuse_impossible_transitions(self) -> None:
-        """Answer such requests with no; rclpy 7.1.6 raises, which would end the node."""
-        change = self._service_change_state.callback
-
-        def change_if_possible(request: ChangeState.Request, response: ChangeState.Response):
-            wanted = request.transition
-            possible = {transition[0] for transition in self._state_machine.available_transitions}
-            if wanted.label or wanted.id in possible:
-                return change(request, response)
-            self.get_logger().warning(
-                f'Transition {wanted.id} is not possible in the state '
-                f'{self._state_machine.current_state[1]}')
-            response.success = False
-            return response
-        self._service_change_state.callback = change_if_possible
 
     def _let_go(self) -> None:
         self.close()

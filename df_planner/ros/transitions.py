@@ -28,7 +28,9 @@ def refuse_impossible_transitions(node: LifecycleNode) -> None:
         try:
             return change_state(request, response)
         except RuntimeError as error:  # rclpy's RCLError: "Transition is not registered"
-            node.get_logger().error(f'transition {request.transition.id} refused: {error}')
+            wanted, (_, state) = request.transition, node._state_machine.current_state
+            node.get_logger().error(
+                f'transition {wanted.label or wanted.id} refused in the state {state}: {error}')
             response.success = False
             return response
     service.callback = answer

@@ -79,15 +79,17 @@ def plan_after(robot, changes, tick=0):
 
 @pytest.mark.parametrize('changes', [
     {'guide_goal': 5.0},
-    {'guidance_scale': 50.0},
+    {'guidance_scale': 50.0, 'guide_clearance': 10.0, 'clearance_margin_m': 2.0},
+    {'guide_clearance': 10.0, 'clearance_margin_m': 2.0},
     {'schedule': 'pyramid'},
     {'temperature': 1.0},
     {'sampling_steps': 3},
 ])
 def test_sampling_and_guidance_change_the_next_plan(robot, changes):
     names = {name: value for name, value in (
-        ('guide_goal', 1.0), ('guidance_scale', 5.0), ('schedule', 'full_sequence'),
-        ('temperature', 0.6), ('sampling_steps', 2)) if name in changes}
+        ('guide_goal', 1.0), ('guidance_scale', 5.0), ('guide_clearance', 1.0),
+        ('clearance_margin_m', 0.1), ('schedule', 'full_sequence'), ('temperature', 0.6),
+        ('sampling_steps', 2)) if name in changes}
     before = plan_after(robot, {'guide_goal': 1.0})
     assert plan_after(robot, changes, 100).points != before.points
     assert plan_after(robot, names, 200).points == before.points  # as it was
