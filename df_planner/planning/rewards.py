@@ -48,7 +48,7 @@ SMOOTHING = 1e-3  # m or m/s: lengths have a finite gradient at zero
 PATH_POINTS = 5  # per token: 2 cm apart at 1 m/s, 10 cm at the speed limit
 WAYPOINT_SOFTNESS_M = 0.1
 # Of clearance, while a plan is drawn: of the candidates of maze2d-large that are short of it by
-# less, four of five come out valid with and without guidance; by more, one of thirty with it.
+# less, four of five come out valid with and without guidance; by more, one of fifty with it.
 NEAR_MISS_M = (-2.0, -0.2)
 
 

@@ -111,3 +111,17 @@ def none_may_be_lost(fabric: Fabric) -> Iterator[None]:
         raise ProcessLost(
             f'process {fabric.global_rank} of {fabric.world_size} cannot reach the others; the '
             'same command goes on from the last saved state') from error
+
+
+def part_processes(fabric: Fabric) -> None:
+    """
+    End what connects the processes, when the last step has been taken.
+
+    Its threads must not outlive a program: at exit they can abort it.
+
+    :raises ProcessLost: if one of several processes cannot be reached any more.
+    """
+    if fabric.world_size > 1:
+        with none_may_be_lost(fabric):
+            fabric.barrier()
+        torch.distributed.destroy_process_group()

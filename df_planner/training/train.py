@@ -50,6 +50,7 @@ from df_planner.training.loop import Trainer
 from df_planner.training.processes import first_then_others
 from df_planner.training.processes import none_may_be_lost
 from df_planner.training.processes import on_first
+from df_planner.training.processes import part_processes
 from df_planner.training.processes import start_processes
 from df_planner.training.progress_log import check_tensorboard
 from df_planner.training.run import read_state
@@ -85,10 +86,7 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         run_dir.mkdir(parents=True, exist_ok=True)
     with none_may_be_lost(fabric):
         Trainer(run, data.batches, data.held_out, config, fabric).train(run_dir)
-    if torch.distributed.is_initialized():
-        # Its threads must not outlive the program: at exit, they can abort it.
-        torch.distributed.barrier()
-        torch.distributed.destroy_process_group()
+    part_processes(fabric)
     if not fabric.is_global_zero:
         return None
     arrival_time, error_s = None, None
