@@ -41,14 +41,30 @@ from df_planner.training.config import TrainConfig
 T = TypeVar('T')
 
 
-def start_processes(config: TrainConfig) -> Fabric:
+@contextmanager
+def processes_of(config: TrainConfig) -> Iterator[Fabric]:
     """
-    Return this process's end of the run, the other processes being started.
+    Give this process's end of the run, the other processes being started.
+
+    What connects them ends with the context, also by an error: its threads must not outlive the
+    program, which they can crash at its exit.
+
+    :raises ConfigError: if there are no such devices.
+    """
+    fabric = _start(config)
+    try:
+        yield fabric
+    finally:
+        if fabric.world_size > 1:
+            torch.distributed.destroy_process_group()
+
+
+def _start(config: TrainConfig) -> Fabric:
+    """
+    Return this process's end of the run.
 
     Under ``torchrun`` its numbers of processes and hosts hold; otherwise this program, with the
     same arguments, is started ``devices - 1`` more times on this machine.
-
-    :raises ConfigError: if there are no such devices.
     """
     processes, hosts = config.devices, 1
     if TorchElasticEnvironment.detect():
@@ -111,17 +127,3 @@ def none_may_be_lost(fabric: Fabric) -> Iterator[None]:
         raise ProcessLost(
             f'process {fabric.global_rank} of {fabric.world_size} cannot reach the others; the '
             'same command goes on from the last saved state') from error
-
-
-def part_processes(fabric: Fabric) -> None:
-    """
-    End what connects the processes, when the last step has been taken.
-
-    Its threads must not outlive a program: at exit they can abort it.
-
-    :raises ProcessLost: if one of several processes cannot be reached any more.
-    """
-    if fabric.world_size > 1:
-        with none_may_be_lost(fabric):
-            fabric.barrier()
-        torch.distributed.destroy_process_group()

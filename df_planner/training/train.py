@@ -27,6 +27,7 @@ interval, and every batch is a function of the seed and the step.
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightning_fabric import Fabric
 import torch
 from torch.optim.swa_utils import AveragedModel
 from torch.optim.swa_utils import get_ema_multi_avg_fn
@@ -50,8 +51,7 @@ from df_planner.training.loop import Trainer
 from df_planner.training.processes import first_then_others
 from df_planner.training.processes import none_may_be_lost
 from df_planner.training.processes import on_first
-from df_planner.training.processes import part_processes
-from df_planner.training.processes import start_processes
+from df_planner.training.processes import processes_of
 from df_planner.training.progress_log import check_tensorboard
 from df_planner.training.run import read_state
 from df_planner.training.run import Run
@@ -72,10 +72,23 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
     """
     config = load_config(config_path, overrides)
     check_tensorboard(config)
-    fabric = start_processes(config)
-    if config.num_threads:
-        torch.set_num_threads(config.num_threads)
-    data = first_then_others(fabric, lambda: Data.load(config, fabric.world_size))
+    with processes_of(config) as fabric:
+        if config.num_threads:
+            torch.set_num_threads(config.num_threads)
+        data = first_then_others(fabric, lambda: Data.load(config, fabric.world_size))
+        run = _optimised(config, data, fabric)
+    if not fabric.is_global_zero:
+        return None
+    arrival_time, error_s = None, None
+    if config.arrival_steps:
+        arrival_time, error_s = fit_arrival_time(data.dataset, data.normalizer, config)
+    card = make_card(run, config, fabric.world_size, data.architecture, data.dataset,
+                     data.normalizer, training_command(config_path, overrides or {}), error_s)
+    return save_checkpoint(config.out_dir, run.result()[0], card, arrival_time)
+
+
+def _optimised(config: TrainConfig, data: 'Data', fabric: Fabric) -> Run:
+    """Return the run after its last step."""
     denoiser = first_then_others(fabric, lambda: _initial(data.architecture, config))
     run = _new_run(denoiser.to(fabric.device), config)
     run_dir = config.run_dir / config.name
@@ -86,15 +99,8 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         run_dir.mkdir(parents=True, exist_ok=True)
     with none_may_be_lost(fabric):
         Trainer(run, data.batches, data.held_out, config, fabric).train(run_dir)
-    part_processes(fabric)
-    if not fabric.is_global_zero:
-        return None
-    arrival_time, error_s = None, None
-    if config.arrival_steps:
-        arrival_time, error_s = fit_arrival_time(data.dataset, data.normalizer, config)
-    card = make_card(run, config, fabric.world_size, data.architecture, data.dataset,
-                     data.normalizer, training_command(config_path, overrides or {}), error_s)
-    return save_checkpoint(config.out_dir, run.result()[0], card, arrival_time)
+        fabric.barrier()
+    return run
 
 
 @dataclass(frozen=True)
