@@ -14,6 +14,8 @@
 
 """What a compiled network computes is what the network computes."""
 
+from pathlib import Path
+import subprocess
 import sys
 
 import pytest
@@ -27,6 +29,23 @@ from df_planner.errors import ConfigError
 from df_planner.training.checkpoint import load_checkpoint
 
 PARTS = (2, 2, 20)
+MEET_ALL_SHAPES = """
+import torch
+from df_planner import Planner
+from df_planner.benchmark.memory import memory_mib
+from df_planner.planning.horizons import BATCH_SIZES
+
+torch.set_num_threads(1)
+planner = Planner.load('maze2d-medium', backend='openvino')
+planner.warm_up()
+compiled = planner._denoiser
+before_mib = memory_mib('RssAnon')
+for batch in BATCH_SIZES:
+    for tokens in range(2, compiled.max_tokens + 1):
+        x = torch.zeros(batch, tokens, sum(compiled.part_sizes))
+        compiled(x, torch.zeros(batch, tokens, len(compiled.part_sizes), dtype=torch.long))
+print(memory_mib('RssAnon') - before_mib)
+"""
 
 
 def network(name):
@@ -91,3 +110,12 @@ def test_without_openvino_auto_falls_back_and_openvino_is_refused(monkeypatch):
     assert on_backend(transformer, 'auto', 'cpu') is transformer
     with pytest.raises(ConfigError, match='backend openvino cannot run maze2d-umaze'):
         Planner.load('maze2d-umaze', backend='openvino')
+
+
+@pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='memory is read from /proc')
+def test_a_prepared_network_needs_no_memory_for_new_shapes():
+    """In a process of its own, where nothing else takes or frees memory."""
+    grown_mib = float(subprocess.run(
+        [sys.executable, '-c', MEET_ALL_SHAPES], capture_output=True, text=True, check=True,
+        timeout=60).stdout)
+    assert grown_mib < 3.0  # unprepared, 60

@@ -25,6 +25,7 @@ from df_planner.planning.tokens import TokenSpace
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
 FASTER_TOKENS = range(-4, 0)  # and those tried anew now and then, to arrive earlier
 SAMPLES_PER_BATCH = 8
+BATCH_SIZES = (4, 5, 6, 8)  # of nearly all batches
 # Shares of the expected arrival time that are tried, batch by batch: first those of plans faster
 # than the data, then any.
 EXPECTED_SHARES = [np.linspace(0.65, 1.0, 8), *[np.linspace(0.9, 1.5, 6)] * 3]

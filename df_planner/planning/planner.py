@@ -34,6 +34,7 @@ import torch
 
 from df_planner.diffusion.backends import Backend
 from df_planner.diffusion.backends import on_backend
+from df_planner.diffusion.backends import OpenVinoDenoiser
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
 from df_planner.errors import ConfigError
@@ -55,6 +56,7 @@ from df_planner.planning.drawing import Drawing
 from df_planner.planning.filtering import filtered_state
 from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
+from df_planner.planning.horizons import BATCH_SIZES
 from df_planner.planning.horizons import horizons
 from df_planner.planning.plan import Plan
 from df_planner.planning.rewards import build_guidance
@@ -133,7 +135,7 @@ class Planner:
         return Policy(self, execution, replan_interval_s, seed)
 
     def warm_up(self) -> None:
-        """Run the network once in both directions, so that the first plan is no slower."""
+        """Run the network in both directions, so that the first plans are no slower."""
         tokens = torch.zeros((2, self.card.architecture.max_tokens, len(self._space.mean)),
                              device=self.device)
         levels = torch.zeros((*tokens.shape[:2], len(self._space.part_sizes)),
@@ -142,6 +144,8 @@ class Planner:
         with torch.inference_mode():
             self._denoiser(tokens, levels, lengths)
         self._denoiser.with_pullback(tokens, levels, lengths)[1](tokens)
+        if isinstance(self._denoiser, OpenVinoDenoiser):
+            self._denoiser.prepare(BATCH_SIZES)
 
     def check_state(self, state: np.ndarray) -> np.ndarray:
         """Return the state as float64 (4,); InvalidInput, StartOutsideMap or StartOccupied."""
