@@ -42,6 +42,7 @@ from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.profile_command import profile
 from df_planner.benchmark.rollout_command import rollout
 from df_planner.benchmark.throughput_command import throughput
+from df_planner.data.import_command import import_command
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -108,7 +109,10 @@ main.add_command(animation)
 
 @main.group()
 def data():
-    """Generate logs of a maze, or look into a log."""
+    """Generate logs of a maze, bring in those of a robot, look into one, or check it."""
+
+
+data.add_command(import_command)
 
 
 @data.command('generate', epilog=_examples(
