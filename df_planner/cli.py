@@ -43,6 +43,9 @@ from df_planner.benchmark.profile_command import profile
 from df_planner.benchmark.rollout_command import rollout
 from df_planner.benchmark.throughput_command import throughput
 from df_planner.data.import_command import import_command
+from df_planner.data.look_commands import check
+from df_planner.data.look_commands import echo_facts
+from df_planner.data.look_commands import info as data_info
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -112,7 +115,8 @@ def data():
     """Generate logs of a maze, bring in those of a robot, look into one, or check it."""
 
 
-data.add_command(import_command)
+for _command in (import_command, data_info, check):
+    data.add_command(_command)
 
 
 @data.command('generate', epilog=_examples(
@@ -138,29 +142,6 @@ def data_generate(maze: str, num_steps: int | None, seed: int, noise_std: float,
         if num_steps is None:
             raise ConfigError(f'D4RL has no data for maze {maze!r}; give --num-steps')
     click.echo(generate(maze, num_steps, seed, noise_std, repair_stale, out=out))
-
-
-@data.command('info', epilog=_examples(
-    'df_planner data info data/maze2d-medium.hdf5'))
-@click.argument('file', type=click.Path(path_type=Path))
-@click.option('--no-repair', is_flag=True, help='Show the observations as they are in the file.')
-def data_info(file: Path, no_repair: bool):
-    """Check a log in D4RL's HDF5 format and show what is in it."""
-    from df_planner.data.d4rl import load_dataset
-    dataset = load_dataset(file, repair=not no_repair)
-    facts = {
-        'rows': f'{len(dataset):,}',
-        'continuous stretches': len(dataset.episode_starts),
-        'goals reached': int(dataset.timeouts.sum()),
-        'rows repaired': f'{dataset.num_repaired} ({dataset.num_repaired / len(dataset):.2%})',
-        'observation mean': dataset.observations.mean(axis=0).round(4),
-        'observation std': dataset.observations.std(axis=0).round(4),
-        'action std': dataset.actions.std(axis=0).round(4),
-        'reward mean': round(float(dataset.rewards.mean()), 5),
-        'sha256': dataset.sha256,
-        **dataset.attributes,
-    }
-    _echo_facts(facts)
 
 
 @main.command(epilog=_examples(
@@ -301,22 +282,12 @@ def info(checkpoint: str | None):
             click.echo(f'{card.stem:20} {load_card(card).description}')
         click.echo('mazes: ' + ', '.join(MAZE_NAMES))
         return
-    _echo_facts(load_card(checkpoint).model_dump())
+    echo_facts(load_card(checkpoint).model_dump())
 
 
 def _complain(code: str, error: Exception) -> None:
     """Say what is wrong in one line on stderr."""
     click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
-
-
-def _echo_facts(facts: dict) -> None:
-    """Print names and values, long ones wrapped by nothing but the terminal."""
-    width = max(len(name) for name in facts)
-    for name, value in facts.items():
-        first, *rest = str(value).splitlines() or ['']
-        click.echo(f'{name:{width}}  {first}')
-        for line in rest:
-            click.echo(f'{"":{width}}  {line}')
 
 
 def _maze_of(checkpoint: str | None) -> str:

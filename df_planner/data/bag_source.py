@@ -65,8 +65,9 @@ class BagSource:
                              for topic in _topics(path, self.config, reader))
             self._facts = {
                 'duration [s]': round(max(reader.duration, 0) / NS_PER_S, 3),
-                **{f'{c.topic} ({c.msgtype})': _rate(c.msgcount, reader.duration)
-                   for c in sorted(reader.connections, key=lambda c: c.topic)}}
+                'topics': '\n'.join(
+                    f'{c.topic} ({c.msgtype}): {_rate(c.msgcount, reader.duration)}'
+                    for c in sorted(reader.connections, key=lambda c: c.topic) if c.msgcount)}
 
     def facts(self) -> dict[str, object]:
         """Return what there is to say about the bag besides its rows."""

@@ -16,8 +16,8 @@
 Numbers out of messages: what ``field`` in ``config/import`` may say.
 
 A path of names leads to a number: ``pose.pose.position.x``. That of a stamped message may leave
-out the name of what is stamped: ``linear.x`` is that of a Twist and of a TwistStamped. Odometry has
-four more, because its twist is in the axes of the robot (nav_msgs, REP 105): ``velocity.x`` and
+out the name of what is stamped: ``linear.x`` is that of a Twist and of a TwistStamped. Odometry
+has four more, as its twist is in the axes of the robot (nav_msgs, REP 105): ``velocity.x`` and
 ``velocity.y``, turned into the axes of its pose, and ``heading.cos`` and ``heading.sin``.
 """
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from df_planner.data.bag_source import BagSource
 from df_planner.data.columns import ImportConfig
+from df_planner.data.d4rl import file_sha256
 from df_planner.data.hdf5_source import Hdf5Source
 from df_planner.data.minari_source import is_minari
 from df_planner.data.minari_source import minari_folder
@@ -67,8 +68,6 @@ def content_sha256(source: Source) -> str:
         described_by = ('metadata.yaml', 'metadata.json')
         files = sorted(file for file in path.rglob('*')
                        if file.is_file() and file.name not in described_by)
-    digest = hashlib.sha256()
-    for file in files:
-        with file.open('rb') as opened:
-            digest.update(hashlib.file_digest(opened, 'sha256').digest())
-    return digest.hexdigest()
+    if len(files) == 1:
+        return file_sha256(files[0])
+    return hashlib.sha256(' '.join(map(file_sha256, files)).encode()).hexdigest()
