@@ -24,7 +24,7 @@ Which number of a log becomes which column: the YAML file behind ``data import -
     - {name: x, unit: m, topic: odom, field: pose.pose.position.x}
     ...
     actions:                     # the latest command holds until the next
-    - {name: linear_velocity, unit: m/s, topic: cmd_vel, field: linear.x}
+    - {name: linear_velocity, unit: m/s, topic: cmd_vel, field: linear.x, limit: 1.0}
 
 ``topic`` and ``field`` name a number in the messages of a bag (``df_planner/data/fields.py``), or
 an array of a file and the number of its column. Shipped ones are in ``config/import``.
@@ -55,7 +55,8 @@ class Column(BaseModel):
     A column and where it comes from.
 
     :param scale: what the number is multiplied by to have the unit.
-    :param limit: larger magnitudes, after scaling, become this: what the robot does with them.
+    :param limit: of the magnitude, after scaling: a command beyond it becomes this, as the robot
+        cannot do more. Every action needs one.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True)
@@ -79,7 +80,7 @@ class ImportConfig(BaseModel):
 
     :param time: when a message holds: ``stamp``, by its header where it has one, or ``received``,
         by the recorder's clock.
-    :param observation_to_map: see ``Signals``.
+    :param observation_to_map: see ``Signals``, as ``robot_radius_m``.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True)
@@ -88,6 +89,7 @@ class ImportConfig(BaseModel):
     max_step_m: float = Field(gt=0.0)
     max_gap_s: float = Field(gt=0.0, le=60.0)
     time: Literal['stamp', 'received'] = 'stamp'
+    robot_radius_m: float = Field(0.1, ge=0.0)
     observation_to_map: tuple[tuple[float, float], tuple[float, float]] = ((1.0, 0.0), (0.0, 1.0))
     observations: tuple[Column, ...] = Field(min_length=PLANAR_SIZE)
     actions: tuple[Column, ...] = Field(min_length=1)
@@ -96,6 +98,10 @@ class ImportConfig(BaseModel):
     def _check_position(self) -> Self:
         if self.observations[0].topic != self.observations[1].topic:
             raise ValueError('the first two observations are the position: of one topic')
+        unlimited = [column.name for column in self.actions if column.limit is None]
+        if unlimited:
+            raise ValueError('actions need a limit, what the robot can do at most: '
+                             + ', '.join(unlimited))
         self.signals()
         return self
 
@@ -106,7 +112,8 @@ class ImportConfig(BaseModel):
             observation_units=tuple(column.unit for column in self.observations),
             action_names=tuple(column.name for column in self.actions),
             action_units=tuple(column.unit for column in self.actions),
-            dt_s=self.dt_s, max_step_m=self.max_step_m,
+            action_limits=tuple(column.limit for column in self.actions),
+            robot_radius_m=self.robot_radius_m, dt_s=self.dt_s, max_step_m=self.max_step_m,
             observation_to_map=self.observation_to_map)
 
 

@@ -17,7 +17,7 @@ Data sets in D4RL's HDF5 format.
 
 ==================  ========  ================================================================
 ``observations``    (N, S)    what the controller saw; float32, as everything but the flags
-``actions``         (N, A)    clipped to [-1, 1]
+``actions``         (N, A)    clipped to their limits, in Maze2D to [-1, 1]
 ``rewards``         (N,)      of ``observations[t]`` and the maze's fixed goal
 ``terminals``       (N,)      bool, never set in Maze2D: one endless trajectory
 ``timeouts``        (N,)      bool, the controller reached its goal; the motion goes on (optional)
@@ -200,7 +200,7 @@ def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repa
     """
     Copy a log block by block, checking its values, and return the number of repaired rows.
 
-    :param out: what takes the rows of ``_kept_keys`` in slices, arrays or those of a file.
+    :param out: takes rows of ``_kept_keys`` in slices: arrays or those of a file.
     """
     keys = [key for key in KEYS if key in file]
     can_repair = repair and set(TRUE_STATE_KEYS) <= set(keys)

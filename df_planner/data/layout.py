@@ -96,10 +96,11 @@ def value_problems(key: str, array: np.ndarray, first: int, signals: Signals) ->
     bad = _rows_where(~np.isfinite(array))
     if len(bad):
         yield f'{key} has a value that is not finite, {_in_rows(first + bad)}'
-    if key == 'actions' and signals.action_units == MAZE2D.action_units:
-        bad = _rows_where(np.abs(array) > 1.0 + 1e-6)
+    for column, limit in enumerate(signals.action_limits if key == 'actions' else ()):
+        bad = np.flatnonzero(np.abs(array[:, column]) > limit * (1.0 + 1e-6))
         if len(bad):
-            yield f'actions must be in [-1, 1] and are not, {_in_rows(first + bad)}'
+            yield (f'actions must be in [-{limit:g}, {limit:g}] and are not in column {column}, '
+                   + _in_rows(first + bad))
 
 
 def _rows_where(wrong: np.ndarray) -> np.ndarray:
