@@ -37,6 +37,7 @@ from df_planner.benchmark.comparison_command import latency
 from df_planner.benchmark.cost_command import cost
 from df_planner.benchmark.drive_command import animation
 from df_planner.benchmark.drive_command import report
+from df_planner.benchmark.import_command import import_speed
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.profile_command import profile
@@ -275,8 +276,8 @@ def measure():
     """Measure one ability of a planner, or the speed of what is around it."""
 
 
-for _command in (blocks, calibration, cost, inpainting, latency, noise, realtime, rollout, soak,
-                 throughput):
+for _command in (blocks, calibration, cost, import_speed, inpainting, latency, noise, realtime,
+                 rollout, soak, throughput):
     measure.add_command(_command)
 
 

@@ -36,6 +36,8 @@ from rosbags.rosbag2 import StoragePlugin
 from small_training import write_config
 import yaml
 
+from df_planner.benchmark.import_speed import in_process
+from df_planner.benchmark.import_speed import write_drive_bag
 from df_planner.cli import main
 from df_planner.data import importing
 from df_planner.data.columns import load_import_config
@@ -286,18 +288,17 @@ def test_a_bag_of_a_twist_robot_trains_a_model(tmp_path):
     assert np.hypot(*card.statistics.action_mean) == pytest.approx(0.5 * math.sqrt(2), rel=1e-3)
 
 
-def test_what_is_open_at_once_does_not_grow_with_the_bag(tmp_path):
-    """Peak memory of importing 20 times as many messages is about the same."""
-    code = ('import resource, sys\n'
-            'from pathlib import Path\n'
-            'from df_planner.data.importing import import_sources\n'
-            'import_sources([sys.argv[1]], Path(sys.argv[2]), progress=False)\n'
-            'print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)')
+def test_memory_does_not_grow_with_the_bag(tmp_path):
+    """Importing ten times as many messages; all of them together would take 60 MiB more."""
     peaks = []
-    for count in (10_000, 100_000):
-        bag = write_bag(tmp_path / str(count), ball(count))
-        done = subprocess.run([sys.executable, '-c', code, str(bag),
-                               str(tmp_path / f'{count}.hdf5')],
-                              capture_output=True, text=True, check=True)
-        peaks.append(int(done.stdout))
-    assert peaks[1] - peaks[0] < 60  # MiB; the messages alone hold 160
+    for rows in (4000, 40_000):
+        log = generate('umaze', rows, repair_stale=True, progress=False,
+                       out=tmp_path / f'{rows}.hdf5')
+        bag = tmp_path / f'bag{rows}'
+        write_drive_bag(bag, load_dataset(log))
+        measured = in_process('import', bag, tmp_path / f'{rows}-imported.hdf5')
+        assert measured['rows'] == rows
+        peaks.append(measured['resident_mib'])
+    np.testing.assert_allclose(load_dataset(tmp_path / '40000-imported.hdf5').observations,
+                               load_dataset(log).observations, atol=1e-6)
+    assert peaks[1] - peaks[0] < 40.0

@@ -54,6 +54,7 @@ class BagSource:
     kind = 'rosbag2'
     unit = 'message'
     keys = ('observations', 'actions', 'rewards', 'terminals')
+    layout_problems = ()
 
     def __init__(self, path: Path, config: ImportConfig | None):
         """Look into the bag; its messages are read later."""

@@ -32,7 +32,6 @@ from df_planner.data.signals import signals_from_attribute
 from df_planner.data.source import Block
 from df_planner.data.source import OnProblem
 from df_planner.data.source import OnProgress
-from df_planner.errors import DatasetError
 
 
 class Hdf5Source:
@@ -53,9 +52,9 @@ class Hdf5Source:
             self.attributes = {name: value.item() if isinstance(value, np.generic) else value
                                for name, value in file.attrs.items()}
             self.signals = signals_from_attribute(self.attributes.pop(ATTRIBUTE, None), str(path))
-            self.layout = list(layout_problems(file, self.signals))
+            self.layout_problems = list(layout_problems(file, self.signals))
             self.keys = tuple(key for key in KEYS if key in file)
-            self.total = 0 if self.layout else len(file['observations'])
+            self.total = 0 if self.layout_problems else len(file['observations'])
             self._num_bytes = file.id.get_filesize()
 
     def facts(self) -> dict[str, object]:
@@ -64,7 +63,7 @@ class Hdf5Source:
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:
         """Give the rows; see ``Source``. There are none if the layout is wrong."""
-        for problem in self.layout:
+        for problem in self.layout_problems:
             on_problem(problem)
         with opened(self.path) as file:
             for first in range(0, self.total, BLOCK_ROWS):
@@ -87,9 +86,3 @@ def true_observations(block: Block) -> np.ndarray:
     if not set(TRUE_STATE_KEYS) <= set(block):
         return block['observations']
     return np.hstack([block[key] for key in TRUE_STATE_KEYS])
-
-
-def require_layout(source: Hdf5Source) -> None:
-    """Raise a DatasetError if the layout of a file is wrong."""
-    for problem in source.layout:
-        raise DatasetError(f'{source.path}: {problem}')

@@ -68,6 +68,9 @@ def import_sources(names: Sequence[str], out: Path, config: ImportConfig | None 
     if out.exists():
         raise DatasetError(f'{out}: is there already; move it, or name another file')
     sources = [open_source(name, config) for name in names]
+    for source in sources:
+        for problem in source.layout_problems:
+            refuse(source, problem)
     _require_same_signals(sources)
     hashes = [content_sha256(source) for source in sources]
     for index, sha256 in enumerate(hashes):

@@ -69,6 +69,7 @@ class MinariSource:
     kind = 'minari'
     unit = 'row'
     keys = ('observations', 'actions', 'rewards', 'terminals')
+    layout_problems = ()
 
     def __init__(self, path: Path, config: ImportConfig | None):
         """Look at what it says it has."""

@@ -16,6 +16,7 @@
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +36,7 @@ class Source(Protocol):
     :ivar kind: of the format.
     :ivar unit: what is counted in ``total`` and in ``on_progress``.
     :ivar keys: of its blocks.
+    :ivar layout_problems: what is wrong as a whole; if anything is, there are no rows.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Source(Protocol):
     total: int
     keys: tuple[str, ...]
     signals: Signals
+    layout_problems: Sequence[str]
 
     def facts(self) -> dict[str, object]:
         """Return what there is to say about it besides its rows, by name."""
