@@ -15,6 +15,7 @@
 """Write a data set of Minari as one of PointMaze, by Minari itself."""
 
 from pathlib import Path
+import warnings
 
 import gymnasium
 from minari import create_dataset_from_buffers
@@ -49,7 +50,9 @@ def write_minari(folder: Path, monkeypatch) -> Path:
             id=index, observations={'observation': states, 'desired_goal': goals},
             actions=actions, rewards=[0.0] * length, terminations=[False] * length,
             truncations=[False] * (length - 1) + [True], infos={}))
-    create_dataset_from_buffers(
-        NAME, buffers, action_space=box(2, 1.0), observation_space=gymnasium.spaces.Dict(
-            {'observation': box(4), 'desired_goal': box(2)}), data_format='hdf5')
+    with warnings.catch_warnings():  # of what a published data set should have
+        warnings.simplefilter('ignore')
+        create_dataset_from_buffers(
+            NAME, buffers, action_space=box(2, 1.0), observation_space=gymnasium.spaces.Dict(
+                {'observation': box(4), 'desired_goal': box(2)}), data_format='hdf5')
     return folder / NAME

@@ -285,7 +285,7 @@ MESSAGES = {
     'infinite': (changed('cmd_wrench', set_force), 'message 201 of /cmd_wrench: force.y is not'),
     'no rotation': (changed('odom', no_rotation), 'message 201 of /odom: its orientation is no'),
     'reversed stamps': (changed('odom', backwards, 0), 'message 2 of /odom: its stamp goes back'),
-    'one stamp backwards': (changed('odom', a_second_back, 399), 'message 400 of /odom: its stamp'),
+    'one stamp backwards': (changed('odom', a_second_back, 399), 'message 400 of /odom: its st'),
     'commands of another time': (changed('cmd_wrench', much_later, 0), 'gives no rows: 400'),
     'one message': (ball(1), 'gives 1 rows, needs at least 2'),
     'two robots': ([(t, f'{robot}/{name}', message) for robot in 'ab' for t, name, message in

@@ -71,7 +71,8 @@ def import_speed(hours: float, rows: int, seed: int, out: Path | None):
     path = folder / 'import.json'
     path.write_text(json.dumps({**facts, 'measured': measured}, indent=1) + '\n',
                     encoding='utf-8')
-    echo_table([['', 'rows', 's', 'MiB resident'], *(
-        [name, f'{value["rows"]:,}', f'{value["seconds"]:.2f}', f'{value["resident_mib"]:.0f}']
+    echo_table([['', 'rows', 's', 's of processor', 'MiB resident'], *(
+        [name, f'{value["rows"]:,}', *(f'{value[key]:.2f}' for key in ('seconds', 'cpu_seconds')),
+         f'{value["resident_mib"]:.0f}']
         for name, value in measured.items())])
     click.echo(f'report: {path}')

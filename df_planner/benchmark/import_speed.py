@@ -92,15 +92,18 @@ def in_process(task: str, *arguments: object) -> dict:
 def _import(bag: str, out: str) -> dict:
     started = time.perf_counter()
     imported = import_sources([bag], Path(out))
-    return {'seconds': time.perf_counter() - started, 'rows': imported.num_rows,
-            'resident_mib': memory_mib('VmHWM')}
+    return _facts(started, imported.num_rows)
 
 
 def _open(log: str) -> dict:
     started = time.perf_counter()
     dataset = load_dataset(log)
-    return {'seconds': time.perf_counter() - started, 'rows': len(dataset),
-            'resident_mib': memory_mib('VmHWM')}
+    return _facts(started, len(dataset))
+
+
+def _facts(started_s: float, rows: int) -> dict:
+    return {'seconds': time.perf_counter() - started_s, 'cpu_seconds': time.process_time(),
+            'rows': rows, 'resident_mib': memory_mib('VmHWM')}
 
 
 def _messages(types: dict) -> tuple[object, object]:

@@ -90,6 +90,7 @@ class _Topic:
     connection: 'Connection'
     fields: MessageFields
     times_ns: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)  # of the messages, from 1
     numbers: list[tuple[float, ...]] = field(default_factory=list)
     last_ns: int | None = None
     count: int = 0
@@ -98,17 +99,17 @@ class _Topic:
         """Return times (n,) and columns (n, C) of what was read since, without what is wrong."""
         times_ns = np.array(self.times_ns, np.int64)
         raw = np.array(self.numbers, np.float64).reshape(len(times_ns), -1)
-        first = self.count - len(times_ns) + 1
-        self.times_ns.clear()
-        self.numbers.clear()
+        places = list(self.places)
+        for waiting in (self.times_ns, self.places, self.numbers):
+            waiting.clear()
         values = self.fields.convert(raw) * np.array([c.scale for c in self.columns])
         limits = np.array([c.limit or np.inf for c in self.columns])
         finite = np.isfinite(raw).all(axis=1) & np.isfinite(values).all(axis=1)
         for index in np.flatnonzero(~finite):
             column = self.columns[int(np.argmin(np.isfinite(values[index])))].field
-            on_problem(f'message {first + index} of {self.name}: {column} is not a finite number'
-                       if not np.isfinite(raw[index]).all() else
-                       f'message {first + index} of {self.name}: its orientation is no rotation')
+            on_problem(f'message {places[index]} of {self.name}: ' + (
+                'its orientation is no rotation' if np.isfinite(raw[index]).all()
+                else f'{column} is not a finite number'))
         return times_ns[finite], np.clip(values[finite], -limits, limits)
 
 
@@ -180,6 +181,7 @@ class _Reading:
             return
         topic.last_ns = time_ns
         topic.times_ns.append(time_ns)
+        topic.places.append(topic.count)
         topic.numbers.append(topic.fields.read(message))
 
     def _settled(self, at_end: bool = False) -> Iterator[Block]:
