@@ -157,4 +157,4 @@ def _require_minari(source: str) -> None:
         import minari  # noqa: F401
     except ImportError as error:
         raise ConfigError(f'{source}: reading it needs the package minari: '
-                          "pip install 'minari[hdf5]==0.5.4'") from error
+                          'pip install minari==0.5.4') from error
