@@ -37,11 +37,16 @@ from df_planner.benchmark.comparison_command import latency
 from df_planner.benchmark.cost_command import cost
 from df_planner.benchmark.drive_command import animation
 from df_planner.benchmark.drive_command import report
+from df_planner.benchmark.import_command import import_speed
 from df_planner.benchmark.inpainting_command import inpainting
 from df_planner.benchmark.odometry_noise_command import noise
 from df_planner.benchmark.profile_command import profile
 from df_planner.benchmark.rollout_command import rollout
 from df_planner.benchmark.throughput_command import throughput
+from df_planner.data.import_command import import_command
+from df_planner.data.look_commands import check
+from df_planner.data.look_commands import echo_facts
+from df_planner.data.look_commands import info as data_info
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -108,25 +113,41 @@ main.add_command(animation)
 
 @main.group()
 def data():
-    """Generate logs of a maze, or look into a log."""
+    """Generate logs of a maze, bring in those of a robot, look into one, or check it."""
+
+
+for _command in (import_command, data_info, check):
+    data.add_command(_command)
 
 
 @data.command('generate', epilog=_examples(
     'df_planner data generate --maze medium',
-    'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5'))
+    'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5',
+    'df_planner data generate --maze medium --robot diff_drive'))
 @click.option('--maze', required=True, help='umaze, medium, large, eval-..., or a YAML file.')
+@click.option('--robot', type=click.Choice(['point', 'diff_drive']), default='point',
+              show_default=True, help="D4RL's ball, or a robot with two driven wheels.")
 @click.option('--num-steps', type=click.IntRange(min=2), default=None,
-              help='Rows of the file.  [default: as many as the data set of D4RL has]')
+              help='Rows of the file.  [default: as many as the data set of D4RL has; 600000 of '
+                   'diff_drive]')
 @click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True)
 @click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5, show_default=True,
-              help='Standard deviation of the noise on the actions of the controller.')
+              help='Standard deviation of the noise on the actions of the controller, as a share '
+                   'of their limits; of diff_drive in the noisiest drives.')
 @click.option('--repair-stale', is_flag=True,
-              help='Write the true state where D4RL repeats an old observation.')
+              help='Write the true state where D4RL repeats an old observation; point only.')
 @click.option('--out', type=click.Path(dir_okay=False, path_type=Path), default=None,
-              help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5]')
-def data_generate(maze: str, num_steps: int | None, seed: int, noise_std: float,
+              help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5, data/diff_drive-MAZE.hdf5]')
+def data_generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std: float,
                   repair_stale: bool, out: Path | None):
     """Write a log like D4RL's: a way-point controller with noise drives from goal to goal."""
+    if robot == 'diff_drive':
+        if repair_stale:
+            raise InvalidInput('--repair-stale: logs of diff_drive have no stale rows; leave it out')
+        from df_planner.data import diff_drive_generator
+        click.echo(diff_drive_generator.generate(
+            maze, num_steps or diff_drive_generator.NUM_STEPS, seed, noise_std, out=out))
+        return
     from df_planner.data.generator import D4RL_NUM_STEPS
     from df_planner.data.generator import generate
     if num_steps is None:
@@ -134,29 +155,6 @@ def data_generate(maze: str, num_steps: int | None, seed: int, noise_std: float,
         if num_steps is None:
             raise ConfigError(f'D4RL has no data for maze {maze!r}; give --num-steps')
     click.echo(generate(maze, num_steps, seed, noise_std, repair_stale, out=out))
-
-
-@data.command('info', epilog=_examples(
-    'df_planner data info data/maze2d-medium.hdf5'))
-@click.argument('file', type=click.Path(path_type=Path))
-@click.option('--no-repair', is_flag=True, help='Show the observations as they are in the file.')
-def data_info(file: Path, no_repair: bool):
-    """Check a log in D4RL's HDF5 format and show what is in it."""
-    from df_planner.data.d4rl import load_dataset
-    dataset = load_dataset(file, repair=not no_repair)
-    facts = {
-        'rows': f'{len(dataset):,}',
-        'continuous stretches': len(dataset.episode_starts),
-        'goals reached': int(dataset.timeouts.sum()),
-        'rows repaired': f'{dataset.num_repaired} ({dataset.num_repaired / len(dataset):.2%})',
-        'observation mean': dataset.observations.mean(axis=0).round(4),
-        'observation std': dataset.observations.std(axis=0).round(4),
-        'action std': dataset.actions.std(axis=0).round(4),
-        'reward mean': round(float(dataset.rewards.mean()), 5),
-        'sha256': dataset.sha256,
-        **dataset.attributes,
-    }
-    _echo_facts(facts)
 
 
 @main.command(epilog=_examples(
@@ -278,8 +276,8 @@ def measure():
     """Measure one ability of a planner, or the speed of what is around it."""
 
 
-for _command in (blocks, calibration, cost, inpainting, latency, noise, realtime, rollout, soak,
-                 throughput):
+for _command in (blocks, calibration, cost, import_speed, inpainting, latency, noise, realtime,
+                 rollout, soak, throughput):
     measure.add_command(_command)
 
 
@@ -297,22 +295,12 @@ def info(checkpoint: str | None):
             click.echo(f'{card.stem:20} {load_card(card).description}')
         click.echo('mazes: ' + ', '.join(MAZE_NAMES))
         return
-    _echo_facts(load_card(checkpoint).model_dump())
+    echo_facts(load_card(checkpoint).model_dump())
 
 
 def _complain(code: str, error: Exception) -> None:
     """Say what is wrong in one line on stderr."""
     click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
-
-
-def _echo_facts(facts: dict) -> None:
-    """Print names and values, long ones wrapped by nothing but the terminal."""
-    width = max(len(name) for name in facts)
-    for name, value in facts.items():
-        first, *rest = str(value).splitlines() or ['']
-        click.echo(f'{name:{width}}  {first}')
-        for line in rest:
-            click.echo(f'{"":{width}}  {line}')
 
 
 def _maze_of(checkpoint: str | None) -> str:

@@ -30,6 +30,8 @@ from df_planner.data.drive import Drive
 from df_planner.data.drive import DrivenPlan
 from df_planner.data.drive import Goal
 from df_planner.data.drive import Occupancy
+from df_planner.data.rosbag import check_count
+from df_planner.data.rosbag import open_bag
 from df_planner.errors import BagError
 
 NEEDED = {'odom': 'nav_msgs/msg/Odometry',
@@ -60,42 +62,28 @@ def read_drive(path: str | Path, namespace: str | None = None,
     :raises BagError: if it is no bag, is damaged, or lacks what a report needs.
     """
     path = Path(path)
-    if not path.exists():
-        raise BagError(f'{path}: no such bag')
     return _drive(path, *_heard(path, namespace, on_message))
 
 
 def _heard(path: Path, namespace: str | None, on_message: Callable[[int], object]
            ) -> tuple[dict[str, list[Heard]], list[object]]:
     """Return the messages by topic without its namespace, and the diagnostics."""
-    from rosbags.highlevel import AnyReader
-    from rosbags.typesys import get_typestore
-    from rosbags.typesys import Stores
-
     heard: dict[str, list[Heard]] = {name: [] for name in READ}
     diagnostics = []
-    try:
-        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
-            topics = _topics({c.topic: c.msgtype for c in reader.connections}, namespace, path)
-            chosen = [c for c in reader.connections if c.topic in topics]
-            total = sum(connection.msgcount for connection in chosen)
-            count = 0
-            for connection, time_ns, raw in reader.messages(chosen):
-                message = reader.deserialize(raw, connection.msgtype)
-                count += 1
-                on_message(total)
-                if connection.topic == DIAGNOSTICS:
-                    diagnostics.append(message)
-                else:
-                    heard[topics[connection.topic]].append((time_ns * 1e-9, message))
-            if count != total:
-                raise BagError(f'{path}: is damaged: {count} of {total} messages can be read')
-    except BagError:
-        raise
-    except Exception as error:  # of YAML, SQLite, zstd or struct, whatever is damaged
-        words = ' '.join(str(error).split()) or type(error).__name__
-        raise BagError(f'{path}: cannot be read as a bag: {words}; if its recorder was killed, '
-                       '`mcap recover` or `ros2 bag reindex` may repair it') from error
+    with open_bag(path) as reader:
+        topics = _topics({c.topic: c.msgtype for c in reader.connections}, namespace, path)
+        chosen = [c for c in reader.connections if c.topic in topics]
+        total = sum(connection.msgcount for connection in chosen)
+        count = 0
+        for connection, time_ns, raw in reader.messages(chosen):
+            message = reader.deserialize(raw, connection.msgtype)
+            count += 1
+            on_message(total)
+            if connection.topic == DIAGNOSTICS:
+                diagnostics.append(message)
+            else:
+                heard[topics[connection.topic]].append((time_ns * 1e-9, message))
+        check_count(path, count, total)
     return heard, diagnostics
 
 

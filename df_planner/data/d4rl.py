@@ -17,7 +17,7 @@ Data sets in D4RL's HDF5 format.
 
 ==================  ========  ================================================================
 ``observations``    (N, S)    what the controller saw; float32, as everything but the flags
-``actions``         (N, A)    clipped to [-1, 1]
+``actions``         (N, A)    clipped to their limits, in Maze2D to [-1, 1]
 ``rewards``         (N,)      of ``observations[t]`` and the maze's fixed goal
 ``terminals``       (N,)      bool, never set in Maze2D: one endless trajectory
 ``timeouts``        (N,)      bool, the controller reached its goal; the motion goes on (optional)
@@ -51,17 +51,19 @@ import numpy as np
 from tqdm import tqdm
 
 from df_planner.data import mapped
+from df_planner.data.layout import FLAG_KEYS
+from df_planner.data.layout import KEYS
+from df_planner.data.layout import layout_problems
+from df_planner.data.layout import OPTIONAL_KEYS
+from df_planner.data.layout import row_shapes_of
+from df_planner.data.layout import TRUE_STATE_KEYS
+from df_planner.data.layout import value_problems
 from df_planner.data.signals import ATTRIBUTE
 from df_planner.data.signals import MAZE2D
 from df_planner.data.signals import Signals
 from df_planner.data.signals import signals_from_attribute
 from df_planner.errors import DatasetError
 
-KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts', 'infos/goal', 'infos/qpos',
-        'infos/qvel')
-TRUE_STATE_KEYS = ('infos/qpos', 'infos/qvel')
-OPTIONAL_KEYS = ('timeouts', 'infos/goal', *TRUE_STATE_KEYS)
-FLAG_KEYS = ('terminals', 'timeouts')
 CHUNK_ROWS = 16384
 BLOCK_ROWS = 8 * CHUNK_ROWS  # read and checked at once
 MAP_FROM_ROWS = 500_000  # logs this long are mapped from their copy
@@ -118,11 +120,11 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
     if not path.is_file():
         raise DatasetError(f'{path}: no such file')
     sha256 = file_sha256(path)
-    with _opened(path) as file:
+    with opened(path) as file:
         attributes = {key: value.item() if isinstance(value, np.generic) else value
                       for key, value in file.attrs.items()}
         signals = signals_from_attribute(attributes.pop(ATTRIBUTE, None), str(path))
-        num_rows = _check_layout(path, file, signals)
+        num_rows = _checked_rows(path, file, signals)
         content = None
         if num_rows >= MAP_FROM_ROWS:
             content = _map(path, file, num_rows, repair, sha256, signals)
@@ -136,13 +138,20 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def opened(path: Path) -> Iterator[h5py.File]:
     """Open a file for reading; what HDF5 cannot read, now or later, is a DatasetError."""
     try:
         with h5py.File(path, 'r') as file:
             yield file
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
+
+
+def _checked_rows(path: Path, file: h5py.File, signals: Signals) -> int:
+    """Check keys, kinds, dtypes and shapes, and return the number of rows."""
+    for problem in layout_problems(file, signals):
+        raise DatasetError(f'{path}: {problem}')
+    return len(file['observations'])
 
 
 def _unreadable(path: Path, error: Exception) -> DatasetError:
@@ -160,7 +169,7 @@ def _map(path: Path, file: h5py.File, num_rows: int, repair: bool, sha256: str,
     shapes = {key: (num_rows, *row_shapes[key]) for key in _kept_keys(file)}
     try:
         with mapped.copy_writer(copy, sha256, shapes, FLAG_KEYS) as out:
-            num_repaired = _copy_checked(path, file, out, num_rows, repair, progress=True)
+            num_repaired = _copy_checked(path, file, out, num_rows, repair, signals, progress=True)
             starts = find_episode_starts(out['observations'], out['terminals'],
                                          signals.max_step_m)
             mapped.finish(out, starts, num_repaired)
@@ -176,16 +185,9 @@ def _read(path: Path, file: h5py.File, num_rows: int, repair: bool,
     row_shapes = row_shapes_of(signals)
     arrays = {key: np.zeros((num_rows, *row_shapes[key]), bool if key in FLAG_KEYS else np.float32)
               for key in _kept_keys(file)}
-    num_repaired = _copy_checked(path, file, arrays, num_rows, repair)
+    num_repaired = _copy_checked(path, file, arrays, num_rows, repair, signals)
     starts = find_episode_starts(arrays['observations'], arrays['terminals'], signals.max_step_m)
     return mapped.Content(arrays, starts, num_repaired)
-
-
-def row_shapes_of(signals: Signals = MAZE2D) -> dict[str, tuple[int, ...]]:
-    """Return the shape of a row under every key."""
-    return {'observations': (signals.observation_size,), 'actions': (signals.action_size,),
-            'rewards': (), 'terminals': (), 'timeouts': (), 'infos/goal': (2,),
-            'infos/qpos': (2,), 'infos/qvel': (signals.observation_size - 2,)}
 
 
 def _kept_keys(file: h5py.File) -> tuple[str, ...]:
@@ -193,45 +195,12 @@ def _kept_keys(file: h5py.File) -> tuple[str, ...]:
     return tuple(key for key in KEYS if key in file and key not in TRUE_STATE_KEYS)
 
 
-def _check_layout(path: Path, file: h5py.File, signals: Signals) -> int:
-    """Check keys, kinds, dtypes and shapes, and return the number of rows."""
-    num_rows: dict[str, int] = {}
-    for key, row_shape in row_shapes_of(signals).items():
-        if key not in file:
-            if key in OPTIONAL_KEYS:
-                continue
-            raise DatasetError(f'{path}: key {key} is missing, has {_keys(file)}')
-        stored = file[key]
-        if not isinstance(stored, h5py.Dataset):
-            raise DatasetError(f'{path}: {key} is a group, must be an array')
-        kind = 'bool' if key in FLAG_KEYS else 'float'
-        if stored.dtype.kind != kind[0]:
-            raise DatasetError(f'{path}: {key} must be of dtype {kind}, got {stored.dtype}')
-        if stored.ndim == 0 or stored.shape[1:] != row_shape:
-            raise DatasetError(f'{path}: {key} must have shape {("N", *row_shape)}, '
-                               f'got {stored.shape}')
-        num_rows[key] = len(stored)
-    wanted = num_rows['observations']
-    if wanted < 2:
-        raise DatasetError(f'{path}: needs at least 2 rows, has {wanted}')
-    for key, count in num_rows.items():
-        if count != wanted:
-            raise DatasetError(f'{path}: {key} has {count} rows, observations {wanted}')
-    return wanted
-
-
-def _keys(file: h5py.File) -> str:
-    names: list[str] = []
-    file.visit(names.append)
-    return ', '.join(names) or 'none'
-
-
 def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repair: bool,
-                  progress: bool = False) -> int:
+                  signals: Signals, progress: bool = False) -> int:
     """
     Copy a log block by block, checking its values, and return the number of repaired rows.
 
-    :param out: what takes the rows of ``_kept_keys`` in slices, arrays or those of a file.
+    :param out: takes rows of ``_kept_keys`` in slices: arrays or those of a file.
     """
     keys = [key for key in KEYS if key in file]
     can_repair = repair and set(TRUE_STATE_KEYS) <= set(keys)
@@ -240,7 +209,7 @@ def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repa
               leave=False, disable=not progress) as bar:
         for first in range(0, num_rows, BLOCK_ROWS):
             last = min(first + BLOCK_ROWS, num_rows)
-            block = {key: _read_block(path, file, key, first, last) for key in keys}
+            block = {key: _read_block(path, file, key, first, last, signals) for key in keys}
             if can_repair:
                 true_states = np.hstack([block[key] for key in TRUE_STATE_KEYS])
                 num_repaired += int((true_states != block['observations']).any(axis=1).sum())
@@ -251,22 +220,17 @@ def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repa
     return num_repaired
 
 
-def _read_block(path: Path, file: h5py.File, key: str, first: int, last: int) -> np.ndarray:
+def _read_block(path: Path, file: h5py.File, key: str, first: int, last: int,
+                signals: Signals) -> np.ndarray:
     """Read some rows of a key and check their values."""
     try:
         array = file[key][first:last]
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
-    if key in FLAG_KEYS:
-        return array
-    array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        row = first + np.argwhere(~np.isfinite(array))[0][0]
-        raise DatasetError(f'{path}: {key} has a value that is not finite, first in row {row}')
-    if key == 'actions' and np.abs(array).max() > 1.0 + 1e-6:
-        row = first + np.argwhere(np.abs(array) > 1.0 + 1e-6)[0][0]
-        raise DatasetError(f'{path}: actions must be in [-1, 1], row {row} is not')
-    return array
+    problem = next(value_problems(key, array, first, signals), None)
+    if problem is not None:
+        raise DatasetError(f'{path}: {problem}')
+    return array if key in FLAG_KEYS else array.astype(np.float32, copy=False)
 
 
 def find_episode_starts(observations: np.ndarray, terminals: np.ndarray,
@@ -298,7 +262,7 @@ def save_dataset(path: str | Path, arrays: Mapping[str, np.ndarray],
 
 
 @contextmanager
-def dataset_writer(path: str | Path, num_rows: int, keys: tuple[str, ...] = KEYS,
+def dataset_writer(path: str | Path, num_rows: int | None, keys: tuple[str, ...] = KEYS,
                    attributes: Mapping[str, object] | None = None,
                    signals: Signals = MAZE2D) -> Iterator:
     """
@@ -306,6 +270,8 @@ def dataset_writer(path: str | Path, num_rows: int, keys: tuple[str, ...] = KEYS
 
     The file gets its name on leaving the context without an exception (a Ctrl-C is one); until
     then it is a hidden one beside it, which an exception removes.
+
+    :param num_rows: of the file; None for one that grows with what is written.
     """
     unknown = set(keys) - set(KEYS)
     missing = set(KEYS) - set(OPTIONAL_KEYS) - set(keys)
@@ -321,16 +287,19 @@ def dataset_writer(path: str | Path, num_rows: int, keys: tuple[str, ...] = KEYS
         with h5py.File(partial, 'w') as file:
             for key in keys:
                 file.create_dataset(
-                    key, (num_rows, *row_shapes[key]),
-                    dtype=bool if key in FLAG_KEYS else np.float32,
-                    chunks=(min(num_rows, CHUNK_ROWS), *row_shapes[key]), compression='gzip')
+                    key, (num_rows or 0, *row_shapes[key]), maxshape=(num_rows, *row_shapes[key]),
+                    dtype=bool if key in FLAG_KEYS else np.float32, compression='gzip',
+                    chunks=(min(num_rows or CHUNK_ROWS, CHUNK_ROWS), *row_shapes[key]))
             file.attrs.update(attributes or {})
             if signals != MAZE2D:
                 file.attrs[ATTRIBUTE] = signals.model_dump_json()
 
             def write(first_row: int, arrays: Mapping[str, np.ndarray]) -> None:
                 for key in keys:
-                    file[key][first_row:first_row + len(arrays[key])] = arrays[key]
+                    last = first_row + len(arrays[key])
+                    if num_rows is None:
+                        file[key].resize(last, axis=0)
+                    file[key][first_row:last] = arrays[key]
 
             yield write
         partial.chmod(0o644)

@@ -43,9 +43,10 @@ def make_card(run: Run, config: TrainConfig, processes: int, architecture: Archi
                   for k, v in dataset.attributes.items()}
     return ModelCard(
         format_version=FORMAT_VERSION, name=config.name,
-        description=f'{config.levels.replace("_", " ").title()} planner for the D4RL maze '
-                    f'{config.maze}: '
-                    'tokens of one state and the actions that follow it',
+        description=f'{config.levels.replace("_", " ").title()} planner of a '
+                    f'{dataset.signals.robot or "robot"}'
+                    + (f' for the maze {config.maze}' if config.maze else '')
+                    + ': tokens of one state and the actions that follow it',
         architecture=architecture,
         statistics=Statistics(
             **{k: tuple(float(x) for x in v) for k, v in vars(normalizer).items()},

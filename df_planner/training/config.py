@@ -43,7 +43,8 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     name: str = Field(description='name of the checkpoint, for example maze2d-medium')
-    maze: str = Field(description='maze of the data set, for example medium')
+    maze: str | None = Field(None, description=(
+        'maze of the data set, for example medium; left out for a robot of another world'))
     dataset: Path = Field(description='HDF5 file with the keys of D4RL')
     frame_stack: int = Field(10, ge=1, le=100, description='control steps per token')
     min_tokens: int = Field(2, ge=2, description='shortest training window in tokens')
@@ -119,7 +120,7 @@ class TrainConfig(BaseModel):
 
     def stored(self) -> dict[str, object]:
         """Return all fields but the folders of a run: what a checkpoint tells of its training."""
-        return self.model_dump(mode='json', exclude=FOLDERS)
+        return self.model_dump(mode='json', exclude=FOLDERS, exclude_none=True)
 
 
 def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:

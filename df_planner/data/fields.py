@@ -1,0 +1,119 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Numbers out of messages: what ``field`` in ``config/import`` may say.
+
+A path of names leads to a number: ``pose.pose.position.x``. That of a stamped message may leave
+out the name of what is stamped: ``linear.x`` is that of a Twist and of a TwistStamped. Odometry
+has four more, as its twist is in the axes of the robot (nav_msgs, REP 105): ``velocity.x`` and
+``velocity.y``, turned into the axes of its pose, and ``heading.cos`` and ``heading.sin``.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+import numpy as np
+
+from df_planner.errors import BagError
+
+ODOMETRY = 'nav_msgs/msg/Odometry'
+MAX_NORM_ERROR = 0.1
+TURNED = tuple(f'pose.pose.orientation.{name}' for name in 'xyzw')
+TWIST = ('twist.twist.linear.x', 'twist.twist.linear.y')
+OF_ODOMETRY = ('velocity.x', 'velocity.y', 'heading.cos', 'heading.sin')
+
+
+@dataclass(frozen=True)
+class MessageFields:
+    """
+    How to get F numbers out of the messages of one topic.
+
+    :param read: gives (P,) numbers of a message, as they are in it.
+    :param convert: turns (n, P) of them into (n, F) fields; NaN where they make no sense.
+    :param stamped: the message has a header.
+    """
+
+    read: Callable[[object], tuple[float, ...]]
+    convert: Callable[[np.ndarray], np.ndarray]
+    stamped: bool
+
+
+def message_fields(fields: Sequence[str], kind: str, definitions: dict) -> MessageFields:
+    """
+    Look fields up in the definition of a message.
+
+    :param kind: its type, as in ``nav_msgs/msg/Odometry``.
+    :param definitions: ``fielddefs`` of a type store of rosbags.
+    :raises BagError: if there is no such number in it.
+    """
+    stamped = _number_at('header.stamp.sec', kind, definitions) is not None
+    paths: list[str] = []
+    for field in fields:
+        if kind == ODOMETRY and field in OF_ODOMETRY:
+            continue
+        found = _number_at(field, kind, definitions)
+        if found is None:
+            names = ', '.join(name for name, _ in definitions[kind][1])
+            raise BagError(f'has no number {field} in {kind}, whose fields are {names}')
+        paths.append(found)
+    plain = len(paths)
+    turned = [field for field in fields if kind == ODOMETRY and field in OF_ODOMETRY]
+    if turned:
+        paths += [*TURNED, *TWIST]
+    read = attrgetter(*paths)
+
+    def convert(numbers: np.ndarray) -> np.ndarray:
+        columns = {field: numbers[:, i] for i, field in enumerate(
+            field for field in fields if field not in turned)}
+        if turned:
+            columns |= _of_odometry(numbers[:, plain:])
+        return np.stack([columns[field] for field in fields], axis=1)
+
+    return MessageFields(read if len(paths) > 1 else lambda message: (read(message),), convert,
+                         stamped)
+
+
+def _of_odometry(numbers: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what is derived from quaternion and twist (n, 6)."""
+    x, y, z, w, forward, left = numbers.T
+    cos, sin = 1.0 - 2.0 * (y * y + z * z), 2.0 * (w * z + x * y)
+    length = np.hypot(cos, sin)
+    norm = np.sqrt(x * x + y * y + z * z + w * w)
+    is_rotation = (np.abs(norm - 1.0) < MAX_NORM_ERROR) & (length > 0.0)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        cos, sin = (np.where(is_rotation, part / length, np.nan) for part in (cos, sin))
+    return dict(zip(OF_ODOMETRY, (cos * forward - sin * left, sin * forward + cos * left, cos,
+                                  sin)))
+
+
+def _number_at(path: str, kind: str, definitions: dict) -> str | None:
+    """Return the whole path to a number, None if there is none."""
+    from rosbags.interfaces import Nodetype
+
+    name, _, rest = path.partition('.')
+    members = dict(definitions[kind][1])
+    if name not in members:
+        inside = set(members) - {'header'}
+        if 'header' not in members or len(inside) != 1 or name == 'header':
+            return None
+        name, rest = inside.pop(), path
+    node, detail = members[name]
+    if node == Nodetype.NAME and rest:
+        found = _number_at(rest, detail, definitions)
+        return None if found is None else f'{name}.{found}'
+    is_number = node == Nodetype.BASE and detail[0] != 'string' and not rest
+    return name if is_number else None

@@ -1,0 +1,161 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Bring logs of any format into one file that training loads.
+
+Every source becomes a file of its own in a hidden folder beside the result, and these are joined
+at the end: a kill costs the source in hand, and the same command goes on with the next.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import hashlib
+import json
+from pathlib import Path
+import shutil
+
+import numpy as np
+from tqdm import tqdm
+
+from df_planner.data.columns import ImportConfig
+from df_planner.data.d4rl import BLOCK_ROWS
+from df_planner.data.d4rl import dataset_writer
+from df_planner.data.d4rl import opened
+from df_planner.data.hdf5_source import Hdf5Source
+from df_planner.data.layout import KEYS
+from df_planner.data.opening import content_sha256
+from df_planner.data.opening import open_source
+from df_planner.data.source import Source
+from df_planner.errors import BagError
+from df_planner.errors import DatasetError
+
+IMPORT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came out."""
+
+    path: Path
+    num_rows: int
+    num_episodes: int
+    num_resumed: int
+
+
+def import_sources(names: Sequence[str], out: Path, config: ImportConfig | None = None,
+                   progress: bool = True) -> Imported:
+    """
+    Write one data set from several logs, in their order.
+
+    :param names: of the logs; see ``open_source``.
+    :param out: the file, which must not be there yet; appears only when complete.
+    :param config: the columns of bags and Minari data sets.
+    :raises DFPlannerError: DatasetError, BagError or ConfigError, naming the log and the cause:
+        one that is wrong, the same content twice, columns that differ.
+    """
+    if out.exists():
+        raise DatasetError(f'{out}: is there already; move it, or name another file')
+    sources = [open_source(name, config) for name in names]
+    for source in sources:
+        for problem in source.layout_problems:
+            refuse(source, problem)
+    _require_same_signals(sources)
+    hashes = [content_sha256(source) for source in sources]
+    for index, sha256 in enumerate(hashes):
+        if sha256 in hashes[:index]:
+            raise DatasetError(f'{sources[index].path}: has the same content as '
+                               f'{sources[hashes.index(sha256)].path}; name it once')
+    folder = out.with_name(f'.{out.name}.parts')
+    parts = [folder / f'{_part_name(sha256, config)}.hdf5' for sha256 in hashes]
+    done = sum(part.exists() for part in parts)
+    try:
+        with tqdm(total=sum(source.total for source in sources), unit='row', unit_scale=True,
+                  disable=None if progress else True) as bar:
+            for source, part in zip(sources, parts):
+                bar.set_description(source.path.name)
+                if part.exists():
+                    bar.update(source.total)
+                else:
+                    _write_part(source, part, bar)
+        joined = _join(sources, parts, hashes, folder / 'joined.hdf5')
+        (folder / 'joined.hdf5').replace(out)
+    except BaseException:
+        if folder.exists() and not any(part.exists() for part in parts):
+            shutil.rmtree(folder)
+        raise
+    shutil.rmtree(folder)
+    return Imported(out, *joined, done)
+
+
+def refuse(source: Source, problem: str) -> None:
+    """Raise what is wrong with a source as its error."""
+    raise (BagError if source.kind == 'rosbag2' else DatasetError)(f'{source.path}: {problem}')
+
+
+def _require_same_signals(sources: Sequence[Source]) -> None:
+    first = sources[0]
+    for source in sources[1:]:
+        for name, value in source.signals:
+            wanted = getattr(first.signals, name)
+            if value != wanted:
+                raise DatasetError(f'{source.path}: has {name} {value}, {first.path} has '
+                                   f'{wanted}; import them into files of their own')
+
+
+def _part_name(sha256: str, config: ImportConfig | None) -> str:
+    """Return a name that is another one for other content, columns or program."""
+    columns = config.model_dump_json() if config else 'default'
+    return hashlib.sha256(f'{IMPORT_VERSION} {sha256} {columns}'.encode()).hexdigest()[:32]
+
+
+def _write_part(source: Source, part: Path, bar: tqdm) -> None:
+    """Write the rows of one source."""
+    with dataset_writer(part, None, source.keys, signals=source.signals) as write:
+        rows = 0
+        for block in source.blocks(lambda problem: refuse(source, problem), bar.update):
+            write(rows, block)
+            rows += len(block['actions'])
+        if rows < 2:
+            refuse(source, f'gives {rows} rows, needs at least 2')
+
+
+def _join(sources: Sequence[Source], parts: Sequence[Path], hashes: Sequence[str], out: Path
+          ) -> tuple[int, int]:
+    """Write the rows of all parts into one file; return the numbers of rows and episodes."""
+    keys = tuple(key for key in KEYS if all(key in source.keys for source in sources))
+    counts = [_num_rows(part) for part in parts]
+    attributes: dict[str, object] = {'sources': json.dumps([
+        {'name': source.path.name, 'kind': source.kind, 'sha256': sha256, 'rows': count}
+        for source, sha256, count in zip(sources, hashes, counts)])}
+    if len(sources) == 1 and isinstance(sources[0], Hdf5Source):
+        attributes = sources[0].attributes | attributes
+    num_rows = ends = 0
+    with dataset_writer(out, sum(counts), keys, attributes, sources[0].signals) as write:
+        for part, count in zip(parts, counts):
+            with opened(part) as file:
+                for first in range(0, count, BLOCK_ROWS):
+                    last = min(first + BLOCK_ROWS, count)
+                    block = {key: file[key][first:last] for key in keys}
+                    if last == count and part != parts[-1]:
+                        block['terminals'][-1] = True
+                    ends += int(np.count_nonzero(block['terminals']))
+                    write(num_rows, block)
+                    num_rows += last - first
+    return num_rows, ends
+
+
+def _num_rows(part: Path) -> int:
+    with opened(part) as file:
+        return len(file['observations'])
