@@ -89,6 +89,11 @@ def candidates(train: np.ndarray, horizon: int, seasons: tuple[int, ...], lags: 
                               point)
 
 
+def num_candidates(seasons: tuple[int, ...], lags: tuple[int, ...]) -> int:
+    """Return how many baselines ``candidates`` has on a series that is long enough."""
+    return (1 + len(seasons)) * (1 + len(seasons) + len(lags) * len(STRENGTHS))
+
+
 def _repeat(season: int, horizon: int) -> PointForecast:
     """Return the forecast that the last season comes again."""
     return lambda history: history[:, np.arange(horizon) % season - season]

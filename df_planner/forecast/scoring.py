@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Score forecasts at rolling origins: CRPS per variable and lead, of a forecaster and of baselines.
+Scores of forecasts at rolling origins: CRPS per variable and lead.
 
 Values are scored in standard deviations of the training rows, so that variables can be averaged.
 """
@@ -26,7 +26,6 @@ import numpy as np
 
 from df_planner.errors import ConfigError
 from df_planner.forecast.baselines import Baseline
-from df_planner.forecast.baselines import candidates
 from df_planner.forecast.crps import fair_crps
 from df_planner.forecast.crps import mean_and_error
 from df_planner.forecast.forecaster import Forecaster
@@ -97,19 +96,3 @@ def sampler_of_baseline(baseline: Baseline, series: Series, samples: int, seed: 
     """Return what samples a baseline at an origin, the same whatever came before."""
     return lambda origin: baseline.sample(series.values, origin, samples,
                                           np.random.default_rng([seed, origin]))
-
-
-def chosen_baselines(validation: Origins, seasons: tuple[int, ...], lags: tuple[int, ...],
-                     samples: int, seed: int, advance: Callable[[], object] = lambda: None
-                     ) -> list[tuple[Baseline, float]]:
-    """Return, of every kind of baseline, the one with the best validation score, and this."""
-    series, best = validation.series, {}
-    train = series.part('train')
-    for baseline in candidates(series.values[train.start:train.stop], validation.horizon, seasons,
-                               lags):
-        score, _ = validation.mean(validation.crps(
-            sampler_of_baseline(baseline, series, samples, seed)))
-        if baseline.name not in best or score < best[baseline.name][1]:
-            best[baseline.name] = baseline, score
-        advance()
-    return list(best.values())
