@@ -108,6 +108,9 @@ def predict(checkpoint, file, horizon, samples, out, picture, schedule, sampling
     if series.names != names:
         raise DatasetError(f'{file}: has the columns {", ".join(series.names)}; the checkpoint '
                            f'is of {", ".join(names)}')
+    if len(series.values) < forecaster.config.history:
+        raise DatasetError(f'{file}: has {len(series.values)} rows, the forecaster looks back '
+                           f'{forecaster.config.history}; give more')
     futures = forecaster.sample(series.values, samples, seed, horizon)
     columns = np.concatenate([futures.mean(axis=0)[None], np.quantile(futures, QUANTILES, axis=0)])
     text = io.StringIO()
