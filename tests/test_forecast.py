@@ -135,7 +135,7 @@ def test_a_wrong_history_is_refused(trained, history):
 
 def test_a_checkpoint_that_is_not_a_forecaster_is_refused(trained, tmp_path):
     shutil.copy(trained / 'model.safetensors', tmp_path / 'model.safetensors')
-    with pytest.raises(CheckpointError, match='missing or broken'):
+    with pytest.raises(CheckpointError, match='card missing or broken'):
         Forecaster.load(tmp_path / 'model.safetensors')
     card = json.loads((trained / 'model.json').read_text())
     (tmp_path / 'model.json').write_text(json.dumps({**card, 'kind': 'planner'}))

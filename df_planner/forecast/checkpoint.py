@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The checkpoint of a forecaster: weights (``safetensors``) and a card (``json``), as a planner's."""
+"""The checkpoint of a forecaster: weights (``safetensors``) and a card (``json``)."""
 
 import json
 from pathlib import Path
@@ -93,5 +93,5 @@ def load_forecaster(path: Path) -> tuple[Denoiser, ForecastCard]:
         denoiser.load_state_dict(load_file(path))
     except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
         reason = ' '.join(str(error).split())[:300]
-        raise CheckpointError(f'{path}: weights or card are missing or broken: {reason}') from error
+        raise CheckpointError(f'{path}: weights or card missing or broken: {reason}') from error
     return denoiser.eval().requires_grad_(False), card

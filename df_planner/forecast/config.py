@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Configuration of a forecaster; the defaults were chosen on the validation part of ``traffic``."""
+"""Configuration of a forecaster; defaults are a choice on the validation part of ``traffic``."""
 
 from typing import Self
 
@@ -21,6 +21,11 @@ from pydantic import model_validator
 
 from df_planner.training.checkpoint import Architecture
 from df_planner.training.config import RunConfig
+
+# Where the defaults are not those of a planner.
+DEFAULTS = {'network': 'gru', 'width': 128, 'num_layers': 1, 'num_levels': 100, 'steps': 3000,
+            'tokens_per_batch': 1024, 'learning_rate': 2e-3, 'warmup_steps': 100,
+            'ema_decay': 0.995, 'log_interval_steps': 250}
 
 
 class ForecastConfig(RunConfig):

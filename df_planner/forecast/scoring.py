@@ -52,7 +52,8 @@ class Origins:
     std: np.ndarray = field(repr=False)
 
     @classmethod
-    def of_part(cls, series: Series, part: str, horizon: int, stride: int, block: int) -> 'Origins':
+    def of_part(cls, series: Series, part: str, horizon: int, stride: int, block: int
+                ) -> 'Origins':
         """
         Return origins every ``stride`` rows of a part; whole horizons lie in it.
 

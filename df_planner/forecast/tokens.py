@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Tokens of a series: some consecutive rows, each variable a part with a noise level of its own."""
+"""Tokens of a series: some consecutive rows, each variable a part with its own noise level."""
 
 import numpy as np
 

@@ -32,6 +32,7 @@ from df_planner.forecast.batches import SeriesBatches
 from df_planner.forecast.checkpoint import ForecastCard
 from df_planner.forecast.checkpoint import KIND
 from df_planner.forecast.checkpoint import save_forecaster
+from df_planner.forecast.config import DEFAULTS
 from df_planner.forecast.config import ForecastConfig
 from df_planner.forecast.series import open_series
 from df_planner.training.config import checked
@@ -56,7 +57,8 @@ def train_forecaster(series: str, out: Path, values: dict[str, object]) -> Path 
     if out.suffix != '.safetensors':
         raise ConfigError(f'--out {out}: must end in .safetensors')
     config = checked(ForecastConfig, {
-        **values, 'name': out.stem, 'out_dir': out.parent, 'series': series}, 'forecast train')
+        **DEFAULTS, **values, 'name': out.stem, 'out_dir': out.parent, 'series': series},
+        'forecast train')
     check_tensorboard(config)
     with processes_of(config) as fabric:
         if config.num_threads:
