@@ -108,15 +108,13 @@ class Comparison:
         for name, scores in self._scores.items():
             differences = ['' if name == other else self._text(self._scores[other] - scores)
                            for other in baselines]
-            variables = [self._text(scores[..., index] * std, 'g')
+            variables = [self._text(scores[..., index] * std)
                          for index, std in enumerate(self.origins.std)]
             rows.append([name, self._text(scores), *differences, *variables])
         return rows
 
     def results(self) -> dict:
         """Return plain values: what the baselines chose, scores, differences, seeds, leads."""
-        pairs = {(name, other) for name in self._scores for other in self._choices
-                 if name != other}
         return {
             'choices': self._choices,
             'crps': {name: self.origins.mean(scores) for name, scores in self._scores.items()},
@@ -124,9 +122,10 @@ class Comparison:
                 variable: self.origins.mean(scores[..., index] * self.origins.std[index])
                 for index, variable in enumerate(self.origins.series.names)}
                 for name, scores in self._scores.items()},
-            'less_than': {name: {other: self.origins.mean(
-                self._scores[other] - self._scores[name]) for n, other in sorted(pairs)
-                if n == name} for name in self._scores},
+            'less_than': {name: {
+                other: self.origins.mean(self._scores[other] - scores)
+                for other in self._choices if other != name}
+                for name, scores in self._scores.items()},
             'training_seeds': self._seeds,
             'by_lead': {name: values.tolist() for name, values in self.by_lead().items()}}
 
@@ -134,6 +133,6 @@ class Comparison:
         return origins.crps(sampler_of_baseline(baseline, origins.series, self._samples,
                                                 self._seed))
 
-    def _text(self, scores: np.ndarray, form: str = 'f') -> str:
+    def _text(self, scores: np.ndarray) -> str:
         mean, error = self.origins.mean(scores)
-        return f'{mean:.4f} ± {error:.4f}' if form == 'f' else f'{mean:.4g} ± {error:.2g}'
+        return f'{mean:.4g} ± {error:.2g}'
