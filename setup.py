@@ -58,8 +58,12 @@ setup(
     data_files=data_files(),
     python_requires='>=3.11',
     install_requires=['setuptools'],
-    extras_require={'minari': ['minari'], 'tensorboard': ['tensorboard'],
-                    'test': ['pytest', 'pytest-timeout']},
+    extras_require={
+        'forecast': ['autots'],
+        'minari': ['minari'],
+        'tensorboard': ['tensorboard'],
+        'test': ['pytest', 'pytest-timeout'],
+    },
     zip_safe=True,
     entry_points={
         'console_scripts': [

@@ -50,6 +50,7 @@ from df_planner.data.look_commands import info as data_info
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
+from df_planner.forecast.command import forecast
 from df_planner.ros.demo_command import demo_command
 from df_planner.ros.real_time_command import realtime
 from df_planner.soak.command import soak
@@ -85,7 +86,7 @@ class Cli(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order of a project's life."""
         return ['data', 'train', 'evaluate', 'benchmark', 'measure', 'profile', 'demo',
-                'report', 'animate', 'info']
+                'report', 'animate', 'forecast', 'info']
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command; the options of ``demo`` are the arguments of the launch file."""
@@ -106,6 +107,7 @@ def main():
 
 
 main.add_command(benchmark)
+main.add_command(forecast)
 main.add_command(profile)
 main.add_command(report)
 main.add_command(animation)

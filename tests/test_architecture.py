@@ -30,7 +30,7 @@ HEADER = (ROOT / 'df_planner/__init__.py').read_text(encoding='utf-8').split('""
 LEVELS = (
     {'diffusion'},
     {'data', 'training'},
-    {'benchmark', 'planning', 'ros', 'sim'},
+    {'benchmark', 'forecast', 'planning', 'ros', 'sim'},
     {'nodes', 'soak'},
 )
 LEAVES = {'errors', 'resources'}

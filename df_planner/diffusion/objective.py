@@ -23,6 +23,7 @@ How levels are drawn is all that sets the classic baselines apart: one common le
 full-sequence diffusion (Janner et al., 2022), a clean past with one noisy token teacher forcing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,6 +33,9 @@ from torch import Tensor
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 
+# (batch, tokens, parts, num_levels, generator) -> levels (batch, tokens, parts) and what carries
+# loss, (batch, tokens) bool
+DrawLevels = Callable[[int, int, int, int, torch.Generator | None], tuple[Tensor, Tensor]]
 Levels = Literal['diffusion_forcing', 'full_sequence', 'teacher_forcing']
 
 

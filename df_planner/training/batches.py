@@ -15,6 +15,7 @@
 """Training batches: normalised windows of a log; each is a function of the seed and the step."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -66,6 +67,13 @@ class Batch:
     def num_tokens(self) -> int:
         """Return the number of tokens of the whole batch."""
         return self.windows * self.tokens.shape[1]
+
+
+class BatchSource(Protocol):
+    """What a training draws its batches from."""
+
+    def draw(self, stream: int, step: int, share: Share = WHOLE) -> Batch:
+        """Return a share of the batch of a step; the same arguments give the same batch."""
 
 
 class Batches:

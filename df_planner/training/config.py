@@ -17,6 +17,7 @@
 from pathlib import Path
 from typing import Literal
 from typing import Self
+from typing import TypeVar
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
@@ -35,20 +36,15 @@ RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s'
              'log_interval_steps', 'tensorboard', 'run_dir', 'out_dir'}
 # Where a run keeps its files.
 FOLDERS = {'run_dir', 'out_dir'}
+Config = TypeVar('Config', bound='RunConfig')
 
 
-class TrainConfig(BaseModel):
-    """What ``df_planner train`` reads; unknown keys are errors."""
+class RunConfig(BaseModel):
+    """What every training has in common: the network, its optimiser, and how it runs."""
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     name: str = Field(description='name of the checkpoint, for example maze2d-medium')
-    maze: str | None = Field(None, description=(
-        'maze of the data set, for example medium; left out for a robot of another world'))
-    dataset: Path = Field(description='HDF5 file with the keys of D4RL')
-    frame_stack: int = Field(10, ge=1, le=100, description='control steps per token')
-    min_tokens: int = Field(2, ge=2, description='shortest training window in tokens')
-    max_tokens: int = Field(48, ge=2, le=1024, description='longest training window in tokens')
     num_levels: int = Field(1000, ge=10, description='noise level K of pure noise')
     network: Network = Field('transformer', description=(
         'a transformer that sees all tokens, one that sees earlier tokens only, or the small '
@@ -56,20 +52,6 @@ class TrainConfig(BaseModel):
     width: int = Field(128, ge=8, description='width of the network')
     num_layers: int = Field(6, ge=1, description='blocks of a transformer, layers of a gru')
     num_heads: int = Field(4, ge=1, description='attention heads of a transformer')
-    levels: Levels = Field('diffusion_forcing', description=(
-        'noise levels of a window: a level per token, one for all (Diffuser), or a clean past and '
-        'one noisy token, which alone carries loss (next-token prediction)'))
-    shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
-        'share of windows with one noise level for all tokens, under diffusion_forcing'))
-    direct: float = Field(0.5, ge=0.0, le=1.0, description=(
-        'share of batches whose windows lie within one drive to a target, where the log tells '
-        'them apart (timeouts): the way from start to end is then a direct one'))
-    pin_start: float = Field(0.8, ge=0.0, le=1.0, description=(
-        'share of windows with a clean first state; all of them under teacher_forcing'))
-    pin_end: float = Field(0.6, ge=0.0, le=1.0, description=(
-        'share of windows with a clean last position'))
-    init: str = Field('', description=(
-        'checkpoint of the same architecture whose weights the training starts from'))
     steps: int = Field(10000, ge=1, description='optimiser steps')
     tokens_per_batch: int = Field(3072, ge=1, description='windows per batch times their tokens')
     learning_rate: float = Field(1e-3, gt=0.0, description='peak learning rate of AdamW')
@@ -77,13 +59,9 @@ class TrainConfig(BaseModel):
     weight_decay: float = Field(1e-2, ge=0.0, description='weight decay of AdamW')
     gradient_clip: float = Field(1.0, gt=0.0, description='largest norm of a gradient')
     ema_decay: float = Field(0.999, ge=0.0, lt=1.0, description='decay of the averaged weights')
-    holdout_share: float = Field(0.01, ge=0.0, lt=1.0, description=(
-        'share of the log, at its end, that is kept for the held-out loss'))
     patience_steps: int = Field(0, ge=0, description=(
         'stop when the held-out loss, measured every log_interval_steps, has had no new minimum '
         'for so many steps, and keep the averaged weights of its minimum; 0 = never'))
-    arrival_steps: int = Field(8000, ge=0, description=(
-        'optimiser steps of the network that tells the arrival time, 0 = none'))
     seed: int = Field(0, ge=0, description='seed of weights, windows and noise')
     precision: Literal['32', 'bf16-mixed'] = Field('32', description=(
         'arithmetic of the network; bf16-mixed is 1.6 to 2.3 times as fast on a CPU with AMX'))
@@ -107,12 +85,6 @@ class TrainConfig(BaseModel):
     def _as_text(cls, value: object) -> object:
         return str(value) if isinstance(value, int) else value  # YAML reads 32 as a number
 
-    @model_validator(mode='after')
-    def _check_held_out(self) -> Self:
-        if self.patience_steps and not self.holdout_share:
-            raise ValueError('patience_steps needs a held-out loss: set holdout_share above 0')
-        return self
-
     def identity(self) -> dict[str, object]:
         """Return the fields that make the model, without those of the machine and the log."""
         local = RUN_LOCAL - {'log_interval_steps'} if self.patience_steps else RUN_LOCAL
@@ -121,6 +93,41 @@ class TrainConfig(BaseModel):
     def stored(self) -> dict[str, object]:
         """Return all fields but the folders of a run: what a checkpoint tells of its training."""
         return self.model_dump(mode='json', exclude=FOLDERS, exclude_none=True)
+
+
+class TrainConfig(RunConfig):
+    """What ``df_planner train`` reads; unknown keys are errors."""
+
+    maze: str | None = Field(None, description=(
+        'maze of the data set, for example medium; left out for a robot of another world'))
+    dataset: Path = Field(description='HDF5 file with the keys of D4RL')
+    frame_stack: int = Field(10, ge=1, le=100, description='control steps per token')
+    min_tokens: int = Field(2, ge=2, description='shortest training window in tokens')
+    max_tokens: int = Field(48, ge=2, le=1024, description='longest training window in tokens')
+    levels: Levels = Field('diffusion_forcing', description=(
+        'noise levels of a window: a level per token, one for all (Diffuser), or a clean past and '
+        'one noisy token, which alone carries loss (next-token prediction)'))
+    shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
+        'share of windows with one noise level for all tokens, under diffusion_forcing'))
+    direct: float = Field(0.5, ge=0.0, le=1.0, description=(
+        'share of batches whose windows lie within one drive to a target, where the log tells '
+        'them apart (timeouts): the way from start to end is then a direct one'))
+    pin_start: float = Field(0.8, ge=0.0, le=1.0, description=(
+        'share of windows with a clean first state; all of them under teacher_forcing'))
+    pin_end: float = Field(0.6, ge=0.0, le=1.0, description=(
+        'share of windows with a clean last position'))
+    init: str = Field('', description=(
+        'checkpoint of the same architecture whose weights the training starts from'))
+    holdout_share: float = Field(0.01, ge=0.0, lt=1.0, description=(
+        'share of the log, at its end, that is kept for the held-out loss'))
+    arrival_steps: int = Field(8000, ge=0, description=(
+        'optimiser steps of the network that tells the arrival time, 0 = none'))
+
+    @model_validator(mode='after')
+    def _check_held_out(self) -> Self:
+        if self.patience_steps and not self.holdout_share:
+            raise ValueError('patience_steps needs a held-out loss: set holdout_share above 0')
+        return self
 
 
 def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:
@@ -137,8 +144,17 @@ def load_config(path: Path | str, overrides: dict[str, object] | None = None) ->
         raise ConfigError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
     if not isinstance(values, dict):
         raise ConfigError(f'{path}: must be a mapping of field names to values')
+    return checked(TrainConfig, {**values, **(overrides or {})}, str(path))
+
+
+def checked(kind: type[Config], values: dict[str, object], source: str) -> Config:
+    """
+    Return a configuration made of values by field name.
+
+    :raises ConfigError: one line that names the source, the field and what is wrong with it.
+    """
     try:
-        return TrainConfig(**{**values, **(overrides or {})})
+        return kind(**values)
     except ValidationError as error:
         problems = '; '.join(f'{".".join(map(str, e["loc"]))}: {e["msg"]}' for e in error.errors())
-        raise ConfigError(f'{path}: {problems}') from error
+        raise ConfigError(f'{source}: {problems}') from error

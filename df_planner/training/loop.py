@@ -29,17 +29,21 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
+from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.objective import diffusion_loss
-from df_planner.diffusion.objective import level_sampler
+from df_planner.diffusion.objective import DrawLevels
 from df_planner.errors import TrainingDiverged
 from df_planner.training.batches import Batch
-from df_planner.training.batches import Batches
+from df_planner.training.batches import BatchSource
 from df_planner.training.batches import Share
-from df_planner.training.config import TrainConfig
+from df_planner.training.config import RunConfig
 from df_planner.training.processes import end_all
+from df_planner.training.processes import none_may_be_lost
+from df_planner.training.processes import on_first
 from df_planner.training.progress_log import ProgressLog
 from df_planner.training.progress_log import Speed
+from df_planner.training.run import read_state
 from df_planner.training.run import Run
 from df_planner.training.stopping import StopRequests
 
@@ -52,16 +56,16 @@ class Trainer:
     What the steps of a run have in common.
 
     :param held_out: batches of the held-out loss, None for none.
+    :param levels: draws the noise levels of a batch.
     """
 
-    def __init__(self, run: Run, batches: Batches, held_out: Batches | None, config: TrainConfig,
-                 fabric: Fabric):
+    def __init__(self, run: Run, batches: BatchSource, held_out: BatchSource | None,
+                 levels: DrawLevels, config: RunConfig, fabric: Fabric):
         """Set up the network and its optimiser on this process's device."""
         self.run, self.config, self.fabric = run, config, fabric
         self._batches, self._held_out = batches, held_out
         self._noise = NoiseSchedule(config.num_levels, fabric.device)
-        self._levels = level_sampler(config.levels, config.shared_level, config.pin_start,
-                                     config.pin_end)
+        self._levels = levels
         self._model, self._optimizer = fabric.setup(run.denoiser, run.optimizer)
         first = fabric.global_rank * config.accumulate
         self._shares = [Share(first + i, fabric.world_size * config.accumulate)
@@ -158,7 +162,30 @@ class Trainer:
         return float(self.fabric.all_reduce(torch.stack(losses).mean(), reduce_op='sum'))
 
 
-def learning_rate_factor(step: int, config: TrainConfig) -> float:
+def optimised(denoiser: Denoiser, batches: BatchSource, held_out: BatchSource | None,
+              levels: DrawLevels, config: RunConfig, fabric: Fabric) -> Run:
+    """
+    Return the run after its last step, begun anew or where an earlier one stopped.
+
+    :raises CheckpointError: if the saved state of the run cannot be read.
+    :raises ConfigError: if it is of another configuration.
+    :raises TrainingDiverged: if a gradient is not finite.
+    :raises ProcessLost: if another process of the run has ended.
+    """
+    run = Run.new(denoiser.to(fabric.device), config)
+    run_dir = config.run_dir / config.name
+    state = fabric.broadcast(on_first(fabric, lambda: read_state(run_dir / 'state.pt', config)))
+    if state is not None:
+        run.restore(state)
+    if fabric.is_global_zero:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    with none_may_be_lost(fabric):
+        Trainer(run, batches, held_out, levels, config, fabric).train(run_dir)
+        fabric.barrier()
+    return run
+
+
+def learning_rate_factor(step: int, config: RunConfig) -> float:
     """Return the share of the peak learning rate: linear warm-up, then a cosine to zero."""
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps

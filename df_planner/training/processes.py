@@ -36,13 +36,13 @@ import torch
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import ProcessLost
-from df_planner.training.config import TrainConfig
+from df_planner.training.config import RunConfig
 
 T = TypeVar('T')
 
 
 @contextmanager
-def processes_of(config: TrainConfig) -> Iterator[Fabric]:
+def processes_of(config: RunConfig) -> Iterator[Fabric]:
     """
     Give this process's end of the run, the other processes being started.
 
@@ -59,7 +59,7 @@ def processes_of(config: TrainConfig) -> Iterator[Fabric]:
             torch.distributed.destroy_process_group()
 
 
-def _start(config: TrainConfig) -> Fabric:
+def _start(config: RunConfig) -> Fabric:
     """
     Return this process's end of the run.
 

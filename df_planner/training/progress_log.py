@@ -25,7 +25,7 @@ from typing import Self
 import yaml
 
 from df_planner.errors import ConfigError
-from df_planner.training.config import TrainConfig
+from df_planner.training.config import RunConfig
 from df_planner.training.run import Run
 
 COLUMNS = ('step', 'seconds', 'loss', 'held_out_loss', 'learning_rate', 'windows_per_s',
@@ -62,7 +62,7 @@ class ProgressLog:
     The loss of a row is the mean since the row before, or since the run was resumed.
     """
 
-    def __init__(self, run_dir: Path, run: Run, config: TrainConfig):
+    def __init__(self, run_dir: Path, run: Run, config: RunConfig):
         """Open the log of a run that is at the step of its state."""
         self._path = run_dir / 'loss.csv'
         self._keep_until(run.step)
@@ -109,7 +109,7 @@ class ProgressLog:
         os.replace(partial, self._path)
 
 
-def check_tensorboard(config: TrainConfig) -> None:
+def check_tensorboard(config: RunConfig) -> None:
     """
     Check that the package is there if it is asked for.
 

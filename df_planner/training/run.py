@@ -19,14 +19,16 @@ from dataclasses import dataclass
 import json
 from pathlib import Path
 import pickle
+from typing import Self
 
 import torch
 from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
-from df_planner.training.config import TrainConfig
+from df_planner.training.config import RunConfig
 from df_planner.training.replacing import replace_files
 
 STATE_VERSION = 2
@@ -51,14 +53,22 @@ class Run:
     best_loss: float | None = None
     best_step: int = 0
 
-    def note_held_out(self, loss: float, config: TrainConfig) -> None:
+    @classmethod
+    def new(cls, denoiser: Denoiser, config: RunConfig) -> Self:
+        """Return a run at its first step."""
+        return cls(denoiser,
+                   AveragedModel(denoiser, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)),
+                   torch.optim.AdamW(denoiser.parameters(), config.learning_rate,
+                                     betas=(0.9, 0.99), weight_decay=config.weight_decay))
+
+    def note_held_out(self, loss: float, config: RunConfig) -> None:
         """Take down a held-out loss of the averaged weights, and these if there were no better."""
         self.held_out_loss = loss
         if config.patience_steps and (self.best_loss is None or loss < self.best_loss):
             self.best_loss, self.best_step = loss, self.step
             self.best = {k: v.clone() for k, v in self.average.module.state_dict().items()}
 
-    def finished(self, config: TrainConfig) -> bool:
+    def finished(self, config: RunConfig) -> bool:
         """Tell whether all steps are done, or the held-out loss has stopped falling."""
         if self.step >= config.steps:
             return True
@@ -73,7 +83,7 @@ class Run:
         network.load_state_dict(self.best)
         return network, self.best_step, self.best_loss
 
-    def save(self, path: Path, config: TrainConfig) -> None:
+    def save(self, path: Path, config: RunConfig) -> None:
         """Write the state; a kill leaves the one before or this one, whole."""
         replace_files({path: lambda file: torch.save({
             'version': STATE_VERSION, 'config': json.dumps(config.identity()),
@@ -91,7 +101,7 @@ class Run:
             setattr(self, name, state[name])
 
 
-def read_state(path: Path, config: TrainConfig) -> dict | None:
+def read_state(path: Path, config: RunConfig) -> dict | None:
     """
     Return the saved state of a run of this configuration; None if there is none.
 
@@ -115,8 +125,8 @@ def read_state(path: Path, config: TrainConfig) -> dict | None:
     return state
 
 
-def _is_of(saved: str, config: TrainConfig) -> bool:
+def _is_of(saved: str, config: RunConfig) -> bool:
     """Compare a saved identity, in which fields that came later are at their defaults."""
     wanted = config.identity()
-    defaults = {name: TrainConfig.model_fields[name].default for name in wanted}
+    defaults = {name: type(config).model_fields[name].default for name in wanted}
     return {**defaults, **json.loads(saved)} == wanted

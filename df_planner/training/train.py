@@ -27,16 +27,14 @@ interval, and every batch is a function of the seed and the step.
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_fabric import Fabric
 import torch
-from torch.optim.swa_utils import AveragedModel
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from df_planner.data.d4rl import Dataset
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.normalizer import Normalizer
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
+from df_planner.diffusion.objective import level_sampler
 from df_planner.errors import ConfigError
 from df_planner.training.arrival import fit_arrival_time
 from df_planner.training.batches import Batches
@@ -47,14 +45,10 @@ from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.checkpoint import save_checkpoint
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig
-from df_planner.training.loop import Trainer
+from df_planner.training.loop import optimised
 from df_planner.training.processes import first_then_others
-from df_planner.training.processes import none_may_be_lost
-from df_planner.training.processes import on_first
 from df_planner.training.processes import processes_of
 from df_planner.training.progress_log import check_tensorboard
-from df_planner.training.run import read_state
-from df_planner.training.run import Run
 
 
 def train(config_path: Path | str, overrides: dict[str, object] | None = None) -> Path | None:
@@ -76,7 +70,10 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
         data = first_then_others(fabric, lambda: Data.load(config, fabric.world_size))
-        run = _optimised(config, data, fabric)
+        denoiser = first_then_others(fabric, lambda: _initial(data.architecture, config))
+        levels = level_sampler(config.levels, config.shared_level, config.pin_start,
+                               config.pin_end)
+        run = optimised(denoiser, data.batches, data.held_out, levels, config, fabric)
     if not fabric.is_global_zero:
         return None
     arrival_time, error_s = None, None
@@ -85,22 +82,6 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
     card = make_card(run, config, fabric.world_size, data.architecture, data.dataset,
                      data.normalizer, training_command(config_path, overrides or {}), error_s)
     return save_checkpoint(config.out_dir, run.result()[0], card, arrival_time)
-
-
-def _optimised(config: TrainConfig, data: 'Data', fabric: Fabric) -> Run:
-    """Return the run after its last step."""
-    denoiser = first_then_others(fabric, lambda: _initial(data.architecture, config))
-    run = _new_run(denoiser.to(fabric.device), config)
-    run_dir = config.run_dir / config.name
-    state = fabric.broadcast(on_first(fabric, lambda: read_state(run_dir / 'state.pt', config)))
-    if state is not None:
-        run.restore(state)
-    if fabric.is_global_zero:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    with none_may_be_lost(fabric):
-        Trainer(run, data.batches, data.held_out, config, fabric).train(run_dir)
-        fabric.barrier()
-    return run
 
 
 @dataclass(frozen=True)
@@ -156,11 +137,3 @@ def _initial(architecture: Architecture, config: TrainConfig) -> Denoiser:
         raise ConfigError(f'init: {config.init} is a {card.architecture} for {card.maze}, not a '
                           f'{architecture} for {config.maze}')
     return denoiser.train().requires_grad_(True)
-
-
-def _new_run(denoiser: Denoiser, config: TrainConfig) -> Run:
-    """Return a run at its first step."""
-    return Run(denoiser,
-               AveragedModel(denoiser, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)),
-               torch.optim.AdamW(denoiser.parameters(), config.learning_rate, betas=(0.9, 0.99),
-                                 weight_decay=config.weight_decay))

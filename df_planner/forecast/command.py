@@ -1,0 +1,183 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The commands ``df_planner forecast …``; what they need is imported when they run."""
+
+from collections.abc import Callable
+import csv
+import io
+from pathlib import Path
+
+import click
+
+from df_planner.benchmark.assignments import assignments
+from df_planner.benchmark.measuring import echo_table
+from df_planner.benchmark.measuring import progress
+from df_planner.benchmark.measuring import result_folder
+from df_planner.benchmark.measuring import write_result
+
+SHOWN_HISTORY = 72  # rows before the fan of a picture
+
+
+def _sampling_options(command: Callable) -> Callable:
+    """Give a command the options of how futures are sampled."""
+    for option in (
+            click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
+                         help='Of the samples.'),
+            click.option('--sampling-steps', type=click.IntRange(1, 1000), default=10,
+                         show_default=True, help='Steps of a token from noise to a value.'),
+            click.option('--schedule', type=click.Choice(
+                ['full_sequence', 'pyramid', 'autoregressive']), default='pyramid',
+                show_default=True, help='All rows at once, near before far, or one by one.')):
+        command = option(command)
+    return command
+
+
+@click.group()
+def forecast():
+    """Forecast a multivariate time series: the same model, history in, sampled futures out."""
+
+
+@forecast.command(epilog='\b\nExamples:\n'
+                  '  df_planner forecast train traffic --out runs/traffic.safetensors\n'
+                  '  df_planner forecast train my.csv --horizon 48 --history 336 '
+                  '--out runs/mine.safetensors --set steps=2000')
+@click.argument('series')
+@click.option('--horizon', type=click.IntRange(min=1), default=24, show_default=True,
+              help='Rows to forecast.')
+@click.option('--history', type=click.IntRange(min=1), default=168, show_default=True,
+              help='Rows to look back.')
+@click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help='The checkpoint, a .safetensors file; its card comes beside it.')
+@click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',
+              help='Replace a field of df_planner/forecast/config.py; may be repeated.')
+def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[str, ...]):
+    """
+    Train on the first 70 % of SERIES; the same command resumes it.
+
+    SERIES is a CSV file with a header, a row per time at a fixed rate and a column per variable
+    (dates in the first column are left out), or traffic: two years of hourly traffic, temperature
+    and clouds from the package autots. The next 15 % give the held-out loss, the rest is unseen.
+    """
+    from df_planner.forecast.train import train_forecaster
+    values = {**assignments(overrides), 'horizon': horizon, 'history': history}
+    if (path := train_forecaster(series, out, values)) is not None:
+        click.echo(path)
+
+
+@forecast.command(epilog='\b\nExamples:\n'
+                  '  df_planner forecast predict runs/mine.safetensors --history my.csv '
+                  '--out forecast.csv\n'
+                  '  df_planner forecast predict runs/mine.safetensors --history my.csv '
+                  '--out forecast.csv --picture forecast.png --horizon 96')
+@click.argument('checkpoint', type=click.Path(path_type=Path))
+@click.option('--history', 'file', required=True, type=click.Path(path_type=Path),
+              help='CSV file with the rows so far, columns as in training.')
+@click.option('--horizon', type=click.IntRange(min=1),
+              help='Rows to forecast; longer than trained, it slides.  [default: as trained]')
+@click.option('--samples', type=click.IntRange(min=2), default=200, show_default=True)
+@click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help='CSV file: mean and quantiles of every variable, a row per step ahead.')
+@click.option('--picture', type=click.Path(dir_okay=False, path_type=Path),
+              help='PNG file of the fans.')
+@_sampling_options
+def predict(checkpoint, file, horizon, samples, out, picture, schedule, sampling_steps, seed):
+    """Sample futures of a CSV file's series after its last row, and write their quantiles."""
+    import numpy as np
+
+    from df_planner.errors import DatasetError
+    from df_planner.forecast.forecaster import Forecaster
+    from df_planner.forecast.picture import draw_forecast
+    from df_planner.forecast.picture import QUANTILES
+    from df_planner.forecast.series import open_series
+    from df_planner.training.replacing import replace_files
+
+    forecaster = Forecaster.load(checkpoint, schedule=schedule, sampling_steps=sampling_steps)
+    series, names = open_series(file), forecaster.card.names
+    if series.names != names:
+        raise DatasetError(f'{file}: has the columns {", ".join(series.names)}; the checkpoint '
+                           f'is of {", ".join(names)}')
+    if len(series.values) < forecaster.config.history:
+        raise DatasetError(f'{file}: has {len(series.values)} rows, the forecaster looks back '
+                           f'{forecaster.config.history}; give more')
+    futures = forecaster.sample(series.values, samples, seed, horizon)
+    columns = np.concatenate([futures.mean(axis=0)[None], np.quantile(futures, QUANTILES, axis=0)])
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator='\n')
+    kinds = ('mean', *(f'q{quantile:g}' for quantile in QUANTILES))
+    writer.writerow(['step', *(f'{name} {kind}' for name in names for kind in kinds)])
+    for step, values in enumerate(columns.transpose(1, 2, 0), start=1):
+        writer.writerow([step, *(f'{value:.6g}' for value in values.ravel())])
+    replace_files({out: lambda stream: stream.write(text.getvalue().encode())})
+    if picture is not None:
+        draw_forecast(picture, names, series.values[-SHOWN_HISTORY:], futures)
+    click.echo(out)
+
+
+@forecast.command(epilog='\b\nExamples:\n'
+                  '  df_planner forecast score runs/traffic.safetensors --part validation\n'
+                  '  df_planner forecast score runs/a.safetensors runs/b.safetensors '
+                  '--season 24 --season 168 --lags 24 --lags 168')
+@click.argument('checkpoints', nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option('--part', type=click.Choice(['validation', 'test']), default='test',
+              show_default=True, help='Of the series; validation is where choices are made.')
+@click.option('--season', 'seasons', multiple=True, type=click.IntRange(min=2), default=(24, 168),
+              show_default=True, help='Rows of a season the baselines may use; may be repeated.')
+@click.option('--lags', multiple=True, type=click.IntRange(min=1), default=(24, 48, 168, 336),
+              show_default=True, help='Lags of the regression to choose from; may be repeated.')
+@click.option('--stride', type=click.IntRange(min=1), default=25, show_default=True,
+              help='Rows from one origin to the next.')
+@click.option('--block', type=click.IntRange(min=1), default=168, show_default=True,
+              help='Rows of a block for the standard error.')
+@click.option('--samples', type=click.IntRange(min=2), default=100, show_default=True,
+              help='Futures per origin.')
+@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
+              help='Folder of forecast.json and forecast.png.  [default: results/forecast-TIME]')
+@_sampling_options
+def score(checkpoints, part, seasons, lags, stride, block, samples, out, schedule, sampling_steps,
+          seed):
+    """
+    Score CHECKPOINTS (training seeds of one model) beside baselines, at rolling origins.
+
+    The score is the CRPS, by the fair estimator, averaged over leads and over variables in
+    standard deviations of the training part, ± its standard error over blocks of origins. The
+    choices of the baselines (lags, strength, season, which residuals) are made on the validation
+    part. less than X: the mean difference from that baseline at the same origins.
+    """
+    from df_planner.forecast.baselines import num_candidates
+    from df_planner.forecast.comparison import Comparison
+    from df_planner.forecast.comparison import series_of
+    from df_planner.forecast.forecaster import Forecaster
+    from df_planner.forecast.picture import draw_forecast
+
+    forecasters = [Forecaster.load(path, schedule=schedule, sampling_steps=sampling_steps)
+                   for path in checkpoints]
+    series = series_of(forecasters)
+    comparison = Comparison(series, part, forecasters[0].config.horizon, stride, block, samples,
+                            seed)
+    with progress(num_candidates(seasons, lags), 'baselines') as bar:
+        comparison.add_baselines(seasons, lags, lambda: bar.update(1))
+    with progress(len(forecasters) * len(comparison.origins.rows), 'forecasts') as bar:
+        comparison.add_forecasters(forecasters, lambda: bar.update(1))
+    folder = result_folder('forecast', out)
+    origin = int(comparison.origins.rows[len(comparison.origins.rows) // 2])
+    draw_forecast(folder / 'forecast.png', series.names,
+                  series.values[origin - SHOWN_HISTORY:origin],
+                  forecasters[0].sample(series.values[:origin], samples, seed + origin),
+                  comparison.origins.truth(origin), comparison.by_lead())
+    echo_table(comparison.table())
+    write_result(folder / 'forecast.json', ', '.join(map(str, checkpoints)), seed, {
+        'series': series.source, 'part': part, 'stride': stride, 'block': block,
+        'origins': len(comparison.origins.rows), 'samples': samples, 'schedule': schedule,
+        'sampling_steps': sampling_steps, **comparison.results()})

@@ -1,0 +1,155 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+A multivariate time series: read from a CSV file or from a package, and split in time.
+
+The first 70 % of the rows are for training, the next 15 % for every choice, the last 15 % for the
+test alone.
+"""
+
+import csv
+from dataclasses import dataclass
+import hashlib
+import math
+from pathlib import Path
+
+import numpy as np
+
+from df_planner.errors import ConfigError
+from df_planner.errors import DatasetError
+
+TRAFFIC = 'traffic'
+TRAFFIC_COLUMNS = ('traffic_volume', 'temp', 'clouds_all')
+TRAIN_SHARE, VALIDATION_SHARE = 0.70, 0.15
+MISSING = {'', 'nan', 'na', 'null'}
+
+
+@dataclass(frozen=True)
+class Series:
+    """
+    Rows at a fixed rate.
+
+    :param names: of the C variables.
+    :param values: (N, C) float64, in the units of the source; a missing value is the last one
+        before it.
+    :param observed: (N, C) bool, False where a value is missing.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    values: np.ndarray
+    observed: np.ndarray
+
+    def part(self, name: str) -> range:
+        """Return the rows of ``train``, ``validation`` or ``test``."""
+        rows = len(self.values)
+        first, second = (round(rows * share) for share in (
+            TRAIN_SHARE, TRAIN_SHARE + VALIDATION_SHARE))
+        return {'train': range(first), 'validation': range(first, second),
+                'test': range(second, rows)}[name]
+
+    @property
+    def sha256(self) -> str:
+        """Return the checksum of names and values."""
+        return hashlib.sha256(repr(self.names).encode() + self.values.tobytes()).hexdigest()
+
+
+def open_series(name_or_path: str | Path) -> Series:
+    """
+    Return a series by the path of its CSV file, or ``traffic``, which a package ships.
+
+    :raises ConfigError: if the package is not installed.
+    :raises DatasetError: naming file, row and column.
+    """
+    return traffic() if str(name_or_path) == TRAFFIC else read_csv(Path(name_or_path))
+
+
+def traffic() -> Series:
+    """
+    Return two years of hourly traffic on an interstate of Minnesota, with temperature and clouds.
+
+    Metro Interstate Traffic Volume (UCI, from the state's Department of Transportation), as the
+    package AutoTS ships it: vehicles per hour, kelvin, per cent. Rain and snow, nearly always
+    zero, are left out.
+
+    :raises ConfigError: if the package is not installed.
+    """
+    try:
+        from autots.datasets import load_hourly
+    except ImportError as error:
+        raise ConfigError(f'{TRAFFIC}: the package autots, which ships the series, is not '
+                          'installed: pip install "df_planner[forecast]"') from error
+    table = load_hourly(long=False)
+    return _filled(TRAFFIC, TRAFFIC_COLUMNS, table[list(TRAFFIC_COLUMNS)].to_numpy(np.float64))
+
+
+def read_csv(path: Path) -> Series:
+    """
+    Read a CSV file with a header; a first column that is not of numbers (dates) is left out.
+
+    :raises DatasetError: naming file, row and column.
+    """
+    try:
+        with path.open(newline='', encoding='utf-8') as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DatasetError(f'{path}: cannot be read as CSV: {error}') from error
+    if not rows:
+        raise DatasetError(f'{path}: has no rows below its header')
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise DatasetError(f'{path}: row {number} has {len(row)} columns, the header '
+                               f'{len(header)}')
+    first = 0 if _is_number(rows[0][0]) else 1
+    names = tuple(name.strip() for name in header[first:])
+    if not names or len(set(names)) < len(names) or '' in names or any(map(_is_number, names)):
+        raise DatasetError(f'{path}: row 1 must name every column, each differently, got '
+                           f'{",".join(header)!r}')
+    values = np.array([[_number(text, path, number, name)
+                        for text, name in zip(row[first:], names)]
+                       for number, row in enumerate(rows, start=2)])
+    return _filled(str(path), names, values)
+
+
+def _filled(source: str, names: tuple[str, ...], values: np.ndarray) -> Series:
+    """Put the last value before it in the place of every missing one (NaN)."""
+    observed = np.isfinite(values)
+    if not observed[0].all():
+        name = names[int(np.argmin(observed[0]))]
+        raise DatasetError(f'{source}: the first row has no value of {name}; start where all '
+                           'variables have one')
+    last = np.maximum.accumulate(np.where(observed, np.arange(len(values))[:, None], 0), axis=0)
+    return Series(source, names, np.take_along_axis(values, last, axis=0), observed)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return text.strip().lower() in MISSING - {''}
+    return True
+
+
+def _number(text: str, path: Path, row: int, name: str) -> float:
+    if text.strip().lower() in MISSING:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.inf
+    if not math.isfinite(value):
+        raise DatasetError(f'{path}: row {row}, column {name}: {text!r} is not a finite number; '
+                           'leave the cell empty where a value is missing')
+    return value
