@@ -58,7 +58,8 @@ setup(
     data_files=data_files(),
     python_requires='>=3.11',
     install_requires=['setuptools'],
-    extras_require={'tensorboard': ['tensorboard'], 'test': ['pytest', 'pytest-timeout']},
+    extras_require={'ray': ['ray'], 'tensorboard': ['tensorboard'],
+                    'test': ['pytest', 'pytest-timeout']},
     zip_safe=True,
     entry_points={
         'console_scripts': [

@@ -33,6 +33,7 @@ from df_planner.benchmark.grid import expand
 from df_planner.benchmark.grid import load_grid
 from df_planner.benchmark.grid_results import grid_results
 from df_planner.benchmark.grid_run import GridRuns
+from df_planner.benchmark.jobs import LocalEngine
 from df_planner.benchmark.metrics import without_latencies
 from df_planner.benchmark.protocol import sample_starts
 from df_planner.cli import main
@@ -76,7 +77,7 @@ def _write(folder, rows, name='grid', steps=None, **changes):
 def _execute(path, out, workers=1, **options):
     grid = load_grid(path)
     runs = GridRuns(grid, expand(grid), out, **options)
-    runs.execute(workers)
+    runs.execute(LocalEngine(workers))
     return runs
 
 
@@ -125,7 +126,7 @@ def test_only_a_changed_row_runs_again_and_equal_rows_run_once(folder):
     changed = GridRuns(*_loaded(_write(folder, rows)), out)
     assert [(run.specification.planner_seed, run.missing()) for run in changed.unfinished()] == [
         (5, [0, 1, 2])]
-    changed.execute(1)
+    changed.execute(LocalEngine(1))
     after = _lines(out)
     assert len(after) == 3 and before.items() <= after.items()
     more = GridRuns(*_loaded(_write(folder, rows)), out, episodes=5)
@@ -183,7 +184,7 @@ def test_a_checkpoint_that_changes_meanwhile_is_a_failure(folder, monkeypatch):
 
 def test_two_benchmarks_do_not_share_a_folder(folder):
     path = _write(folder, [{'name': 'controller', 'policy': 'controller'}])
-    with grid_run._locked(folder / 'out'), pytest.raises(ConfigError, match='another benchmark'):
+    with grid_run.locked(folder / 'out'), pytest.raises(ConfigError, match='another benchmark'):
         _execute(path, folder / 'out')
 
 

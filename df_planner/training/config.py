@@ -29,6 +29,7 @@ import yaml
 from df_planner.diffusion.networks import Network
 from df_planner.diffusion.objective import Levels
 from df_planner.errors import ConfigError
+from df_planner.resources import share_path
 
 # These change where and how a run happens, not what comes out of it.
 RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s',
@@ -120,6 +121,17 @@ class TrainConfig(BaseModel):
     def stored(self) -> dict[str, object]:
         """Return all fields but the folders of a run: what a checkpoint tells of its training."""
         return self.model_dump(mode='json', exclude=FOLDERS)
+
+
+def config_path(name_or_path: Path | str) -> Path:
+    """Return the file of a configuration: a path, or a shipped name as ``medium``; ConfigError."""
+    if Path(name_or_path).exists():
+        return Path(name_or_path)
+    try:
+        return share_path(f'config/train/{name_or_path}.yaml')
+    except FileNotFoundError as error:
+        raise ConfigError(f'no configuration {str(name_or_path)!r}: neither a file nor a shipped '
+                          'name') from error
 
 
 def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:
