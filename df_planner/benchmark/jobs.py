@@ -20,17 +20,21 @@ results. An engine has ``workers``, the jobs that it does at a time, a ``descrip
 report, and ``outcomes``.
 """
 
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
-from concurrent.futures import as_completed
+from concurrent.futures import FIRST_COMPLETED
+from concurrent.futures import Future
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
-import os
+import multiprocessing
 import signal
 from typing import Protocol
 
-from df_planner.benchmark.evaluate import worker_pool
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 
@@ -101,35 +105,50 @@ class LocalEngine:
             yield job, outcome
 
     def _in_processes(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, object]]:
-        with worker_pool(min(self.workers, len(jobs)), _start_worker) as pool:
-            futures = {pool.submit(_work, job.function, job.arguments): job for job in jobs}
-            failed = set()
-            for future in as_completed(futures):
-                job = futures[future]
-                if job.group in failed:
-                    continue
-                try:
-                    outcome = future.result()
-                except BrokenProcessPool as error:
-                    raise DFPlannerError('a worker process was killed, perhaps for lack of '
-                                         'memory; try fewer workers') from error
-                except Exception as error:  # of one group: the others go on
-                    failed.add(job.group)
-                    for other in futures:
-                        if futures[other].group == job.group:
-                            other.cancel()
-                    outcome = error
-                yield job, outcome
+        queue, failed = deque(jobs), set()
+        with _processes(min(self.workers, len(jobs))) as idle:
+            running: dict[Future, tuple[ProcessPoolExecutor, Job]] = {}
+            while queue or running:
+                while queue and idle:
+                    process, job = idle.pop(), queue.popleft()
+                    running[process.submit(job.function, *job.arguments)] = process, job
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    process, job = running.pop(future)
+                    idle.append(process)
+                    if job.group in failed:
+                        continue
+                    outcome = future.exception() or future.result()
+                    if isinstance(outcome, BrokenProcessPool | SystemExit):
+                        raise DFPlannerError('a worker process was killed, perhaps for lack of '
+                                             'memory; try fewer workers') from outcome
+                    if isinstance(outcome, Exception):
+                        failed.add(job.group)
+                        queue = deque(other for other in queue if other.group not in failed)
+                    yield job, outcome
 
 
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, which ends the workers; a training would listen to it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+@contextmanager
+def _processes(count: int) -> Iterator[list[ProcessPoolExecutor]]:
+    """
+    Start processes; on any error, Ctrl-C included, end them, and wait for trainings to be saved.
 
-
-def _work(function: Callable[..., object], arguments: tuple) -> object:
-    """Do a job in a worker; one that was asked to end while training takes no other job."""
+    Each is a pool of its own: that one ends, a pool would answer by ending all at once.
+    """
+    others = set(multiprocessing.active_children())
+    pools = [ProcessPoolExecutor(1, multiprocessing.get_context('spawn'), _leave_interrupts)
+             for _ in range(count)]
     try:
-        return function(*arguments)
-    except SystemExit as stop:
-        os._exit(stop.code)
+        yield list(pools)
+    except BaseException:
+        for process in set(multiprocessing.active_children()) - others:
+            process.terminate()
+        raise
+    finally:
+        for pool in pools:
+            pool.shutdown()
+
+
+def _leave_interrupts() -> None:
+    """Leave Ctrl-C to the parent, which ends its workers; a training would listen to it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
