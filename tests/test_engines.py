@@ -39,9 +39,12 @@ import torch
 from df_planner.benchmark.grid import expand
 from df_planner.benchmark.grid import load_grid
 from df_planner.benchmark.grid_results import grid_results
+from df_planner.benchmark.grid_run import code_revision
 from df_planner.benchmark.grid_run import GridRuns
 from df_planner.benchmark.jobs import Job
 from df_planner.benchmark.jobs import LocalEngine
+from df_planner.benchmark.ray_engine import _work
+from df_planner.benchmark.ray_engine import ALL_SOURCES
 from df_planner.benchmark.ray_engine import RayEngine
 from df_planner.benchmark.ray_engine import RETRIES
 from df_planner.cli import main
@@ -120,6 +123,16 @@ def test_what_no_machine_has_is_an_error_instead_of_a_wait(engine):
         list(engine.outcomes([Job('on a GPU', divmod, (7, 2), num_gpus=1)]))
 
 
+def test_a_machine_without_the_folder_or_the_sources_says_so(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # a worker changes its folder
+    revision = code_revision(ALL_SOURCES)
+    here = str(tmp_path)
+    with pytest.raises(ConfigError, match='nowhere.*every machine of the cluster needs that'):
+        _work(f'{here}/nowhere', revision, divmod, (7, 2))
+    with pytest.raises(ConfigError, match='has another version of df_planner'):
+        _work(here, 'other', divmod, (7, 2))
+
+
 def test_a_running_cluster_does_the_jobs_and_goes_on_running(folder, engine):
     path = write_grid(folder, [CONTROLLER])
     address = ray.get_runtime_context().gcs_address
@@ -143,7 +156,7 @@ def test_ctrl_c_saves_trainings_and_leaves_no_process(folder, name):
         [sys.executable, '-m', 'df_planner.cli', 'benchmark', str(path), '--engine', name,
          '--workers', '2', '--out', str(folder / 'out')],
         stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 200
     while time.monotonic() < deadline and process.poll() is None:
         if sum(_last_step(log) > 0 for log in folder.glob('out/models/*/loss.csv')) == 2:
             break

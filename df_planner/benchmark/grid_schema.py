@@ -31,7 +31,7 @@ A grid of evaluations as a YAML file: tasks times rows.
       - name: three seeds       # a list: the spread over training seeds is reported
         checkpoint: ['{models}/medium-df-0', '{models}/medium-df-1', '{models}/medium-df-2']
       - name: trained first     # by the benchmark, once for every seed; tasks: of its maze
-        train: config/train/comparison.yaml
+        train: comparison       # a configuration as of ``df_planner train``
         seeds: [0, 1, 2]
       - name: sampling_steps    # one row for every value
         group: ablation

@@ -66,7 +66,7 @@ class RayEngine:
         except (OSError, RuntimeError, ValueError) as error:
             raise ConfigError(f'Ray cluster {address or "on this machine"}: '
                               f'{str(error).splitlines()[0]}') from error
-        self.workers = int(ray.cluster_resources().get('CPU', 0))
+        self.workers = max(1, int(ray.cluster_resources().get('CPU', 0)))
         self.description = f'ray {ray.__version__}, machines: {len(_machines())}'
 
     def __enter__(self) -> Self:
