@@ -61,6 +61,7 @@ setup(
     extras_require={
         'forecast': ['autots'],
         'minari': ['minari'],
+        'ray': ['ray'],
         'tensorboard': ['tensorboard'],
         'test': ['pytest', 'pytest-timeout'],
     },

@@ -176,15 +176,9 @@ def train(config: str, overrides: tuple[str, ...]):
     df_planner/training/config.py. Progress goes to RUN_DIR/NAME/loss.csv, the model to OUT_DIR.
     Processes share each batch, so that their number changes rounding only.
     """
-    from df_planner.resources import share_path
+    from df_planner.training.config import config_path
     from df_planner.training.train import train as run
-    if not Path(config).exists():
-        try:
-            config = share_path(f'config/train/{config}.yaml')
-        except FileNotFoundError as error:
-            raise ConfigError(
-                f'no configuration {config!r}: neither a file nor a shipped name') from error
-    if (path := run(config, assignments(overrides))) is not None:
+    if (path := run(config_path(config), assignments(overrides))) is not None:
         click.echo(path)
 
 

@@ -16,7 +16,6 @@
 
 import json
 import os
-from pathlib import Path
 import signal
 import subprocess
 import sys
@@ -25,7 +24,13 @@ import time
 from click.testing import CliRunner
 import pytest
 from ros.tiny_model import write_tiny_model
-import yaml
+from small_grid import execute
+from small_grid import fill_folder
+from small_grid import journal_lines
+from small_grid import living
+from small_grid import planner_row
+from small_grid import without_times
+from small_grid import write_grid
 
 from df_planner.benchmark import grid_run
 from df_planner.benchmark.evaluate import evaluate
@@ -33,6 +38,7 @@ from df_planner.benchmark.grid import expand
 from df_planner.benchmark.grid import load_grid
 from df_planner.benchmark.grid_results import grid_results
 from df_planner.benchmark.grid_run import GridRuns
+from df_planner.benchmark.jobs import LocalEngine
 from df_planner.benchmark.metrics import without_latencies
 from df_planner.benchmark.protocol import sample_starts
 from df_planner.cli import main
@@ -40,68 +46,22 @@ from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.sim.maze import load_maze
 
-CHEAP = {'collision_check': False, 'num_samples': 2, 'sampling_steps': 1}
-
 
 @pytest.fixture
 def folder(tmp_path):
     """Return a folder with an untrained model and a maze with short episodes."""
-    maze = load_maze('umaze')
-    write_tiny_model(tmp_path)
-    (tmp_path / 'short.yaml').write_text(yaml.safe_dump({
-        'layout': list(maze.rows), 'max_episode_steps': 60,
-        'reference_return': list(maze.reference_return)}))
-    return tmp_path
-
-
-def _planner(folder, name='planner', **changes):
-    return {'name': name, 'checkpoint': str(folder / 'tiny'), 'tasks': ['short'],
-            'settings': CHEAP, **changes}
-
-
-def _write(folder, rows, name='grid', steps=None, **changes):
-    """Write a grid over the short maze and return its path."""
-    maze = folder / 'short.yaml'
-    if steps is not None:
-        content = yaml.safe_load(maze.read_text())
-        maze.write_text(yaml.safe_dump({**content, 'max_episode_steps': steps}))
-    path = folder / f'{name}.yaml'
-    path.write_text(yaml.safe_dump({
-        'episodes': 3, 'reference': rows[0]['name'], 'tasks': {
-            'short': {'maze': str(maze)}, 'multi': {'maze': str(maze), 'multi_goal': True}},
-        'rows': rows, **changes}))
-    return path
-
-
-def _execute(path, out, workers=1, **options):
-    grid = load_grid(path)
-    runs = GridRuns(grid, expand(grid), out, **options)
-    runs.execute(workers)
-    return runs
-
-
-def _without_times(results):
-    """Return the rows of a report without what depends on the speed of the machine."""
-    rows = json.loads(json.dumps(results['rows']))
-    for row in rows:
-        del row['seconds_per_episode'], row['summary']['planning_time_s']
-    return rows
-
-
-def _lines(out):
-    """Return the journals by name, as lines."""
-    return {path.name: path.read_text().splitlines() for path in out.glob('episodes/*.jsonl')}
+    return fill_folder(tmp_path)
 
 
 def test_workers_and_order_change_nothing_and_a_row_equals_evaluate(folder):
-    rows = [{'name': 'controller', 'policy': 'controller'}, _planner(folder),
-            _planner(folder, 'raw', execution='raw')]
-    one = _execute(_write(folder, rows), folder / 'one')
-    many = _execute(_write(folder, rows[::-1], 'turned'), folder / 'many', workers=2)
+    rows = [{'name': 'controller', 'policy': 'controller'}, planner_row(folder),
+            planner_row(folder, 'raw', execution='raw')]
+    one = execute(write_grid(folder, rows), folder / 'one')
+    many = execute(write_grid(folder, rows[::-1], 'turned'), folder / 'many', LocalEngine(2))
     rows_one = {(row['name'], row['task']): {**row, 'reference': None, 'difference': None}
-                for row in _without_times(grid_results(one))}
+                for row in without_times(grid_results(one))}
     rows_many = {(row['name'], row['task']): {**row, 'reference': None, 'difference': None}
-                 for row in _without_times(grid_results(many))}
+                 for row in without_times(grid_results(many))}
     assert rows_one == rows_many and len(rows_one) == 4
     planner = next(row for row in one.rows if row.name == 'planner')
     starts = sample_starts(load_maze(folder / 'short.yaml'), 3, seed=0)
@@ -116,19 +76,19 @@ def test_workers_and_order_change_nothing_and_a_row_equals_evaluate(folder):
 
 def test_only_a_changed_row_runs_again_and_equal_rows_run_once(folder):
     out = folder / 'out'
-    rows = [{'name': 'controller', 'policy': 'controller', 'tasks': ['short']}, _planner(folder),
-            _planner(folder, 'the same')]
-    _execute(_write(folder, rows), out)
-    before = _lines(out)
+    rows = [{'name': 'controller', 'policy': 'controller', 'tasks': ['short']},
+            planner_row(folder), planner_row(folder, 'the same')]
+    execute(write_grid(folder, rows), out)
+    before = journal_lines(out)
     assert len(before) == 2 and all(len(lines) == 4 for lines in before.values())
-    rows[1] = _planner(folder, planner_seed=5)
-    changed = GridRuns(*_loaded(_write(folder, rows)), out)
+    rows[1] = planner_row(folder, planner_seed=5)
+    changed = GridRuns(*_loaded(write_grid(folder, rows)), out)
     assert [(run.specification.planner_seed, run.missing()) for run in changed.unfinished()] == [
         (5, [0, 1, 2])]
-    changed.execute(1)
-    after = _lines(out)
+    changed.execute(LocalEngine(1))
+    after = journal_lines(out)
     assert len(after) == 3 and before.items() <= after.items()
-    more = GridRuns(*_loaded(_write(folder, rows)), out, episodes=5)
+    more = GridRuns(*_loaded(write_grid(folder, rows)), out, episodes=5)
     assert {tuple(run.missing()) for run in more.unfinished()} == {(3, 4)}
 
 
@@ -139,23 +99,24 @@ def _loaded(path):
 
 def test_other_starts_are_other_runs(folder):
     rows = [{'name': 'controller', 'policy': 'controller'}]
-    _execute(_write(folder, rows), folder / 'out')
-    again = GridRuns(*_loaded(_write(folder, rows)), folder / 'out')
+    execute(write_grid(folder, rows), folder / 'out')
+    again = GridRuns(*_loaded(write_grid(folder, rows)), folder / 'out')
     assert not again.unfinished()
-    assert len(GridRuns(*_loaded(_write(folder, rows, seed=1)), folder / 'out').unfinished()) == 2
-    longer = GridRuns(*_loaded(_write(folder, rows, steps=70)), folder / 'out')
+    other = GridRuns(*_loaded(write_grid(folder, rows, seed=1)), folder / 'out')
+    assert len(other.unfinished()) == 2
+    longer = GridRuns(*_loaded(write_grid(folder, rows, steps=70)), folder / 'out')
     assert len(longer.unfinished()) == 2
 
 
 def test_broken_rows_are_reported_and_stop_no_other(folder):
     write_tiny_model(folder, 'broken')
     (folder / 'broken.safetensors').write_bytes(b'not weights')
-    path = _write(folder, [
+    path = write_grid(folder, [
         {'name': 'controller', 'policy': 'controller', 'tasks': ['short']},
-        _planner(folder, 'missing', checkpoint=str(folder / 'nowhere')),
-        _planner(folder, 'broken', checkpoint=str(folder / 'broken')),
-        _planner(folder, 'one of two', checkpoint=[str(folder / 'tiny'), str(folder / 'none')]),
-        _planner(folder)], episodes=2)
+        planner_row(folder, 'missing', checkpoint=str(folder / 'nowhere')),
+        planner_row(folder, 'broken', checkpoint=str(folder / 'broken')),
+        planner_row(folder, 'one of two', checkpoint=[str(folder / 'tiny'), str(folder / 'none')]),
+        planner_row(folder)], episodes=2)
     result = CliRunner().invoke(main, ['benchmark', str(path), '--out', str(folder / 'out'),
                                        '--workers', '2'])
     assert result.exit_code == 1, result.output
@@ -172,7 +133,7 @@ def test_broken_rows_are_reported_and_stop_no_other(folder):
 
 
 def test_a_checkpoint_that_changes_meanwhile_is_a_failure(folder, monkeypatch):
-    grid, rows = _loaded(_write(folder, [_planner(folder)]))
+    grid, rows = _loaded(write_grid(folder, [planner_row(folder)]))
     run = GridRuns(grid, rows, folder / 'out').of(rows[0])[0]
     weights = folder / 'tiny.safetensors'
     weights.write_bytes(weights.read_bytes()[:-4] + b'\0\0\0\1')
@@ -182,59 +143,41 @@ def test_a_checkpoint_that_changes_meanwhile_is_a_failure(folder, monkeypatch):
 
 
 def test_two_benchmarks_do_not_share_a_folder(folder):
-    path = _write(folder, [{'name': 'controller', 'policy': 'controller'}])
-    with grid_run._locked(folder / 'out'), pytest.raises(ConfigError, match='another benchmark'):
-        _execute(path, folder / 'out')
+    path = write_grid(folder, [{'name': 'controller', 'policy': 'controller'}])
+    with grid_run.locked(folder / 'out'), pytest.raises(ConfigError, match='another benchmark'):
+        execute(path, folder / 'out')
 
 
 def test_an_interrupted_run_goes_on_and_equals_an_uninterrupted_one(folder):
-    path = _write(folder, [
-        {'name': 'controller', 'policy': 'controller'}, _planner(folder),
-        _planner(folder, 'raw', execution='raw')], steps=600, episodes=10)
+    path = write_grid(folder, [
+        {'name': 'controller', 'policy': 'controller'}, planner_row(folder),
+        planner_row(folder, 'raw', execution='raw')], steps=600, episodes=10)
     command = [sys.executable, '-m', 'df_planner.cli', 'benchmark', str(path), '--workers', '2',
                '--out', str(folder / 'out')]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                                start_new_session=True)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if sum(len(lines) - 1 for lines in _lines(folder / 'out').values()) >= 3:
+        if sum(len(lines) - 1 for lines in journal_lines(folder / 'out').values()) >= 3:
             break
         time.sleep(0.02)
     os.kill(process.pid, signal.SIGINT)
     output, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert 'the same command goes on' in errors and 'Traceback' not in errors
-    assert not _alive(process.pid)
-    finished = _lines(folder / 'out')
+    assert not living(process.pid)
+    finished = journal_lines(folder / 'out')
     assert 3 <= sum(len(lines) - 1 for lines in finished.values()) < 40
     partial = json.loads((folder / 'out' / 'results.json').read_text())
     assert 0 < sum(row['episodes'] for row in partial['rows']) < 40
     assert 'is not finished' in (folder / 'out' / 'report.md').read_text()
 
-    resumed = _execute(path, folder / 'out')
-    for name, lines in _lines(folder / 'out').items():
+    resumed = execute(path, folder / 'out')
+    for name, lines in journal_lines(folder / 'out').items():
         assert set(finished.get(name, [])) <= set(lines)  # kept, not run again
-    whole = _execute(path, folder / 'whole')
-    assert _without_times(grid_results(resumed)) == _without_times(grid_results(whole))
+    whole = execute(path, folder / 'whole')
+    assert without_times(grid_results(resumed)) == without_times(grid_results(whole))
     assert all(row['episodes'] == 10 for row in grid_results(whole)['rows'])
-
-
-def _alive(group):
-    """Return the living processes of a group."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        living = []
-        for path in Path('/proc').glob('[0-9]*/stat'):
-            try:
-                state, _, process_group = path.read_text().rpartition(')')[2].split()[:3]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(process_group) == group and state != 'Z':
-                living.append(path.parent.name)
-        if not living:
-            return []
-        time.sleep(0.05)
-    return living
 
 
 def test_the_shipped_smoke_grid_runs(tmp_path):
@@ -251,8 +194,8 @@ def test_the_shipped_smoke_grid_runs(tmp_path):
     rows = json.loads((out / 'results.json').read_text())['rows']
     assert len(rows) == 7 and all(row['episodes'] == 2 for row in rows)
     assert next(row for row in rows if row['name'] == 'tracking')['summary']['reach_rate'] > 0
-    before = _lines(out)
+    before = journal_lines(out)
     result = CliRunner().invoke(main, [*common, '--only', 'no such row'])
     assert result.exit_code == 2 and 'it has controller, tracking' in result.stderr
     result = CliRunner().invoke(main, [*common, '--group', 'ablation'])
-    assert result.exit_code == 0 and _lines(out) == before
+    assert result.exit_code == 0 and journal_lines(out) == before

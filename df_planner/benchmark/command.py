@@ -14,15 +14,20 @@
 
 """The command ``df_planner benchmark``; what it needs is imported when it runs."""
 
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from datetime import datetime
 from datetime import timezone
 from fnmatch import fnmatchcase
+from importlib.util import find_spec
 import os
 from pathlib import Path
 import shlex
 import sys
 
 import click
+
+from df_planner.errors import ConfigError
 
 EXIT_FAILED_ROWS = 1
 
@@ -33,7 +38,9 @@ EXIT_FAILED_ROWS = 1
     'headline --workers 8                     # run; the same command goes on after Ctrl-C',
     'headline --episodes 10 --only raw        # a quick look at one row',
     'ablations --group schedule --models runs/models',
-    'my_grid.yaml --out results/mine')))
+    'my_grid.yaml --out results/mine',
+    'headline --engine ray                    # the same by Ray, on the cores of this machine',
+    'headline --engine ray --ray-address HOST:6379  # on a cluster: docs/benchmarking.md')))
 @click.argument('grid', default='headline')
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of the report and of finished episodes.  '
@@ -41,6 +48,11 @@ EXIT_FAILED_ROWS = 1
 @click.option('--workers', type=click.IntRange(min=1), default=None,
               help='Processes, of one thread each. Only latencies depend on it.  '
                    '[default: one per core]')
+@click.option('--engine', type=click.Choice(['local', 'ray']), default='local', show_default=True,
+              help='What spreads trainings and episodes: processes of this machine, or Ray.')
+@click.option('--ray-address', metavar='HOST:PORT',
+              help='A Ray cluster that is running; its cores are the workers.  '
+                   '[default: one is started on this machine]')
 @click.option('--only', multiple=True, metavar='GLOB',
               help='Run only rows with such a name, for example "raw*"; may be repeated.')
 @click.option('--group', 'groups', multiple=True, help='Run only rows of this group; repeatable.')
@@ -52,7 +64,8 @@ EXIT_FAILED_ROWS = 1
 @click.option('--device', help='cpu, cuda or auto.  [default: as the grid says]')
 @click.option('--list', 'only_list', is_flag=True,
               help='Show the rows, what they have and what they would cost; run nothing.')
-def benchmark(grid, out, workers, only, groups, tasks, episodes, models, device, only_list):
+def benchmark(grid, out, workers, engine, ray_address, only, groups, tasks, episodes, models,
+              device, only_list):
     """
     Run a GRID of evaluations and write one report.
 
@@ -60,8 +73,9 @@ def benchmark(grid, out, workers, only, groups, tasks, episodes, models, device,
     execution), ablations (what each part of the method is worth), latency (score against planning
     time), smoke. A grid names tasks and rows; every row drives the same fixed starts, so that
     differences between rows are taken start by start. A row with several checkpoints (training
-    seeds) states the spread over seeds and the error over starts separately.
-    How to write one: df_planner/benchmark/grid.py.
+    seeds) states the spread over seeds and the error over starts separately; a row may also name
+    a training configuration and seeds, which are trained first.
+    How to write one: df_planner/benchmark/grid_schema.py and docs/benchmarking.md.
 
     Writes report.md, results.csv, results.json and plots, beside published scores, the controller
     that made the data and the time-optimal limit. Every finished episode is on disk at once:
@@ -72,13 +86,12 @@ def benchmark(grid, out, workers, only, groups, tasks, episodes, models, device,
     from df_planner.benchmark.grid import expand
     from df_planner.benchmark.grid import grid_path
     from df_planner.benchmark.grid import load_grid
-    from df_planner.benchmark.grid_progress import GridProgress
     from df_planner.benchmark.grid_run import GridRuns
-    from df_planner.errors import ConfigError
 
     config = load_grid(grid, {'device': device} if device else None,
                        {'models': models} if models else None)
-    rows = expand(config)
+    out = out or Path('results', f'benchmark-{grid_path(grid).stem}')
+    rows = expand(config, out)
     selected = [row for row in rows
                 if (not only or any(fnmatchcase(row.name, pattern) for pattern in only))
                 and (not groups or row.group in groups)
@@ -86,21 +99,21 @@ def benchmark(grid, out, workers, only, groups, tasks, episodes, models, device,
     if not selected:
         raise ConfigError(f'{grid_path(grid)}: no such row; it has '
                           + ', '.join(dict.fromkeys(row.name for row in rows)))
-    out = out or Path('results', f'benchmark-{grid_path(grid).stem}')
-    workers = workers or len(os.sched_getaffinity(0))
-    runs = GridRuns(config, rows, out, selected, episodes)
+    trainings = {training.checkpoint: training for row in selected for training in row.trainings
+                 if not training.finished()}
     if only_list:
-        _echo_list(runs, workers)
+        _echo_list(GridRuns(config, rows, out, selected, episodes,
+                            dict.fromkeys(trainings, 'its training comes first')),
+                   trainings.values(), workers or _cores())
         return
-    try:
-        with GridProgress(runs, workers) as progress:
-            runs.execute(workers, progress.add)
-    except KeyboardInterrupt:
-        click.echo('stopped; the same command goes on', err=True)
-        raise
-    finally:
-        if any(run.episodes for row in rows for run in runs.of(row)):
-            _report(runs, grid_path(grid), workers)
+    with _engine(engine, workers, ray_address) as started:
+        try:
+            untrained = _train(trainings, out, started)
+            runs = GridRuns(config, rows, out, selected, episodes, untrained)
+            _evaluate(runs, started, grid_path(grid))
+        except KeyboardInterrupt:
+            click.echo('stopped; the same command goes on', err=True)
+            raise
     failed = [row for row in selected if runs.failure(row)]
     for row in failed:
         click.echo(f'FAILED {row.title}: {runs.failure(row)}', err=True)
@@ -108,7 +121,52 @@ def benchmark(grid, out, workers, only, groups, tasks, episodes, models, device,
         click.get_current_context().exit(EXIT_FAILED_ROWS)
 
 
-def _report(runs, grid_file: Path, workers: int) -> None:
+def _cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _engine(name: str, workers: int | None, ray_address: str | None) -> AbstractContextManager:
+    """Return what does the jobs, for a with statement; ConfigError if it is not there."""
+    if name == 'local':
+        if ray_address:
+            raise ConfigError('--ray-address: needs --engine ray')
+        from df_planner.benchmark.jobs import LocalEngine
+        return nullcontext(LocalEngine(workers or _cores()))
+    if ray_address and workers:
+        raise ConfigError('--workers: the workers are the cores of the cluster at --ray-address; '
+                          'leave out one of them')
+    if find_spec('ray') is None:
+        raise ConfigError('--engine ray: the package is not installed: pip install ray, or leave '
+                          'out --engine ray')
+    from df_planner.benchmark.ray_engine import RayEngine
+    return RayEngine(None if ray_address else workers or _cores(), ray_address)
+
+
+def _train(trainings: dict, out: Path, engine) -> dict[str, str]:
+    """Train what is missing; return why the others could not be trained."""
+    if not trainings:
+        return {}
+    from df_planner.benchmark.grid_progress import TrainingProgress
+    from df_planner.benchmark.grid_training import train_missing
+
+    with TrainingProgress(trainings.values()) as progress:
+        return train_missing(trainings, out, engine, progress.add)
+
+
+def _evaluate(runs, engine, grid_file: Path) -> None:
+    """Run the missing episodes and report, also what there is after an interruption."""
+    from df_planner.benchmark.grid_progress import GridProgress
+
+    try:
+        with GridProgress(runs, engine.workers) as progress:
+            runs.execute(engine, progress.add)
+    finally:
+        if any(run.episodes for row in runs.rows for run in runs.of(row)):
+            _report(runs, grid_file, engine)
+
+
+def _report(runs, grid_file: Path, engine) -> None:
     """Write the report of what is finished and show its table."""
     from df_planner.benchmark.grid_report import text_overview
     from df_planner.benchmark.grid_report import write_grid_report
@@ -118,16 +176,19 @@ def _report(runs, grid_file: Path, workers: int) -> None:
     results = grid_results(runs, {
         'grid': grid_file.name, 'command': shlex.join(['df_planner', *sys.argv[1:]]),
         'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'workers': workers, **machine_facts()})
+        'engine': engine.description, 'workers': engine.workers, **machine_facts()})
     write_grid_report(runs.out_dir, results)
     click.echo(text_overview(results))
     click.echo(f'report: {runs.out_dir / "report.md"}')
 
 
-def _echo_list(runs, workers: int) -> None:
+def _echo_list(runs, trainings, workers: int) -> None:
     """Show the selected rows with what is finished and what the rest may cost."""
     from df_planner.benchmark.grid_cost import duration
 
+    for training in trainings:
+        click.echo(f'to train: {training.config.name}, {training.steps_done()} of '
+                   f'{training.config.steps} steps')
     width = max(len(row.title) for row in runs.selected)
     for row in runs.selected:
         if runs.failure(row):

@@ -12,102 +12,32 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-A grid of evaluations as a YAML file: tasks times rows, validated and expanded.
-
-    seed: 0                     # of the starts and of the planner's noise
-    episodes: 100               # the same starts for every row
-    reference: controller       # the row that differences are taken to
-    variables: {models: runs/models}
-    tasks:
-      medium: {maze: medium}
-      medium-multi: {maze: medium, multi_goal: true}
-    rows:
-      - {name: controller, policy: controller}
-      - name: raw               # any field of ``evaluate.Specification``
-        checkpoint: maze2d-{maze}
-        execution: raw
-        replan_interval_s: 0.1
-      - name: three seeds       # a list: the spread over training seeds is reported
-        checkpoint: ['{models}/medium-df-0', '{models}/medium-df-1', '{models}/medium-df-2']
-      - name: sampling_steps    # one row for every value
-        group: ablation
-        checkpoint: maze2d-medium
-        sweep: {settings.sampling_steps: [2, 4, 8, 16]}
-
-A row runs in its ``tasks``; by default in all of them if it is a controller or its checkpoint
-names ``{maze}``, else in those of the maze its checkpoint was made for.
-"""
+"""A grid of evaluations (``grid_schema.py``), read from its file, checked and expanded to rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from dataclasses import fields
 import itertools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel
-from pydantic import ConfigDict
-from pydantic import Field
-from pydantic import model_validator
 from pydantic import TypeAdapter
 from pydantic import ValidationError
 import yaml
 
 from df_planner.benchmark.evaluate import Specification
+from df_planner.benchmark.grid_schema import Grid
+from df_planner.benchmark.grid_schema import RowConfig
+from df_planner.benchmark.grid_schema import SPECIFICATION_FIELDS
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.resources import share_path
 from df_planner.sim.maze import load_maze
 
+if TYPE_CHECKING:
+    from df_planner.benchmark.trained_models import Training  # which loads torch
+
 NEVER = 'never'
 NEVER_S = 1e6  # longer than any episode
-SPECIFICATION_FIELDS = {field.name for field in fields(Specification)} - {'maze', 'checkpoint'}
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra='forbid', frozen=True)
-
-
-class Task(_Section):
-    """Where episodes take place."""
-
-    maze: str = Field(description='name of a shipped maze, or a YAML file')
-    multi_goal: bool = Field(False, description='a goal of its own for every start (Multi2D)')
-
-
-class RowConfig(_Section):
-    """A row as the file has it; ``specification`` collects the fields of ``Specification``."""
-
-    name: str
-    group: str = 'headline'
-    tasks: list[str] | None = None
-    checkpoint: str | list[str] | None = None
-    sweep: dict[str, list] = {}
-    reference: str | None = None
-    specification: dict = {}
-
-    @model_validator(mode='before')
-    @classmethod
-    def _collect(cls, values: object) -> object:
-        """Put the fields of a specification together; what remains unknown is an error."""
-        if not isinstance(values, dict) or 'specification' in values:
-            return values
-        known = {key: values[key] for key in values if key in SPECIFICATION_FIELDS}
-        rest = {key: values[key] for key in values if key not in known}
-        return {**rest, 'specification': known}
-
-
-class Grid(_Section):
-    """The whole file."""
-
-    description: str = ''
-    seed: int = Field(0, ge=0, description='of the starts, and of the noise of the planner')
-    episodes: int = Field(100, ge=1, description='starts of every task')
-    device: str = Field('cpu', description='where networks run: cpu, cuda or auto')
-    reference: str | None = Field(None, description='row that differences are taken to')
-    variables: dict[str, str] = Field({}, description='values for {names} in checkpoints')
-    tasks: dict[str, Task] = Field(min_length=1)
-    rows: list[RowConfig] = Field(min_length=1)
 
 
 @dataclass(frozen=True)
@@ -119,6 +49,7 @@ class Row:
     :param runs: one specification for every training seed, in the order of the file.
     :param sweep: name of the row in the file that it was made from, with the ``value`` it has.
     :param error: why it cannot run.
+    :param trainings: what makes the checkpoints of the runs, if the grid does.
     """
 
     name: str
@@ -129,6 +60,7 @@ class Row:
     sweep: str | None = None
     value: object = None
     error: str | None = None
+    trainings: tuple['Training', ...] = ()
 
     @property
     def title(self) -> str:
@@ -181,14 +113,19 @@ def load_grid(name_or_path: str | Path, overrides: dict | None = None,
     return grid
 
 
-def expand(grid: Grid) -> list[Row]:
-    """Return the rows of the report, sweeps and tasks multiplied out, in the order of the file."""
+def expand(grid: Grid, out_dir: Path = Path()) -> list[Row]:
+    """
+    Return the rows of the report, sweeps and tasks multiplied out, in the order of the file.
+
+    :param out_dir: folder of the benchmark, where models are trained.
+    """
     rows = []
     for config in grid.rows:
+        config, trainings = _with_checkpoints(config, grid, out_dir)
         for name, value, specification in _variants(config, grid):
             common = {'name': name, 'group': config.group, 'value': value,
                       'reference': config.reference or grid.reference,
-                      'sweep': config.name if config.sweep else None}
+                      'sweep': config.name if config.sweep else None, 'trainings': trainings}
             try:
                 tasks = _tasks(config, specification, grid)
             except CheckpointError as error:
@@ -212,6 +149,10 @@ def _check(grid: Grid) -> None:
         if unknown:
             raise ConfigError(f'row {config.name!r}: tasks: no task {", ".join(sorted(unknown))}; '
                               f'the grid has {", ".join(grid.tasks)}')
+        try:
+            config, _ = _with_checkpoints(config, grid, Path())
+        except ConfigError as error:
+            raise ConfigError(f'row {config.name!r}: train: {error}') from error
         for name, _, specification in _variants(config, grid):
             names.append(name)
             for task in config.tasks or grid.tasks:
@@ -223,6 +164,25 @@ def _check(grid: Grid) -> None:
         if config.reference is not None and config.reference not in names:
             where = f'row {config.name!r}: ' if isinstance(config, RowConfig) else ''
             raise ConfigError(f'{where}reference: no row {config.reference!r}')
+
+
+def _with_checkpoints(config: RowConfig, grid: Grid, out_dir: Path
+                      ) -> tuple[RowConfig, tuple['Training', ...]]:
+    """
+    Return a row with the checkpoints, and the tasks, of the trainings that it names.
+
+    :raises ConfigError: if their configuration is wrong, or of a maze without a task.
+    """
+    if config.train is None:
+        return config, ()
+    from df_planner.benchmark.trained_models import training
+    trainings = tuple(training(config.train, seed, out_dir) for seed in config.seeds)
+    maze = trainings[0].config.maze
+    tasks = config.tasks or [name for name, task in grid.tasks.items() if task.maze == maze]
+    if not tasks:
+        raise ConfigError(f'{config.train} is for maze {maze!r}, of which the grid has no task')
+    literal = [t.checkpoint.replace('{', '{{').replace('}', '}}') for t in trainings]
+    return config.model_copy(update={'checkpoint': literal, 'tasks': tasks}), trainings
 
 
 def _variants(config: RowConfig, grid: Grid) -> Iterator[tuple[str, object, dict]]:

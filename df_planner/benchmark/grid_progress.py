@@ -12,9 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A progress bar over all episodes of a grid, and a line for every row that is done."""
+"""
+Progress bars over the trainings and over all episodes of a grid, with a line for what is done.
 
+Lines are told also where there is no terminal.
+"""
+
+from collections.abc import Collection
 import sys
+import threading
 
 from tqdm import tqdm
 
@@ -24,11 +30,54 @@ from df_planner.benchmark.grid_run import GridRuns
 from df_planner.benchmark.grid_run import Run
 from df_planner.benchmark.metrics import summarize
 from df_planner.benchmark.report import summary_line
+from df_planner.benchmark.trained_models import Training
+
+LOOK_EVERY_S = 1.0
+
+
+class TrainingProgress:
+    """
+    Count the steps of trainings, wherever they run, as their logs of losses tell them.
+
+    :param trainings: to be done.
+    """
+
+    def __init__(self, trainings: Collection[Training]):
+        """Show what is already there."""
+        self._trainings = trainings
+        self._bar = tqdm(total=sum(training.config.steps for training in trainings),
+                         initial=self._steps(), unit='step', desc='training', disable=None)
+        self._ended = threading.Event()
+        self._watcher = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> 'TrainingProgress':
+        """Begin to look."""
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Look no more, and close the bar."""
+        self._ended.set()
+        self._watcher.join()
+        self._bar.close()
+
+    def add(self, training: Training, failure: str | None) -> None:
+        """Tell of a training that is done."""
+        tqdm.write(f'{training.config.name}: '
+                   + ('trained' if failure is None else f'FAILED: {failure}'), file=sys.stderr)
+
+    def _watch(self) -> None:
+        while not self._ended.wait(LOOK_EVERY_S):
+            self._bar.n = self._steps()
+            self._bar.refresh()
+
+    def _steps(self) -> int:
+        return sum(training.steps_done() for training in self._trainings)
 
 
 class GridProgress:
     """
-    Count episodes and rows and tell the time left; rows are told also where there is no terminal.
+    Count episodes and rows and tell the time left.
 
     :param runs: of ``grid_run.GridRuns``.
     :param workers: processes that share the work.

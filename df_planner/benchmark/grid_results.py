@@ -26,13 +26,13 @@ import numpy as np
 import yaml
 
 from df_planner.benchmark.evaluate import Specification
-from df_planner.benchmark.grid import Grid
 from df_planner.benchmark.grid import NEVER
 from df_planner.benchmark.grid import NEVER_S
 from df_planner.benchmark.grid import Row
 from df_planner.benchmark.grid_run import code_revision
 from df_planner.benchmark.grid_run import GridRuns
 from df_planner.benchmark.grid_run import Run
+from df_planner.benchmark.grid_schema import Grid
 from df_planner.benchmark.metrics import statistics
 from df_planner.benchmark.metrics import summarize
 from df_planner.benchmark.metrics import SUMMARY_FIELDS

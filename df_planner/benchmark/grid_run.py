@@ -13,11 +13,11 @@
 # limitations under the License.
 
 """
-Run a grid: every episode of every row over one pool of worker processes, resumably.
+Run a grid: every episode of every row over one pool of workers, resumably.
 
     grid = load_grid('headline')
     runs = GridRuns(grid, expand(grid), 'results/headline')
-    runs.execute(workers=8)
+    runs.execute(LocalEngine(workers=8))
     write_report('results/headline', grid_results(runs))
 
 What rows have in common is run once: a run is known by everything its results depend on (its
@@ -30,8 +30,7 @@ workers nor the order changes a result.
 from collections import OrderedDict
 from collections.abc import Callable
 from collections.abc import Iterator
-from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping
 from contextlib import closing
 from contextlib import contextmanager
 from contextlib import ExitStack
@@ -42,7 +41,6 @@ import functools
 import hashlib
 import json
 from pathlib import Path
-import signal
 import time
 
 import numpy as np
@@ -50,10 +48,11 @@ import numpy as np
 from df_planner.benchmark.evaluate import EpisodeRunner
 from df_planner.benchmark.evaluate import identity_of
 from df_planner.benchmark.evaluate import Specification
-from df_planner.benchmark.evaluate import worker_pool
-from df_planner.benchmark.grid import Grid
 from df_planner.benchmark.grid import Row
 from df_planner.benchmark.grid_cost import Costs
+from df_planner.benchmark.grid_schema import Grid
+from df_planner.benchmark.jobs import Engine
+from df_planner.benchmark.jobs import Job
 from df_planner.benchmark.journal import Journal
 from df_planner.benchmark.journal import read_episodes
 from df_planner.benchmark.protocol import sample_starts
@@ -105,10 +104,12 @@ class GridRuns:
 
     :param rows: of ``grid.expand``; ``selected`` are those to execute, by default all.
     :param episodes: starts per task, by default those of the grid.
+    :param untrained: by checkpoint, why it is not there although the grid trains it.
     """
 
     def __init__(self, grid: Grid, rows: list[Row], out_dir: str | Path,
-                 selected: list[Row] | None = None, episodes: int | None = None):
+                 selected: list[Row] | None = None, episodes: int | None = None,
+                 untrained: Mapping[str, str] | None = None):
         """Find out what there is; nothing is written."""
         self.grid = grid
         self.rows = rows
@@ -116,6 +117,7 @@ class GridRuns:
         self.out_dir = Path(out_dir)
         self.num_episodes = episodes or grid.episodes
         self.costs = Costs()
+        self._untrained = untrained or {}
         self._runs: dict[str, Run] = {}
         self._of_row: dict[int, list[Run]] = {}
         self._starts = {
@@ -150,30 +152,30 @@ class GridRuns:
         return sum(len(run.missing()) * self.costs.of(run.key, run.specification)
                    for run in self.unfinished())
 
-    def execute(self, workers: int,
+    def execute(self, engine: Engine,
                 on_episode: Callable[[Run, dict | None], None] = lambda run, episode: None
                 ) -> None:
         """
         Run what is missing of the selected rows.
 
         A run that fails keeps its reason in ``failure`` and stops no other. On a KeyboardInterrupt
-        the workers are ended and it is raised again; finished episodes are kept.
+        the jobs are ended and it is raised again; finished episodes are kept.
 
-        :param workers: processes; 1 stays in this one.
+        :param engine: that does the episodes.
         :param on_episode: called with every finished episode, and with None for a failure.
         :raises ConfigError: if another process works in the same folder.
         """
-        if workers < 1:
-            raise ConfigError(f'workers must be 1 or more, got {workers}')
-        unfinished = self.unfinished()
+        unfinished = {run.key: run for run in self.unfinished()}
         if not unfinished:
             return
-        with _locked(self.out_dir), ExitStack() as journals, \
-                closing(_outcomes(unfinished, workers)) as outcomes:
+        jobs = [job for run in unfinished.values() for job in _jobs(run)]
+        with locked(self.out_dir), ExitStack() as journals, \
+                closing(engine.outcomes(jobs)) as outcomes:
             opened = {}
-            for run, outcome in outcomes:
+            for job, outcome in outcomes:
+                run = unfinished[job.group]
                 if isinstance(outcome, Exception):
-                    run.failure = _reason(outcome)
+                    run.failure = reason(outcome)
                     on_episode(run, None)
                     continue
                 if run.key not in opened:
@@ -192,7 +194,8 @@ class GridRuns:
         try:
             identity = identity_of(specification)
         except CheckpointError as error:
-            identity, failure = {'missing': repr(specification)}, _reason(error)
+            identity = {'missing': repr(specification)}
+            failure = self._untrained.get(specification.checkpoint, reason(error))
         identity = {**identity, 'layout': list(maze.rows), 'steps': maze.max_episode_steps,
                     'starts_seed': self.grid.seed, 'multi_goal': config.multi_goal}
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
@@ -212,50 +215,24 @@ class GridRuns:
 
 
 @functools.cache
-def code_revision() -> str:
-    """Return a checksum of the sources that results depend on."""
+def code_revision(sources: tuple[str, ...] = RESULT_SOURCES) -> str:
+    """Return a checksum of sources, by default those that results of episodes depend on."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
-    for path in sorted(path for pattern in RESULT_SOURCES for path in package.glob(pattern)):
+    for path in sorted(path for pattern in sources for path in package.glob(pattern)):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _outcomes(runs: list[Run], workers: int) -> Iterator[tuple[Run, dict | Exception]]:
-    """Yield every missing episode as it is finished, and for a run that fails one exception."""
-    jobs = {run.key: [(run.specification, run.identity, index, run.starts.state[index],
-                       run.starts.goal[index]) for index in run.missing()] for run in runs}
-    if workers == 1:
-        for run in runs:
-            try:
-                for job in jobs[run.key]:
-                    yield run, _run_episode(*job)
-            except Exception as error:  # of one row: the others go on
-                yield run, error
-        return
-    with worker_pool(min(workers, sum(map(len, jobs.values()))), _start_worker) as pool:
-        futures = {run.key: [pool.submit(_run_episode, *job) for job in jobs[run.key]]
-                   for run in runs}
-        owners = {future: run for run in runs for future in futures[run.key]}
-        failed = set()
-        for future in as_completed(owners):
-            run = owners[future]
-            if run.key in failed:
-                continue
-            try:
-                yield run, future.result()
-            except BrokenProcessPool as error:
-                raise DFPlannerError('a worker process was killed, perhaps for lack of memory; '
-                                     'try fewer workers') from error
-            except Exception as error:  # of one row: the others go on
-                failed.add(run.key)
-                for other in futures[run.key]:
-                    other.cancel()
-                yield run, error
+def _jobs(run: Run) -> list[Job]:
+    """Return the missing episodes of a run, for workers."""
+    return [Job(run.key, _run_episode, (run.specification, run.identity, index,
+                                        run.starts.state[index], run.starts.goal[index]),
+                num_gpus=int(run.specification.device == 'cuda')) for index in run.missing()]
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder; ConfigError if one is already in it."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / '.lock', 'w') as file:
@@ -266,18 +243,13 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return one line on an error."""
     kind = error.code if isinstance(error, DFPlannerError) else type(error).__name__
     return f'{kind}: {" ".join(str(error).split())}'
 
 
 _runners: OrderedDict[str, EpisodeRunner] = OrderedDict()
-
-
-def _start_worker() -> None:
-    """Leave Ctrl-C to the parent, which ends the workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run_episode(specification: Specification, identity: dict, episode: int, start: np.ndarray,

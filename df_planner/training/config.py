@@ -30,6 +30,7 @@ import yaml
 from df_planner.diffusion.networks import Network
 from df_planner.diffusion.objective import Levels
 from df_planner.errors import ConfigError
+from df_planner.resources import share_path
 
 # These change where and how a run happens, not what comes out of it.
 RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s',
@@ -128,6 +129,17 @@ class TrainConfig(RunConfig):
         if self.patience_steps and not self.holdout_share:
             raise ValueError('patience_steps needs a held-out loss: set holdout_share above 0')
         return self
+
+
+def config_path(name_or_path: Path | str) -> Path:
+    """Return the file of a configuration: a path, or a shipped name as ``medium``; ConfigError."""
+    if Path(name_or_path).exists():
+        return Path(name_or_path)
+    try:
+        return share_path(f'config/train/{name_or_path}.yaml')
+    except FileNotFoundError as error:
+        raise ConfigError(f'no configuration {str(name_or_path)!r}: neither a file nor a shipped '
+                          'name') from error
 
 
 def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:
