@@ -63,9 +63,10 @@ class RayEngine:
         try:
             ray.init(address or 'local', logging_level='error', log_to_driver=False,
                      **started_here)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ConfigError(f'Ray cluster {address or "on this machine"}: '
-                              f'{str(error).splitlines()[0]}') from error
+        except (OSError, RuntimeError, ValueError, RayError) as error:
+            raise ConfigError(f'Ray cluster {address or "of this machine"}: '
+                              f'{str(error).splitlines()[0]}; does it have the same Ray, '
+                              'Python and RAY_AUTH_MODE?') from error
         self.workers = max(1, int(ray.cluster_resources().get('CPU', 0)))
         self.description = f'ray {ray.__version__}, machines: {len(_machines())}'
 
