@@ -56,7 +56,8 @@ class RayEngine:
         """Connect; ConfigError if that fails."""
         if address not in (None, 'auto'):
             _check_answers(address)
-        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # of a cluster started here
+        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # of a cluster started here, as is
+        os.environ.setdefault('RAY_worker_niceness', '0')  # this: latencies are measured
         started_here = {} if address else {
             'num_cpus': workers, 'include_dashboard': False,
             'object_store_memory': OBJECT_STORE_BYTES}
