@@ -56,16 +56,18 @@ class RayEngine:
         """Connect; ConfigError if that fails."""
         if address not in (None, 'auto'):
             _check_answers(address)
-        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # of a cluster started here
+        os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # of a cluster started here, as is
+        os.environ.setdefault('RAY_worker_niceness', '0')  # this: latencies are measured
         started_here = {} if address else {
             'num_cpus': workers, 'include_dashboard': False,
             'object_store_memory': OBJECT_STORE_BYTES}
         try:
             ray.init(address or 'local', logging_level='error', log_to_driver=False,
                      **started_here)
-        except (OSError, RuntimeError, ValueError) as error:
-            raise ConfigError(f'Ray cluster {address or "on this machine"}: '
-                              f'{str(error).splitlines()[0]}') from error
+        except (OSError, RuntimeError, ValueError, RayError) as error:
+            raise ConfigError(f'Ray cluster {address or "of this machine"}: '
+                              f'{str(error).splitlines()[0]}; does it have the same Ray, '
+                              'Python and RAY_AUTH_MODE?') from error
         self.workers = max(1, int(ray.cluster_resources().get('CPU', 0)))
         self.description = f'ray {ray.__version__}, machines: {len(_machines())}'
 
