@@ -39,8 +39,8 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 from df_planner.planning.elastic_band import ElasticBand
 from df_planner.planning.elastic_band import RobotLimits
 from df_planner.planning.execution import Executor
-from df_planner.planning.execution import TrackingGains
 from df_planner.planning.plan import Plan
+from df_planner.planning.tracking import PointTracking
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diagnostics import Complaints
@@ -76,7 +76,7 @@ class Follower(Node):
         self._axes = conversions.MapAxes(p.observation_to_map)
         self._scale = conversions.ForceScale(p.max_force_n, p.mass_kg)
         self._executor = Executor(
-            p.execution, TrackingGains(p.position_gain, p.velocity_gain),
+            p.execution, PointTracking(p.position_gain, p.velocity_gain),
             ElasticBand(None, RobotLimits(p.max_force_n / p.mass_kg, p.max_speed_mps,
                                           p.damping_per_s), p.clearance_m))
         self._follower = PlanFollower(

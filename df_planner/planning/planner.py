@@ -48,7 +48,6 @@ from df_planner.errors import StartOutsideMap
 from df_planner.planning.checks import finite
 from df_planner.planning.checks import past_states
 from df_planner.planning.checks import whole_tokens
-from df_planner.planning.choice import actions_of
 from df_planner.planning.choice import choose
 from df_planner.planning.clock import Clock
 from df_planner.planning.drawing import Drawing
@@ -61,7 +60,6 @@ from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.search import Search
-from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import spread_of_samples
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
@@ -119,7 +117,7 @@ class Planner:
             raise ConfigError(f'device {device}: there is no CUDA device; use cpu or auto')
         denoiser, card = load_checkpoint(checkpoint, device)
         if grid is None and card.maze is not None:
-            grid = maze_map(card.maze)
+            grid = maze_map(card.maze, card.observation_to_map)
         try:
             denoiser = on_backend(denoiser, backend, device)
         except (ImportError, RuntimeError) as error:
@@ -144,8 +142,8 @@ class Planner:
         self._denoiser.with_pullback(tokens, levels, lengths)[1](tokens)
 
     def check_state(self, state: np.ndarray) -> np.ndarray:
-        """Return the state as float64 (4,); InvalidInput, StartOutsideMap or StartOccupied."""
-        state = finite(state, 4, 'state')
+        """Return the state as float64 (S,); InvalidInput, StartOutsideMap or StartOccupied."""
+        state = finite(state, self._space.state_size, 'state')
         self._check_position(state[:2], 'start', StartOutsideMap, StartOccupied)
         return state
 
@@ -164,7 +162,7 @@ class Planner:
         """
         Plan from a state to a goal.
 
-        :param state: (4,) position and velocity in the observation frame of the data.
+        :param state: (S,) position, velocity and what else is observed, in the axes of the data.
         :param goal: (2,) position.
         :param horizon: longest plan in control steps, also beyond what the model was trained for;
             None takes ``settings.horizon_steps``.
@@ -177,12 +175,12 @@ class Planner:
         :param should_stop: polled between network calls.
         :param waypoints: (W, 2) positions that guidance draws the plan through.
         :param reward: a term of guidance of one's own (see ``rewards.UserReward``).
-        :param prefix: (P, 2) actions that will be executed while the plan is computed: its first
+        :param prefix: (P, A) actions that will be executed while the plan is computed: its first
             ones. P must be a multiple of the model's ``frame_stack``.
         :param schedule: (M + 1, T) integer scheduling matrix instead of the settings', T at least
             the tokens of the longest plan, or of what the model was trained for if that is less;
             shorter plans take its first columns.
-        :param history: (n, 4) states before the present, ``frame_stack`` control steps apart and
+        :param history: (n, S) states before the present, ``frame_stack`` control steps apart and
             oldest first, measured with the noise of the settings; without noise it is not used.
         :param faster: draw candidates from pure noise, too, that arrive before ``previous``.
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
@@ -193,14 +191,15 @@ class Planner:
         """
         clock = self.clock = Clock(self.settings.deadline_ms / 1e3 or math.inf)
         state, goal = self.check_state(state), self.check_goal(goal)
-        history = past_states([] if history is None else history)
+        history = past_states([] if history is None else history, self._space.state_size)
         generator = torch.Generator().manual_seed(seed)
         guidance = self._guidance(goal, waypoints, reward, generator)
         fewest, limit = 2, self._max_tokens(horizon)
         drawing = self._drawing(limit, generator, guidance,
                                 lambda: should_stop() or clock.is_over(), schedule)
         if prefix is not None:
-            prefix = whole_tokens(prefix, self.card.frame_stack, limit)
+            prefix = whole_tokens(prefix, self.card.frame_stack, limit,
+                                  self._space.action_limits)
             fewest = max(2, len(prefix) // self.card.frame_stack + 1)
         if any(self._state_noise):
             # Once for all: of candidates with a start of their own, the first to arrive would be
@@ -247,7 +246,7 @@ class Planner:
             if should_stop():
                 raise
             return best.plan.uncertainty
-        return spread_of_samples(self._states(tokens)[:, :len(best.plan), :2])
+        return spread_of_samples(self._space.states_of(tokens)[:, :len(best.plan), :2])
 
     @property
     def _state_noise(self) -> tuple[float, float]:
@@ -262,11 +261,11 @@ class Planner:
         Nothing is checked or chosen. Settings of sampling apply; those of guidance and
         ``pin_goal`` too if there is a goal.
 
-        :param state: (4,) position and velocity in the observation frame of the data.
+        :param state: (S,) as for ``plan``.
         :param horizon: control steps H.
         :param num_samples: roll-outs N.
         :param goal: (2,) position at the end.
-        :returns: states (N, H, 4) and actions (N, H, 2).
+        :returns: states (N, H, S) and actions (N, H, A).
         :raises PlanningCancelled: if ``should_stop`` returned True.
         :raises DFPlannerError: the errors of ``check_state`` and ``check_goal``.
         """
@@ -281,11 +280,8 @@ class Planner:
         tokens = self._drawing(num_tokens, generator, guidance, should_stop).draw(what_is_known(
             self._space, self.settings, np.full(num_samples, num_tokens), state, goal,
             state_noise=self._state_noise))
-        return self._states(tokens)[:, :horizon], actions_of(tokens)[:, :horizon]
-
-    def _states(self, tokens: np.ndarray) -> np.ndarray:
-        """Return the states (N, H, 4) of every control step of tokens (N, T, C)."""
-        return interpolate(tokens[..., :4], self.card.frame_stack, self.card.dt_s)
+        return (self._space.states_of(tokens)[:, :horizon],
+                self._space.actions_of(tokens)[:, :horizon])
 
     def _check_position(self, position, what, outside, occupied):
         if self.map is None:
@@ -308,7 +304,8 @@ class Planner:
             waypoints = np.array([self.check_goal(point) for point in waypoints])
         guidance = build_guidance(
             self.settings, goal, self.map, self._space.mean, self._space.std,
-            self._space.token_s, waypoints, reward, generator, self._space.num_levels)
+            self._space.token_s, waypoints, reward, generator, self._space.num_levels,
+            (self._space.state_size, len(self._space.action_limits)))
         if guidance is None and not (waypoints is None and reward is None):
             raise InvalidInput('way-points and rewards act through guidance: '
                                'set guidance_scale above 0 or select_by to reward')

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from df_planner.planning.elastic_band import ElasticBand
 from df_planner.planning.elastic_band import RobotLimits
 from df_planner.planning.execution import EXECUTIONS
-from df_planner.planning.execution import TrackingGains
+from df_planner.planning.tracking import PointTracking
 from df_planner.ros.parameters import parameter
 
 
@@ -33,10 +33,10 @@ class FollowerParameters:
         'with feedback (tracking), or follow the planned way as fast as the robot can, clear of '
         'the obstacles of the map (time_optimal).', choices=EXECUTIONS, read_only=True)
     position_gain: float = parameter(
-        TrackingGains().position, 'Tracking: action per metre of position error.', low=0.0,
+        PointTracking().position_gain, 'Tracking: action per metre of position error.', low=0.0,
         read_only=True)
     velocity_gain: float = parameter(
-        TrackingGains().velocity, 'Tracking and braking: action per m/s of velocity error.',
+        PointTracking().velocity_gain, 'Tracking and braking: action per m/s of velocity error.',
         low=0.0, read_only=True)
     max_speed_mps: float = parameter(
         RobotLimits().max_speed_mps, 'time_optimal: speed per axis that is never planned for.',
