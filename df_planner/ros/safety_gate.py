@@ -61,7 +61,7 @@ class SafetyGate:
         """
         Raise an UnsafePlan if a plan may not leave the node.
 
-        :param start: (4,) the state that was planned from; None for the rest of an older plan,
+        :param start: (S,) the state that was planned from; None for the rest of an older plan,
             which begins somewhere near.
         :param grid: the present map.
         :param executed: the rest of the plan that is being executed, if that may go on.
@@ -80,11 +80,12 @@ class SafetyGate:
         """
         Raise a PlanOffStart if the robot is not where it could follow a plan.
 
-        :param robot: (4,) the newest state of the robot.
+        :param robot: (S,) the newest state of the robot.
         :param ahead_s: time until the plan begins; 0 or less, and the robot may be in its midst.
         """
         if ahead_s > 0.0:
-            speed_mps = max(np.linalg.norm(robot[2:]), np.linalg.norm(plan.states[0, 2:]))
+            speed_mps = max(np.linalg.norm(robot[2:4]),
+                            np.linalg.norm(plan.states[0, 2:4]))
             off_m = np.linalg.norm(plan.states[0, :2] - robot[:2]) - speed_mps * ahead_s
         else:
             off_m = np.linalg.norm(plan.states[:, :2] - robot[:2], axis=-1).min()
@@ -118,7 +119,7 @@ class SafetyGate:
         off = plan.states[0] - start
         for name, unit, difference, slack in (
                 ('start_tolerance_m', 'm', off[:2], self._slack_m),
-                ('start_tolerance_mps', 'm/s', off[2:], self._slack_mps)):
+                ('start_tolerance_mps', 'm/s', off[2:4], self._slack_mps)):
             distance = np.linalg.norm(difference)
             allowed = getattr(self._parameters, name) + slack
             if distance > allowed:
@@ -132,7 +133,7 @@ class SafetyGate:
         if not self._parameters.collision_check or len(plan) < 2:
             return
         steps_mps = np.diff(plan.states[:, :2], axis=0) / plan.dt_s
-        for what, speeds in (('plans', plan.states[1:, 2:]), ('moves at', steps_mps)):
+        for what, speeds in (('plans', plan.states[1:, 2:4]), ('moves at', steps_mps)):
             excess = np.abs(speeds).max(0) - self._fastest_mps
             if (excess > ROUNDING).any():
                 raise PlanBeyondLimits(
