@@ -113,20 +113,32 @@ def data():
 
 @data.command('generate', epilog=_examples(
     'df_planner data generate --maze medium',
-    'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5'))
+    'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5',
+    'df_planner data generate --maze medium --robot diff_drive'))
 @click.option('--maze', required=True, help='umaze, medium, large, eval-..., or a YAML file.')
+@click.option('--robot', type=click.Choice(['point', 'diff_drive']), default='point',
+              show_default=True, help="D4RL's ball, or a robot with two driven wheels.")
 @click.option('--num-steps', type=click.IntRange(min=2), default=None,
-              help='Rows of the file.  [default: as many as the data set of D4RL has]')
+              help='Rows of the file.  [default: as many as the data set of D4RL has; 600000 of '
+                   'diff_drive]')
 @click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True)
 @click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5, show_default=True,
-              help='Standard deviation of the noise on the actions of the controller.')
+              help='Standard deviation of the noise on the actions of the controller, as a share '
+                   'of their limits; of diff_drive in the noisiest drives.')
 @click.option('--repair-stale', is_flag=True,
-              help='Write the true state where D4RL repeats an old observation.')
+              help='Write the true state where D4RL repeats an old observation; point only.')
 @click.option('--out', type=click.Path(dir_okay=False, path_type=Path), default=None,
-              help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5]')
-def data_generate(maze: str, num_steps: int | None, seed: int, noise_std: float,
+              help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5, data/diff_drive-MAZE.hdf5]')
+def data_generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std: float,
                   repair_stale: bool, out: Path | None):
     """Write a log like D4RL's: a way-point controller with noise drives from goal to goal."""
+    if robot == 'diff_drive':
+        if repair_stale:
+            raise InvalidInput('--repair-stale: logs of diff_drive have no stale rows; leave it out')
+        from df_planner.data import diff_drive_generator
+        click.echo(diff_drive_generator.generate(
+            maze, num_steps or diff_drive_generator.NUM_STEPS, seed, noise_std, out=out))
+        return
     from df_planner.data.generator import D4RL_NUM_STEPS
     from df_planner.data.generator import generate
     if num_steps is None:

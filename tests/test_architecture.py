@@ -34,8 +34,8 @@ LEVELS = (
     {'nodes', 'soak'},
 )
 LEAVES = {'errors', 'resources'}
-# The generator of D4RL-like data drives the simulator; nothing else in data/ may.
-EXCEPTIONS = {('data/generator.py', 'sim')}
+# The generators of data drive the simulator; nothing else in data/ may.
+EXCEPTIONS = {('data/generator.py', 'sim'), ('data/diff_drive_generator.py', 'sim')}
 ROS_MODULES = {
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
     'launch', 'launch_ros', 'lifecycle_msgs', 'nav2_msgs', 'nav_msgs', 'rcl_interfaces', 'rclpy',

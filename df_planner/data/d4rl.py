@@ -17,7 +17,7 @@ Data sets in D4RL's HDF5 format.
 
 ==================  ========  ================================================================
 ``observations``    (N, S)    what the controller saw; float32, as everything but the flags
-``actions``         (N, A)    clipped to [-1, 1]
+``actions``         (N, A)    clipped to their limits, in Maze2D to [-1, 1]
 ``rewards``         (N,)      of ``observations[t]`` and the maze's fixed goal
 ``terminals``       (N,)      bool, never set in Maze2D: one endless trajectory
 ``timeouts``        (N,)      bool, the controller reached its goal; the motion goes on (optional)
@@ -160,7 +160,7 @@ def _map(path: Path, file: h5py.File, num_rows: int, repair: bool, sha256: str,
     shapes = {key: (num_rows, *row_shapes[key]) for key in _kept_keys(file)}
     try:
         with mapped.copy_writer(copy, sha256, shapes, FLAG_KEYS) as out:
-            num_repaired = _copy_checked(path, file, out, num_rows, repair, progress=True)
+            num_repaired = _copy_checked(path, file, out, num_rows, repair, signals, True)
             starts = find_episode_starts(out['observations'], out['terminals'],
                                          signals.max_step_m)
             mapped.finish(out, starts, num_repaired)
@@ -176,7 +176,7 @@ def _read(path: Path, file: h5py.File, num_rows: int, repair: bool,
     row_shapes = row_shapes_of(signals)
     arrays = {key: np.zeros((num_rows, *row_shapes[key]), bool if key in FLAG_KEYS else np.float32)
               for key in _kept_keys(file)}
-    num_repaired = _copy_checked(path, file, arrays, num_rows, repair)
+    num_repaired = _copy_checked(path, file, arrays, num_rows, repair, signals, False)
     starts = find_episode_starts(arrays['observations'], arrays['terminals'], signals.max_step_m)
     return mapped.Content(arrays, starts, num_repaired)
 
@@ -227,11 +227,11 @@ def _keys(file: h5py.File) -> str:
 
 
 def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repair: bool,
-                  progress: bool = False) -> int:
+                  signals: Signals, progress: bool) -> int:
     """
     Copy a log block by block, checking its values, and return the number of repaired rows.
 
-    :param out: what takes the rows of ``_kept_keys`` in slices, arrays or those of a file.
+    :param out: takes rows of ``_kept_keys`` in slices: arrays or those of a file.
     """
     keys = [key for key in KEYS if key in file]
     can_repair = repair and set(TRUE_STATE_KEYS) <= set(keys)
@@ -241,6 +241,7 @@ def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repa
         for first in range(0, num_rows, BLOCK_ROWS):
             last = min(first + BLOCK_ROWS, num_rows)
             block = {key: _read_block(path, file, key, first, last) for key in keys}
+            _check_actions(path, block['actions'], first, signals)
             if can_repair:
                 true_states = np.hstack([block[key] for key in TRUE_STATE_KEYS])
                 num_repaired += int((true_states != block['observations']).any(axis=1).sum())
@@ -260,13 +261,17 @@ def _read_block(path: Path, file: h5py.File, key: str, first: int, last: int) ->
     if key in FLAG_KEYS:
         return array
     array = array.astype(np.float32, copy=False)
-    if not np.isfinite(array).all():
-        row = first + np.argwhere(~np.isfinite(array))[0][0]
-        raise DatasetError(f'{path}: {key} has a value that is not finite, first in row {row}')
-    if key == 'actions' and np.abs(array).max() > 1.0 + 1e-6:
-        row = first + np.argwhere(np.abs(array) > 1.0 + 1e-6)[0][0]
-        raise DatasetError(f'{path}: actions must be in [-1, 1], row {row} is not')
+    if len(bad := first + np.nonzero(~np.isfinite(array))[0]):
+        raise DatasetError(f'{path}: {key} has a value that is not finite, first in row {bad[0]}')
     return array
+
+
+def _check_actions(path: Path, actions: np.ndarray, first_row: int, signals: Signals) -> None:
+    for column, limit in enumerate(signals.action_limits):
+        beyond = np.flatnonzero(np.abs(actions[:, column]) > limit * (1.0 + 1e-6))
+        if len(beyond):
+            raise DatasetError(f'{path}: actions must be in [-{limit:g}, {limit:g}], '
+                               f'row {first_row + beyond[0]} is not')
 
 
 def find_episode_starts(observations: np.ndarray, terminals: np.ndarray,

@@ -18,8 +18,14 @@ What the columns of a log mean: names, units, rate and axes.
 A log of this package's own says it in its attribute ``signals``; D4RL's files say nothing, and are
 those of Maze2D. A robot moves in the plane: its first two observations are the position, the next
 two the velocity in the same axes; what else it observes (a heading, a load) follows.
+
+What kind of robot it is follows from the names of the columns (``robot_kind``): a force-driven
+``point``, or a ``diff_drive`` that observes its heading and takes twist commands.
 """
 
+from collections.abc import Sequence
+
+from typing import Literal
 from typing import Self
 
 from pydantic import BaseModel
@@ -30,7 +36,11 @@ from pydantic import ValidationError
 
 from df_planner.errors import DatasetError
 
+Robot = Literal['point', 'diff_drive']
+
 PLANAR_SIZE = 4  # position and velocity
+HEADING = ('heading_cos', 'heading_sin')
+TWIST = ('linear_velocity', 'angular_velocity')
 ATTRIBUTE = 'signals'
 
 
@@ -38,6 +48,8 @@ class Signals(BaseModel):
     """
     The columns of observations and actions.
 
+    :param action_limits: (A,) the largest magnitude of each action, in its unit; 1 if left out.
+    :param robot_radius_m: of the robot, seen from above.
     :param dt_s: seconds from row to row.
     :param max_step_m: a longer move from row to row is a jump: the motion breaks there.
     :param observation_to_map: rows of the matrix that turns positions of the data into those of
@@ -50,9 +62,18 @@ class Signals(BaseModel):
     observation_units: tuple[str, ...]
     action_names: tuple[str, ...] = Field(min_length=1)
     action_units: tuple[str, ...]
+    action_limits: tuple[float, ...] = ()
+    robot_radius_m: float = Field(0.1, ge=0.0)
     dt_s: float = Field(gt=0.0)
     max_step_m: float = Field(gt=0.0)
     observation_to_map: tuple[tuple[float, float], tuple[float, float]] = ((1.0, 0.0), (0.0, 1.0))
+
+    @model_validator(mode='before')
+    @classmethod
+    def _limits_of_one(cls, values: object) -> object:
+        if isinstance(values, dict) and not values.get('action_limits'):
+            return {**values, 'action_limits': (1.0,) * len(values.get('action_names', ()))}
+        return values
 
     @model_validator(mode='after')
     def _check_units(self) -> Self:
@@ -62,6 +83,9 @@ class Signals(BaseModel):
                 raise ValueError(f'{len(names)} {kind}_names, {len(units)} {kind}_units')
             if len(set(names)) != len(names):
                 raise ValueError(f'{kind}_names must differ, got {", ".join(names)}')
+        if len(self.action_limits) != len(self.action_names) or min(self.action_limits) <= 0.0:
+            raise ValueError(f'action_limits must be {len(self.action_names)} positive numbers, '
+                             f'got {self.action_limits}')
         return self
 
     @property
@@ -79,6 +103,21 @@ class Signals(BaseModel):
         others = self.observation_size - PLANAR_SIZE
         return (2, 2, *([others] if others else []), frame_stack * self.action_size)
 
+    @property
+    def robot(self) -> Robot | None:
+        """Return the kind of the robot, None for one that is not known."""
+        return robot_kind(self.observation_names, self.action_names)
+
+
+def robot_kind(observation_names: Sequence[str], action_names: Sequence[str]) -> Robot | None:
+    """Return the kind of robot that columns of these names belong to, None for another one."""
+    others, actions = tuple(observation_names[PLANAR_SIZE:]), tuple(action_names)
+    if others == HEADING and actions == TWIST:
+        return 'diff_drive'
+    if not others and len(actions) == 2 and actions != TWIST:
+        return 'point'
+    return None
+
 
 MAZE2D = Signals(
     observation_names=('row', 'col', 'row velocity', 'col velocity'),
@@ -86,6 +125,12 @@ MAZE2D = Signals(
     action_names=('row force', 'col force'), action_units=('100 N', '100 N'), dt_s=0.01,
     max_step_m=0.15,  # the ball moves at most 0.075 m in 10 ms
     observation_to_map=((0.0, 1.0), (-1.0, 0.0)))
+
+DIFF_DRIVE = Signals(
+    observation_names=('x', 'y', 'vx', 'vy', *HEADING),
+    observation_units=('m', 'm', 'm/s', 'm/s', '1', '1'),
+    action_names=TWIST, action_units=('m/s', 'rad/s'), action_limits=(1.0, 4.0),
+    robot_radius_m=0.12, dt_s=0.05, max_step_m=0.1)  # it moves at most 0.05 m in 50 ms
 
 
 def signals_from_attribute(text: str | None, source: str) -> Signals:

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Gymnasium environments ``df_planner/Maze2D-{umaze,medium,large,eval-...}-v1``.
+Gymnasium environments ``df_planner/{Maze2D,DiffDrive}-{umaze,medium,large,eval-...}-v1``.
 
 Importing this module registers them::
 
@@ -26,6 +26,7 @@ import gymnasium
 from gymnasium import spaces
 import numpy as np
 
+from df_planner.data.signals import Robot
 from df_planner.errors import InvalidInput
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
@@ -33,22 +34,27 @@ from df_planner.sim.maze import MAX_SPEED_M_S
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import MAZE_NAMES
 from df_planner.sim.render import draw_maze
-from df_planner.sim.world import World
+from df_planner.sim.robots import simulated_robot
 
 NAMESPACE = 'df_planner'
+OVERSHOOT_M_S = 2.0  # of the two-wheeled robot: what no collision makes of its 1 m/s
 
 
 class Maze2DEnv(gymnasium.Env):
     """
-    Push a ball through a maze to a goal and stay there.
+    Push a ball through a maze to a goal and stay there, or drive there on two wheels.
 
     **Observation** (4,) float64: row, column, row velocity, column velocity (m, m/s).
     **Action** (2,): force on each axis, 1 is 100 N. **Step** 10 ms.
+    With ``robot='diff_drive'``: **observation** (6,): x, y, their velocities, cosine and sine of
+    the heading, in the ROS map frame; **action** (2,): linear velocity up to 1 m/s, angular
+    velocity up to 4 rad/s; **step** 50 ms.
     **Reward** of the new observation: 1 within 0.5 m of the goal, else 0; with ``dense`` the
     exponential of minus the distance. The episode never ends at the goal, the time limit ends it.
-    **Reset**: a free cell, up to 0.1 m off on each axis, with a velocity of 0.1 m/s deviation. The
-    goal is the maze's own; with ``multi_goal`` it is drawn anew at each reset, after the start.
-    ``reset(options={'state': (4,), 'goal': (2,)})`` fixes either. The goal is in ``info['goal']``,
+    **Reset**: a free cell, up to 0.1 m off on each axis, with a velocity of 0.1 m/s deviation
+    (``diff_drive``: at rest, with any heading). The goal is the maze's own; with ``multi_goal`` it
+    is drawn anew at each reset, after the start.
+    ``reset(options={'state': (S,), 'goal': (2,)})`` fixes either. The goal is in ``info['goal']``,
     not in the observation, as in D4RL.
 
     Version history:
@@ -61,17 +67,19 @@ class Maze2DEnv(gymnasium.Env):
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 100}
 
     def __init__(self, maze: str | Maze = 'umaze', dense: bool = False, multi_goal: bool = False,
-                 render_mode: str | None = None):
+                 render_mode: str | None = None, robot: Robot = 'point'):
         if render_mode not in (None, *self.metadata['render_modes']):
             raise InvalidInput(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.maze = maze if isinstance(maze, Maze) else load_maze(maze)
         self.dense = dense
         self.multi_goal = multi_goal
         self.render_mode = render_mode
-        self.observation_space = spaces.Box(*_state_bounds(self.maze), dtype=np.float64)
-        self.action_space = spaces.Box(-1.0, 1.0, (2,), np.float32)
-        self.world = World(self.maze)
-        self.goal = np.array(self.maze.goal_cell, dtype=float)
+        self.robot = simulated_robot(robot)
+        self.observation_space = spaces.Box(*_state_bounds(self.maze, robot), dtype=np.float64)
+        limits = np.array(self.robot.signals.action_limits, np.float32)
+        self.action_space = spaces.Box(-limits, limits, dtype=np.float32)
+        self.world = self.robot.world(self.maze)
+        self.goal = self.robot.from_maze(self.maze.goal_cell)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None
               ) -> tuple[np.ndarray, dict]:
@@ -83,24 +91,25 @@ class Maze2DEnv(gymnasium.Env):
         if options:
             raise InvalidInput(f'reset takes the options state and goal, got {sorted(options)}')
         if state is None:
-            state = np.concatenate(
-                (self._draw_position(), 0.1 * self.np_random.standard_normal(2)))
+            state = self.robot.start(self._draw_position(), self.np_random)
         if goal is None:
-            goal = self._draw_position() if self.multi_goal else self.maze.goal_cell
+            goal = self.robot.from_maze(
+                self._draw_position() if self.multi_goal else self.maze.goal_cell)
         goal = np.array(goal, dtype=float)
-        if goal.shape != (2,) or not np.isfinite(goal).all() or self.maze.is_wall(goal):
+        if (goal.shape != (2,) or not np.isfinite(goal).all()
+                or self.maze.is_wall(self.robot.to_maze(goal))):
             raise InvalidInput(f'goal must be a free position (2,), got {goal}')
         self.world.set_state(state)
         self.goal = goal
         return self.world.state, self._info()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Advance 10 ms."""
+        """Advance one control step."""
         state = self.world.step(action)
         return state, self.reward(state), False, False, self._info()
 
     def reward(self, state: np.ndarray) -> float:
-        """Return the reward for being in a state (4,)."""
+        """Return the reward for being in a state (S,)."""
         distance = float(np.linalg.norm(state[:2] - self.goal))
         return float(np.exp(-distance)) if self.dense else float(distance <= GOAL_RADIUS_M)
 
@@ -112,7 +121,8 @@ class Maze2DEnv(gymnasium.Env):
         """Return a picture (height, width, 3) uint8, drawn without any graphics driver."""
         if self.render_mode is None:
             return None
-        return draw_maze(self.maze, self.world.state, self.goal)
+        to_maze = self.robot.to_maze
+        return draw_maze(self.maze, to_maze(self.world.state[:2]), to_maze(self.goal))
 
     def _draw_position(self) -> np.ndarray:
         cell = self.maze.cells[self.np_random.integers(len(self.maze.cells))]
@@ -123,22 +133,26 @@ class Maze2DEnv(gymnasium.Env):
         return {'goal': self.goal.copy(), 'success': bool(distance <= GOAL_RADIUS_M)}
 
 
-def _state_bounds(maze: Maze) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bounds (4,) of a state: the maze, and the speed after one step from the limit."""
-    speed = 1.05 * MAX_SPEED_M_S
-    low = np.array([-1.0, -1.0, -speed, -speed])
-    high = np.array([*maze.walls.shape, speed, speed])
-    return low, high
+def _state_bounds(maze: Maze, robot: Robot) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds (S,) of a state: the maze, and the speed after one step from the limit."""
+    rows, columns = maze.walls.shape
+    if robot == 'point':
+        speed = 1.05 * MAX_SPEED_M_S
+        return np.array([-1.0, -1.0, -speed, -speed]), np.array([rows, columns, speed, speed])
+    return (np.array([-1.0, -rows, *[-OVERSHOOT_M_S] * 2, -1.0, -1.0]),
+            np.array([columns, 1.0, *[OVERSHOOT_M_S] * 2, 1.0, 1.0]))
 
 
 def register_environments() -> None:
     """Make the shipped mazes known to ``gymnasium.make``; once."""
-    for name in MAZE_NAMES:
-        env_id = f'{NAMESPACE}/Maze2D-{name}-v1'
-        if env_id not in gymnasium.registry:
-            gymnasium.register(
-                env_id, entry_point='df_planner.sim.env:Maze2DEnv',
-                max_episode_steps=load_maze(name).max_episode_steps, kwargs={'maze': name})
+    for family, robot in (('Maze2D', 'point'), ('DiffDrive', 'diff_drive')):
+        for name in MAZE_NAMES:
+            env_id = f'{NAMESPACE}/{family}-{name}-v1'
+            if env_id not in gymnasium.registry:
+                gymnasium.register(
+                    env_id, entry_point='df_planner.sim.env:Maze2DEnv',
+                    max_episode_steps=load_maze(name).max_episode_steps,
+                    kwargs={'maze': name, 'robot': robot})
 
 
 register_environments()

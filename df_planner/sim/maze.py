@@ -72,6 +72,11 @@ def world_to_observation(position: np.ndarray) -> np.ndarray:
     return np.asarray(position) - WORLD_OFFSET_M
 
 
+def cell_center(cell: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return the centre (..., 2) of cells (..., 2) in the observation frame."""
+    return np.asarray(cell, dtype=float) + CELL_LOWER_EDGE_M + CELL_M / 2
+
+
 @dataclass(frozen=True)
 class Block:
     """
@@ -155,6 +160,11 @@ class Maze:
         inside = np.all((cell >= 0) & (cell < self.walls.shape), axis=-1)
         row, column = np.moveaxis(np.where(inside[..., None], cell, 0).astype(int), -1, 0)
         return ~inside | self.walls[row, column]
+
+    def cell_of(self, position: Sequence[float] | np.ndarray) -> tuple[int, int]:
+        """Return the cell that a position (2,) lies in."""
+        row, column = np.floor(np.asarray(position, dtype=float) - CELL_LOWER_EDGE_M)
+        return int(row), int(column)
 
     def occupancy_grid(self, resolution_m: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
         """

@@ -25,6 +25,7 @@ import mujoco
 from mujoco import rollout
 import numpy as np
 
+from df_planner.data.signals import MAZE2D
 from df_planner.errors import InvalidInput
 from df_planner.resources import share_path
 from df_planner.sim.maze import Block
@@ -63,6 +64,8 @@ class World:
     :param blocks: obstacles that stand in the maze besides its walls.
     """
 
+    signals = MAZE2D
+
     def __init__(self, maze: Maze, blocks: Sequence[Block] = ()):
         self.maze = maze
         self._model = build_model(maze, blocks)
@@ -83,14 +86,14 @@ class World:
 
     def set_state(self, state: Sequence[float] | np.ndarray) -> None:
         """Put the ball into a state (4,)."""
-        state = _finite(state, (4,), 'state')
+        state = finite(state, (4,), 'state')
         self._position[:] = state[:2]
         self._velocity[:] = state[2:]
         mujoco.mj_forward(self._model, self._data)
 
     def step(self, action: Sequence[float] | np.ndarray) -> np.ndarray:
         """Apply an action (2,), clipped to [-1, 1], for 10 ms and return the new state (4,)."""
-        action = _finite(action, (2,), 'action')
+        action = finite(action, (2,), 'action')
         return np.array(self.advance(float(action[0]), float(action[1])))
 
     def advance(self, row_action: float, column_action: float) -> list[float]:
@@ -132,11 +135,11 @@ class BatchWorld:
 
     def set_states(self, states: np.ndarray) -> None:
         """Put every ball into its state, (N, 4)."""
-        self._physics[:, 1:5] = _finite(states, (self.num_worlds, 4), 'states')
+        self._physics[:, 1:5] = finite(states, (self.num_worlds, 4), 'states')
 
     def step(self, actions: np.ndarray) -> np.ndarray:
         """Apply actions (N, 2), clipped to [-1, 1], for 10 ms and return the new states (N, 4)."""
-        actions = np.clip(_finite(actions, (self.num_worlds, 2), 'actions'), -1.0, 1.0)
+        actions = np.clip(finite(actions, (self.num_worlds, 2), 'actions'), -1.0, 1.0)
         velocities = self._physics[:, 3:5]
         np.clip(velocities, -MAX_SPEED_M_S, MAX_SPEED_M_S, out=velocities)
         self._rollout.rollout(
@@ -146,7 +149,7 @@ class BatchWorld:
         return self.states
 
 
-def _finite(value: Sequence[float] | np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
+def finite(value: Sequence[float] | np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
     """Return the value as a float64 array of the given shape, or say what is wrong with it."""
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape:

@@ -110,7 +110,7 @@ def fit_arrival_time(dataset: Dataset, normalizer: Normalizer, config: TrainConf
     held_out_from = int(len(dataset.observations) * (1.0 - config.holdout_share))
     pairs = Pairs(dataset, slice(0, held_out_from), normalizer)
     torch.manual_seed(config.seed)
-    network = ArrivalTime()
+    network = ArrivalTime(dataset.signals.observation_size)
     optimizer = torch.optim.AdamW(network.parameters(), LEARNING_RATE)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (
         min(1.0, (step + 1) / WARMUP_STEPS)

@@ -43,8 +43,8 @@ def make_card(run: Run, config: TrainConfig, processes: int, architecture: Archi
                   for k, v in dataset.attributes.items()}
     return ModelCard(
         format_version=FORMAT_VERSION, name=config.name,
-        description=f'{config.levels.replace("_", " ").title()} planner for the D4RL maze '
-                    f'{config.maze}: '
+        description=f'{config.levels.replace("_", " ").title()} planner of a '
+                    f'{dataset.signals.robot or "robot"} for the maze {config.maze}: '
                     'tokens of one state and the actions that follow it',
         architecture=architecture,
         statistics=Statistics(

@@ -32,6 +32,8 @@ from safetensors.torch import save
 from torch import nn
 
 from df_planner.data.normalizer import Normalizer
+from df_planner.data.signals import Robot
+from df_planner.data.signals import robot_kind
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.networks import Network
@@ -92,6 +94,8 @@ class ModelCard(_Section):
     observation_units: tuple[str, ...]
     action_names: tuple[str, ...]
     action_units: tuple[str, ...]
+    action_limits: tuple[float, ...] = (1.0, 1.0)  # of the models of Maze2D
+    robot_radius_m: float = 0.1
     maze: str | None
     observation_to_map: tuple[tuple[float, float], tuple[float, float]]
     dataset_sha256: str
@@ -106,6 +110,11 @@ class ModelCard(_Section):
     seed: int
     git_revision: str
     scores: list[dict[str, object]] = []
+
+    @property
+    def robot(self) -> Robot | None:
+        """Return the kind of the robot, None for one that is not known."""
+        return robot_kind(self.observation_names, self.action_names)
 
     def normalizer(self) -> Normalizer:
         """Return the normaliser the model was trained with."""
@@ -187,9 +196,10 @@ def load_arrival_time(name_or_path: str | Path) -> ArrivalTime | None:
     :raises CheckpointError: as ``load_checkpoint``.
     """
     path = find_checkpoint(name_or_path)
-    if load_card(path).arrival_error_s is None:
+    card = load_card(path)
+    if card.arrival_error_s is None:
         return None
-    network = ArrivalTime()
+    network = ArrivalTime(len(card.observation_names))
     _fill(network, path, lambda name: name.removeprefix(ARRIVAL)
           if name.startswith(ARRIVAL) else None)
     return network.eval().requires_grad_(False)

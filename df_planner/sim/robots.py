@@ -1,0 +1,120 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The robots that a maze can be driven with, by kind: physics, data-making controller and starts.
+
+``world.signals`` says what states and actions are; ``action_limits``, ``dt_s`` and
+``observation_to_map`` are in there.
+"""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
+from typing import Protocol
+
+import numpy as np
+
+from df_planner.data.signals import Signals
+from df_planner.errors import ConfigError
+from df_planner.sim.diff_drive_world import DiffDriveWorld
+from df_planner.sim.maze import map_to_observation
+from df_planner.sim.maze import Maze
+from df_planner.sim.maze import observation_to_map
+from df_planner.sim.twist_controller import TwistController
+from df_planner.sim.waypoint_controller import WaypointController
+from df_planner.sim.world import World
+
+
+class RobotWorld(Protocol):
+    """One robot in one maze."""
+
+    signals: Signals
+    maze: Maze
+
+    @property
+    def state(self) -> np.ndarray:
+        """Return a copy of the present state, (S,)."""
+
+    @property
+    def in_contact(self) -> bool:
+        """Tell whether the robot touches a wall."""
+
+    def set_state(self, state: Sequence[float] | np.ndarray) -> None:
+        """Put the robot into a state (S,)."""
+
+    def step(self, action: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Apply an action (A,), clipped to the limits, for ``dt_s``; return the state (S,)."""
+
+
+class Controller(Protocol):
+    """What made the data: it knows the maze and drives to a goal."""
+
+    def action(self, state: Sequence[float], goal: Sequence[float]) -> tuple:
+        """Return the A numbers of the action for a state (S,), and whether it is there."""
+
+
+@dataclass(frozen=True)
+class SimulatedRobot:
+    """
+    A kind of robot.
+
+    :param world: makes the physics of a maze.
+    :param controller: makes the controller for a maze and a source of randomness.
+    :param start: returns the state (S,) that an episode starts from at a (row, column) of the
+        maze, and draws what else there is to it.
+    """
+
+    world: type[RobotWorld]
+    controller: Callable[[Maze, np.random.Generator], Controller]
+    start: Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+    @property
+    def signals(self) -> Signals:
+        """Return what its states and actions are."""
+        return self.world.signals
+
+    def to_maze(self, positions: np.ndarray) -> np.ndarray:
+        """Turn positions (..., 2) of its states into (row, column) of the maze."""
+        return map_to_observation(positions @ np.array(self.signals.observation_to_map).T)
+
+    def from_maze(self, positions: np.ndarray) -> np.ndarray:
+        """Turn (row, column) positions (..., 2) of the maze into those of its states."""
+        return observation_to_map(positions) @ np.array(self.signals.observation_to_map)
+
+
+def _almost_at_rest(position: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the state (4,) that D4RL starts the ball from: 0.1 m/s deviation per axis."""
+    return np.concatenate((position, 0.1 * rng.standard_normal(2)))
+
+
+def _of_any_heading(position: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return a state (6,) at rest."""
+    heading = rng.uniform(-math.pi, math.pi)
+    return np.array([*observation_to_map(position), 0.0, 0.0, math.cos(heading),
+                     math.sin(heading)])
+
+
+ROBOTS = {
+    'point': SimulatedRobot(World, WaypointController, _almost_at_rest),
+    'diff_drive': SimulatedRobot(DiffDriveWorld, TwistController, _of_any_heading),
+}
+
+
+def simulated_robot(kind: str | None) -> SimulatedRobot:
+    """Return a robot by kind; ConfigError if there is none of that kind."""
+    if kind not in ROBOTS:
+        raise ConfigError(f'no simulated robot {kind!r}, must be one of {", ".join(ROBOTS)}')
+    return ROBOTS[kind]
