@@ -83,7 +83,7 @@ class Follower(Node):
                                           p.damping_per_s), p.clearance_m))
         self._follower = PlanFollower(
             self._executor, p.control_period_s, p.plan_timeout_s, p.odom_timeout_s, p.lockstep,
-            p.lockstep_plan_steps)
+            p.lockstep_plan_steps, p.action_limits)
         self._waits_for_map = p.execution == 'time_optimal'
         self._unprepared: tuple[Plan | None, int] | None = None
         self._worker = None if p.lockstep else Worker(self)

@@ -51,6 +51,7 @@ class SafetyGate:
     def __init__(self, parameters: PlannerParameters, card: 'ModelCard'):
         """Take limits from the parameters, and from what the data of the model show."""
         self._parameters = parameters
+        self._action_limits = np.array(card.action_limits)
         self._fastest_mps = np.array(card.statistics.max_speed) * parameters.dynamics_tolerance
         self._shift_rows = max(1, round(SHIFT_WINDOW_S / card.dt_s))
         self._slack_m = NOISE_STDS * parameters.position_noise_std_m
@@ -127,9 +128,11 @@ class SafetyGate:
                                    f'for; {name} allows {allowed:.2f}')
 
     def _check_limits(self, plan: Plan) -> None:
-        largest = float(np.abs(plan.actions).max())
-        if largest > 1.0 + ROUNDING:
-            raise PlanBeyondLimits(f'an action of the plan is {largest:.3f}, the limit is 1')
+        largest = np.abs(plan.actions).max(0)
+        if (largest > self._action_limits * (1.0 + ROUNDING)).any():
+            axis = int((largest / self._action_limits).argmax())
+            raise PlanBeyondLimits(f'an action of the plan is {largest[axis]:.3f}, the limit is '
+                                   f'{self._action_limits[axis]:g}')
         if not self._parameters.collision_check or len(plan) < 2:
             return
         steps_mps = np.diff(plan.states[:, :2], axis=0) / plan.dt_s
