@@ -202,7 +202,7 @@ class MazeSim(Node):
 
     def _on_command(self, msg: WrenchStamped | TwistStamped | Twist) -> None:
         self._command(self._robot.action(msg, self._command_frames()),
-            msg.header.stamp if hasattr(msg, 'header') else Time())
+                      msg.header.stamp if hasattr(msg, 'header') else Time())
 
     def _on_velocity(self, msg: TwistStamped | Twist) -> None:
         twist = conversions.stamped_twist(msg)

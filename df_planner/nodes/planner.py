@@ -245,7 +245,8 @@ class PlannerNode(PlannerLifecycle):
             poses = await self._outcome(partial(self._map_frame.resolve, 'get_plan', poses))
             goal = position_from_pose(poses[0].pose, self._axes, 'get_plan')
             planner = self._session.planner
-            goal, state = planner.check_goal(goal), planner.check_state(self._start_state(poses[1:]))
+            goal = planner.check_goal(goal)
+            state = planner.check_state(self._start_state(poses[1:]))
             plan = await self._outcome(
                 lambda done: self._session.plan_once(state, goal, done, 'get_plan'))
             response.plan = self._robot.path(plan, stamp, frame_id)

@@ -223,8 +223,8 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
                                    bool(a['use_sim'])))
     if a['use_sim']:
         processes.append(Process('maze_sim', {
-            **maze, 'robot': a['robot'], 'seed': a['seed'], 'real_time_factor': a['real_time_factor'],
-            'lockstep': a['lockstep']}))
+            **maze, 'robot': a['robot'], 'seed': a['seed'], 'lockstep': a['lockstep'],
+            'real_time_factor': a['real_time_factor']}))
     processes.append(Process('planner', {
         **clock, 'robot': a['robot'], 'checkpoint': _absolute(a['checkpoint']),
         'device': a['device'], 'seed': a['seed'], 'autostart': a['autostart'],

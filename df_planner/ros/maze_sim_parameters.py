@@ -78,5 +78,5 @@ class MazeSimParameters:
     global_frame_id: str = parameter('map', 'Frame of the map.', read_only=True)
     odom_frame_id: str = parameter('odom', 'Frame of the odometry; equal to the map.',
                                    read_only=True)
-    base_frame_id: str = parameter('base_link', 'Frame of the robot; that of a point does not turn.',
-                                   read_only=True)
+    base_frame_id: str = parameter(
+        'base_link', 'Frame of the robot; that of a point does not turn.', read_only=True)

@@ -62,9 +62,10 @@ class Nav2Actions:
     :param drop_goal: makes the planner forget its goal and lets the robot brake.
     """
 
-    def __init__(self, node: Node, session: PlanningSession, robot: RobotMessages, map_frame: MapFrame,
-                 parameters: Callable[[], PlannerParameters], accepts: Callable[[], bool],
-                 set_goal: Callable[[PoseStamped], None], drop_goal: Callable[[], None]):
+    def __init__(self, node: Node, session: PlanningSession, robot: RobotMessages,
+                 map_frame: MapFrame, parameters: Callable[[], PlannerParameters],
+                 accepts: Callable[[], bool], set_goal: Callable[[PoseStamped], None],
+                 drop_goal: Callable[[], None]):
         path, navigate = (optional_type('nav2_msgs.action', name, node, f'the action {topic}')
                           for name, topic in (('ComputePathToPose', 'compute_path_to_pose'),
                                               ('NavigateToPose', 'navigate_to_pose')))

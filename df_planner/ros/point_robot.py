@@ -67,7 +67,7 @@ class PointRobot(RobotMessages):
         return conversions.wrench_from_action(action, self.axes, self._scale, stamp, map_frame_id)
 
     def action(self, msg: WrenchStamped, frames: Collection[str]) -> np.ndarray:
-        """Return the action (2,) of a force."""
+        """Return a force as action, (2,)."""
         return conversions.action_from_wrench(msg, self.axes, self._scale, frames)
 
     def trajectory(self, plan: Plan | None, stamp: Time, frame_id: str, joint: str

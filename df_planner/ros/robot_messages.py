@@ -55,7 +55,7 @@ class RobotMessages(ABC):
 
     @abstractmethod
     def state(self, msg: Odometry, frames: Collection[str]) -> np.ndarray:
-        """Return the state (S,) of odometry; FrameError or InvalidInput for a bad one."""
+        """Return odometry as state, (S,); FrameError or InvalidInput for a bad one."""
 
     @abstractmethod
     def odometry(self, state: np.ndarray, stamp: Time, frame_id: str, child_frame_id: str
@@ -88,7 +88,7 @@ class RobotMessages(ABC):
 
     @abstractmethod
     def action(self, msg: Any, frames: Collection[str]) -> np.ndarray:
-        """Return the action (A,) of a command; FrameError or InvalidInput for a bad one."""
+        """Return a command as action, (A,); FrameError or InvalidInput for a bad one."""
 
     @abstractmethod
     def trajectory(self, plan: Plan | None, stamp: Time, frame_id: str, joint: str

@@ -89,12 +89,12 @@ class Session:
 
     @property
     def state(self) -> np.ndarray:
-        """Return the state (S,)."""
+        """Return the present one, (S,)."""
         return self.world.state
 
     @property
     def goal(self) -> np.ndarray:
-        """Return the maze's own goal (2,), where states have their positions."""
+        """Return that of the maze, (2,), in the axes of the states."""
         return self._robot.from_maze(np.array(self.maze.goal_cell, np.float64))
 
     def command(self, command: np.ndarray, stamp_ns: int = 0) -> None:

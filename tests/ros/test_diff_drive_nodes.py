@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The differential-drive robot over DDS: the simulator and the follower, and the frames between."""
+"""The differential-drive robot over DDS, and the frames of its messages."""
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from geometry_msgs.msg import Twist
@@ -22,7 +22,6 @@ import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
 from rclpy.serialization import serialize_message
-from trajectory_msgs.msg import MultiDOFJointTrajectory
 from visualization_msgs.msg import MarkerArray
 
 from df_planner.data.signals import DIFF_DRIVE
@@ -120,7 +119,7 @@ class Driver:
 
     @property
     def state(self):
-        """Return the newest state (6,)."""
+        """Return the newest one, (6,)."""
         return ROBOT.state(self.odometry[-1], ('odom',))
 
     @property
