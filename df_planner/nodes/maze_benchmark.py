@@ -142,7 +142,7 @@ class MazeBenchmark(Node):
             for episode in range(len(self._starts)):
                 recording = self._drive(self._starts.state[episode], self._starts.goal[episode])
                 records.append(self._record(episode, recording))
-                sketches.append(sketch(recording.states, recording.plans))
+                sketches.append(sketch(recording.states, recording.plans, self._signals))
                 _print(progress_line(records[-1], episode + 1, len(self._starts)))
             complete = True
         except KeyboardInterrupt:
@@ -156,7 +156,7 @@ class MazeBenchmark(Node):
         summary = summarize(records)
         _print(text_table(records, summary))
         if p.out_dir:
-            meta = {'maze': p.maze, 'transport': 'ROS 2', **facts, 'starts': p.starts or None,
+            meta = {'maze': p.maze, 'robot': p.robot, 'transport': 'ROS 2', **facts, 'starts': p.starts or None,
                     'starts_seed': None if p.starts else p.seed, 'multi_goal': p.multi_goal,
                     'episodes': len(self._starts), 'finished': len(records),
                     'df_planner_version': df_planner.__version__}
@@ -210,7 +210,7 @@ class MazeBenchmark(Node):
         times_s = recording.planning_times_s[:len(recording.plans)]
         return episode_record(
             self._maze, episode, self._starts.state[episode], self._starts.goal[episode],
-            recording.states, recording.actions, recording.plans, times_s)
+            recording.states, recording.actions, recording.plans, times_s, self._signals)
 
     def _on_odometry(self, msg: Odometry) -> None:
         p, stamp_ns = self.parameters, conversions.stamp_to_ns(msg.header.stamp)
@@ -313,12 +313,13 @@ class MazeBenchmark(Node):
 def _starts(parameters: MazeBenchmarkParameters, maze: Maze) -> Starts:
     """Return the episodes that the parameters ask for."""
     if parameters.starts:
-        starts = load_starts(parameters.starts)
+        starts = load_starts(parameters.starts, parameters.robot)
         if parameters.episodes:
             starts = starts.head(parameters.episodes)
     else:
         starts = sample_starts(
-            maze, max(parameters.episodes, 1), parameters.seed, parameters.multi_goal)
+            maze, max(parameters.episodes, 1), parameters.seed, parameters.multi_goal,
+            parameters.robot)
     starts.check_inside(maze)
     return starts
 
