@@ -132,6 +132,8 @@ DIFF_DRIVE = Signals(
     action_names=TWIST, action_units=('m/s', 'rad/s'), action_limits=(1.0, 4.0),
     robot_radius_m=0.12, dt_s=0.05, max_step_m=0.1)  # it moves at most 0.05 m in 50 ms
 
+SIGNALS: dict[Robot, Signals] = {'point': MAZE2D, 'diff_drive': DIFF_DRIVE}  # of the simulator
+
 
 def signals_from_attribute(text: str | None, source: str) -> Signals:
     """
