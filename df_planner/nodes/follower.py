@@ -39,7 +39,6 @@ from df_planner.planning.elastic_band import ElasticBand
 from df_planner.planning.elastic_band import RobotLimits
 from df_planner.planning.execution import Executor
 from df_planner.planning.plan import Plan
-from df_planner.planning.tracking import PointTracking
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diagnostics import Complaints
@@ -78,7 +77,7 @@ class Follower(Node):
         self._robot = robot_messages(
             p.robot, self._axes, p.max_force_n, p.mass_kg, p.enable_stamped_cmd_vel)
         self._executor = Executor(
-            p.execution, PointTracking(p.position_gain, p.velocity_gain),
+            p.execution, p.law,
             ElasticBand(None, RobotLimits(p.max_force_n / p.mass_kg, p.max_speed_mps,
                                           p.damping_per_s), p.clearance_m))
         self._follower = PlanFollower(

@@ -14,6 +14,8 @@
 
 """The differential-drive robot over DDS, and the frames of its messages."""
 
+import json
+
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistStamped
@@ -22,12 +24,16 @@ import numpy as np
 import pytest
 from rclpy.serialization import deserialize_message
 from rclpy.serialization import serialize_message
+from tiny_model import write_tiny_model
+from trajectory_msgs.msg import MultiDOFJointTrajectory
 from visualization_msgs.msg import MarkerArray
+import yaml
 
 from df_planner.data.signals import DIFF_DRIVE
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
+from df_planner.resources import share_path
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diff_drive_robot import DiffDriveRobot
@@ -39,6 +45,11 @@ ROBOT = DiffDriveRobot(AXES)
 STAMP = conversions.ns_to_stamp(5_000_000_000)
 TICK_NS = 50_000_000
 MAZE = load_maze('umaze')
+SHIPPED = ('--params-file', str(share_path('config/diff_drive.yaml')))
+STEPS, INTERVAL_STEPS = 40, 5
+# An untrained model plans noise between start and goal; these let it pass as a plan, mostly.
+SETTINGS = {'collision_check': False, 'dynamics_tolerance': 50.0, 'num_samples': 4,
+            'sampling_steps': 2}
 START = np.array([0.8, -0.8, 0.0, 0.0, np.cos(0.4), np.sin(0.4)])  # in a corner of the umaze
 
 
@@ -179,3 +190,91 @@ def test_a_twist_without_a_stamp_drives_and_times_out(start_node, probe):
     probe.wait_until(lambda: markers, 'markers')
     assert [m.ns for m in markers[-1].markers] == ['walls', 'robot', 'goal']
     assert sim.stop() == 0
+
+
+def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, probe):
+    follower = start_node('follower', SHIPPED, robot='diff_drive', plan_timeout_s=0.5,
+                          base_frame_id='base_footprint')
+    commands = probe.listen(TwistStamped, 'cmd_vel', qos.RECORDING_QOS)
+    odometry = probe.publisher(Odometry, 'odom')
+    trajectories = probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+    probe.wait_until(lambda: probe.node.count_publishers('cmd_vel') > 0, 'the follower')
+
+    def answer(state, stamp_ns):
+        """Return the twist and the frame of the answer to a state."""
+        stamp, last = conversions.ns_to_stamp(stamp_ns), []
+
+        def answered():
+            if not last:
+                odometry.publish(ROBOT.odometry(state, stamp, 'odom', 'base_footprint'))
+            probe.spin_for(0.05)
+            last[:] = [msg for msg in commands if msg.header.stamp == stamp]
+            return last
+        probe.wait_until(answered, 'an answer')
+        return last[-1].twist, last[-1].header.frame_id
+
+    begin_ns = 5_000_000_000
+    twist, frame_id = answer(START, begin_ns)  # no plan yet
+    assert (twist.linear.x, twist.angular.z, frame_id) == (0.0, 0.0, 'base_footprint')
+    # A plan that goes on straight ahead, 3 m to the left of the robot and 3 m ahead of it.
+    heading = START[4:]
+    ahead = 3.0 + 0.05 * np.arange(60)[:, None]
+    way = START[:2] + ahead * heading + 3.0 * np.array((-heading[1], heading[0]))
+    plan = Plan(actions=np.tile([1.0, 0.0], (60, 1)), dt_s=DIFF_DRIVE.dt_s, goal=way[-1],
+                states=np.column_stack([way, np.tile(heading, (60, 1)), np.tile(heading, (60, 1))]))
+    trajectories.publish(ROBOT.trajectory(
+        plan, conversions.ns_to_stamp(begin_ns), 'map', 'base_footprint'))
+    probe.spin_for(0.3)
+    twist, _ = answer(START, begin_ns + TICK_NS)
+    assert (twist.linear.x, twist.angular.z) == DIFF_DRIVE.action_limits
+    twist, _ = answer(START, begin_ns + 10 * TICK_NS)
+    assert (twist.linear.x, twist.angular.z) == (0.0, 0.0)
+    assert follower.stop() == 0
+
+
+@pytest.mark.parametrize('parameters, complaint', [
+    ({'execution': 'time_optimal'}, 'time_optimal'),
+    ({'lockstep': True, 'enable_stamped_cmd_vel': False}, 'enable_stamped_cmd_vel')])
+def test_a_follower_refuses_what_is_not_for_the_robot(start_node, parameters, complaint):
+    follower = start_node('follower', robot='diff_drive', **parameters)
+    assert follower.wait() == 1
+    [line] = follower.log.strip().splitlines()
+    assert 'BAD_CONFIG' in line and complaint in line
+
+
+@pytest.fixture(scope='module')
+def model(tmp_path_factory):
+    """Return an untrained model of the robot."""
+    return write_tiny_model(tmp_path_factory.mktemp('model'), robot='diff_drive')
+
+
+def test_a_planner_refuses_a_model_of_another_robot(start_node, model):
+    planner = start_node('planner', checkpoint=model)
+    planner.wait_for_log('BAD_CHECKPOINT')
+    assert 'is for a diff_drive, with x, y, vx, vy, heading_cos, heading_sin' in planner.log
+    assert planner.stop() == 0
+
+
+def test_the_benchmark_drives_planner_follower_and_simulator(start_node, model, tmp_path):
+    path = tmp_path / 'short.yaml'
+    path.write_text(yaml.safe_dump({'layout': list(MAZE.rows), 'max_episode_steps': STEPS}))
+    nodes = [
+        start_node('maze_sim', SHIPPED, maze_file=path, robot='diff_drive', lockstep=True),
+        start_node('planner', SHIPPED, robot='diff_drive', checkpoint=model,
+                   compensate_latency=False, realtime_priority=0,
+                   planning_frequency_hz=1.0 / (INTERVAL_STEPS * DIFF_DRIVE.dt_s), **SETTINGS),
+        start_node('follower', SHIPPED, robot='diff_drive', lockstep=True,
+                   lockstep_plan_steps=INTERVAL_STEPS)]
+    benchmark = start_node('maze_benchmark', SHIPPED, maze=path, robot='diff_drive', episodes=2,
+                           seed=3, multi_goal=True, min_success_rate=0.0, out_dir=tmp_path)
+    assert benchmark.wait(120.0) == 0, benchmark.log + ''.join(node.log for node in nodes)
+    results = json.loads((tmp_path / 'results.json').read_text())
+    assert results['meta']['robot'] == 'diff_drive' and results['summary']['dt_s'] == 0.05
+    for record in results['episodes']:
+        assert record['steps'] == STEPS and record['plans'] + record['failed_plans'] == 8
+        assert not MAZE.is_wall(record['start'][:2]) and not MAZE.is_wall(record['goal'])
+        assert record['path_length_m'] > 0.2
+    assert (tmp_path / 'paths.png').stat().st_size > 10_000
+    for node in nodes:
+        assert node.stop() == 0
+        assert 'Traceback' not in node.log
