@@ -57,12 +57,13 @@ def episode_record(
     """
     Make the record of one episode: plain numbers and lists, ready for JSON.
 
-    Fields: ``episode``, ``start`` and ``goal`` (positions as row and column), ``steps``, ``dt_s`` (seconds of a step), ``return`` (observations within 0.5 m of
-    the goal), ``score`` (normalised, 100 = D4RL's reference; None for a maze or a robot without one),
-    ``latched_return`` (every step from the first reach on), ``reached``, ``first_reach_step`` (1
-    is the first step; None if never), ``path_length_m``, ``plans``, ``failed_plans``,
-    ``wall_crossing_share``, ``plan_execution_gap`` (metres), and the latencies ``LATENCY_FIELDS``
-    (seconds). A field about plans is None where the policy publishes no plan.
+    Fields: ``episode``, ``start`` and ``goal`` (positions as row and column), ``steps``, ``dt_s``
+    (seconds of a step), ``return`` (observations within 0.5 m of the goal), ``score`` (normalised,
+    100 = D4RL's reference; None for a maze or a robot without one), ``latched_return`` (every step
+    from the first reach on), ``reached``, ``first_reach_step`` (1 is the first step; None if
+    never), ``path_length_m``, ``plans``, ``failed_plans``, ``wall_crossing_share``,
+    ``plan_execution_gap`` (metres), and the latencies ``LATENCY_FIELDS`` (seconds). A field about
+    plans is None where the policy publishes no plan.
 
     :param episode: index of the episode in its starts.
     :param start: (S,) and ``goal`` (2,), in the axes of the states, as all that follows.

@@ -183,7 +183,8 @@ def _caption(record: dict) -> str:
     """Return the title of a panel."""
     value = (f'score {record["score"]:.0f}' if record['score'] is not None
              else f'return {record["return"]:.0f}')
-    arrival = (f'goal at {record["first_reach_step"] * record.get("dt_s", DT_S):.2f} s' if record['reached']
+    dt_s = record.get('dt_s', DT_S)
+    arrival = (f'goal at {record["first_reach_step"] * dt_s:.2f} s' if record['reached']
                else 'goal not reached')
     return f'#{record["episode"]}   {value}   {arrival}'
 

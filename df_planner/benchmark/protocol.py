@@ -17,8 +17,8 @@ The protocol of an evaluation: which starts and goals the episodes have.
 
 Every method is compared on the same fixed starts, because the spread over starts (12-44 points of
 normalised score) is larger than the differences between methods. A set of starts is either sampled
-from a seed or read from a file, with the arrays ``state`` (N, S) and ``goal`` (N, 2), in the axes of
-the robot's states: those of a point are D4RL's observation frame.
+from a seed or read from a file, with the arrays ``state`` (N, S) and ``goal`` (N, 2), in the axes
+of the robot's states: those of a point are D4RL's observation frame.
 """
 
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class Starts:
     """
     Start states and goals of N episodes of a robot.
 
-    :param state: (N, S) float64; of a point row, column, velocity along the rows, along the columns.
+    :param state: (N, S) float64; of a point row, column, velocity along rows, along columns.
     :param goal: (N, 2) float64, positions in the axes of the states.
     :param robot: kind of the robot.
     """

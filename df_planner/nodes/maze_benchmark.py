@@ -156,7 +156,8 @@ class MazeBenchmark(Node):
         summary = summarize(records)
         _print(text_table(records, summary))
         if p.out_dir:
-            meta = {'maze': p.maze, 'robot': p.robot, 'transport': 'ROS 2', **facts, 'starts': p.starts or None,
+            meta = {'maze': p.maze, 'robot': p.robot, 'transport': 'ROS 2', **facts,
+                    'starts': p.starts or None,
                     'starts_seed': None if p.starts else p.seed, 'multi_goal': p.multi_goal,
                     'episodes': len(self._starts), 'finished': len(records),
                     'df_planner_version': df_planner.__version__}
