@@ -123,8 +123,11 @@ def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, goal: np.
 
     collision = np.zeros(len(states))
     if grid is not None:
-        needed = settings.robot_radius_m - settings.collision_tolerance_m
-        overlap = np.maximum(needed - grid.clearance(states[..., :2]), 0.0)
+        clearance = grid.clearance(states[..., :2])
+        # A robot that touches an obstacle may leave it, but get no nearer.
+        needed = np.minimum(settings.robot_radius_m - settings.collision_tolerance_m,
+                            np.maximum(clearance[:, :1], 0.0))
+        overlap = np.maximum(needed - clearance, 0.0)
         collision = np.where(step <= arrival[:, None], overlap, 0.0).max(1)
 
     before, after = tokens[:, :-1], tokens[:, 1:]

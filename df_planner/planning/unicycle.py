@@ -29,6 +29,8 @@ import numpy as np
 
 from df_planner.planning.plan import Plan
 
+MOVING_MPS = 0.1  # slower than this, a direction of motion is noise
+
 
 @dataclass(frozen=True)
 class UnicycleTracking:
@@ -49,16 +51,16 @@ class UnicycleTracking:
     def action(self, plan: Plan, step: int, state: np.ndarray) -> np.ndarray:
         """Return the twist (2,) for a state (6,); see ``TrackingLaw``."""
         step = min(step, len(plan) - 1)
-        x, y, vx, vy, cosine, sine = plan.states[step]
-        heading, own = math.atan2(sine, cosine), math.atan2(state[5], state[4])
+        x, y, vx, vy = plan.states[step, :4]
+        own = math.atan2(state[5], state[4])
+        heading = _heading(plan.states[step])
         dx, dy, turn = x - state[0], y - state[1], heading - own
         ahead = math.cos(own) * dx + math.sin(own) * dy
         left = math.cos(own) * dy - math.sin(own) * dx
         speed, turn_rate = 0.0, 0.0
         if step < len(plan) - 1:
             speed = vx * math.cos(heading) + vy * math.sin(heading)
-            _, _, _, _, next_cosine, next_sine = plan.states[step + 1]
-            turn_rate = math.remainder(math.atan2(next_sine, next_cosine) - heading,
+            turn_rate = math.remainder(_heading(plan.states[step + 1]) - heading,
                                        math.tau) / plan.dt_s
         twist = (speed * math.cos(turn) + self.along_gain_per_s * ahead,
                  turn_rate + speed * self.across_gain_per_m2 * left
@@ -68,3 +70,15 @@ class UnicycleTracking:
     def brake(self, state: np.ndarray) -> np.ndarray:
         """Return the twist (2,) that stops the robot."""
         return np.zeros(2)
+
+
+def _heading(state: np.ndarray) -> float:
+    """
+    Return where a robot in a planned state (6,) should head, in radians.
+
+    That is where it moves to, if it moves forwards: a sampled plan may move a little sideways.
+    """
+    _, _, vx, vy, cosine, sine = state
+    if vx * cosine + vy * sine > MOVING_MPS:
+        return math.atan2(vy, vx)
+    return math.atan2(sine, cosine)

@@ -100,8 +100,11 @@ class SafetyGate:
         parameters = self._parameters
         if not parameters.collision_check:
             return
-        needed_m = parameters.robot_radius_m - parameters.collision_tolerance_m
-        short_m = needed_m - grid.clearance(plan.states[:, :2])
+        clearance_m = grid.clearance(plan.states[:, :2])
+        # A robot that touches an obstacle may leave it, but get no nearer.
+        needed_m = min(parameters.robot_radius_m - parameters.collision_tolerance_m,
+                       max(clearance_m[0], 0.0))
+        short_m = needed_m - clearance_m
         row = int(short_m.argmax())
         if short_m[row] > 0.0:
             raise PlanInCollision(
