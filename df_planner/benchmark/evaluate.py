@@ -50,10 +50,12 @@ from df_planner.benchmark.picture import sketch
 from df_planner.benchmark.protocol import save_starts
 from df_planner.benchmark.protocol import Starts
 from df_planner.benchmark.report import write_results
+from df_planner.data.signals import SIGNALS
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.planning.execution import EXECUTIONS
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.settings import settings_for
 from df_planner.planning.tracking import check_execution
 from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
@@ -115,7 +117,7 @@ class Specification:
     def planner_settings(self) -> PlannerSettings:
         """Return the settings of the planner; ConfigError for an unknown name or a bad value."""
         try:
-            return PlannerSettings(**self.settings)
+            return settings_for(self.robot, SIGNALS[self.robot].robot_radius_m, **self.settings)
         except ValidationError as error:
             raise ConfigError('; '.join(
                 f'planner setting {".".join(map(str, fault["loc"]))}: {fault["msg"]}, '
