@@ -24,7 +24,6 @@ What kind of robot it is follows from the names of the columns (``robot_kind``):
 """
 
 from collections.abc import Sequence
-
 from typing import Literal
 from typing import Self
 

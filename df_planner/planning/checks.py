@@ -55,7 +55,8 @@ def whole_tokens(value: object, frame_stack: int, most: int, limits: np.ndarray)
         raise InvalidInput(f'prefix must have shape (P, {len(limits)}), P a multiple of the '
                            f'{frame_stack} steps of a token, got {prefix.shape}')
     if not (np.abs(prefix) <= limits).all():
-        raise InvalidInput('prefix must lie within +-' + ', +-'.join(f'{x:g}' for x in limits))
+        raise InvalidInput('prefix must lie within '
+                           + ' x '.join(f'[-{x:g}, {x:g}]' for x in limits))
     if len(prefix) > (most - 1) * frame_stack:
         raise InvalidInput(f'prefix of {len(prefix)} steps: the horizon has '
                            f'{(most - 1) * frame_stack}')

@@ -62,6 +62,7 @@ from df_planner.planning.schedules import matrix_for
 from df_planner.planning.search import Search
 from df_planner.planning.selection import spread_of_samples
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.settings import settings_for
 from df_planner.planning.tokens import TokenSpace
 from df_planner.planning.tokens import what_is_known
 from df_planner.training.arrival import ArrivalTime
@@ -99,13 +100,14 @@ class Planner:
 
     @classmethod
     def load(cls, checkpoint: str | Path, device: str = 'cpu', grid: GridMap | None = None,
-             settings: PlannerSettings = PlannerSettings(), backend: Backend = 'auto'
+             settings: PlannerSettings | None = None, backend: Backend = 'auto'
              ) -> 'Planner':
         """
         Load a shipped model by name, or any checkpoint by path.
 
         :param device: ``cpu``, ``cuda`` or ``auto``.
         :param grid: the map; by default that of the maze named in the model card.
+        :param settings: by default those for the robot in the model card.
         :param backend: what evaluates the network: ``torch``, ``openvino``, or ``auto``, which is
             OpenVINO where it can.
         :raises CheckpointError: if the checkpoint is missing, broken or of another format.
@@ -123,7 +125,8 @@ class Planner:
         except (ImportError, RuntimeError) as error:
             reason = ' '.join(str(error).split())[:200]
             raise ConfigError(f'backend {backend} cannot run {checkpoint}: {reason}') from error
-        return cls(denoiser, card, grid, settings, device, load_arrival_time(checkpoint))
+        return cls(denoiser, card, grid, settings or settings_for(card.robot, card.robot_radius_m),
+                   device, load_arrival_time(checkpoint))
 
     def policy(self, execution: str = 'tracking', replan_interval_s: float = 0.25, seed: int = 0):
         """Return a ``Policy`` that plans, replans and acts (see ``planning/policy.py``)."""

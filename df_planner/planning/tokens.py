@@ -143,7 +143,7 @@ class Known:
     def prefix(self, actions: np.ndarray) -> None:
         """Pin the first ``actions`` (P, A), P a multiple of ``frame_stack``."""
         tokens, size = len(actions) // self._space.frame_stack, self._space.state_size
-        self._values[:, :tokens, size:] = actions.reshape(tokens, -1)
+        self._values[:, :tokens, size:] = actions.reshape(tokens, self.shape[2] - size)
         self._levels[:, :tokens, ACTIONS] = 0
         self._given[:, :tokens, size:] = True
         self._renoised[:, :tokens, size:] = False
