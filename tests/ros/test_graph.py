@@ -26,6 +26,8 @@ import yaml
 from df_planner.data.signals import Robot
 from df_planner.data.signals import SIGNALS
 from df_planner.errors import ConfigError
+from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.settings import settings_for
 from df_planner.resources import share_path
 from df_planner.ros import graph
 from df_planner.ros.follower_parameters import FollowerParameters
@@ -142,7 +144,9 @@ def test_the_parameters_of_the_differential_drive_are_those_of_its_signals():
     assert np.array_equal(np.reshape(follower['observation_to_map'], (2, 2)),
                           signals.observation_to_map)
     assert (follower['max_linear_mps'], follower['max_angular_radps']) == signals.action_limits
-    assert shipped['planner']['robot_radius_m'] == signals.robot_radius_m
+    settings = settings_for('diff_drive', signals.robot_radius_m).model_dump()
+    assert shipped['planner'].items() <= settings.items()
+    assert PlannerSettings(**shipped['planner']).model_dump() == settings
 
 
 def test_robots_with_a_namespace_are_kept_apart():
