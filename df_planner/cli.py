@@ -146,10 +146,8 @@ def data_generate(maze: str, robot: str, num_steps: int | None, seed: int, noise
     if robot == 'diff_drive':
         if repair_stale:
             raise InvalidInput('--repair-stale: logs of diff_drive have no stale rows; leave it out')
-        from df_planner.data import diff_drive_generator
-        click.echo(diff_drive_generator.generate(
-            maze, num_steps or diff_drive_generator.NUM_STEPS, seed, noise_std, out=out))
-        return
+        from df_planner.data.diff_drive_generator import generate
+        return click.echo(generate(maze, num_steps, seed, noise_std, out=out))
     from df_planner.data.generator import D4RL_NUM_STEPS
     from df_planner.data.generator import generate
     if num_steps is None:
@@ -192,12 +190,13 @@ def train(config: str, overrides: tuple[str, ...]):
 @click.option('--policy', type=click.Choice(['planner', 'controller']), default='planner',
               show_default=True,
               help='controller: only the baseline, which needs no checkpoint.')
+@click.option('--robot', type=click.Choice(['point', 'diff_drive']), help='Of the controller.')
 @click.option('--episodes', type=click.IntRange(min=1),
               help='Number of episodes.  [default: 100, or all of --starts]')
 @click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
               help='Of the starts.')
 @click.option('--starts', type=click.Path(path_type=Path),
-              help='An npz file with arrays state (N, 4) and goal (N, 2), instead of the seed.')
+              help='An npz file with arrays state (N, S) and goal (N, 2), instead of the seed.')
 @click.option('--multi-goal', is_flag=True, help='A goal of its own for every start (Multi2D).')
 @click.option('--execution', type=click.Choice(['raw', 'tracking', 'time_optimal']),
               default='tracking', show_default=True,
@@ -219,7 +218,7 @@ def train(config: str, overrides: tuple[str, ...]):
 @click.option('--resume', is_flag=True, help='Keep the episodes already in --out.')
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of the report.  [default: results/evaluate-MAZE-TIME]')
-def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execution,
+def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal, execution,
              replan_interval_s, planner_seed, settings, device, backend, workers, baseline, resume,
              out):
     """
@@ -233,17 +232,18 @@ def evaluate(checkpoint, maze, policy, episodes, seed, starts, multi_goal, execu
     from df_planner.benchmark.progress import Progress
     from df_planner.benchmark.report import text_table
     from df_planner.sim.maze import load_maze
-    if maze is None:
-        maze = _maze_of(checkpoint)
+    maze = maze or _maze_of(checkpoint)
+    robot = robot or _robot_of(checkpoint)
     specification = evaluation.Specification(
         maze, policy, checkpoint, execution, replan_interval_s,
-        seed if planner_seed is None else planner_seed, device, assignments(settings), backend)
+        seed if planner_seed is None else planner_seed, device, assignments(settings), backend, robot)
     if starts is None:
-        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal)
+        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal,
+                                         robot)
     elif multi_goal:
         raise InvalidInput('the goals are in the starts file: --multi-goal has no effect with it')
     else:
-        chosen = protocol.load_starts(starts)
+        chosen = protocol.load_starts(starts, robot)
         chosen = chosen.head(episodes) if episodes else chosen
     if out is None:
         out = Path('results', f'evaluate-{Path(maze).stem}-{datetime.now():%Y%m%d-%H%M%S}')
@@ -309,6 +309,12 @@ def _maze_of(checkpoint: str | None) -> str:
     if maze is None:
         raise ConfigError(f'checkpoint {checkpoint} names no maze; give --maze')
     return maze
+
+
+def _robot_of(checkpoint: str | None) -> str | None:
+    """Return the kind of robot a checkpoint was made for."""
+    from df_planner.training.checkpoint import load_card
+    return load_card(checkpoint).robot if checkpoint else 'point'
 
 
 if __name__ == '__main__':

@@ -22,7 +22,6 @@ from pydantic import ValidationError
 import pytest
 
 from df_planner.planning.execution import Executor
-from df_planner.planning.execution import TrackingGains
 from df_planner.planning.grid import GridMap
 from df_planner.planning.grid import maze_map
 from df_planner.planning.plan import Plan
@@ -31,6 +30,7 @@ from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import judge
 from df_planner.planning.selection import spread
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.tracking import PointTracking
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World
 
@@ -68,7 +68,7 @@ def test_raw_plays_the_actions_as_they_are():
 
 def test_tracking_adds_feedback_to_the_planned_action():
     plan = straight_plan()
-    executor = Executor('tracking', TrackingGains(position=10.0, velocity=1.0))
+    executor = Executor('tracking', PointTracking(position_gain=10.0, velocity_gain=1.0))
     assert executor.action(plan, 3, plan.states[3]) == pytest.approx([0.3, 0.3])
     behind = plan.states[3] - [0.02, 0.0, 0.1, 0.0]
     assert executor.action(plan, 3, behind) == pytest.approx([0.3 + 0.2 + 0.1, 0.3])

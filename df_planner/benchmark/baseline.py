@@ -21,26 +21,28 @@ its score on the same starts stands beside every result.
 
 import numpy as np
 
-from df_planner.data.generator import WaypointController
 from df_planner.sim.maze import Maze
+from df_planner.sim.robots import Controller
+from df_planner.sim.robots import SimulatedRobot
 
 BASELINE_NAME = 'waypoint controller'
 
 
 class ControllerPolicy:
     """
-    The way-point controller behind the interface of ``planning.policy.Policy``.
+    The robot's way-point controller behind the interface of ``planning.policy.Policy``.
 
-    The jitter of its way-points, which is D4RL's, is drawn from the start of the episode, so that
+    The jitter of its way-points is drawn from the start of the episode, so that
     it differs from episode to episode and yet not with what ran before.
     """
 
-    def __init__(self, maze: Maze):
+    def __init__(self, robot: SimulatedRobot, maze: Maze):
         """Wait for a goal."""
         self.plans: list = []  # its way-points are no plan with states and actions
         self.planning_times_s: list[float] = []
+        self._robot = robot
         self._maze = maze
-        self._controller: WaypointController | None = None
+        self._controller: Controller | None = None
         self._goal = np.zeros(2)
 
     def reset(self, goal: np.ndarray) -> None:
@@ -49,8 +51,8 @@ class ControllerPolicy:
         self._controller = None
 
     def act(self, state: np.ndarray) -> np.ndarray:
-        """Return the action (2,) for this state (4,)."""
+        """Return the action (A,) for this state (S,)."""
         if self._controller is None:
             entropy = np.frombuffer(np.asarray(state, np.float64).tobytes(), np.uint32)
-            self._controller = WaypointController(self._maze, np.random.default_rng(entropy))
-        return np.array(self._controller.action(state, self._goal)[:2])
+            self._controller = self._robot.controller(self._maze, np.random.default_rng(entropy))
+        return np.array(self._controller.action(state, self._goal)[:-1])

@@ -50,12 +50,15 @@ from df_planner.benchmark.picture import sketch
 from df_planner.benchmark.protocol import save_starts
 from df_planner.benchmark.protocol import Starts
 from df_planner.benchmark.report import write_results
+from df_planner.data.signals import SIGNALS
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.planning.execution import EXECUTIONS
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.settings import settings_for
+from df_planner.planning.tracking import check_execution
 from df_planner.sim.maze import load_maze
-from df_planner.sim.world import World
+from df_planner.sim.robots import simulated_robot
 
 POLICIES = ('planner', 'controller')
 BACKENDS = ('auto', 'torch', 'openvino')
@@ -71,12 +74,13 @@ class Specification:
     :param maze: a shipped maze's name or a YAML file.
     :param policy: ``planner``, or ``controller`` for the baseline alone.
     :param checkpoint: of the planner, a shipped name or a path.
-    :param execution: ``raw`` or ``tracking``.
+    :param execution: ``raw``, ``tracking`` or ``time_optimal``.
     :param replan_interval_s: control time between two plans.
     :param planner_seed: of the noise; the same in every episode, as it is for the planner node.
     :param device: ``cpu``, ``cuda`` or ``auto``.
     :param settings: fields of ``PlannerSettings`` that differ from the default.
     :param backend: ``auto``, ``torch`` or ``openvino``.
+    :param robot: kind of the robot, which must be that of the checkpoint.
     """
 
     maze: str
@@ -88,6 +92,7 @@ class Specification:
     device: str = 'cpu'
     settings: dict = field(default_factory=dict)
     backend: str = 'auto'
+    robot: str = 'point'
 
     def __post_init__(self):
         """Check every field, with one line for each fault."""
@@ -98,6 +103,7 @@ class Specification:
         if self.execution not in EXECUTIONS:
             raise ConfigError(f'execution must be one of {", ".join(EXECUTIONS)}, '
                               f'got {self.execution!r}')
+        check_execution(self.robot, self.execution)
         if not 0.0 < self.replan_interval_s < float('inf'):
             raise ConfigError('replan_interval_s must be above 0 and finite, '
                               f'got {self.replan_interval_s}')
@@ -111,7 +117,7 @@ class Specification:
     def planner_settings(self) -> PlannerSettings:
         """Return the settings of the planner; ConfigError for an unknown name or a bad value."""
         try:
-            return PlannerSettings(**self.settings)
+            return settings_for(self.robot, SIGNALS[self.robot].robot_radius_m, **self.settings)
         except ValidationError as error:
             raise ConfigError('; '.join(
                 f'planner setting {".".join(map(str, fault["loc"]))}: {fault["msg"]}, '
@@ -124,9 +130,11 @@ class EpisodeRunner:
     def __init__(self, specification: Specification):
         """Load the maze and the policy; CheckpointError if that fails."""
         self.maze = load_maze(specification.maze)
-        self._world = World(self.maze)
+        robot = simulated_robot(specification.robot)
+        self._signals = robot.signals
+        self._world = robot.world(self.maze)
         if specification.policy == 'controller':
-            self._policy = ControllerPolicy(self.maze)
+            self._policy = ControllerPolicy(robot, self.maze)
             return
         import torch
 
@@ -134,8 +142,11 @@ class EpisodeRunner:
         from df_planner.planning.planner import Planner
         torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
         planner = Planner.load(specification.checkpoint, specification.device,
-                               maze_map(specification.maze), specification.planner_settings(),
-                               specification.backend)
+                               maze_map(specification.maze, robot.signals.observation_to_map),
+                               specification.planner_settings(), specification.backend)
+        if planner.card.robot != specification.robot:
+            raise ConfigError(f'checkpoint {specification.checkpoint} is of a robot of the kind '
+                              f'{planner.card.robot}, not {specification.robot}')
         planner.warm_up()
         self._policy = planner.policy(specification.execution, specification.replan_interval_s,
                                       specification.planner_seed)
@@ -144,11 +155,12 @@ class EpisodeRunner:
         """
         Drive one episode of the maze's full length.
 
-        :param start: (4,) and ``goal`` (2,) in the observation frame.
+        :param start: (S,) and ``goal`` (2,) in the axes of the robot's states.
         :returns: ``record`` of ``episode_record`` and ``sketch`` for the picture.
         """
         steps = self.maze.max_episode_steps
-        states, actions = np.empty((steps + 1, 4)), np.empty((steps, 2))
+        states = np.empty((steps + 1, self._signals.observation_size))
+        actions = np.empty((steps, self._signals.action_size))
         self._world.set_state(start)
         self._policy.reset(goal)
         states[0] = self._world.state
@@ -158,8 +170,8 @@ class EpisodeRunner:
         plans = self._policy.plans
         return {
             'record': episode_record(self.maze, episode, start, goal, states, actions, plans,
-                                     self._policy.planning_times_s),
-            'sketch': sketch(states, plans),
+                                     self._policy.planning_times_s, self._signals),
+            'sketch': sketch(states, plans, self._signals),
         }
 
 
@@ -251,7 +263,7 @@ def identity_of(specification: Specification) -> dict:
     """Return everything but the starts that results depend on, JSON-able."""
     identity = asdict(specification)
     if specification.policy == 'controller':
-        identity = {key: identity[key] for key in ('maze', 'policy')}
+        identity = {key: identity[key] for key in ('maze', 'policy', 'robot')}
     else:
         from df_planner.training.checkpoint import find_checkpoint
         weights = find_checkpoint(specification.checkpoint)

@@ -28,8 +28,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from df_planner.data.signals import MAZE2D
+from df_planner.data.signals import Signals
 from df_planner.planning.plan import Plan
+from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import GOAL_RADIUS_M
+from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 
 LATENCY_FIELDS = ('planning_time_p50_s', 'planning_time_p99_s', 'planning_time_max_s',
@@ -48,25 +52,28 @@ def episode_record(
     actions: np.ndarray,
     plans: Sequence[tuple[int, Plan | None]] = (),
     planning_times_s: Sequence[float] = (),
+    signals: Signals = MAZE2D,
 ) -> dict:
     """
     Make the record of one episode: plain numbers and lists, ready for JSON.
 
-    Fields: ``episode``, ``start``, ``goal``, ``steps``, ``return`` (observations within 0.5 m of
-    the goal), ``score`` (normalised, 100 = D4RL's reference; None for a maze without one),
-    ``latched_return`` (every step from the first reach on), ``reached``, ``first_reach_step`` (1
-    is the first step; None if never), ``path_length_m``, ``plans``, ``failed_plans``,
-    ``wall_crossing_share``, ``plan_execution_gap`` (metres), and the latencies ``LATENCY_FIELDS``
-    (seconds). A field about plans is None where the policy publishes no plan.
+    Fields: ``episode``, ``start`` and ``goal`` (positions as row and column), ``steps``, ``dt_s``
+    (seconds of a step), ``return`` (observations within 0.5 m of the goal), ``score`` (normalised,
+    100 = D4RL's reference; None for a maze or a robot without one), ``latched_return`` (every step
+    from the first reach on), ``reached``, ``first_reach_step`` (1 is the first step; None if
+    never), ``path_length_m``, ``plans``, ``failed_plans``, ``wall_crossing_share``,
+    ``plan_execution_gap`` (metres), and the latencies ``LATENCY_FIELDS`` (seconds). A field about
+    plans is None where the policy publishes no plan.
 
     :param episode: index of the episode in its starts.
-    :param start: (4,) and ``goal`` (2,) in the observation frame.
-    :param states: (T+1, 4), the first row is the start.
-    :param actions: (T, 2).
+    :param start: (S,) and ``goal`` (2,), in the axes of the states, as all that follows.
+    :param states: (T+1, S), the first row is the start.
+    :param actions: (T, A).
     :param plans: (step, plan) in the order of planning; step counts control steps from the start
         of the episode, the plan is None where planning failed.
     :param planning_times_s: wall seconds of every planning call, in the order of ``plans``. Those
         of plans of a single row, which hold a position without asking the model, do not count.
+    :param signals: of the robot.
     """
     if len(states) != len(actions) + 1:
         raise ValueError('states must have one row more than actions, got '
@@ -75,16 +82,18 @@ def episode_record(
     reached = bool(inside.any())
     first_reach_step = int(inside.argmax()) + 1 if reached else None
     episode_return = float(inside.sum())
-    scored = maze.reference_return is not None
+    scored = maze.reference_return is not None and signals.robot == 'point'
     # A plan of one row stays where it is; the model was not asked for it.
     times = np.array([seconds for seconds, (_, plan) in zip(planning_times_s, plans)
                       if plan is None or len(plan) > 1])
     made = [(step, plan) for step, plan in plans if plan is not None]
     return {
         'episode': int(episode),
-        'start': [float(value) for value in start],
-        'goal': [float(value) for value in goal],
+        'start': [*in_maze(start[:2], signals.observation_to_map).tolist(),
+                  *(float(value) for value in start[2:])],
+        'goal': in_maze(goal, signals.observation_to_map).tolist(),
         'steps': len(actions),
+        'dt_s': signals.dt_s,
         'return': episode_return,
         'score': float(maze.normalized_score(episode_return)) if scored else None,
         'latched_return': float(len(actions) - first_reach_step + 1) if reached else 0.0,
@@ -93,7 +102,7 @@ def episode_record(
         'path_length_m': float(np.linalg.norm(np.diff(states[:, :2], axis=0), axis=-1).sum()),
         'plans': len(made),
         'failed_plans': len(plans) - len(made),
-        'wall_crossing_share': wall_crossing_share(maze, [plan for _, plan in made]),
+        'wall_crossing_share': wall_crossing_share(maze, [plan for _, plan in made], signals),
         'plan_execution_gap': plan_execution_gap(states, plans),
         'planning_time_p50_s': float(np.percentile(times, 50)) if len(times) else None,
         'planning_time_p99_s': float(np.percentile(times, 99)) if len(times) else None,
@@ -107,7 +116,8 @@ def without_latencies(record: dict) -> dict:
     return {key: value for key, value in record.items() if key not in LATENCY_FIELDS}
 
 
-def wall_crossing_share(maze: Maze, plans: Sequence[Plan]) -> float | None:
+def wall_crossing_share(maze: Maze, plans: Sequence[Plan], signals: Signals = MAZE2D
+                        ) -> float | None:
     """
     Return the share of planned segments that touch a wall or leave the maze.
 
@@ -119,8 +129,8 @@ def wall_crossing_share(maze: Maze, plans: Sequence[Plan]) -> float | None:
     for plan in plans:
         if len(plan) < 2:
             continue
-        begin = plan.states[:-1, :2]
-        step = np.diff(plan.states[:, :2], axis=0)
+        positions = in_maze(plan.states[:, :2], signals.observation_to_map)
+        begin, step = positions[:-1], np.diff(positions, axis=0)
         longest = np.linalg.norm(step, axis=-1).max()
         share = np.linspace(0.0, 1.0, max(int(np.ceil(longest / CROSSING_STEP_M)), 1) + 1)
         points = begin[:, None] + share[:, None] * step[:, None]
@@ -140,7 +150,7 @@ def plan_execution_gap(
     plan, or of the episode); its first row, where both agree by construction, does not count.
     None where no plan was executed for a step.
 
-    :param states: (T+1, 4) of the episode.
+    :param states: (T+1, S) of the episode.
     """
     gaps = []
     ends = [step for step, _ in plans[1:]] + [len(states) - 1]
@@ -164,6 +174,7 @@ def summarize(records: Sequence[dict]) -> dict:
     """
     summary = {
         'episodes': len(records),
+        'dt_s': records[0].get('dt_s', DT_S) if records else None,
         'reached': sum(record['reached'] for record in records),
         'reach_rate': (float(np.mean([record['reached'] for record in records]))
                        if records else None),

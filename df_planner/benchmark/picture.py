@@ -24,10 +24,13 @@ from pathlib import Path
 
 import numpy as np
 
+from df_planner.data.signals import MAZE2D
+from df_planner.data.signals import Signals
 from df_planner.planning.plan import Plan
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import GOAL_RADIUS_M
+from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 
 MAX_PANELS = 12
@@ -43,17 +46,21 @@ PLAN_WIDTH = 1.0
 CROPPED_M = 0.6  # of the outer wall, on each side
 
 
-def sketch(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]] = ()) -> dict:
+def sketch(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]] = (),
+           signals: Signals = MAZE2D) -> dict:
     """
     Reduce an episode to what its panel shows: thinned paths in millimetres precision, JSON-able.
 
-    :param states: (T+1, 4) driven.
+    :param states: (T+1, S) driven.
     :param plans: (step, plan) as in ``episode_record``.
-    :returns: ``driven`` (n, 2) and ``plans``, a list of [step, (n, 2)], nested lists.
+    :param signals: of the robot.
+    :returns: ``driven`` (n, 2) and ``plans``, a list of [step, (n, 2)], nested lists, as row and
+        column.
     """
+    to_map = signals.observation_to_map
     return {
-        'driven': _thinned(states[:, :2]),
-        'plans': [[int(step), _thinned(plan.states[:, :2])]
+        'driven': _thinned(in_maze(states[:, :2], to_map)),
+        'plans': [[int(step), _thinned(in_maze(plan.states[:, :2], to_map))]
                   for step, plan in plans if plan is not None],
     }
 
@@ -89,8 +96,9 @@ def draw_paths(
         layout='constrained', facecolor='white')
     axes = figure.subplots(down, across, squeeze=False).ravel()
     plans = [_plans_on_the_way(records[index], sketches[index]) for index in shown]
-    last_plan_s = max((step * DT_S for found in plans for step, _ in found), default=0.0)
-    colors = ScalarMappable(Normalize(0.0, max(last_plan_s, DT_S)),
+    dt_s = records[0].get('dt_s', DT_S)
+    last_plan_s = max((step * dt_s for found in plans for step, _ in found), default=0.0)
+    colors = ScalarMappable(Normalize(0.0, max(last_plan_s, dt_s)),
                             LinearSegmentedColormap.from_list('plan time', PLAN_COLORS))
     for axis, index, found in zip(axes, shown, plans):
         draw_walls(axis, maze)
@@ -163,7 +171,7 @@ def _draw_episode(axis, record: dict, driven: list, plans: list, colors) -> None
               solid_capstyle='round')
     axis.add_collection(LineCollection(
         [points[:, ::-1] for _, points in plans],
-        colors=[colors.to_rgba(step * DT_S) for step, _ in plans],
+        colors=[colors.to_rgba(step * record.get('dt_s', DT_S)) for step, _ in plans],
         linewidths=PLAN_WIDTH, zorder=4, capstyle='round', joinstyle='round'))
     axis.plot(driven[0, 1], driven[0, 0], marker='o', markersize=6.5, color=START_COLOR,
               markeredgecolor=DRIVEN_COLOR, markeredgewidth=1.6, zorder=5)
@@ -175,7 +183,8 @@ def _caption(record: dict) -> str:
     """Return the title of a panel."""
     value = (f'score {record["score"]:.0f}' if record['score'] is not None
              else f'return {record["return"]:.0f}')
-    arrival = (f'goal at {record["first_reach_step"] * DT_S:.2f} s' if record['reached']
+    dt_s = record.get('dt_s', DT_S)
+    arrival = (f'goal at {record["first_reach_step"] * dt_s:.2f} s' if record['reached']
                else 'goal not reached')
     return f'#{record["episode"]}   {value}   {arrival}'
 

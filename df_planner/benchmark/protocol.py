@@ -17,39 +17,45 @@ The protocol of an evaluation: which starts and goals the episodes have.
 
 Every method is compared on the same fixed starts, because the spread over starts (12-44 points of
 normalised score) is larger than the differences between methods. A set of starts is either sampled
-from a seed or read from a file, with the arrays ``state`` (N, 4) and ``goal`` (N, 2), in D4RL's
-observation frame.
+from a seed or read from a file, with the arrays ``state`` (N, S) and ``goal`` (N, 2), in the axes
+of the robot's states: those of a point are D4RL's observation frame.
 """
 
 from dataclasses import dataclass
+from dataclasses import replace
 import os
 from pathlib import Path
 import zipfile
 
 import numpy as np
 
+from df_planner.data.signals import Robot
+from df_planner.data.signals import SIGNALS
 from df_planner.errors import InvalidInput
+from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 
 RESET_POSITION_NOISE_M = 0.1
-RESET_VELOCITY_STD_MPS = 0.1
 
 
 @dataclass(frozen=True)
 class Starts:
     """
-    Start states and goals of N episodes, in the observation frame.
+    Start states and goals of N episodes of a robot.
 
-    :param state: (N, 4) float64: row, column, velocity along the rows, along the columns.
-    :param goal: (N, 2) float64: row, column.
+    :param state: (N, S) float64; of a point row, column, velocity along rows, along columns.
+    :param goal: (N, 2) float64, positions in the axes of the states.
+    :param robot: kind of the robot.
     """
 
     state: np.ndarray
     goal: np.ndarray
+    robot: Robot = 'point'
 
     def __post_init__(self):
         """Check shapes and finiteness."""
-        for name, array, width in (('state', self.state, 4), ('goal', self.goal, 2)):
+        size = SIGNALS[self.robot].observation_size
+        for name, array, width in (('state', self.state, size), ('goal', self.goal, 2)):
             if not np.issubdtype(np.asarray(array).dtype, np.number):
                 raise InvalidInput(f'{name} must hold numbers, got dtype {array.dtype}')
             array = np.array(array, dtype=np.float64)
@@ -74,21 +80,23 @@ class Starts:
         if not 1 <= episodes <= len(self):
             raise InvalidInput(f'episodes must be in 1..{len(self)} for these starts, '
                                f'got {episodes}')
-        return Starts(self.state[:episodes], self.goal[:episodes])
+        return replace(self, state=self.state[:episodes], goal=self.goal[:episodes])
 
     def check_inside(self, maze: Maze) -> None:
         """Raise InvalidInput for a start or a goal in a wall or outside of the maze."""
+        to_map = SIGNALS[self.robot].observation_to_map
         for name, points in (('state', self.state[:, :2]), ('goal', self.goal)):
-            blocked = np.flatnonzero(maze.is_wall(points))
+            blocked = np.flatnonzero(maze.is_wall(in_maze(points, to_map)))
             if len(blocked):
                 row = int(blocked[0])
                 raise InvalidInput(f'{name} in row {row}, {points[row]}, lies in a wall or '
                                    f'outside of maze {maze.name!r}')
 
 
-def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False) -> Starts:
+def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False,
+                  robot: Robot = 'point') -> Starts:
     """
-    Sample starts exactly as D4RL resets its mazes.
+    Sample starts exactly as D4RL resets its mazes; other robots start at rest, with any heading.
 
     The cell is uniform over the empty cells and the goal cell, the position is the cell plus
     U(-0.1, 0.1) per axis, the velocity 0.1 N(0, 1) per axis. Single-task episodes go to the goal
@@ -99,19 +107,21 @@ def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False
     :param episodes: number of episodes, 1 or more.
     :param seed: 0 or more.
     """
+    from df_planner.sim.robots import simulated_robot  # takes MuJoCo along
     if episodes < 1:
         raise InvalidInput(f'episodes must be 1 or more, got {episodes}')
     if seed < 0:
         raise InvalidInput(f'seed must be 0 or more, got {seed}')
     cells = np.array(maze.cells, dtype=np.float64)
-    state = np.empty((episodes, 4))
+    simulated = simulated_robot(robot)
+    state = np.empty((episodes, simulated.signals.observation_size))
     goal = np.empty((episodes, 2))
     for episode in range(episodes):
         rng = np.random.default_rng([seed, episode])
-        state[episode, :2] = _near_random_cell(rng, cells)
-        state[episode, 2:] = RESET_VELOCITY_STD_MPS * rng.standard_normal(2)
-        goal[episode] = _near_random_cell(rng, cells) if multi_goal else maze.goal_cell
-    return Starts(state, goal)
+        state[episode] = simulated.start(_near_random_cell(rng, cells), rng)
+        goal[episode] = simulated.from_maze(
+            _near_random_cell(rng, cells) if multi_goal else maze.goal_cell)
+    return Starts(state, goal, robot)
 
 
 def save_starts(path: str | Path, starts: Starts) -> None:
@@ -124,15 +134,15 @@ def save_starts(path: str | Path, starts: Starts) -> None:
     os.replace(partial, path)
 
 
-def load_starts(path: str | Path) -> Starts:
-    """Read starts from an npz file with the arrays ``state`` (N, 4) and ``goal`` (N, 2)."""
+def load_starts(path: str | Path, robot: Robot = 'point') -> Starts:
+    """Read starts from an npz file with the arrays ``state`` (N, S) and ``goal`` (N, 2)."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             missing = sorted({'state', 'goal'} - set(arrays))
             if missing:
                 raise InvalidInput(f'{path} must hold the arrays state and goal, '
                                    f'got {sorted(arrays)}')
-            return Starts(arrays['state'], arrays['goal'])
+            return Starts(arrays['state'], arrays['goal'], robot)
     except InvalidInput as error:
         raise InvalidInput(f'starts file {path}: {error}') from error
     except (OSError, ValueError, TypeError, AttributeError, EOFError, KeyError,

@@ -85,7 +85,7 @@ def write_results(
 def progress_line(record: dict, position: int, episodes: int) -> str:
     """Return one line on a finished episode, for example ``[ 3/5] reached at 1.84 s ...``."""
     width = len(str(episodes))
-    arrival = (f'goal reached at {record["first_reach_step"] * DT_S:5.2f} s'
+    arrival = (f'goal reached at {record["first_reach_step"] * _dt_s(record):5.2f} s'
                if record['reached'] else 'goal NOT reached       ')
     value = (f'score {record["score"]:6.1f}' if record['score'] is not None
              else f'return {record["return"]:5.0f}')
@@ -108,7 +108,8 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
         rows.append([
             str(record['episode']),
             '({:.1f}, {:.1f})'.format(*record['goal']),
-            number(record['first_reach_step'], '{:.2f} s', DT_S) if record['reached'] else 'no',
+            number(record['first_reach_step'], '{:.2f} s', _dt_s(record))
+            if record['reached'] else 'no',
             number(record['return'], '{:.0f}'),
             number(record['score'], '{:.1f}'),
             str(record['plans']),
@@ -191,7 +192,7 @@ def _markdown(results: dict, picture: bool) -> str:
             number(record['score'], '{:.1f}'),
             number(record['latched_return'], '{:.0f}'),
             'never' if not record['reached']
-            else number(record['first_reach_step'], '{:.2f} s', DT_S),
+            else number(record['first_reach_step'], '{:.2f} s', _dt_s(record)),
             f'{record["plans"]} ({record["failed_plans"]} failed)',
             number(record['wall_crossing_share'], '{:.2f} %', 100.0),
             number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
@@ -214,7 +215,7 @@ def _summary_table(summary: dict, baseline: dict | None) -> list[str]:
         ('normalised score', lambda s: _mean_and_error(s['score'])),
         ('return', lambda s: _mean_and_error(s['return'])),
         ('latched return', lambda s: _mean_and_error(s['latched_return'])),
-        ('first reach [s]', lambda s: _mean_and_error(s['first_reach_step'], DT_S, 2)),
+        ('first reach [s]', lambda s: _mean_and_error(s['first_reach_step'], _dt_s(s), 2)),
         ('planned segments in walls [%]',
          lambda s: _mean_and_error(s['wall_crossing_share'], 100.0, 2)),
         ('plan-execution gap [cm]', lambda s: _mean_and_error(s['plan_execution_gap'], 100.0, 1)),
@@ -234,6 +235,11 @@ def _title(meta: dict) -> str:
     checkpoint = Path(meta['checkpoint']).stem if meta.get('checkpoint') else meta.get('policy')
     parts = [f'maze {meta.get("maze", "?")}', checkpoint, meta.get('execution')]
     return '  ·  '.join(part for part in parts if part)
+
+
+def _dt_s(values: dict) -> float:
+    """Return the seconds of a step, of a record or a summary; older ones do not say it."""
+    return values.get('dt_s', DT_S)
 
 
 def _mean_and_error(values: dict, scale: float = 1.0, digits: int = 1) -> str:

@@ -20,6 +20,7 @@ Needs no ROS: the message definitions are in the bag.
 
 from collections import Counter
 from collections.abc import Callable
+import math
 from pathlib import Path
 
 import numpy as np
@@ -194,8 +195,13 @@ def _xy(point) -> np.ndarray:
 
 
 def _state(message) -> tuple[float, float, float, float]:
+    """Return position and velocity; the twist of odometry is in the axes of the robot."""
     position, velocity = message.pose.pose.position, message.twist.twist.linear
-    return position.x, position.y, velocity.x, velocity.y
+    q = message.pose.pose.orientation
+    yaw = math.atan2(2.0 * (q.w * q.z + q.x * q.y), 1.0 - 2.0 * (q.y * q.y + q.z * q.z))
+    cosine, sine = math.cos(yaw), math.sin(yaw)
+    return (position.x, position.y, cosine * velocity.x - sine * velocity.y,
+            sine * velocity.x + cosine * velocity.y)
 
 
 def _point(point) -> tuple[float, float, float, float]:

@@ -47,18 +47,19 @@ LONGEST_DRIVE_STEPS = 800  # 40 s: noise has driven it into a corner
 KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts', 'infos/goal')
 
 
-def generate(maze: str, num_steps: int = NUM_STEPS, seed: int = 0, noise_std: float = 0.5,
+def generate(maze: str, num_steps: int | None = None, seed: int = 0, noise_std: float = 0.5,
              progress: bool = True, out: Path | None = None) -> Path:
     """
     Write a data set and return its path.
 
     :param maze: a shipped maze's name or a YAML file.
-    :param num_steps: rows of the file.
+    :param num_steps: rows of the file, by default ``NUM_STEPS``.
     :param noise_std: of the noise on each action, as a share of its limit, in the noisiest drives.
     :param out: the file, by default ``data/diff_drive-MAZE.hdf5``; appears only when complete.
     :raises InvalidInput: for a bad number.
     :raises ConfigError: if there is no such maze.
     """
+    num_steps = NUM_STEPS if num_steps is None else num_steps
     if num_steps < 2:
         raise InvalidInput(f'num_steps must be at least 2, got {num_steps}')
     if not 0.0 <= noise_std < float('inf'):

@@ -24,7 +24,6 @@ What kind of robot it is follows from the names of the columns (``robot_kind``):
 """
 
 from collections.abc import Sequence
-
 from typing import Literal
 from typing import Self
 
@@ -131,6 +130,8 @@ DIFF_DRIVE = Signals(
     observation_units=('m', 'm', 'm/s', 'm/s', '1', '1'),
     action_names=TWIST, action_units=('m/s', 'rad/s'), action_limits=(1.0, 4.0),
     robot_radius_m=0.12, dt_s=0.05, max_step_m=0.1)  # it moves at most 0.05 m in 50 ms
+
+SIGNALS: dict[Robot, Signals] = {'point': MAZE2D, 'diff_drive': DIFF_DRIVE}  # of the simulator
 
 
 def signals_from_attribute(text: str | None, source: str) -> Signals:

@@ -14,7 +14,7 @@
 
 
 """
-Execute plans: one force command for every odometry message.
+Execute plans: one command, a force or a twist, for every odometry message.
 
 Its process loads neither the network nor the simulator, so that planning never delays control.
 Outside of lockstep, it runs at a real-time priority where permitted, and ``time_optimal``
@@ -26,7 +26,6 @@ import sys
 import time
 from typing import Any
 
-from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 import numpy as np
@@ -39,7 +38,6 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 from df_planner.planning.elastic_band import ElasticBand
 from df_planner.planning.elastic_band import RobotLimits
 from df_planner.planning.execution import Executor
-from df_planner.planning.execution import TrackingGains
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
@@ -59,10 +57,12 @@ from df_planner.ros.latency import Latency
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
+from df_planner.ros.robots import robot_messages
 from df_planner.ros.run import run_node
 from df_planner.ros.ticks import ResponseTimes
 from df_planner.ros.ticks import Seams
 from df_planner.ros.ticks import TickMeter
+from df_planner.ros.topics import COMMANDS
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
@@ -74,14 +74,15 @@ class Follower(Node):
         super().__init__('follower')
         self.parameters = p = declare(self, FollowerParameters)
         self._axes = conversions.MapAxes(p.observation_to_map)
-        self._scale = conversions.ForceScale(p.max_force_n, p.mass_kg)
+        self._robot = robot_messages(
+            p.robot, self._axes, p.max_force_n, p.mass_kg, p.enable_stamped_cmd_vel)
         self._executor = Executor(
-            p.execution, TrackingGains(p.position_gain, p.velocity_gain),
+            p.execution, p.law,
             ElasticBand(None, RobotLimits(p.max_force_n / p.mass_kg, p.max_speed_mps,
                                           p.damping_per_s), p.clearance_m))
         self._follower = PlanFollower(
             self._executor, p.control_period_s, p.plan_timeout_s, p.odom_timeout_s, p.lockstep,
-            p.lockstep_plan_steps)
+            p.lockstep_plan_steps, p.action_limits)
         self._waits_for_map = p.execution == 'time_optimal'
         self._unprepared: tuple[Plan | None, int] | None = None
         self._worker = None if p.lockstep else Worker(self)
@@ -94,8 +95,8 @@ class Follower(Node):
         self._scheduling = 'time-shared'
         diagnostics = Diagnostics(self)
         complaints = Complaints(self, diagnostics)
-        self._wrench_publisher = self.create_publisher(
-            WrenchStamped, 'cmd_wrench', qos.RECORDED_QOS)
+        self._command_publisher = self.create_publisher(
+            self._robot.command_type, COMMANDS[p.robot].name, qos.RECORDED_QOS)
         self._error_publisher = self.create_publisher(
             Float64, '~/tracking_error', qos.STANDARD_QOS)
         self._period_publisher = self.create_publisher(
@@ -136,8 +137,7 @@ class Follower(Node):
 
     def _on_trajectory(self, msg: MultiDOFJointTrajectory) -> None:
         p = self.parameters
-        plan = conversions.plan_from_trajectory(
-            msg, self._axes, self._scale, (p.global_frame_id,), p.control_period_s)
+        plan = self._robot.plan(msg, (p.global_frame_id,), p.control_period_s)
         self._unprepared = plan, conversions.stamp_to_ns(msg.header.stamp)
         self._prepare()
 
@@ -178,8 +178,7 @@ class Follower(Node):
 
     def _on_odometry(self, msg: Odometry) -> None:
         p = self.parameters
-        state = conversions.state_from_odometry(
-            msg, self._axes, (p.odom_frame_id, p.global_frame_id))
+        state = self._robot.state(msg, (p.odom_frame_id, p.global_frame_id))
         self._follower.take_odometry(state, conversions.stamp_to_ns(msg.header.stamp))
         self._odom_received_s = time.monotonic()
         self._odom_lost = False
@@ -204,9 +203,9 @@ class Follower(Node):
             self._seams.add(seam_jump)
 
     def _publish_action(self, action: np.ndarray, stamp_ns: int) -> None:
-        self._wrench_publisher.publish(conversions.wrench_from_action(
-            action, self._axes, self._scale, conversions.ns_to_stamp(stamp_ns),
-            self.parameters.global_frame_id))
+        p = self.parameters
+        self._command_publisher.publish(self._robot.command(
+            action, conversions.ns_to_stamp(stamp_ns), p.global_frame_id, p.base_frame_id))
 
     def _watch(self) -> None:
         """Let go, once, when odometry has stopped; without it nobody can brake."""
@@ -218,7 +217,7 @@ class Follower(Node):
             self._ticks.interrupt()
             if self.parameters.lockstep:
                 return
-            self.get_logger().warning(f'no odometry for {age_s:.1f} s: zero force')
+            self.get_logger().warning(f'no odometry for {age_s:.1f} s: zero command')
             self._publish_action(np.zeros(2), self._follower.odom_stamp_ns)
 
     def _following_status(self) -> Status:

@@ -16,7 +16,7 @@
 """
 Drive episodes through simulator, planner and follower, score them, and exit.
 
-An episode: clear the planner's goal, teleport the ball, publish the goal with the stamp of the
+An episode: clear the planner's goal, teleport the robot, publish the goal with the stamp of the
 first odometry, record the maze's number of steps. The records are those of
 ``df_planner evaluate``. The exit code is 0 if enough goals were reached.
 """
@@ -29,6 +29,7 @@ import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
@@ -51,6 +52,7 @@ from df_planner.benchmark.protocol import Starts
 from df_planner.benchmark.report import progress_line
 from df_planner.benchmark.report import text_table
 from df_planner.benchmark.report import write_results
+from df_planner.data.signals import SIGNALS
 from df_planner.errors import CheckpointError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import WaitTimeout
@@ -67,15 +69,16 @@ from df_planner.ros.real_time_recording import RealTimeRecording
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.recording import EpisodeRecording
 from df_planner.ros.remote_parameters import read_parameters
+from df_planner.ros.robots import robot_messages
 from df_planner.ros.run import run_node
+from df_planner.ros.topics import COMMANDS
 from df_planner.ros.topics import RECORDER_READY
 from df_planner.sim.maze import BALL_MASS_KG
-from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
-from df_planner.sim.maze import OBSERVATION_TO_MAP
 
 SPIN_S = 0.1
+ROUNDING = 1e-9  # of a state that has become a message and a state again
 REPORT_WAITING_S = 5.0
 RESPONSE_TIMEOUT_S = 10.0
 # What the report says about how the other nodes were run.
@@ -94,9 +97,10 @@ class MazeBenchmark(Node):
         self.parameters = p = declare(self, MazeBenchmarkParameters)
         self._maze = load_maze(p.maze)
         self._starts = _starts(p, self._maze)
-        self._axes = conversions.MapAxes(OBSERVATION_TO_MAP)
-        self._scale = conversions.ForceScale(p.max_force_n, BALL_MASS_KG)
-        self._period_ns = conversions.seconds_to_ns(DT_S)
+        self._signals = SIGNALS[p.robot]
+        self._axes = conversions.MapAxes(self._signals.observation_to_map)
+        self._robot = robot_messages(p.robot, self._axes, p.max_force_n, BALL_MASS_KG)
+        self._period_ns = conversions.seconds_to_ns(self._signals.dt_s)
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         diagnostics = Diagnostics(self)
@@ -113,7 +117,7 @@ class MazeBenchmark(Node):
             Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
         self._clear_goal = self.create_client(Trigger, 'planner/clear_goal')
         self._listen(Odometry, 'odom', self._on_odometry)
-        self._listen(WrenchStamped, 'cmd_wrench', self._on_wrench)
+        self._listen(self._robot.command_type, COMMANDS[p.robot].name, self._on_command)
         self._listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_trajectory)
         self._listen(Float64, 'planner/planning_time', self._on_planning_time)
         self._listen(Float64, 'follower/command_period', self._on_command_period)
@@ -138,7 +142,7 @@ class MazeBenchmark(Node):
             for episode in range(len(self._starts)):
                 recording = self._drive(self._starts.state[episode], self._starts.goal[episode])
                 records.append(self._record(episode, recording))
-                sketches.append(sketch(recording.states, recording.plans))
+                sketches.append(sketch(recording.states, recording.plans, self._signals))
                 _print(progress_line(records[-1], episode + 1, len(self._starts)))
             complete = True
         except KeyboardInterrupt:
@@ -152,7 +156,8 @@ class MazeBenchmark(Node):
         summary = summarize(records)
         _print(text_table(records, summary))
         if p.out_dir:
-            meta = {'maze': p.maze, 'transport': 'ROS 2', **facts, 'starts': p.starts or None,
+            meta = {'maze': p.maze, 'robot': p.robot, 'transport': 'ROS 2', **facts,
+                    'starts': p.starts or None,
                     'starts_seed': None if p.starts else p.seed, 'multi_goal': p.multi_goal,
                     'episodes': len(self._starts), 'finished': len(records),
                     'df_planner_version': df_planner.__version__}
@@ -174,13 +179,13 @@ class MazeBenchmark(Node):
     # One episode
 
     def _drive(self, start: np.ndarray, goal: np.ndarray) -> EpisodeRecording:
-        """Drive from a start (4,) to a goal (2,)."""
+        """Drive from a start (S,) to a goal (2,)."""
         p = self.parameters
         self._stop_planning()
         self._recording, self._expected_start = None, start
         now = conversions.ns_to_stamp(self._odom_stamp_ns)
-        self._state_publisher.publish(conversions.odometry_from_state(
-            start, self._axes, now, p.odom_frame_id, 'base_link'))
+        self._state_publisher.publish(self._robot.odometry(
+            start, now, p.odom_frame_id, 'base_link'))
         self._wait_until(lambda: self._recording is not None, RESPONSE_TIMEOUT_S,
                          f'the simulator to take the start {start.tolist()}; is its maze '
                          f'{self._maze.name!r}?')
@@ -206,30 +211,29 @@ class MazeBenchmark(Node):
         times_s = recording.planning_times_s[:len(recording.plans)]
         return episode_record(
             self._maze, episode, self._starts.state[episode], self._starts.goal[episode],
-            recording.states, recording.actions, recording.plans, times_s)
+            recording.states, recording.actions, recording.plans, times_s, self._signals)
 
     def _on_odometry(self, msg: Odometry) -> None:
         p, stamp_ns = self.parameters, conversions.stamp_to_ns(msg.header.stamp)
-        state = conversions.state_from_odometry(
-            msg, self._axes, (p.odom_frame_id, p.global_frame_id))
+        state = self._robot.state(msg, (p.odom_frame_id, p.global_frame_id))
         self._odom_stamp_ns = stamp_ns
         if self._recording is not None:
             self._recording.add_state(state, stamp_ns)
-        elif self._expected_start is not None and np.array_equal(state, self._expected_start):
+        elif self._expected_start is not None and np.allclose(
+                state, self._expected_start, rtol=0.0, atol=ROUNDING):
             self._expected_start = None
             self._recording = EpisodeRecording(
                 state, stamp_ns, self._maze.max_episode_steps, self._period_ns)
 
-    def _on_wrench(self, msg: WrenchStamped) -> None:
+    def _on_command(self, msg: WrenchStamped | TwistStamped) -> None:
         if self._recording is not None:
-            self._recording.add_action(conversions.action_from_wrench(
-                msg, self._axes, self._scale, (msg.header.frame_id,)),
-                conversions.stamp_to_ns(msg.header.stamp))
+            self._recording.add_action(self._robot.action(msg, (msg.header.frame_id,)),
+                                       conversions.stamp_to_ns(msg.header.stamp))
 
     def _on_trajectory(self, msg: MultiDOFJointTrajectory) -> None:
         if self._recording is not None:
-            plan = conversions.plan_from_trajectory(
-                msg, self._axes, self._scale, (self.parameters.global_frame_id,), DT_S)
+            plan = self._robot.plan(
+                msg, (self.parameters.global_frame_id,), self._signals.dt_s)
             if plan is not None or not self._recording.is_complete:  # the end is no failed plan
                 self._recording.add_plan(plan, conversions.stamp_to_ns(msg.header.stamp))
 
@@ -244,11 +248,12 @@ class MazeBenchmark(Node):
 
     def _wait_for_chain(self) -> dict:
         """Wait until everything that an episode needs is there; return how it is run."""
+        command = COMMANDS[self.parameters.robot].name
         needs = {
             'odometry (maze_sim)': lambda: self._odom_stamp_ns is not None,
             'maze_sim/set_state (maze_sim)':
                 lambda: self._state_publisher.get_subscription_count() > 0,
-            'cmd_wrench (follower)': lambda: self.count_publishers('cmd_wrench') > 0,
+            f'{command} (follower)': lambda: self.count_publishers(command) > 0,
             'plan_trajectory (planner)': lambda: self.count_publishers('plan_trajectory') > 0,
             'planner/clear_goal (planner)': self._clear_goal.service_is_ready,
             'a match of goal_pose (planner)':
@@ -309,12 +314,13 @@ class MazeBenchmark(Node):
 def _starts(parameters: MazeBenchmarkParameters, maze: Maze) -> Starts:
     """Return the episodes that the parameters ask for."""
     if parameters.starts:
-        starts = load_starts(parameters.starts)
+        starts = load_starts(parameters.starts, parameters.robot)
         if parameters.episodes:
             starts = starts.head(parameters.episodes)
     else:
         starts = sample_starts(
-            maze, max(parameters.episodes, 1), parameters.seed, parameters.multi_goal)
+            maze, max(parameters.episodes, 1), parameters.seed, parameters.multi_goal,
+            parameters.robot)
     starts.check_inside(maze)
     return starts
 

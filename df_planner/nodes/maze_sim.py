@@ -63,13 +63,13 @@ from df_planner.ros.pacing import SpeedMeter
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
 from df_planner.ros.realtime import keep_on_time
+from df_planner.ros.robots import robot_messages
 from df_planner.ros.run import run_node
 from df_planner.ros.ticks import TickMeter
+from df_planner.ros.topics import COMMANDS
 from df_planner.ros.transform_output import TransformOutput
 from df_planner.sim.maze import BALL_MASS_KG
-from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.session import Session
 from df_planner.sim.session import SessionSettings
 
@@ -82,22 +82,25 @@ CLOCK_PERIOD_S = 0.008
 
 
 class MazeSim(Node):
-    """Simulate one ball in a maze."""
+    """Simulate one robot in a maze."""
 
     def __init__(self):
         super().__init__('maze_sim')
         self.parameters = p = declare(self, MazeSimParameters)
         on_change(self, MazeSimParameters, self._apply_parameters)
-        self._axes = conversions.MapAxes(OBSERVATION_TO_MAP)
-        self._scale = conversions.ForceScale(p.max_force_n, BALL_MASS_KG)
+        self._takes_velocity = p.robot == 'point' and p.control_mode == 'velocity'
         self._session = Session(load_maze(p.maze_file or p.maze), SessionSettings(
-            p.control_mode, p.velocity_gain, p.cmd_timeout_s, p.command_delay_s,
-            p.action_noise_std, p.seed))
-        self._goal = np.array(self._session.maze.goal_cell, np.float64)
-        self._pacer = Pacer(DT_S, p.real_time_factor)
+            p.robot, p.velocity_gain if self._takes_velocity else None, p.cmd_timeout_s,
+            p.command_delay_s, p.action_noise_std, p.seed))
+        signals = self._session.world.signals
+        self._axes = conversions.MapAxes(signals.observation_to_map)
+        self._robot = robot_messages(
+            p.robot, self._axes, p.max_force_n, BALL_MASS_KG, p.enable_stamped_cmd_vel)
+        self._goal = self._session.goal
+        self._pacer = Pacer(signals.dt_s, p.real_time_factor)
         self._speed = SpeedMeter()
         self._scheduling = 'time-shared'
-        self._ticks = TickMeter(DT_S / (p.real_time_factor or 1.0))
+        self._ticks = TickMeter(signals.dt_s / (p.real_time_factor or 1.0))
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
         self._paused = False
@@ -114,7 +117,7 @@ class MazeSim(Node):
         maze = self._session.maze
         pace = ('in lockstep' if p.lockstep else 'as fast as possible'
                 if p.real_time_factor == 0.0 else f'at {p.real_time_factor} x real time')
-        self.get_logger().info(f'maze {maze.name!r}, {p.control_mode} control, {pace}')
+        self.get_logger().info(f'maze {maze.name!r}, {p.robot}, {pace}')
 
     def run(self) -> int:
         """Advance time and serve messages until interrupted."""
@@ -143,12 +146,12 @@ class MazeSim(Node):
         p = self.parameters
         # In real time a command that got lost is not worth waiting for.
         quality = qos.LATEST_QOS if p.lockstep else qos.SENSOR_DATA_QOS
-        if p.control_mode == 'force':
-            self._listen(WrenchStamped, 'cmd_wrench', self._on_wrench, quality)
-        elif p.enable_stamped_cmd_vel:
-            self._listen(TwistStamped, 'cmd_vel', self._on_twist_stamped, quality)
+        if self._takes_velocity:
+            kind = TwistStamped if p.enable_stamped_cmd_vel else Twist
+            self._listen(kind, 'cmd_vel', self._on_velocity, quality)
         else:
-            self._listen(Twist, 'cmd_vel', self._on_twist, quality)
+            self._listen(self._robot.command_type, COMMANDS[p.robot].name, self._on_command,
+                         quality)
         self._listen(PoseWithCovarianceStamped, 'initialpose', self._on_initial_pose)
         self._listen(Odometry, '~/set_state', self._on_set_state)
         self._listen(PoseStamped, 'goal_pose', self._on_goal)
@@ -197,20 +200,16 @@ class MazeSim(Node):
 
     # Inputs
 
-    def _on_wrench(self, msg: WrenchStamped) -> None:
-        self._command(conversions.action_from_wrench(
-            msg, self._axes, self._scale, self._command_frames()), msg.header.stamp)
+    def _on_command(self, msg: WrenchStamped | TwistStamped | Twist) -> None:
+        self._command(self._robot.action(msg, self._command_frames()),
+                      msg.header.stamp if hasattr(msg, 'header') else Time())
 
-    def _on_twist_stamped(self, msg: TwistStamped) -> None:
-        conversions.check_frame(msg.header.frame_id, self._command_frames(), 'cmd_vel')
-        self._command(self._velocity(msg.twist), msg.header.stamp)
-
-    def _on_twist(self, msg: Twist) -> None:
-        self._command(self._velocity(msg), Time())
-
-    def _velocity(self, twist: Twist) -> np.ndarray:
-        return self._axes.to_observation(
-            conversions.finite((twist.linear.x, twist.linear.y), 'cmd_vel'))
+    def _on_velocity(self, msg: TwistStamped | Twist) -> None:
+        twist = conversions.stamped_twist(msg)
+        conversions.check_frame(twist.header.frame_id, self._command_frames(), 'cmd_vel')
+        linear = twist.twist.linear
+        self._command(self._axes.to_observation(conversions.finite(
+            (linear.x, linear.y), 'cmd_vel')), twist.header.stamp)
 
     def _command_frames(self) -> tuple[str, ...]:
         """All axes are parallel; a command without a frame is in the robot's."""
@@ -230,14 +229,12 @@ class MazeSim(Node):
     def _on_initial_pose(self, msg: PoseWithCovarianceStamped) -> None:
         conversions.check_frame(
             msg.header.frame_id, (self.parameters.global_frame_id,), 'initialpose')
-        position = conversions.position_from_pose(msg.pose.pose, self._axes, 'initialpose')
-        self._session.teleport(np.concatenate((position, np.zeros(2))))
+        self._session.teleport(self._robot.at_rest(msg.pose.pose, 'initialpose'))
         self._publish_episode()
 
     def _on_set_state(self, msg: Odometry) -> None:
         p = self.parameters
-        self._session.teleport(conversions.state_from_odometry(
-            msg, self._axes, (p.odom_frame_id, p.global_frame_id)))
+        self._session.teleport(self._robot.state(msg, (p.odom_frame_id, p.global_frame_id)))
         self._publish_episode()
 
     def _on_goal(self, msg: PoseStamped) -> None:
@@ -249,7 +246,7 @@ class MazeSim(Node):
 
     def _apply_parameters(self, parameters: MazeSimParameters) -> None:
         if parameters.real_time_factor != self.parameters.real_time_factor:
-            self._pacer = Pacer(DT_S, parameters.real_time_factor)
+            self._pacer = Pacer(self._session.world.signals.dt_s, parameters.real_time_factor)
         self.parameters = parameters
 
     # Services
@@ -292,8 +289,8 @@ class MazeSim(Node):
         p, stamp = self.parameters, self._stamp()
         if with_clock:
             self._publish_clock()
-        odom = conversions.odometry_from_state(
-            self._session.state, self._axes, stamp, p.odom_frame_id, p.base_frame_id)
+        odom = self._robot.odometry(
+            self._session.state, stamp, p.odom_frame_id, p.base_frame_id)
         self._odom_publisher.publish(odom)
         self._transforms.publish(odom)
         if self._session.world.in_contact != self._contact:
@@ -318,11 +315,12 @@ class MazeSim(Node):
             self._publish_markers()
 
     def _publish_markers(self) -> None:
-        where = (self._axes, self._stamp(), self.parameters.global_frame_id)
+        p = self.parameters
+        where = self._stamp(), p.global_frame_id
         self._marker_publisher.publish(MarkerArray(markers=[
             markers.walls_marker(self._session.maze, *where),
-            markers.robot_marker(self._session.state[:2], *where),
-            markers.goal_marker(self._goal, *where)]))
+            markers.robot_marker(p.robot, self._robot.pose(self._session.state), *where),
+            markers.goal_marker(conversions.pose_from_position(self._goal, self._axes), *where)]))
 
     def _simulation_status(self) -> Status:
         p = self.parameters

@@ -42,10 +42,8 @@ from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningCancelled
 from df_planner.ros.clock_jumps import on_jump_back
 from df_planner.ros.conversions import check_frame
-from df_planner.ros.conversions import path_from_plan
 from df_planner.ros.conversions import position_from_pose
 from df_planner.ros.conversions import stamp_to_ns
-from df_planner.ros.conversions import state_from_odometry
 from df_planner.ros.goal_memory import GoalResumption
 from df_planner.ros.inputs import guarded
 from df_planner.ros.maps import grid_map_from_message
@@ -103,7 +101,7 @@ class PlannerNode(PlannerLifecycle):
         self._output = PlanOutput(self, self._axes)
         self._map_frame = MapFrame(self, lambda: self._frames, tf_buffer(self))
         self._actions = Nav2Actions(
-            self, self._session, self._axes, self._map_frame, lambda: self.parameters,
+            self, self._session, self._robot, self._map_frame, lambda: self.parameters,
             lambda: self._active, self._set_goal, self._drop_goal)
         self._inputs = [
             self.create_subscription(kind, topic, guarded(listen, what, self._complaints), quality)
@@ -186,7 +184,7 @@ class PlannerNode(PlannerLifecycle):
         self.get_logger().info('Resuming the goal of the planner before this one')
 
     def _on_odometry(self, msg: Odometry) -> None:
-        self._session.set_odometry(state_from_odometry(msg, self._axes, self._frames),
+        self._session.set_odometry(self._robot.state(msg, self._frames),
                                    stamp_to_ns(msg.header.stamp))
 
     def finish_plan(self, result: Result) -> None:
@@ -200,7 +198,7 @@ class PlannerNode(PlannerLifecycle):
             self._complaints.add('plan', result.error)
         else:
             self._complaints.clear('plan')
-        self._output.publish(result.plan, result.stamp_ns, self.parameters)
+        self._output.publish(result.plan, result.stamp_ns, self._robot, self.parameters)
         self._actions.take(result)
         parts = self._report.planned(result, 1.0 / self.parameters.planning_frequency_hz,
                                      self._session.latency_steps)
@@ -214,7 +212,7 @@ class PlannerNode(PlannerLifecycle):
         self._complaints.clear('plan')
         odom = self._session.odom
         self._output.publish(None, self.get_clock().now().nanoseconds if odom is None else
-                             odom.stamp_ns, self.parameters)
+                             odom.stamp_ns, self._robot, self.parameters)
 
     def _clear_goal(self, request: Trigger.Request, response: Trigger.Response):
         response.success = self._active
@@ -237,7 +235,7 @@ class PlannerNode(PlannerLifecycle):
     async def _get_plan(self, request: GetPlan.Request, response: GetPlan.Response):
         """Plan once, from rest or (without a start frame) from the odometry; empty on failure."""
         stamp, frame_id = request.start.header.stamp, self.parameters.global_frame_id
-        response.plan = path_from_plan(None, self._axes, stamp, frame_id)
+        response.plan = self._robot.path(None, stamp, frame_id)
         try:
             if not self._active:
                 raise PlanningCancelled('get_plan: the planner is not active')
@@ -245,13 +243,13 @@ class PlannerNode(PlannerLifecycle):
             if request.start.header.frame_id:
                 poses.append((request.start, 'start of get_plan'))
             poses = await self._outcome(partial(self._map_frame.resolve, 'get_plan', poses))
-            goal, *start = [position_from_pose(pose.pose, self._axes, 'get_plan')
-                            for pose in poses]
+            goal = position_from_pose(poses[0].pose, self._axes, 'get_plan')
             planner = self._session.planner
-            goal, state = planner.check_goal(goal), planner.check_state(self._start_state(start))
+            goal = planner.check_goal(goal)
+            state = planner.check_state(self._start_state(poses[1:]))
             plan = await self._outcome(
                 lambda done: self._session.plan_once(state, goal, done, 'get_plan'))
-            response.plan = path_from_plan(plan, self._axes, stamp, frame_id)
+            response.plan = self._robot.path(plan, stamp, frame_id)
             self._complaints.clear('get_plan')
         except DFPlannerError as error:
             self._complaints.add('get_plan', error)
@@ -266,10 +264,10 @@ class PlannerNode(PlannerLifecycle):
             raise as_typed(outcome.error)
         return outcome.value
 
-    def _start_state(self, start: list[np.ndarray]) -> np.ndarray:
-        """Return the state (4,) to plan from: at rest at a position (2,), or the odometry."""
+    def _start_state(self, start: list[PoseStamped]) -> np.ndarray:
+        """Return the state (S,) to plan from: at rest in a pose, or without one the odometry."""
         if start:
-            return np.concatenate([start[0], np.zeros(2)])
+            return self._robot.at_rest(start[0].pose, 'get_plan')
         if self._session.odom is None:
             raise InvalidInput('start of get_plan: no frame_id, which means the odometry, '
                                'and there is none yet')

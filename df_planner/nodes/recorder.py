@@ -42,7 +42,7 @@ from df_planner.ros.offered_qos import offered_qos
 from df_planner.ros.parameters import declare
 from df_planner.ros.recorder_parameters import RecorderParameters
 from df_planner.ros.run import run_node
-from df_planner.ros.topics import RECORDED_TOPICS
+from df_planner.ros.topics import recorded_topics
 from df_planner.ros.topics import RECORDER_READY
 from df_planner.ros.topics import Topic
 
@@ -59,10 +59,11 @@ class Recorder(Node):
         self._writer = BagWriter(Path(self.parameters.bag))
         self._stopping = False
         self._lost: Counter[str] = Counter()
-        self._awaited = {topic.name for topic in RECORDED_TOPICS if topic.awaited}
+        topics = recorded_topics(self.parameters.robot)
+        self._awaited = {topic.name for topic in topics if topic.awaited}
         self._ready = self.create_publisher(Bool, RECORDER_READY, qos.LATCHED_QOS)
         self._subscriptions_by_name: dict[str, Subscription] = {}
-        for topic in RECORDED_TOPICS:
+        for topic in topics:
             self._listen(topic, topic.reliable)
         self.get_logger().info(f'Recording {len(self._subscriptions_by_name)} topics into '
                                f'{self._writer.folder}')

@@ -29,31 +29,34 @@ def finite(value: object, size: int, what: str) -> np.ndarray:
     return array
 
 
-def past_states(value: object) -> np.ndarray:
-    """Return a history as float64 (n, 4), n possibly 0, or raise InvalidInput."""
+def past_states(value: object, size: int) -> np.ndarray:
+    """Return a history as float64 (n, ``size``), n possibly 0, or raise InvalidInput."""
     history = _numbers(value, 'states', 'history')
     if history.size == 0:
-        return np.zeros((0, 4))
-    if history.ndim != 2 or history.shape[1] != 4:
-        raise InvalidInput(f'history must have shape (n, 4), got {history.shape}')
+        return np.zeros((0, size))
+    if history.ndim != 2 or history.shape[1] != size:
+        raise InvalidInput(f'history must have shape (n, {size}), got {history.shape}')
     if not np.isfinite(history).all():
         raise InvalidInput('history must be finite')
     return history
 
 
-def whole_tokens(value: object, frame_stack: int, most: int) -> np.ndarray:
+def whole_tokens(value: object, frame_stack: int, most: int, limits: np.ndarray) -> np.ndarray:
     """
-    Return the actions of a prefix as float64 (P, 2), or raise InvalidInput.
+    Return the actions of a prefix as float64 (P, A), or raise InvalidInput.
 
     P must be a multiple of ``frame_stack``, because all actions of a token share one noise level,
     and leave a token to be planned of the ``most`` there may be.
+
+    :param limits: (A,) the largest magnitude of each action.
     """
     prefix = _numbers(value, 'actions', 'prefix')
-    if prefix.ndim != 2 or prefix.shape[1] != 2 or len(prefix) % frame_stack:
-        raise InvalidInput('prefix must have shape (P, 2), P a multiple of the '
+    if prefix.ndim != 2 or prefix.shape[1] != len(limits) or len(prefix) % frame_stack:
+        raise InvalidInput(f'prefix must have shape (P, {len(limits)}), P a multiple of the '
                            f'{frame_stack} steps of a token, got {prefix.shape}')
-    if not (np.abs(prefix) <= 1.0).all():
-        raise InvalidInput('prefix must lie within [-1, 1]')
+    if not (np.abs(prefix) <= limits).all():
+        raise InvalidInput('prefix must lie within '
+                           + ' x '.join(f'[-{x:g}, {x:g}]' for x in limits))
     if len(prefix) > (most - 1) * frame_stack:
         raise InvalidInput(f'prefix of {len(prefix)} steps: the horizon has '
                            f'{(most - 1) * frame_stack}')

@@ -22,7 +22,6 @@ import torch
 from df_planner.diffusion.guidance import Guidance
 from df_planner.planning.grid import GridMap
 from df_planner.planning.plan import Plan
-from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import judge
 from df_planner.planning.selection import spread
 from df_planner.planning.selection import Verdict
@@ -59,7 +58,7 @@ def choose(tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray, at_goal: b
     :param limits: as for ``judge``.
     :param guidance: with ``select_by`` reward, what candidates are ranked by.
     """
-    states = interpolate(tokens[..., :4], space.frame_stack, space.dt_s)
+    states = space.states_of(tokens)
     verdict = judge(states, tokens[..., :4], lengths, goal, limits, grid, settings, space.token_s)
     rewards = -verdict.arrival_steps * space.dt_s
     if guidance is not None and settings.select_by == 'reward':
@@ -71,14 +70,9 @@ def choose(tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray, at_goal: b
     chosen = verdict.best(at_goal, rewards)
     steps = verdict.arrival_steps + 1
     plan = Plan(
-        actions=actions_of(tokens)[chosen, :steps[chosen]], states=states[chosen, :steps[chosen]],
+        actions=space.actions_of(tokens)[chosen, :steps[chosen]], states=states[chosen, :steps[chosen]],
         dt_s=space.dt_s, goal=goal, reward=float(rewards[chosen]),
         valid=bool(verdict.valid[chosen]),
         uncertainty=spread(states, verdict.arrival_steps, chosen),
         candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)
     return Attempt(plan, verdict, tokens, lengths, int(lengths[chosen]))
-
-
-def actions_of(tokens: np.ndarray) -> np.ndarray:
-    """Return the actions of every control step, (N, T * frame_stack, 2), in [-1, 1]."""
-    return tokens[..., 4:].reshape(len(tokens), -1, 2).clip(-1.0, 1.0)

@@ -16,33 +16,20 @@
 Execution: from a plan and the present state to one action.
 
 ``raw`` plays the diffused actions as they are, the claim of Diffusion Forcing. ``tracking``
-follows the planned states with feedback and takes the diffused action as feed-forward.
-``time_optimal`` does the same after an elastic band has made the plan as fast as the robot can
+follows the planned states with feedback, by the law of the kind of robot (``tracking.py``).
+``time_optimal`` does the same after an elastic band has made the plan as fast as a point robot can
 follow it. The follower node and ``Policy`` both use this module, so that ROS and ``df_planner
 evaluate`` drive alike.
 """
-
-from dataclasses import dataclass
 
 import numpy as np
 
 from df_planner.planning.elastic_band import ElasticBand
 from df_planner.planning.plan import Plan
+from df_planner.planning.tracking import PointTracking
+from df_planner.planning.tracking import TrackingLaw
 
 EXECUTIONS = ('raw', 'tracking', 'time_optimal')
-
-
-@dataclass(frozen=True)
-class TrackingGains:
-    """
-    Feedback gains of the tracker, in action units.
-
-    :param position: action per metre of position error.
-    :param velocity: action per metre per second of velocity error.
-    """
-
-    position: float = 10.0
-    velocity: float = 1.3
 
 
 class Executor:
@@ -50,16 +37,17 @@ class Executor:
     Turn a plan into actions; keeps no plan of its own.
 
     :param execution: one of ``EXECUTIONS``; any other name is a ValueError.
+    :param law: how the robot follows states and stops (see ``tracking.tracking_law``).
     :param band: what ``time_optimal`` makes plans faster with; the others do not need it.
     """
 
-    def __init__(self, execution: str, gains: TrackingGains = TrackingGains(),
+    def __init__(self, execution: str, law: TrackingLaw = PointTracking(),
                  band: ElasticBand = ElasticBand()):
         """Take the parts as they are."""
         if execution not in EXECUTIONS:
             raise ValueError(f'execution must be one of {EXECUTIONS}, got {execution!r}')
         self.execution = execution
-        self.gains = gains
+        self.law = law
         self.band = band
 
     def prepare(self, plan: Plan | None) -> Plan | None:
@@ -74,28 +62,21 @@ class Executor:
 
         :param plan: the plan in hand, as ``prepare`` returned it, or None to brake.
         :param step: control steps since the first row of the plan, 0 or more.
-        :param state: (4,) position and velocity now.
-        :returns: (2,) in [-1, 1], rounded to float32 as the actions in the data are. Such a number
-            survives being scaled to a force and back, so a simulator behind a topic gets the very
-            action that ``Policy`` would apply.
+        :param state: (S,) now.
+        :returns: (A,) within its limits, rounded to float32 as the actions in the data are. Such a
+            number survives being scaled to a force and back, so a simulator behind a topic gets
+            the very action that ``Policy`` would apply.
         """
         action = self._exact_action(plan, step, state)
         return action.astype(np.float32).astype(np.float64)
 
     def _exact_action(self, plan: Plan | None, step: int, state: np.ndarray) -> np.ndarray:
         if plan is None:
-            return self.brake(state)
+            return self.law.brake(state)
         if self.execution == 'raw':
-            return plan.actions[step] if step < len(plan) else np.zeros(2)
-        arrived = step >= len(plan) - 1
-        target = plan.states[-1 if arrived else step]
-        target_velocity = 0.0 if arrived else target[2:]
-        feed_forward = 0.0 if arrived else plan.actions[step]
-        action = (feed_forward
-                  + self.gains.position * (target[:2] - state[:2])
-                  + self.gains.velocity * (target_velocity - state[2:]))
-        return np.clip(action, -1.0, 1.0)
+            return plan.actions[step] if step < len(plan) else np.zeros(plan.actions.shape[1])
+        return self.law.action(plan, step, state)
 
     def brake(self, state: np.ndarray) -> np.ndarray:
-        """Return the action (2,) that takes the velocity to zero."""
-        return np.clip(-self.gains.velocity * state[2:], -1.0, 1.0)
+        """Return the action (A,) that stops the robot."""
+        return self.law.brake(state)

@@ -38,11 +38,11 @@ STEPS = 2
 def filtered_state(drawing: Drawing, state: np.ndarray, history: np.ndarray,
                    state_noise: tuple[float, float]) -> np.ndarray:
     """
-    Return the mean (4,) of what a noisily measured state may have been, by the model.
+    Return the mean (S,) of what a noisily measured state may have been, by the model.
 
     :param drawing: its noise and clock are used, its schedule and guidance are not.
-    :param state: (4,) the present.
-    :param history: (n, 4) states before it, one token apart, oldest first.
+    :param state: (S,) the present; what is neither position nor velocity is taken as exact.
+    :param history: (n, S) states before it, one token apart, oldest first.
     :param state_noise: standard deviation in m and in m/s with which all were measured.
     """
     states = np.vstack([history[-HISTORY_TOKENS:], state])
@@ -51,4 +51,4 @@ def filtered_state(drawing: Drawing, state: np.ndarray, history: np.ndarray,
     free = replace(drawing, guidance=None, should_stop=lambda: False,
                    schedule=lambda num_tokens: scheduling_matrix(
                        'full_sequence', num_tokens, STEPS, drawing.space.num_levels))
-    return free.draw(known)[:, len(states) - 1, :4].mean(0)
+    return free.draw(known)[:, len(states) - 1, :len(state)].mean(0)

@@ -15,6 +15,7 @@
 """The map as the planner sees it: clearance from a signed distance field of an occupancy grid."""
 
 from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -100,7 +101,8 @@ class GridMap:
         return ((xy - self.origin_xy) / self.resolution_m)[..., ::-1]
 
 
-def maze_map(name: str) -> GridMap:
-    """Return the map of a maze by name, or of a maze file."""
+def maze_map(name: str, observation_to_map: Sequence[Sequence[float]] = OBSERVATION_TO_MAP
+             ) -> GridMap:
+    """Return the map of a maze by name, or of a maze file, for models of these axes."""
     data, origin_xy = load_maze(name).occupancy_grid(MAZE_RESOLUTION_M)
-    return GridMap(data > 0, MAZE_RESOLUTION_M, origin_xy, np.array(OBSERVATION_TO_MAP))
+    return GridMap(data > 0, MAZE_RESOLUTION_M, origin_xy, np.array(observation_to_map))

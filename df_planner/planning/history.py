@@ -26,10 +26,12 @@ class History:
 
     :param frame_stack: control steps of a token.
     :param dt_s: seconds of a control step.
+    :param state_size: numbers S in a state.
     """
 
-    def __init__(self, frame_stack: int, dt_s: float):
+    def __init__(self, frame_stack: int, dt_s: float, state_size: int = 4):
         """Start without any."""
+        self._state_size = state_size
         self._frame_stack = frame_stack
         self._dt_s = dt_s
         self._tolerance_steps = frame_stack // 4
@@ -41,18 +43,18 @@ class History:
 
     def observe(self, state: np.ndarray, step: int) -> None:
         """
-        Keep a state (4,) of a control step, and none that is too old or of a later step.
+        Keep a state (S,) of a control step, and none that is too old or of a later step.
 
         A state that is none, such as one with NaN, leaves a gap.
         """
         oldest = step - HISTORY_TOKENS * self._frame_stack - self._tolerance_steps
         self._states = {kept: self._states[kept] for kept in self._states if oldest <= kept < step}
-        if np.shape(state) == (4,) and np.isfinite(state).all():
+        if np.shape(state) == (self._state_size,) and np.isfinite(state).all():
             self._states[step] = state
 
     def before(self, step: int) -> np.ndarray:
         """
-        Return the states (n, 4) that lie 1, 2, ... tokens before a control step, oldest first.
+        Return the states (n, S) that lie 1, 2, ... tokens before a control step, oldest first.
 
         A state that is a little off is moved there at its velocity. n ends at the first gap, and
         is at most ``HISTORY_TOKENS``.
@@ -64,6 +66,6 @@ class History:
             if nearest is None or abs(nearest - wanted) > self._tolerance_steps:
                 break
             state = self._states[nearest]
-            moved_m = (wanted - nearest) * self._dt_s * state[2:]
+            moved_m = (wanted - nearest) * self._dt_s * state[2:4]
             found.insert(0, np.concatenate([state[:2] + moved_m, state[2:]]))
-        return np.reshape(found, (-1, 4))
+        return np.reshape(found, (-1, self._state_size))

@@ -30,8 +30,9 @@ class Plan:
     started, filtered if the planner was told of measurement noise, and the last row is the
     arrival. H differs from plan to plan.
 
-    :param actions: (H, A) in [-1, 1].
-    :param states: (H, S), positions first, then velocities, in metres and metres per second.
+    :param actions: (H, A) within their limits.
+    :param states: (H, S), positions first, then velocities, in metres and metres per second, then
+        what else the robot observes.
     :param dt_s: duration of one control step in seconds.
     :param goal: (2,) the position planned for.
     :param reward: what candidates are ranked by: minus the arrival time in seconds, or the summed

@@ -49,7 +49,6 @@ from df_planner.errors import StartOutsideMap
 from df_planner.planning.checks import finite
 from df_planner.planning.checks import past_states
 from df_planner.planning.checks import whole_tokens
-from df_planner.planning.choice import actions_of
 from df_planner.planning.choice import choose
 from df_planner.planning.clock import Clock
 from df_planner.planning.drawing import Drawing
@@ -63,9 +62,9 @@ from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.search import Search
-from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import spread_of_samples
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.settings import settings_for
 from df_planner.planning.tokens import TokenSpace
 from df_planner.planning.tokens import what_is_known
 from df_planner.training.arrival import ArrivalTime
@@ -103,13 +102,14 @@ class Planner:
 
     @classmethod
     def load(cls, checkpoint: str | Path, device: str = 'cpu', grid: GridMap | None = None,
-             settings: PlannerSettings = PlannerSettings(), backend: Backend = 'auto'
+             settings: PlannerSettings | None = None, backend: Backend = 'auto'
              ) -> 'Planner':
         """
         Load a shipped model by name, or any checkpoint by path.
 
         :param device: ``cpu``, ``cuda`` or ``auto``.
         :param grid: the map; by default that of the maze named in the model card.
+        :param settings: by default those for the robot in the model card.
         :param backend: what evaluates the network: ``torch``, ``openvino``, or ``auto``, which is
             OpenVINO where it can.
         :raises CheckpointError: if the checkpoint is missing, broken or of another format.
@@ -121,13 +121,14 @@ class Planner:
             raise ConfigError(f'device {device}: there is no CUDA device; use cpu or auto')
         denoiser, card = load_checkpoint(checkpoint, device)
         if grid is None and card.maze is not None:
-            grid = maze_map(card.maze)
+            grid = maze_map(card.maze, card.observation_to_map)
         try:
             denoiser = on_backend(denoiser, backend, device)
         except (ImportError, RuntimeError) as error:
             reason = ' '.join(str(error).split())[:200]
             raise ConfigError(f'backend {backend} cannot run {checkpoint}: {reason}') from error
-        return cls(denoiser, card, grid, settings, device, load_arrival_time(checkpoint))
+        return cls(denoiser, card, grid, settings or settings_for(card.robot, card.robot_radius_m),
+                   device, load_arrival_time(checkpoint))
 
     def policy(self, execution: str = 'tracking', replan_interval_s: float = 0.25, seed: int = 0):
         """Return a ``Policy`` that plans, replans and acts (see ``planning/policy.py``)."""
@@ -148,8 +149,8 @@ class Planner:
             self._denoiser.prepare(BATCH_SIZES)
 
     def check_state(self, state: np.ndarray) -> np.ndarray:
-        """Return the state as float64 (4,); InvalidInput, StartOutsideMap or StartOccupied."""
-        state = finite(state, 4, 'state')
+        """Return the state as float64 (S,); InvalidInput, StartOutsideMap or StartOccupied."""
+        state = finite(state, self._space.state_size, 'state')
         self._check_position(state[:2], 'start', StartOutsideMap, StartOccupied)
         return state
 
@@ -168,7 +169,7 @@ class Planner:
         """
         Plan from a state to a goal.
 
-        :param state: (4,) position and velocity in the observation frame of the data.
+        :param state: (S,) position, velocity and what else is observed, in the axes of the data.
         :param goal: (2,) position.
         :param horizon: longest plan in control steps, also beyond what the model was trained for;
             None takes ``settings.horizon_steps``.
@@ -181,12 +182,12 @@ class Planner:
         :param should_stop: polled between network calls.
         :param waypoints: (W, 2) positions that guidance draws the plan through.
         :param reward: a term of guidance of one's own (see ``rewards.UserReward``).
-        :param prefix: (P, 2) actions that will be executed while the plan is computed: its first
+        :param prefix: (P, A) actions that will be executed while the plan is computed: its first
             ones. P must be a multiple of the model's ``frame_stack``.
         :param schedule: (M + 1, T) integer scheduling matrix instead of the settings', T at least
             the tokens of the longest plan, or of what the model was trained for if that is less;
             shorter plans take its first columns.
-        :param history: (n, 4) states before the present, ``frame_stack`` control steps apart and
+        :param history: (n, S) states before the present, ``frame_stack`` control steps apart and
             oldest first, measured with the noise of the settings; without noise it is not used.
         :param faster: draw candidates from pure noise, too, that arrive before ``previous``.
         :raises NoValidPlan: if no candidate passes the checks and ``collision_check`` is on.
@@ -197,14 +198,15 @@ class Planner:
         """
         clock = self.clock = Clock(self.settings.deadline_ms / 1e3 or math.inf)
         state, goal = self.check_state(state), self.check_goal(goal)
-        history = past_states([] if history is None else history)
+        history = past_states([] if history is None else history, self._space.state_size)
         generator = torch.Generator().manual_seed(seed)
         guidance = self._guidance(goal, waypoints, reward, generator)
         fewest, limit = 2, self._max_tokens(horizon)
         drawing = self._drawing(limit, generator, guidance,
                                 lambda: should_stop() or clock.is_over(), schedule)
         if prefix is not None:
-            prefix = whole_tokens(prefix, self.card.frame_stack, limit)
+            prefix = whole_tokens(prefix, self.card.frame_stack, limit,
+                                  self._space.action_limits)
             fewest = max(2, len(prefix) // self.card.frame_stack + 1)
         if any(self._state_noise):
             # Once for all: of candidates with a start of their own, the first to arrive would be
@@ -251,7 +253,7 @@ class Planner:
             if should_stop():
                 raise
             return best.plan.uncertainty
-        return spread_of_samples(self._states(tokens)[:, :len(best.plan), :2])
+        return spread_of_samples(self._space.states_of(tokens)[:, :len(best.plan), :2])
 
     @property
     def _state_noise(self) -> tuple[float, float]:
@@ -266,11 +268,11 @@ class Planner:
         Nothing is checked or chosen. Settings of sampling apply; those of guidance and
         ``pin_goal`` too if there is a goal.
 
-        :param state: (4,) position and velocity in the observation frame of the data.
+        :param state: (S,) as for ``plan``.
         :param horizon: control steps H.
         :param num_samples: roll-outs N.
         :param goal: (2,) position at the end.
-        :returns: states (N, H, 4) and actions (N, H, 2).
+        :returns: states (N, H, S) and actions (N, H, A).
         :raises PlanningCancelled: if ``should_stop`` returned True.
         :raises DFPlannerError: the errors of ``check_state`` and ``check_goal``.
         """
@@ -285,11 +287,8 @@ class Planner:
         tokens = self._drawing(num_tokens, generator, guidance, should_stop).draw(what_is_known(
             self._space, self.settings, np.full(num_samples, num_tokens), state, goal,
             state_noise=self._state_noise))
-        return self._states(tokens)[:, :horizon], actions_of(tokens)[:, :horizon]
-
-    def _states(self, tokens: np.ndarray) -> np.ndarray:
-        """Return the states (N, H, 4) of every control step of tokens (N, T, C)."""
-        return interpolate(tokens[..., :4], self.card.frame_stack, self.card.dt_s)
+        return (self._space.states_of(tokens)[:, :horizon],
+                self._space.actions_of(tokens)[:, :horizon])
 
     def _check_position(self, position, what, outside, occupied):
         if self.map is None:
@@ -312,7 +311,8 @@ class Planner:
             waypoints = np.array([self.check_goal(point) for point in waypoints])
         guidance = build_guidance(
             self.settings, goal, self.map, self._space.mean, self._space.std,
-            self._space.token_s, waypoints, reward, generator, self._space.num_levels)
+            self._space.token_s, waypoints, reward, generator, self._space.num_levels,
+            (self._space.state_size, len(self._space.action_limits)))
         if guidance is None and not (waypoints is None and reward is None):
             raise InvalidInput('way-points and rewards act through guidance: '
                                'set guidance_scale above 0 or select_by to reward')

@@ -23,6 +23,8 @@ from df_planner.planning.execution import Executor
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
 from df_planner.planning.replanner import Replanner
+from df_planner.planning.tracking import check_execution
+from df_planner.planning.tracking import tracking_law
 
 
 class Policy:
@@ -39,8 +41,10 @@ class Policy:
 
     def __init__(self, planner: Planner, execution: str = 'tracking',
                  replan_interval_s: float = 0.25, seed: int = 0):
-        """Build the executor and the replanner."""
-        self.executor = Executor(execution, band=ElasticBand(planner.map))
+        """Build the executor and the replanner; ConfigError if the robot cannot be driven so."""
+        check_execution(planner.card.robot, execution)
+        law = tracking_law(planner.card.robot, planner.card.action_limits)
+        self.executor = Executor(execution, law, ElasticBand(planner.map))
         self.replanner = Replanner(planner, hold_at_goal=execution != 'raw', seed=seed)
         self.interval_steps = max(1, round(replan_interval_s / planner.card.dt_s))
         self.plan: Plan | None = None
@@ -56,7 +60,7 @@ class Policy:
         self.plans, self.planning_times_s = [], []
 
     def act(self, state: np.ndarray) -> np.ndarray:
-        """Return the action (2,) for this state (4,); the errors of ``Planner.check_state``."""
+        """Return the action (A,) for this state (S,); the errors of ``Planner.check_state``."""
         state = np.array(state, np.float64)
         self.replanner.observe(state, self._step)
         if self._step % self.interval_steps == 0:

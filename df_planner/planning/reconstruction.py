@@ -38,11 +38,10 @@ from df_planner.diffusion.sampler import sample
 from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import InvalidInput
 from df_planner.planning.planner import Planner
-from df_planner.planning.selection import interpolate
 from df_planner.planning.tokens import TokenSpace
 
-STATE_SIZE, ACTION_SIZE = 4, 2
-PART_NAMES = ('position', 'velocity', 'actions')
+PART_NAMES = {3: ('position', 'velocity', 'actions'),
+              4: ('position', 'velocity', 'other observations', 'actions')}
 
 
 @dataclass(frozen=True)
@@ -50,26 +49,15 @@ class Reconstruction:
     """
     N samples of one trajectory of T tokens, H = (T - 1) * frame_stack + 1 control steps.
 
-    :param tokens: (N, T, 4 + frame_stack * 2), states and the actions from there on, in the units
+    :param tokens: (N, T, S + frame_stack * A), states and the actions from there on, in the units
         of the data; what was known is as it was given.
-    :param frame_stack: control steps per token.
-    :param dt_s: duration of a control step in seconds.
+    :param states: (N, H, S), the state at every control step, from the first token's on.
+    :param actions: (N, H, A), the action in each of these states, within its limits.
     """
 
     tokens: np.ndarray
-    frame_stack: int
-    dt_s: float
-
-    @property
-    def states(self) -> np.ndarray:
-        """Give the state at every control step, (N, H, 4), from the first token's on."""
-        return interpolate(self.tokens[..., :STATE_SIZE], self.frame_stack, self.dt_s)
-
-    @property
-    def actions(self) -> np.ndarray:
-        """Give the action in each of these states, (N, H, 2), clipped to [-1, 1]."""
-        actions = self.tokens[..., STATE_SIZE:].reshape(len(self.tokens), -1, ACTION_SIZE)
-        return actions[:, :(self.tokens.shape[1] - 1) * self.frame_stack + 1].clip(-1.0, 1.0)
+    states: np.ndarray
+    actions: np.ndarray
 
 
 def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None = None,
@@ -82,19 +70,19 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
     A token is ``frame_stack`` control steps: its state is that of the first of them. Position,
     velocity and the actions of a token can each be known or not, but not in part.
 
-    :param states: (T, 4) row, column, velocity along the rows and along the columns; NaN where
-        unknown. T is 2 to as many tokens as the model was trained for.
-    :param actions: (T, frame_stack, 2), NaN where unknown; None knows none.
+    :param states: (T, S) position, velocity and what else is observed; NaN where unknown. T is 2 to
+        as many tokens as the model was trained for.
+    :param actions: (T, frame_stack, A), NaN where unknown; None knows none.
     :param seed: decides the samples.
     :raises InvalidInput: for a wrong shape, an infinite value, a part that is known by half, or a
         known position in an obstacle of ``planner.map``.
     """
     card = planner.card
     architecture = card.architecture
-    known, given = _tokens(states, actions, card.frame_stack, architecture.max_tokens)
+    space = TokenSpace(card, planner.device)
+    known, given = _tokens(states, actions, space)
     parts = known_parts(known, architecture.part_sizes)
     _check_clear(planner, given[:, :2], parts[:, 0])
-    space = TokenSpace(card, planner.device)
     values = space.normalised(np.where(known, given, 0.0))
     levels = torch.tensor(np.where(parts, 0, architecture.num_levels), device=planner.device)
     settings = planner.settings
@@ -105,8 +93,9 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
     tokens = sample(planner._denoiser, NoiseSchedule(architecture.num_levels, planner.device),
                     noise.to(planner.device), schedule,
                     Pins(values.repeat(num_samples, 1, 1), levels.repeat(num_samples, 1, 1)))
-    return Reconstruction(np.where(known, given, space.physical(tokens)), card.frame_stack,
-                          card.dt_s)
+    tokens = np.where(known, given, space.physical(tokens))
+    states = space.states_of(tokens)
+    return Reconstruction(tokens, states, space.actions_of(tokens)[:, :states.shape[1]])
 
 
 def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:
@@ -116,7 +105,7 @@ def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:
     :raises InvalidInput: naming the part and the token that is known by half.
     """
     by_part = np.split(known, np.cumsum(part_sizes)[:-1], axis=1)
-    for name, numbers in zip(PART_NAMES, by_part):
+    for name, numbers in zip(PART_NAMES[len(part_sizes)], by_part):
         half = numbers.any(axis=1) & ~numbers.all(axis=1)
         if half.any():
             raise InvalidInput(f'{name} of token {int(half.argmax())}: some numbers are given and '
@@ -124,13 +113,14 @@ def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:
     return np.stack([numbers.all(axis=1) for numbers in by_part], axis=1)
 
 
-def _tokens(states, actions, frame_stack: int, max_tokens: int) -> tuple[np.ndarray, np.ndarray]:
+def _tokens(states, actions, space: TokenSpace) -> tuple[np.ndarray, np.ndarray]:
     """Return which numbers are known, bool (T, C), and the tokens (T, C) with NaN elsewhere."""
-    states = np.asarray(states, np.float64)
-    if states.ndim != 2 or states.shape[1] != STATE_SIZE or not 2 <= len(states) <= max_tokens:
-        raise InvalidInput(f'states must have shape (T, {STATE_SIZE}) with T in 2..{max_tokens}, '
+    states, size = np.asarray(states, np.float64), space.state_size
+    if (states.ndim != 2 or states.shape[1] != size
+            or not 2 <= len(states) <= space.max_tokens):
+        raise InvalidInput(f'states must have shape (T, {size}) with T in 2..{space.max_tokens}, '
                            f'got {states.shape}')
-    shape = (len(states), frame_stack, ACTION_SIZE)
+    shape = (len(states), space.frame_stack, len(space.action_limits))
     actions = np.full(shape, np.nan) if actions is None else np.asarray(actions, np.float64)
     if actions.shape != shape:
         raise InvalidInput(f'actions must have shape {shape}, got {actions.shape}')

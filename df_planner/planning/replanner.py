@@ -54,7 +54,8 @@ class Replanner:
         self.last_error: NoValidPlan | None = None
         self._plan: Plan | None = None
         self._plan_step = 0
-        self._history = History(planner.card.frame_stack, planner.card.dt_s)
+        self._history = History(planner.card.frame_stack, planner.card.dt_s,
+                                len(planner.card.observation_names))
         self._count = 0
 
     def reset(self, goal: np.ndarray) -> None:
@@ -66,7 +67,7 @@ class Replanner:
         self._count = 0
 
     def observe(self, state: np.ndarray, step: int) -> None:
-        """Take a state (4,) of any control step: a noisy present is filtered with it."""
+        """Take a state (S,) of any control step: a noisy present is filtered with it."""
         self._history.observe(state, step)
 
     def delay(self, steps: int) -> None:
@@ -112,7 +113,7 @@ class Replanner:
         return rest.shifted(int(distance.argmin()))
 
     def _prefix(self, step: int) -> np.ndarray | None:
-        """Return the actions (P, 2) of the ``delay_steps`` from now on, in whole tokens."""
+        """Return the actions (P, A) of the ``delay_steps`` from now on, in whole tokens."""
         delay_steps = self.planner.settings.delay_steps
         if self._plan is None or delay_steps == 0:
             return None
@@ -122,7 +123,7 @@ class Replanner:
         return rest.actions[:tokens * frame_stack] if tokens else None
 
     def _hold(self, state: np.ndarray) -> Plan:
-        """Return the plan of one row that rests at the goal."""
-        rest = np.concatenate([self.goal, np.zeros(2)])[None]
-        return Plan(actions=np.zeros((1, 2)), states=rest, dt_s=self.planner.card.dt_s,
+        """Return the plan of one row that rests at the goal, else as the robot is."""
+        rest = np.concatenate([self.goal, np.zeros(2), state[4:]])[None]
+        return Plan(actions=np.zeros((1, len(self.planner.card.action_names))), states=rest, dt_s=self.planner.card.dt_s,
                     goal=self.goal, timings={'total': 0.0})

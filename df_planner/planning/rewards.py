@@ -17,7 +17,7 @@ The named terms of a plan's reward, in physical units, and the guidance made of 
 
 Every term is a differentiable function of denoised tokens (B, T, C) in physical units, of which
 ``real`` (B, T) says where a plan ends, and gives one reward per plan, (B,). A token is the state
-(row, column, row velocity, column velocity) at its first control step and the actions of its
+(position, velocity, what else is observed) at its first control step and the actions of its
 steps. What is summed is summed over all future tokens, which makes a plan want the reward early
 and all the time (Chen et al., 2024, section 4.2); the first token is the present and cannot be
 changed.
@@ -37,13 +37,14 @@ from torch.nn import functional
 from df_planner.diffusion.guidance import EVERY_REWARD
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.guidance import Reward
+from df_planner.errors import ConfigError
 from df_planner.planning.grid import GridMap
 from df_planner.planning.settings import PlannerSettings
 
-# reward(states (B, T, 4), actions (B, T, frame_stack, 2), real (B, T)) -> (B,)
+# reward(states (B, T, S), actions (B, T, frame_stack, A), real (B, T)) -> (B,)
 UserReward = Callable[[Tensor, Tensor, Tensor], Tensor]
 
-STATE_SIZE, ACTION_SIZE = 4, 2
+POINT_SIZES = 4, 2  # numbers in a state and in an action of a point that forces push
 SMOOTHING = 1e-3  # m or m/s: lengths have a finite gradient at zero
 PATH_POINTS = 5  # per token: 2 cm apart at 1 m/s, 10 cm at the speed limit
 WAYPOINT_SOFTNESS_M = 0.1
@@ -95,7 +96,7 @@ def speed(tokens: Tensor, real: Tensor, limit_mps: float) -> Tensor:
 
 def force(tokens: Tensor, real: Tensor, limit: float) -> Tensor:
     """Return minus the action beyond +-limit, summed over axes and tokens, mean over steps."""
-    excess = (_actions(tokens).abs() - limit).relu()
+    excess = (_actions(tokens, *POINT_SIZES).abs() - limit).relu()
     return -(excess.sum(-1).mean(-1) * real).sum(-1)
 
 
@@ -158,21 +159,22 @@ def waypoints(tokens: Tensor, real: Tensor, points: Tensor, token_s: float) -> T
     return WAYPOINT_SOFTNESS_M * (-distance / WAYPOINT_SOFTNESS_M).logsumexp(1).sum(-1)
 
 
-def user(tokens: Tensor, real: Tensor, reward: UserReward) -> Tensor:
+def user(tokens: Tensor, real: Tensor, reward: UserReward,
+         sizes: tuple[int, int] = POINT_SIZES) -> Tensor:
     """Return the reward of the user's function of states, actions and real."""
-    return reward(tokens[..., :STATE_SIZE], _actions(tokens), real)
+    return reward(tokens[..., :sizes[0]], _actions(tokens, *sizes), real)
 
 
-def _actions(tokens: Tensor) -> Tensor:
-    """Return the actions (B, T, frame_stack, 2) of tokens."""
-    return tokens[..., STATE_SIZE:].unflatten(-1, (-1, ACTION_SIZE))
+def _actions(tokens: Tensor, state_size: int, action_size: int) -> Tensor:
+    """Return the actions (B, T, frame_stack, A) of tokens."""
+    return tokens[..., state_size:].unflatten(-1, (-1, action_size))
 
 
 def build_guidance(settings: PlannerSettings, goal: np.ndarray, grid: GridMap | None,
                    mean: Tensor, std: Tensor, token_s: float,
                    way: np.ndarray | None = None, reward: UserReward | None = None,
-                   generator: torch.Generator | None = None, num_levels: int = 1000
-                   ) -> Guidance | None:
+                   generator: torch.Generator | None = None, num_levels: int = 1000,
+                   sizes: tuple[int, int] = POINT_SIZES) -> Guidance | None:
     """
     Return the guidance that the settings ask for, None where there is nothing to weigh.
 
@@ -184,7 +186,12 @@ def build_guidance(settings: PlannerSettings, goal: np.ndarray, grid: GridMap | 
     :param reward: the user's own term, of weight 1.
     :param generator: of the futures of Monte Carlo Guidance.
     :param num_levels: the level of pure noise.
+    :param sizes: numbers S in a state and A in an action.
+    :raises ConfigError: for ``guide_force`` with a robot that no forces push.
     """
+    if settings.guide_force > 0.0 and sizes != POINT_SIZES:
+        raise ConfigError('guide_force limits forces, which are no actions of this model; '
+                          'set it to 0')
     if settings.guidance_scale == 0.0 and settings.select_by == 'arrival':
         return None
     tensor = partial(torch.tensor, dtype=mean.dtype, device=mean.device)
@@ -207,7 +214,7 @@ def build_guidance(settings: PlannerSettings, goal: np.ndarray, grid: GridMap | 
     if way is not None and len(way):
         add('waypoints', settings.guide_waypoints, waypoints, points=tensor(way), token_s=token_s)
     if reward is not None:
-        add('user', 1.0, user, reward=reward)
+        add('user', 1.0, user, reward=reward, sizes=sizes)
     if not terms:
         return None
     interval = (round(settings.guidance_to * num_levels),

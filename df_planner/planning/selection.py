@@ -28,20 +28,23 @@ from df_planner.planning.settings import PlannerSettings
 
 def interpolate(states: np.ndarray, frame_stack: int, dt_s: float) -> np.ndarray:
     """
-    Return states at every control step, (N, (T - 1) * frame_stack + 1, 4), from tokens (N, T, 4).
+    Return states at every control step, (N, (T - 1) * frame_stack + 1, S), from tokens (N, T, S).
 
-    Cubic Hermite curves through positions and velocities: smooth, exact at the tokens, and free of
-    any model of the robot.
+    Cubic Hermite curves through positions and velocities, straight lines through what else is
+    observed: exact at the tokens, and free of any model of the robot.
     """
     token_s = frame_stack * dt_s
     s = np.arange(frame_stack)[:, None] / frame_stack
-    position, velocity = states[:, :-1, None, :2], states[:, :-1, None, 2:] * token_s
-    position_end, velocity_end = states[:, 1:, None, :2], states[:, 1:, None, 2:] * token_s
+    before, after = states[:, :-1, None], states[:, 1:, None]
+    position, velocity = before[..., :2], before[..., 2:4] * token_s
+    position_end, velocity_end = after[..., :2], after[..., 2:4] * token_s
     x = ((2 * s**3 - 3 * s**2 + 1) * position + (s**3 - 2 * s**2 + s) * velocity
          + (3 * s**2 - 2 * s**3) * position_end + (s**3 - s**2) * velocity_end)
     v = ((6 * s**2 - 6 * s) * (position - position_end) + (3 * s**2 - 4 * s + 1) * velocity
          + (3 * s**2 - 2 * s) * velocity_end) / token_s
-    steps = np.concatenate([x, v], axis=-1).reshape(len(states), -1, 4)
+    others = before[..., 4:] + s * (after[..., 4:] - before[..., 4:])
+    steps = np.concatenate([x, v, others], axis=-1)
+    steps = steps.reshape(len(states), -1, states.shape[-1])
     return np.concatenate([steps, states[:, -1:]], axis=1)
 
 
@@ -101,8 +104,8 @@ def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, goal: np.
     """
     Check N candidates.
 
-    :param states: (N, H, 4) at every control step.
-    :param tokens: (N, T, 4) states of the tokens.
+    :param states: (N, H, S) at every control step.
+    :param tokens: (N, T, 4) positions and velocities of the tokens.
     :param lengths: (N,) real tokens; what follows is padding.
     :param limits: ``velocity_change``, ``drift`` and ``max_speed`` (2,) seen in the data.
     """
@@ -120,8 +123,11 @@ def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, goal: np.
 
     collision = np.zeros(len(states))
     if grid is not None:
-        needed = settings.robot_radius_m - settings.collision_tolerance_m
-        overlap = np.maximum(needed - grid.clearance(states[..., :2]), 0.0)
+        clearance = grid.clearance(states[..., :2])
+        # A robot that touches an obstacle may leave it, but get no nearer.
+        needed = np.minimum(settings.robot_radius_m - settings.collision_tolerance_m,
+                            np.maximum(clearance[:, :1], 0.0))
+        overlap = np.maximum(needed - clearance, 0.0)
         collision = np.where(step <= arrival[:, None], overlap, 0.0).max(1)
 
     before, after = tokens[:, :-1], tokens[:, 1:]

@@ -14,12 +14,19 @@
 
 """Planner settings: what may change from plan to plan, each with its range and meaning."""
 
+from typing import Any
 from typing import Literal
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import field_validator
+
+from df_planner.data.signals import Robot
+
+
+# What is measured best for a robot where the defaults, those for a point, are not.
+DIFFERENT = {'diff_drive': {'collision_tolerance_m': 0.0}}
 
 
 class PlannerSettings(BaseModel):
@@ -117,3 +124,13 @@ class PlannerSettings(BaseModel):
         if 0 < value < 4:
             raise ValueError('must be 0, or 4 or more')
         return value
+
+
+def settings_for(robot: Robot | None, robot_radius_m: float, **settings: Any) -> PlannerSettings:
+    """
+    Return the defaults for a robot, with some replaced.
+
+    :raises pydantic.ValidationError: for an unknown name or a bad value.
+    """
+    return PlannerSettings(**{'robot_radius_m': robot_radius_m, **DIFFERENT.get(robot, {}),
+                              **settings})

@@ -15,8 +15,8 @@
 """
 Tokens: between what is known in physical units and the normalised tokens of the network.
 
-A token is the state (row, column, row velocity, column velocity) at its first control step and the
-actions of its ``frame_stack`` steps.
+A token is the state at its first control step (position and velocity in the plane, then what else
+the robot observes) and the actions of its ``frame_stack`` steps.
 """
 
 import numpy as np
@@ -26,10 +26,11 @@ from torch import Tensor
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
 from df_planner.planning.plan import Plan
+from df_planner.planning.selection import interpolate
 from df_planner.planning.settings import PlannerSettings
 from df_planner.training.checkpoint import ModelCard
 
-POSITION, VELOCITY, ACTIONS = 0, 1, 2  # parts of a token
+POSITION, VELOCITY, ACTIONS = 0, 1, -1  # parts of a token
 
 
 class TokenSpace:
@@ -42,6 +43,9 @@ class TokenSpace:
         self.std = torch.tensor(std, dtype=torch.float32, device=device)
         self.noise = NoiseSchedule(card.architecture.num_levels, device)
         self.part_sizes = card.architecture.part_sizes
+        self.state_size = len(card.observation_names)
+        self.action_limits = np.array(card.action_limits)
+        self.heading = card.robot == 'diff_drive'
         self.max_tokens = card.architecture.max_tokens
         self.num_levels = card.architecture.num_levels
         self.frame_stack = card.frame_stack
@@ -65,6 +69,18 @@ class TokenSpace:
         rows = np.minimum(np.arange(num_tokens * self.frame_stack), len(plan) - 1)
         return np.hstack([plan.states[rows[::self.frame_stack]],
                           plan.actions[rows].reshape(num_tokens, -1)])
+
+    def states_of(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the states (N, H, S) of every control step of physical tokens (N, T, C)."""
+        states = interpolate(tokens[..., :self.state_size], self.frame_stack, self.dt_s)
+        if self.heading:
+            states[..., 4:6] /= np.linalg.norm(states[..., 4:6], axis=-1, keepdims=True)
+        return states
+
+    def actions_of(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the actions of every control step, (N, T * frame_stack, A), within limits."""
+        actions = tokens[..., self.state_size:].reshape(len(tokens), -1, len(self.action_limits))
+        return actions.clip(-self.action_limits, self.action_limits)
 
     def physical(self, tokens: Tensor) -> np.ndarray:
         """Return normalised tokens (..., C) in physical units, float64."""
@@ -102,13 +118,15 @@ class Known:
 
     def start(self, states: np.ndarray, position_noise_std_m: float = 0.0,
               velocity_noise_std_mps: float = 0.0) -> None:
-        """Pin the first states to ``states`` ([n,] 4), as exactly as they were measured."""
-        count = len(np.atleast_2d(states))
-        self._values[:, :count, :4] = states
+        """Pin the first states to ``states`` ([n,] S), as exactly as they were measured."""
+        count, size = len(np.atleast_2d(states)), self._space.state_size
+        self._values[:, :count, :size] = states
+        self._levels[:, :count, :ACTIONS] = 0
+        self._given[:, :count, 4:size] = True
         for part, std in ((POSITION, position_noise_std_m), (VELOCITY, velocity_noise_std_mps)):
             self._levels[:, :count, part] = self._space.level_of_noise(part, std)
             self._given[:, :count, 2 * part:2 * part + 2] = std == 0.0
-        self._renoised[:, :count, :4] = False
+        self._renoised[:, :count, :size] = False
 
     def end(self, goal: np.ndarray, rest: bool) -> None:
         """Pin the last position to ``goal`` (2,) and, with ``rest``, the last velocity to zero."""
@@ -123,12 +141,12 @@ class Known:
             self._renoised[rows, last, 2:4] = False
 
     def prefix(self, actions: np.ndarray) -> None:
-        """Pin the first ``actions`` (P, 2), P a multiple of ``frame_stack``."""
-        tokens = len(actions) // self._space.frame_stack
-        self._values[:, :tokens, 4:] = actions.reshape(tokens, self.shape[2] - 4)
+        """Pin the first ``actions`` (P, A), P a multiple of ``frame_stack``."""
+        tokens, size = len(actions) // self._space.frame_stack, self._space.state_size
+        self._values[:, :tokens, size:] = actions.reshape(tokens, self.shape[2] - size)
         self._levels[:, :tokens, ACTIONS] = 0
-        self._given[:, :tokens, 4:] = True
-        self._renoised[:, :tokens, 4:] = False
+        self._given[:, :tokens, size:] = True
+        self._renoised[:, :tokens, size:] = False
 
     def pins(self, noise: Tensor) -> Pins:
         """Return it for the sampler; ``noise`` (N, T, C) is what an earlier plan is noised by."""
@@ -153,11 +171,11 @@ def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndar
     """
     Return what is known of candidates of (N,) tokens, as the settings have it.
 
-    :param state: (4,) the present.
+    :param state: (S,) the present.
     :param goal: (2,) the last position with ``pin_goal``; None leaves the end free.
     :param rest: whether they come to rest there.
     :param previous: what is left of the previous plan, for a warm start.
-    :param prefix: (P, 2) the first actions, of whole tokens.
+    :param prefix: (P, A) the first actions, of whole tokens.
     :param drafts: (N, T, C) candidates to refine.
     :param state_noise: standard deviation in m and in m/s with which the present was measured.
     """

@@ -30,13 +30,12 @@ from collections.abc import Sequence
 from builtin_interfaces.msg import Duration
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
-from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import Transform
 from geometry_msgs.msg import Twist
+from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import Vector3
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
-from nav_msgs.msg import Path
 import numpy as np
 from std_msgs.msg import Header
 from trajectory_msgs.msg import MultiDOFJointTrajectory
@@ -158,7 +157,7 @@ def odometry_from_state(state: np.ndarray, axes: MapAxes, stamp: Time, frame_id:
     """Return the odometry of a state (4,); the robot does not turn, so its axes are the map's."""
     msg = Odometry(header=Header(stamp=stamp, frame_id=frame_id), child_frame_id=child_frame_id)
     msg.pose.pose = pose_from_position(state[:2], axes)
-    msg.twist.twist.linear = _vector(axes.to_map(state[2:]))
+    msg.twist.twist.linear = planar(axes.to_map(state[2:]))
     return msg
 
 
@@ -179,7 +178,7 @@ def wrench_from_action(action: np.ndarray, axes: MapAxes, scale: ForceScale, sta
                        frame_id: str) -> WrenchStamped:
     """Return the wrench of an action (2,); only the planar force is set."""
     msg = WrenchStamped(header=Header(stamp=stamp, frame_id=frame_id))
-    msg.wrench.force = _vector(axes.to_map(scale.force(action)))
+    msg.wrench.force = planar(axes.to_map(scale.force(action)))
     return msg
 
 
@@ -189,18 +188,6 @@ def action_from_wrench(msg: WrenchStamped, axes: MapAxes, scale: ForceScale,
     check_frame(msg.header.frame_id, frames, 'wrench')
     force = msg.wrench.force
     return scale.action(axes.to_observation(finite((force.x, force.y), 'wrench')))
-
-
-def path_from_plan(plan: Plan | None, axes: MapAxes, stamp: Time, frame_id: str) -> Path:
-    """Return a plan's positions, each pose stamped with its time; without a plan an empty path."""
-    path = Path(header=Header(stamp=stamp, frame_id=frame_id))
-    if plan is None:
-        return path
-    start_ns, dt_ns = stamp_to_ns(stamp), seconds_to_ns(plan.dt_s)
-    for index, position in enumerate(plan.states[:, :2]):
-        header = Header(stamp=ns_to_stamp(start_ns + index * dt_ns), frame_id=frame_id)
-        path.poses.append(PoseStamped(header=header, pose=pose_from_position(position, axes)))
-    return path
 
 
 def trajectory_from_plan(plan: Plan | None, axes: MapAxes, scale: ForceScale, stamp: Time,
@@ -237,15 +224,10 @@ def plan_from_trajectory(msg: MultiDOFJointTrajectory, axes: MapAxes, scale: For
     :param dt_s: the control step; the points must be this far apart.
     :param goal: (2,) the position planned for, the last planned position if left out.
     """
-    check_frame(msg.header.frame_id, frames, 'trajectory')
+    check_trajectory(msg, frames, dt_s)
     if not msg.points:
         return None
     rows = finite([_point_values(point) for point in msg.points], 'trajectory')
-    times_ns = np.array([stamp_to_ns(point.time_from_start) for point in msg.points])
-    if (np.diff(times_ns) <= 0).any():
-        raise InvalidInput('trajectory: time_from_start must increase from point to point')
-    if not np.array_equal(times_ns, seconds_to_ns(dt_s) * np.arange(len(times_ns))):
-        raise InvalidInput(f'trajectory: points must be {dt_s} s apart, starting at 0 s')
     positions = axes.to_observation(rows[:, :2])
     states = np.concatenate((positions, axes.to_observation(rows[:, 2:4])), axis=1)
     actions = scale.action_of_acceleration(axes.to_observation(rows[:, 4:]))
@@ -253,15 +235,36 @@ def plan_from_trajectory(msg: MultiDOFJointTrajectory, axes: MapAxes, scale: For
                 goal=positions[-1] if goal is None else goal)
 
 
+def stamped_twist(msg: TwistStamped | Twist) -> TwistStamped:
+    """Return a command on ``cmd_vel`` with a header; one that had none has no stamp, no frame."""
+    return msg if isinstance(msg, TwistStamped) else TwistStamped(twist=msg)
+
+
+def check_trajectory(msg: MultiDOFJointTrajectory, frames: Collection[str], dt_s: float) -> None:
+    """
+    Check the frame and the points of a trajectory, but not their numbers.
+
+    :raises FrameError: for a frame that is not one of ``frames``.
+    :raises InvalidInput: for points that lack a part or are not ``dt_s`` apart, from 0 s on.
+    """
+    check_frame(msg.header.frame_id, frames, 'trajectory')
+    if any(not len(p.transforms) == len(p.velocities) == len(p.accelerations) == 1
+           for p in msg.points):
+        raise InvalidInput('trajectory: a point needs one transform, velocity and acceleration')
+    times_ns = np.array([stamp_to_ns(point.time_from_start) for point in msg.points])
+    if (np.diff(times_ns) <= 0).any():
+        raise InvalidInput('trajectory: time_from_start must increase from point to point')
+    if not np.array_equal(times_ns, seconds_to_ns(dt_s) * np.arange(len(times_ns))):
+        raise InvalidInput(f'trajectory: points must be {dt_s} s apart, starting at 0 s')
+
+
 def _point_values(point: MultiDOFJointTrajectoryPoint) -> tuple[float, ...]:
     """Return position, velocity and acceleration of a trajectory point, (6,)."""
-    if not len(point.transforms) == len(point.velocities) == len(point.accelerations) == 1:
-        raise InvalidInput('trajectory: a point needs one transform, velocity and acceleration')
     position = point.transforms[0].translation
     velocity, acceleration = point.velocities[0].linear, point.accelerations[0].linear
     return position.x, position.y, velocity.x, velocity.y, acceleration.x, acceleration.y
 
 
-def _vector(xy: np.ndarray) -> Vector3:
+def planar(xy: np.ndarray) -> Vector3:
     """Return a planar vector (2,) as a message."""
     return Vector3(x=float(xy[0]), y=float(xy[1]))

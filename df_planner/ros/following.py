@@ -22,6 +22,7 @@ ahead, which begins where the plan in hand will have led, waits for its time. On
 the actions depend on the data alone, not on when messages arrive.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,7 +42,7 @@ class Answer:
     """
     What to do about one odometry message.
 
-    :param action: (2,) in [-1, 1].
+    :param action: (A,) within the limits.
     :param stamp_ns: the odometry answered.
     :param tracking_error_m: distance to the planned position, None while braking.
     :param seam_jump: by how much the action (its larger axis) differs from what the plan before
@@ -54,9 +55,9 @@ class Answer:
     seam_jump: float | None = None
 
 
-def limited(action: np.ndarray) -> np.ndarray:
-    """Return an action (2,) within [-1, 1]; 0 where absurd numbers have no difference."""
-    return np.clip(np.nan_to_num(action, nan=0.0), -1.0, 1.0)
+def limited(action: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return an action (A,) within its limits; 0 where absurd numbers have no difference."""
+    return np.clip(np.nan_to_num(action, nan=0.0), -limits, limits)
 
 
 class PlanFollower:
@@ -67,16 +68,19 @@ class PlanFollower:
     ``plan_timeout_s`` old. In lockstep an answer waits for a plan that is younger than
     ``lockstep_plan_steps``, also for one that says "brake".
 
+    :param limits: (A,) largest magnitudes of the actions.
     :param odom_timeout_s: after such a gap in the stamps of the odometry, what was planned before
         it does not count any more.
     """
 
     def __init__(self, executor: Executor, control_period_s: float, plan_timeout_s: float,
-                 odom_timeout_s: float, lockstep: bool, lockstep_plan_steps: int):
+                 odom_timeout_s: float, lockstep: bool, lockstep_plan_steps: int,
+                 limits: Sequence[float] = (1.0, 1.0)):
         self.executor = executor
         self._period_ns = seconds_to_ns(control_period_s)
         self._plan_timeout_ns = seconds_to_ns(plan_timeout_s)
         self._gap_ns = seconds_to_ns(odom_timeout_s)
+        self._limits = np.array(limits)
         self._lockstep = lockstep
         self._lockstep_plan_steps = lockstep_plan_steps
         self._plan: Plan | None = None
@@ -112,7 +116,7 @@ class PlanFollower:
         return (self._odom_stamp_ns - self._plan_stamp_ns) / NS_PER_S
 
     def predicted(self, steps: int) -> tuple[np.ndarray, int] | None:
-        """Return the state (4,) in some control steps and its stamp; None without a plan."""
+        """Return the state (S,) in some control steps and its stamp; None without a plan."""
         if not self.has_current_plan:
             return None
         state = predicted_state(self._plan, self._age_steps(self._plan_stamp_ns), self._state,
@@ -138,7 +142,7 @@ class PlanFollower:
 
     def take_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
         """
-        Take a state (4,); taking the same one again asks for the same answer again.
+        Take a state (S,); taking the same one again asks for the same answer again.
 
         :raises StaleInput: if it is a little older than the one before. If it is much older, its
             source has restarted, and a plan from its future does not count.
@@ -165,16 +169,16 @@ class PlanFollower:
             return None
         self._answered = True
         if not self.has_current_plan:
-            return Answer(limited(self.executor.action(None, 0, self._state)),
+            return Answer(limited(self.executor.action(None, 0, self._state), self._limits),
                           self._odom_stamp_ns, None)
         step = self._steps_since(self._plan_stamp_ns)
         planned = self._plan.states[min(step, len(self._plan) - 1), :2]
-        action = limited(self.executor.action(self._plan, step, self._state))
+        action = limited(self.executor.action(self._plan, step, self._state), self._limits)
         return Answer(action, self._odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
 
     def _seam_jump(self, action: np.ndarray) -> float | None:
-        """Return how far an action (2,) is from that of the plan just replaced, if one was."""
+        """Return how far an action (A,) is from that of the plan just replaced, if one was."""
         if self._replaced is None:
             return None
         (plan, stamp_ns), self._replaced = self._replaced, None

@@ -34,12 +34,15 @@ import shutil
 
 import yaml
 
+from df_planner.data.signals import SIGNALS
 from df_planner.errors import ConfigError
 from df_planner.resources import share_path
-from df_planner.ros.topics import RECORDED_TOPICS
+from df_planner.ros.topics import recorded_topics
+from df_planner.ros.topics import ROBOTS
 
 PACKAGE = 'df_planner'
-CONTROL_PERIOD_S = 0.01
+PARAMS_FILES = {'point': 'config/params.yaml', 'diff_drive': 'config/diff_drive.yaml'}
+MODELS = {'point': 'maze2d', 'diff_drive': 'diff_drive'}  # what the shipped ones' names begin with
 STARTED = datetime.now()  # a process starts one run, whose folder is named by this
 
 Value = bool | int | float | str
@@ -92,8 +95,10 @@ class Argument:
 ARGUMENTS = (
     Argument('maze', 'medium', 'Maze by name (umaze, medium, large, eval-umaze, eval-medium, '
              'eval-large), or a YAML file.'),
+    Argument('robot', 'point', 'Kind of the robot: a point that takes forces (cmd_wrench), or a '
+             'differential drive that takes twists (cmd_vel).', ROBOTS),
     Argument('checkpoint', '', 'Model by name, or a .safetensors file; if empty, '
-             'maze2d-<maze>.'),
+             'maze2d-<maze> or, of a differential drive, diff_drive-<maze>.'),
     Argument('device', 'cpu', 'Where the network runs.', ('auto', 'cpu', 'cuda')),
     Argument('episodes', 5, 'Episodes of the benchmark; 0 takes all of starts.', low=0),
     Argument('seed', 0, 'Seed of the starts and of the plans.', low=0),
@@ -118,8 +123,9 @@ ARGUMENTS = (
     Argument('record', False, 'Record what matters into an MCAP bag in the folder of the run, '
              'with ros2 bag where there is one; `df_planner report` reads it.'),
     Argument('results_dir', 'results', 'Where the benchmark makes a folder per run.'),
-    Argument('params_file', '', 'Parameter file; if empty, config/params.yaml. What an argument '
-             'sets is not read from it.'),
+    Argument('params_file', '', 'Parameter file; if empty, config/params.yaml or, of a '
+             'differential drive, config/diff_drive.yaml. What an argument sets is not read from '
+             'it.'),
     Argument('namespace', '', 'Namespace of all nodes.'),
     Argument('log_level', 'info', 'Log level of all nodes.',
              ('debug', 'info', 'warn', 'error', 'fatal')),
@@ -185,14 +191,14 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     a = {argument.name: argument.parse(values.get(argument.name, argument.default))
          for argument in ARGUMENTS}
     if not a['checkpoint']:
-        a['checkpoint'] = f'maze2d-{Path(a["maze"]).stem}'
+        a['checkpoint'] = f'{MODELS[a["robot"]]}-{Path(a["maze"]).stem}'
     a['lockstep'] = a['use_benchmark'] if a['lockstep'] == 'auto' else a['lockstep'] == 'true'
     for name in ('starts', 'params_file', 'rviz_config_file'):
         if a[name] and not Path(a[name]).is_file():
             raise ConfigError(f'{name}: no file {a[name]}')
     namespace = a['namespace'].strip('/')
     return Graph(tuple(_processes(a, namespace)),
-                 Path(a['params_file'] or share_path('config/params.yaml')).absolute(),
+                 Path(a['params_file'] or share_path(PARAMS_FILES[a['robot']])).absolute(),
                  namespace, a['log_level'], _remappings(namespace, bool(a['use_sim'])))
 
 
@@ -213,23 +219,24 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
         f'{Path(a["maze"]).stem}-{STARTED:%Y%m%d-%H%M%S}')
     processes = []
     if a['record']:  # first, to hear it all
-        processes.append(_recorder(str(run_folder / 'bag'), namespace, bool(a['use_sim'])))
+        processes.append(_recorder(str(run_folder / 'bag'), str(a['robot']), namespace,
+                                   bool(a['use_sim'])))
     if a['use_sim']:
         processes.append(Process('maze_sim', {
-            **maze, 'seed': a['seed'], 'real_time_factor': a['real_time_factor'],
-            'lockstep': a['lockstep']}))
+            **maze, 'robot': a['robot'], 'seed': a['seed'], 'lockstep': a['lockstep'],
+            'real_time_factor': a['real_time_factor']}))
     processes.append(Process('planner', {
-        **clock, 'checkpoint': _absolute(a['checkpoint']), 'device': a['device'],
-        'seed': a['seed'], 'autostart': a['autostart'],
+        **clock, 'robot': a['robot'], 'checkpoint': _absolute(a['checkpoint']),
+        'device': a['device'], 'seed': a['seed'], 'autostart': a['autostart'],
         'planning_frequency_hz': a['planning_frequency_hz'],
         'compensate_latency': not a['lockstep'] and a['execution'] != 'time_optimal',
         **({'realtime_priority': 0} if a['lockstep'] else {}),
         'hold_at_goal': a['execution'] != 'raw'}))
     if a['use_follower']:
         processes.append(Process('follower', {
-            **clock, 'execution': a['execution'], 'lockstep': a['lockstep'],
+            **clock, 'robot': a['robot'], 'execution': a['execution'], 'lockstep': a['lockstep'],
             'lockstep_plan_steps': max(1, round(
-                1.0 / (a['planning_frequency_hz'] * CONTROL_PERIOD_S)))}))
+                1.0 / (a['planning_frequency_hz'] * SIGNALS[a['robot']].dt_s)))}))
     if a['use_rviz']:
         config = _absolute(a['rviz_config_file']) or str(share_path('config/df_planner.rviz'))
         remap = [f'__ns:=/{namespace}'] if namespace else []
@@ -240,19 +247,20 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
             *(word for rule in remap for word in ('-r', rule)))))
     if a['use_benchmark']:
         processes.append(Process('maze_benchmark', {
-            **clock, 'maze': _absolute(a['maze']), 'episodes': a['episodes'], 'seed': a['seed'],
+            **clock, 'maze': _absolute(a['maze']), 'robot': a['robot'],
+            'episodes': a['episodes'], 'seed': a['seed'],
             'starts': _absolute(a['starts']), 'out_dir': str(run_folder),
             'wait_for_recorder': any(process.name == 'recorder' for process in processes)},
             ends_run=True))
     return processes
 
 
-def _recorder(bag: str, namespace: str, use_sim: bool) -> Process:
+def _recorder(bag: str, robot: str, namespace: str, use_sim: bool) -> Process:
     """Return rosbag2 as a process where it is installed, else this package's recorder."""
     if find_spec('ros2bag') is None or shutil.which('ros2') is None:
-        return Process('recorder', {'bag': bag}, stops_last=True)
+        return Process('recorder', {'bag': bag, 'robot': robot}, stops_last=True)
     renamed = dict(_remappings(namespace, use_sim))
-    topics = [topic.resolved(namespace, renamed) for topic in RECORDED_TOPICS]
+    topics = [topic.resolved(namespace, renamed) for topic in recorded_topics(robot)]
     return Process('bag', command=(
         'ros2', 'bag', 'record', '--storage', 'mcap', '--output', bag, '--topics', *topics),
         stops_last=True)

@@ -49,29 +49,30 @@ class Latency:
 def predicted_state(plan: Plan, step: int, state: np.ndarray, ahead: int,
                     corrected: bool) -> np.ndarray | None:
     """
-    Return the state (4,) of a robot that follows a plan, some control steps from now.
+    Return the state (S,) of a robot that follows a plan, some control steps from now.
 
     :param step: of the plan the robot is at; below 0 the plan has not begun.
-    :param state: (4,) of the robot.
+    :param state: (S,) of the robot.
     :param ahead: control steps to look ahead, to the beginning of the plan at least.
-    :param corrected: feedback takes the robot back to the plan; else it stays as far off.
+    :param corrected: feedback takes the robot back to the plan; else it stays as far off in
+        position and velocity.
     :returns: None if the robot is not on the plan.
     """
     last = len(plan) - 1
-    off = np.zeros(4) if step < 0 else state - plan.states[min(step, last)]
+    off = np.zeros(4) if step < 0 else state[:4] - plan.states[min(step, last), :4]
     if np.linalg.norm(off[:2]) > ON_PLAN_M:
         return None
     predicted = plan.states[min(step + ahead, last)].copy()
     if not corrected:
-        return predicted + off
-    if step + ahead >= last:
-        predicted[2:] = 0.0
+        predicted[:4] += off
+    elif step + ahead >= last:
+        predicted[2:4] = 0.0
     return predicted
 
 
 def entered_at(plan: Plan, state: np.ndarray) -> Plan | None:
     """
-    Return what is left of a plan from a state (4,) on, which takes the place of the nearest row.
+    Return what is left of a plan from a state (S,) on, which takes the place of the nearest row.
 
     :returns: None if the state is not on the way of the plan, or nothing is left of it.
     """

@@ -72,14 +72,15 @@ class Piece:
 
 
 PIECES = {
-    'record': Piece(('recorder', 'bag'), 'record', ('maze', 'results_dir')),
-    'sim': Piece(('maze_sim',), 'use_sim', ('maze', 'seed', 'lockstep', 'real_time_factor')),
+    'record': Piece(('recorder', 'bag'), 'record', ('maze', 'robot', 'results_dir')),
+    'sim': Piece(('maze_sim',), 'use_sim', (
+        'maze', 'robot', 'seed', 'lockstep', 'real_time_factor')),
     'planner': Piece(('planner', 'follower'), '', (
-        'maze', 'checkpoint', 'device', 'seed', 'execution', 'planning_frequency_hz', 'lockstep',
-        'use_follower', 'autostart', 'use_sim_time')),
+        'maze', 'robot', 'checkpoint', 'device', 'seed', 'execution', 'planning_frequency_hz',
+        'lockstep', 'use_follower', 'autostart', 'use_sim_time')),
     'rviz': Piece(('rviz2',), 'use_rviz', ('rviz_config_file', 'use_sim_time')),
     'benchmark': Piece(('maze_benchmark',), 'use_benchmark', (
-        'maze', 'episodes', 'seed', 'starts', 'results_dir', 'use_sim_time')),
+        'maze', 'robot', 'episodes', 'seed', 'starts', 'results_dir', 'use_sim_time')),
 }
 
 

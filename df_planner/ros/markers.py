@@ -17,19 +17,19 @@
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
+from geometry_msgs.msg import Pose
 from geometry_msgs.msg import Vector3
 import numpy as np
 from std_msgs.msg import ColorRGBA
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
-from df_planner.ros.conversions import MapAxes
-from df_planner.ros.conversions import pose_from_position
-from df_planner.sim.maze import BALL_RADIUS_M
+from df_planner.data.signals import SIGNALS
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import CELL_M
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import Maze
+from df_planner.sim.maze import observation_to_map
 
 WALL_HEIGHT_M = 0.4
 WALL_COLOR = ColorRGBA(r=0.25, g=0.27, b=0.32, a=1.0)
@@ -37,29 +37,31 @@ ROBOT_COLOR = ColorRGBA(r=0.05, g=0.45, b=0.9, a=1.0)
 GOAL_COLOR = ColorRGBA(r=0.85, g=0.2, b=0.3, a=0.4)
 
 
-def walls_marker(maze: Maze, axes: MapAxes, stamp: Time, frame_id: str) -> Marker:
+def walls_marker(maze: Maze, stamp: Time, frame_id: str) -> Marker:
     """Return all walls as one list of cubes."""
     marker = _marker('walls', Marker.CUBE_LIST, stamp, frame_id, WALL_COLOR,
                      (CELL_M, CELL_M, WALL_HEIGHT_M))
     centres = np.argwhere(maze.walls) + CELL_LOWER_EDGE_M + CELL_M / 2
-    marker.points = [Point(x=x, y=y) for x, y in axes.to_map(centres).tolist()]
+    marker.points = [Point(x=x, y=y) for x, y in observation_to_map(centres).tolist()]
     return marker
 
 
-def robot_marker(position: np.ndarray, axes: MapAxes, stamp: Time, frame_id: str) -> Marker:
-    """Return the ball at a position (2,) of the observation frame."""
-    diameter_m = 2 * BALL_RADIUS_M
-    marker = _marker('robot', Marker.SPHERE, stamp, frame_id, ROBOT_COLOR, (diameter_m,) * 3)
-    marker.pose = pose_from_position(position, axes)
+def robot_marker(robot: str, pose: Pose, stamp: Time, frame_id: str) -> Marker:
+    """Return the robot: a ball, or of a differential drive a box that is longer than wide."""
+    diameter_m = 2 * SIGNALS[robot].robot_radius_m
+    kind, size = ((Marker.SPHERE, (diameter_m,) * 3) if robot == 'point' else
+                  (Marker.CUBE, (diameter_m, diameter_m / 2, diameter_m / 2)))
+    marker = _marker('robot', kind, stamp, frame_id, ROBOT_COLOR, size)
+    marker.pose = pose
     return marker
 
 
-def goal_marker(position: np.ndarray, axes: MapAxes, stamp: Time, frame_id: str) -> Marker:
-    """Return the goal's disc at a position (2,) of the observation frame."""
+def goal_marker(pose: Pose, stamp: Time, frame_id: str) -> Marker:
+    """Return the goal's disc."""
     diameter_m = 2 * GOAL_RADIUS_M
     marker = _marker('goal', Marker.CYLINDER, stamp, frame_id, GOAL_COLOR,
                      (diameter_m, diameter_m, 0.02))
-    marker.pose = pose_from_position(position, axes)
+    marker.pose = pose
     return marker
 
 

@@ -18,6 +18,7 @@
 from dataclasses import dataclass
 
 from df_planner.ros.parameters import parameter
+from df_planner.ros.topics import ROBOTS
 from df_planner.sim.maze import MAX_FORCE_N
 
 
@@ -27,6 +28,7 @@ class MazeBenchmarkParameters:
 
     maze: str = parameter('medium', 'Maze of the simulator: a name or a YAML file.',
                           read_only=True)
+    robot: str = parameter('point', 'Kind of the robot.', choices=ROBOTS, read_only=True)
     episodes: int = parameter(
         5, 'Number of episodes; 0 takes every start of the file.', low=0, read_only=True)
     seed: int = parameter(0, 'Seed of starts and goals.', low=0, read_only=True)
@@ -49,6 +51,6 @@ class MazeBenchmarkParameters:
         30, 'SCHED_FIFO priority, where the system permits it; 0 does without. Only used when the '
         'follower is not in lockstep.', low=0, high=99, read_only=True)
     max_force_n: float = parameter(
-        MAX_FORCE_N, 'Force per axis at action 1.', low=0.001, read_only=True)
+        MAX_FORCE_N, 'Of a point: force per axis at action 1.', low=0.001, read_only=True)
     global_frame_id: str = parameter('map', 'Frame of goals and plans.', read_only=True)
     odom_frame_id: str = parameter('odom', 'Frame of the odometry.', read_only=True)

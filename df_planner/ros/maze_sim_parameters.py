@@ -18,8 +18,8 @@
 from dataclasses import dataclass
 
 from df_planner.ros.parameters import parameter
+from df_planner.ros.topics import ROBOTS
 from df_planner.sim.maze import MAX_FORCE_N
-from df_planner.sim.session import CONTROL_MODES
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,9 @@ class MazeSimParameters:
         read_only=True)
     maze_file: str = parameter(
         '', 'YAML file of another maze; replaces maze unless empty.', read_only=True)
+    robot: str = parameter(
+        'point', 'Kind of the robot: a point that takes forces, or a differential drive that '
+        'takes twists.', choices=ROBOTS, read_only=True)
     seed: int = parameter(
         0, 'Seed of the starts after a reset and of the noise.', low=0, read_only=True)
     real_time_factor: float = parameter(
@@ -46,8 +49,8 @@ class MazeSimParameters:
         50, 'SCHED_FIFO priority, where the system permits it; 0 does without. Only at a '
         'real_time_factor of 1.', low=0, high=99, read_only=True)
     control_mode: str = parameter(
-        'force', 'Listen to cmd_wrench (force) or to cmd_vel (velocity).',
-        choices=CONTROL_MODES, read_only=True)
+        'force', 'Of a point: listen to cmd_wrench (force) or to cmd_vel (velocity).',
+        choices=('force', 'velocity'), read_only=True)
     velocity_gain: float = parameter(
         2.0, 'In velocity control, action per m/s of velocity error.', low=0.0, read_only=True)
     max_force_n: float = parameter(
@@ -61,7 +64,8 @@ class MazeSimParameters:
     command_delay_s: float = parameter(
         0.0, 'Simulated time between a command and its effect.', low=0.0, read_only=True)
     action_noise_std: float = parameter(
-        0.0, 'Standard deviation of Gaussian noise on the action.', low=0.0, read_only=True)
+        0.0, 'Standard deviation of Gaussian noise on the action, as a share of its '
+        'limits.', low=0.0, read_only=True)
     steps_per_call: int = parameter(
         1, 'Ticks per call of the step service.', low=1, high=100000)
     map_resolution_m: float = parameter(
@@ -74,5 +78,5 @@ class MazeSimParameters:
     global_frame_id: str = parameter('map', 'Frame of the map.', read_only=True)
     odom_frame_id: str = parameter('odom', 'Frame of the odometry; equal to the map.',
                                    read_only=True)
-    base_frame_id: str = parameter('base_link', 'Frame of the robot; it does not turn.',
-                                   read_only=True)
+    base_frame_id: str = parameter(
+        'base_link', 'Frame of the robot; that of a point does not turn.', read_only=True)

@@ -30,6 +30,7 @@ from rclpy.parameter import Parameter
 from safetensors import safe_open
 from safetensors import SafetensorError
 
+from df_planner.data.signals import SIGNALS
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import DeviceError
@@ -46,14 +47,15 @@ LONGEST_LOAD_S = 60.0
 MODEL = ('checkpoint', 'device', 'backend')
 # What the follower, the map and the plan in hand rely on.
 SAME_ROBOT = ('dt_s', 'observation_names', 'observation_units', 'action_names', 'action_units',
-              'observation_to_map')
+              'action_limits', 'observation_to_map')
 
 
 def load_planner(parameters: PlannerParameters) -> 'Planner':
     """
     Return the planner that parameters name, without a map, after one run for practice.
 
-    :raises CheckpointError: if the checkpoint is missing, broken or of another format.
+    :raises CheckpointError: if the checkpoint is missing, broken, of another format or for another
+        robot.
     :raises ConfigError: if there is no such device, the backend cannot run the model, or
         ``schedule_file`` does not fit it.
     :raises DeviceError: if the device fails, for example for lack of memory.
@@ -62,6 +64,8 @@ def load_planner(parameters: PlannerParameters) -> 'Planner':
     import torch
 
     from df_planner.planning.planner import Planner
+    from df_planner.training.checkpoint import load_card
+    check_robot(parameters, load_card(parameters.checkpoint))
     if parameters.num_threads > 0:
         torch.set_num_threads(parameters.num_threads)
     try:
@@ -73,6 +77,15 @@ def load_planner(parameters: PlannerParameters) -> 'Planner':
     check_schedule_file(parameters, planner.card)
     planner.map = None  # what counts is the map on the topic, not the one trained in
     return planner
+
+
+def check_robot(parameters: PlannerParameters, card: 'ModelCard') -> None:
+    """Raise a CheckpointError if the odometry of the robot is not what the model wants."""
+    if card.robot != parameters.robot:
+        raise CheckpointError(
+            f'{parameters.checkpoint}: is for a {card.robot or "robot of another kind"}, with '
+            f'{", ".join(card.observation_names)}; parameter robot is {parameters.robot}, with '
+            f'{", ".join(SIGNALS[parameters.robot].observation_names)}: change either')
 
 
 def check_schedule_file(parameters: PlannerParameters, card: 'ModelCard') -> None:

@@ -26,7 +26,6 @@ import time
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
-import numpy as np
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
 from rclpy.node import Node
@@ -35,12 +34,9 @@ from df_planner.errors import DFPlannerError
 from df_planner.errors import FrameError
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import WaitTimeout
-from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import NS_PER_S
 from df_planner.ros.conversions import ns_to_duration
 from df_planner.ros.conversions import ns_to_stamp
-from df_planner.ros.conversions import path_from_plan
-from df_planner.ros.conversions import pose_from_position
 from df_planner.ros.conversions import position_from_pose
 from df_planner.ros.conversions import seconds_to_ns
 from df_planner.ros.navigation import Navigation
@@ -49,6 +45,7 @@ from df_planner.ros.optional import optional_type
 from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.planning_session import PlanningSession
 from df_planner.ros.planning_session import Result
+from df_planner.ros.robot_messages import RobotMessages
 from df_planner.ros.single_goal import SingleGoalServer
 from df_planner.ros.transforms import MapFrame
 from df_planner.ros.worker import Outcome
@@ -65,19 +62,20 @@ class Nav2Actions:
     :param drop_goal: makes the planner forget its goal and lets the robot brake.
     """
 
-    def __init__(self, node: Node, session: PlanningSession, axes: MapAxes, map_frame: MapFrame,
-                 parameters: Callable[[], PlannerParameters], accepts: Callable[[], bool],
-                 set_goal: Callable[[PoseStamped], None], drop_goal: Callable[[], None]):
+    def __init__(self, node: Node, session: PlanningSession, robot: RobotMessages,
+                 map_frame: MapFrame, parameters: Callable[[], PlannerParameters],
+                 accepts: Callable[[], bool], set_goal: Callable[[PoseStamped], None],
+                 drop_goal: Callable[[], None]):
         path, navigate = (optional_type('nav2_msgs.action', name, node, f'the action {topic}')
                           for name, topic in (('ComputePathToPose', 'compute_path_to_pose'),
                                               ('NavigateToPose', 'navigate_to_pose')))
         self._path = self._navigate = None
         if path is not None:
-            self._path = PathAction(node, path, session, axes, map_frame, parameters, accepts)
+            self._path = PathAction(node, path, session, robot, map_frame, parameters, accepts)
         if navigate is not None:
             follow = optional_type('nav2_msgs.action', 'FollowPath', node, 'its error codes')
             codes = [kind.Result for kind in (path, follow) if kind is not None]
-            self._navigate = NavigateAction(node, navigate, session, axes, map_frame, parameters,
+            self._navigate = NavigateAction(node, navigate, session, robot, map_frame, parameters,
                                             accepts, set_goal, drop_goal, codes)
 
     def take(self, result: Result) -> None:
@@ -112,10 +110,10 @@ class PathAction:
     :param kind: the action, with Nav2's fields.
     """
 
-    def __init__(self, node: Node, kind: Any, session: PlanningSession, axes: MapAxes,
+    def __init__(self, node: Node, kind: Any, session: PlanningSession, robot: RobotMessages,
                  map_frame: MapFrame, parameters: Callable[[], PlannerParameters],
                  accepts: Callable[[], bool]):
-        self._node, self._session, self._axes = node, session, axes
+        self._node, self._session, self._robot = node, session, robot
         self._map_frame, self._parameters = map_frame, parameters
         self._began_s = 0.0
         self.server = SingleGoalServer(
@@ -138,14 +136,17 @@ class PathAction:
         try:
             if poses.error is not None:
                 raise poses.error
-            goal, *start = [position_from_pose(pose.pose, self._axes, 'compute_path_to_pose')
-                            for pose in poses.value]
+            goal, *start = poses.value
+            what, axes = 'compute_path_to_pose', self._robot.axes
             if not start and self._session.odom is None:
                 raise FrameError('compute_path_to_pose: no odometry yet, so no start')
-            state = np.append(start[0], (0.0, 0.0)) if start else self._session.odom.state
+            state = (self._robot.at_rest(start[0].pose, what) if start
+                     else self._session.odom.state)
             planner = self._session.planner
-            self._session.plan_once(planner.check_state(state), planner.check_goal(goal),
-                                    self._answer, 'compute_path')
+            self._session.plan_once(
+                planner.check_state(state),
+                planner.check_goal(position_from_pose(goal.pose, axes, what)),
+                self._answer, 'compute_path')
         except DFPlannerError as error:
             self.server.abort(error)
 
@@ -154,9 +155,8 @@ class PathAction:
             self.server.abort(as_typed(outcome.error))
             return
         result = self.server.kind.Result()
-        result.path = path_from_plan(outcome.value, self._axes,
-                                     self._node.get_clock().now().to_msg(),
-                                     self._parameters().global_frame_id)
+        result.path = self._robot.path(outcome.value, self._node.get_clock().now().to_msg(),
+                                       self._parameters().global_frame_id)
         result.planning_time = ns_to_duration(seconds_to_ns(time.monotonic() - self._began_s))
         self.server.succeed(result)
 
@@ -171,11 +171,11 @@ class NavigateAction:
     :param codes: further classes with error codes, those of Nav2's servers.
     """
 
-    def __init__(self, node: Node, kind: Any, session: PlanningSession, axes: MapAxes,
+    def __init__(self, node: Node, kind: Any, session: PlanningSession, robot: RobotMessages,
                  map_frame: MapFrame, parameters: Callable[[], PlannerParameters],
                  accepts: Callable[[], bool], set_goal: Callable[[PoseStamped], None],
                  drop_goal: Callable[[], None], codes: Sequence[type]):
-        self._node, self._session, self._axes = node, session, axes
+        self._node, self._session, self._robot = node, session, robot
         self._map_frame, self._parameters = map_frame, parameters
         self._set_goal, self._drop_goal = set_goal, drop_goal
         self._navigation: Navigation | None = None
@@ -257,7 +257,7 @@ class NavigateAction:
             self.server.publish_feedback(navigation_feedback(
                 self.server.kind.Feedback(),
                 navigation.progress(self._now_s, position, odom.stamp_ns / NS_PER_S),
-                PoseStamped(pose=pose_from_position(position, self._axes)), odom.stamp_ns,
+                PoseStamped(pose=self._robot.pose(odom.state)), odom.stamp_ns,
                 self._parameters().global_frame_id))
 
 

@@ -26,14 +26,12 @@ from visualization_msgs.msg import MarkerArray
 from df_planner.planning.plan import Plan
 from df_planner.ros import qos
 from df_planner.ros.candidates import candidate_markers
-from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import ns_to_stamp
-from df_planner.ros.conversions import path_from_plan
 from df_planner.ros.conversions import pose_from_position
-from df_planner.ros.conversions import trajectory_from_plan
 from df_planner.ros.diagnostics import key_values
 from df_planner.ros.planner_parameters import PlannerParameters
+from df_planner.ros.robot_messages import RobotMessages
 from df_planner.ros.uncertainty import uncertainty_markers
 
 
@@ -63,13 +61,13 @@ class PlanOutput:
                           self._uncertainty, self._time, self._time_detail):
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def publish(self, plan: Plan | None, stamp_ns: int, parameters: PlannerParameters) -> None:
+    def publish(self, plan: Plan | None, stamp_ns: int, robot: RobotMessages,
+                parameters: PlannerParameters) -> None:
         """Publish a plan, None for "brake": first what the robot waits for."""
-        stamp, axes, frame_id = ns_to_stamp(stamp_ns), self._axes, parameters.global_frame_id
-        scale = ForceScale(parameters.max_force_n, parameters.mass_kg)
-        self._trajectory.publish(trajectory_from_plan(
-            plan, axes, scale, stamp, frame_id, parameters.base_frame_id))
-        self._path.publish(path_from_plan(plan, axes, stamp, frame_id))
+        stamp, axes, frame_id = ns_to_stamp(stamp_ns), robot.axes, parameters.global_frame_id
+        self._trajectory.publish(robot.trajectory(
+            plan, stamp, frame_id, parameters.base_frame_id))
+        self._path.publish(robot.path(plan, stamp, frame_id))
         if parameters.publish_candidates and self._candidates.get_subscription_count():
             self._candidates.publish(candidate_markers(plan, axes, stamp, frame_id))
         if parameters.publish_candidates and self._uncertainty.get_subscription_count():

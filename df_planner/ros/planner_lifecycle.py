@@ -45,6 +45,7 @@ from df_planner.ros.planner_report import PlannerReport
 from df_planner.ros.planning_session import PlanningSession
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.replanning import Result
+from df_planner.ros.robots import robot_messages
 from df_planner.ros.transitions import refuse_impossible_transitions
 from df_planner.ros.worker import Worker
 
@@ -113,6 +114,7 @@ class PlannerLifecycle(LifecycleNode, ABC):
         try:
             planner = load_planner(self.parameters)
             self._axes = MapAxes(planner.card.observation_to_map)
+            self._take_robot()
         except DFPlannerError as error:
             self.get_logger().error(f'{error.code}: {error}')
             self._report.model_failed(error)
@@ -195,9 +197,15 @@ class PlannerLifecycle(LifecycleNode, ABC):
         self._swap.check(parameters)
         check_schedule_file(parameters, self._session.planner.card)
 
+    def _take_robot(self) -> None:
+        """Speak for the robot that the parameters describe."""
+        p = self.parameters
+        self._robot = robot_messages(p.robot, self._axes, p.max_force_n, p.mass_kg)
+
     def _apply_parameters(self, parameters: PlannerParameters) -> None:
         self.parameters = parameters
         if self._session is not None:
+            self._take_robot()
             self._session.set_parameters(parameters)
             self._swap.want(parameters)
 

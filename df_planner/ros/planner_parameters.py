@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from df_planner.planning.settings import PlannerSettings
 from df_planner.ros.parameters import parameter
+from df_planner.ros.topics import ROBOTS
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class NodeParameters:
         'loaded beside the one in use and replaces it between two plans; refused if the file is '
         'missing or broken or its card is for another robot; put back, with the reason in '
         'diagnostics, if it cannot be loaded.')
+    robot: str = parameter(
+        'point', 'Kind of the robot that odometry and plans are of; a checkpoint for another one '
+        'is refused.', choices=ROBOTS, read_only=True)
     device: str = parameter('cpu', 'Where the network runs; changes like checkpoint.',
                             choices=('auto', 'cpu', 'cuda'))
     backend: str = parameter(
@@ -77,8 +81,8 @@ class NodeParameters:
     equivalent_frame_ids: tuple[str, ...] = parameter(
         ('map', 'odom'), 'Frames that goals and odometry may be in, taken to be the same.')
     base_frame_id: str = parameter('base_link', 'Name of the joint in plan_trajectory.')
-    max_force_n: float = parameter(100.0, 'Force per axis at action 1.', low=1e-6)
-    mass_kg: float = parameter(4.18879020478639, 'Mass of the robot.', low=1e-6)
+    max_force_n: float = parameter(100.0, 'Of a point: force per axis at action 1.', low=1e-6)
+    mass_kg: float = parameter(4.18879020478639, 'Of a point: mass.', low=1e-6)
     realtime_priority: int = parameter(
         40, 'SCHED_FIFO priority of the threads that serve messages, where the system permits it; '
         '0 does without. Planning itself stays time-shared.', low=0, high=99, read_only=True)

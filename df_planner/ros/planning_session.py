@@ -68,7 +68,7 @@ RESTART_S = 1.0  # odometry this far in the past is a restarted source, not a la
 GOAL_AHEAD_S = 5.0  # a goal this far ahead of the odometry is stamped by another clock
 RECENT_READINGS = 100  # of these the planner filters a noisy one with those before it
 # A robot that has moved and moves less than this still is where a plan starts.
-STILL_M, STILL_M_S = 0.05, 0.2
+STILL_M, STILL_M_S, STILL_RAD = 0.05, 0.2, 0.05
 BAD_GOALS = (GoalOccupied, GoalOutsideMap)  # the plan before leads there too
 
 
@@ -143,7 +143,7 @@ class PlanningSession:
 
     def set_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
         """
-        Take a state (4,).
+        Take a state (S,).
 
         :raises StaleInput: if it is a little older than the one before. If it is much older, its
             source has restarted (see ``restart``).
@@ -324,7 +324,8 @@ class PlanningSession:
         self._finish(Result(None, error, self.odom.stamp_ns, 0.0))
 
     def _still_at(self, state: np.ndarray) -> bool:
-        """Tell whether the robot has stood still in a state (4,) since."""
+        """Tell whether the robot has stood still in a state (S,) since."""
         moved = np.linalg.norm(self.odom.state[:2] - state[:2])
-        speed = max(np.linalg.norm(self.odom.state[2:]), np.linalg.norm(state[2:]))
-        return moved <= STILL_M and speed <= STILL_M_S
+        speed = max(np.linalg.norm(self.odom.state[2:4]), np.linalg.norm(state[2:4]))
+        turned = np.linalg.norm(self.odom.state[4:] - state[4:])  # 0 for who observes no heading
+        return moved <= STILL_M and speed <= STILL_M_S and turned <= STILL_RAD

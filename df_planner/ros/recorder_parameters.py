@@ -17,10 +17,13 @@
 from dataclasses import dataclass
 
 from df_planner.ros.parameters import parameter
+from df_planner.ros.topics import ROBOTS
 
 
 @dataclass(frozen=True)
 class RecorderParameters:
-    """Where the bag goes."""
+    """Where the bag goes, and what of."""
 
     bag: str = parameter('bag', 'Folder of the bag; it must not exist yet.', read_only=True)
+    robot: str = parameter('point', 'Kind of the robot: its commands are recorded.',
+                           choices=ROBOTS, read_only=True)

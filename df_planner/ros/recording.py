@@ -29,7 +29,7 @@ class EpisodeRecording:
     """
     States, actions and plans of the control steps 0 to T.
 
-    :param start: (4,) the state at step 0.
+    :param start: (S,) the state at step 0.
     :param stamp_ns: the stamp of step 0.
     :param num_steps: T.
     """
@@ -38,7 +38,7 @@ class EpisodeRecording:
         self.stamp_ns = stamp_ns
         self.planning_times_s: list[float] = []
         self._period_ns = period_ns
-        self._states = np.full((num_steps + 1, 4), np.nan)
+        self._states = np.full((num_steps + 1, len(start)), np.nan)
         self._states[0] = start
         self._actions = np.full((num_steps, 2), np.nan)
         self._plans: dict[int, Plan | None] = {}
@@ -60,7 +60,7 @@ class EpisodeRecording:
 
     @property
     def states(self) -> np.ndarray:
-        """Return (T+1, 4), the states; those not heard lie between their neighbours."""
+        """Return (T+1, S), the states; those not heard lie between their neighbours."""
         heard = np.flatnonzero(~np.isnan(self._states[:, 0]))
         steps = np.arange(len(self._states))
         return np.stack([np.interp(steps, heard, column) for column in self._states[heard].T], 1)
@@ -78,7 +78,7 @@ class EpisodeRecording:
         return sorted(self._plans.items(), key=lambda item: item[0])
 
     def add_state(self, state: np.ndarray, stamp_ns: int) -> bool:
-        """Take a state (4,); tell whether it belongs to the episode."""
+        """Take a state (S,); tell whether it belongs to the episode."""
         step = self._step(stamp_ns)
         belongs = 0 <= step <= self.num_steps
         if belongs:

@@ -51,7 +51,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Reading:
-    """The state (4,) of an odometry message, and when it came by the wall clock."""
+    """The state (S,) of an odometry message, and when it came by the wall clock."""
 
     state: np.ndarray
     stamp_ns: int

@@ -51,6 +51,7 @@ class SafetyGate:
     def __init__(self, parameters: PlannerParameters, card: 'ModelCard'):
         """Take limits from the parameters, and from what the data of the model show."""
         self._parameters = parameters
+        self._action_limits = np.array(card.action_limits)
         self._fastest_mps = np.array(card.statistics.max_speed) * parameters.dynamics_tolerance
         self._shift_rows = max(1, round(SHIFT_WINDOW_S / card.dt_s))
         self._slack_m = NOISE_STDS * parameters.position_noise_std_m
@@ -61,7 +62,7 @@ class SafetyGate:
         """
         Raise an UnsafePlan if a plan may not leave the node.
 
-        :param start: (4,) the state that was planned from; None for the rest of an older plan,
+        :param start: (S,) the state that was planned from; None for the rest of an older plan,
             which begins somewhere near.
         :param grid: the present map.
         :param executed: the rest of the plan that is being executed, if that may go on.
@@ -80,11 +81,12 @@ class SafetyGate:
         """
         Raise a PlanOffStart if the robot is not where it could follow a plan.
 
-        :param robot: (4,) the newest state of the robot.
+        :param robot: (S,) the newest state of the robot.
         :param ahead_s: time until the plan begins; 0 or less, and the robot may be in its midst.
         """
         if ahead_s > 0.0:
-            speed_mps = max(np.linalg.norm(robot[2:]), np.linalg.norm(plan.states[0, 2:]))
+            speed_mps = max(np.linalg.norm(robot[2:4]),
+                            np.linalg.norm(plan.states[0, 2:4]))
             off_m = np.linalg.norm(plan.states[0, :2] - robot[:2]) - speed_mps * ahead_s
         else:
             off_m = np.linalg.norm(plan.states[:, :2] - robot[:2], axis=-1).min()
@@ -98,8 +100,11 @@ class SafetyGate:
         parameters = self._parameters
         if not parameters.collision_check:
             return
-        needed_m = parameters.robot_radius_m - parameters.collision_tolerance_m
-        short_m = needed_m - grid.clearance(plan.states[:, :2])
+        clearance_m = grid.clearance(plan.states[:, :2])
+        # A robot that touches an obstacle may leave it, but get no nearer.
+        needed_m = min(parameters.robot_radius_m - parameters.collision_tolerance_m,
+                       max(clearance_m[0], 0.0))
+        short_m = needed_m - clearance_m
         row = int(short_m.argmax())
         if short_m[row] > 0.0:
             raise PlanInCollision(
@@ -118,7 +123,7 @@ class SafetyGate:
         off = plan.states[0] - start
         for name, unit, difference, slack in (
                 ('start_tolerance_m', 'm', off[:2], self._slack_m),
-                ('start_tolerance_mps', 'm/s', off[2:], self._slack_mps)):
+                ('start_tolerance_mps', 'm/s', off[2:4], self._slack_mps)):
             distance = np.linalg.norm(difference)
             allowed = getattr(self._parameters, name) + slack
             if distance > allowed:
@@ -126,13 +131,15 @@ class SafetyGate:
                                    f'for; {name} allows {allowed:.2f}')
 
     def _check_limits(self, plan: Plan) -> None:
-        largest = float(np.abs(plan.actions).max())
-        if largest > 1.0 + ROUNDING:
-            raise PlanBeyondLimits(f'an action of the plan is {largest:.3f}, the limit is 1')
+        largest = np.abs(plan.actions).max(0)
+        if (largest > self._action_limits * (1.0 + ROUNDING)).any():
+            axis = int((largest / self._action_limits).argmax())
+            raise PlanBeyondLimits(f'an action of the plan is {largest[axis]:.3f}, the limit is '
+                                   f'{self._action_limits[axis]:g}')
         if not self._parameters.collision_check or len(plan) < 2:
             return
         steps_mps = np.diff(plan.states[:, :2], axis=0) / plan.dt_s
-        for what, speeds in (('plans', plan.states[1:, 2:]), ('moves at', steps_mps)):
+        for what, speeds in (('plans', plan.states[1:, 2:4]), ('moves at', steps_mps)):
             excess = np.abs(speeds).max(0) - self._fastest_mps
             if (excess > ROUNDING).any():
                 raise PlanBeyondLimits(

@@ -51,7 +51,14 @@ class Topic:
 
 RECORDER_READY = 'recorder/ready'
 
-RECORDED_TOPICS = (
+# What each kind of robot (data/signals.py) is told.
+COMMANDS = {
+    'point': Topic('cmd_wrench', 'geometry_msgs/msg/WrenchStamped', awaited=True),
+    'diff_drive': Topic('cmd_vel', 'geometry_msgs/msg/TwistStamped', awaited=True),
+}
+ROBOTS = tuple(COMMANDS)
+
+RECORDED_OF_EVERY_ROBOT = (
     Topic('/clock', 'rosgraph_msgs/msg/Clock', reliable=False),
     Topic('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'),
     Topic('/tf', 'tf2_msgs/msg/TFMessage'),
@@ -60,7 +67,6 @@ RECORDED_TOPICS = (
     Topic('odom', 'nav_msgs/msg/Odometry', awaited=True),
     Topic('goal_pose', 'geometry_msgs/msg/PoseStamped'),
     Topic('active_goal', 'geometry_msgs/msg/PoseStamped', latched=True),
-    Topic('cmd_wrench', 'geometry_msgs/msg/WrenchStamped', awaited=True),
     Topic('plan', 'nav_msgs/msg/Path', latched=True),
     Topic('plan_trajectory', 'trajectory_msgs/msg/MultiDOFJointTrajectory', latched=True,
           awaited=True),
@@ -73,3 +79,8 @@ RECORDED_TOPICS = (
     Topic('maze_sim/contact', 'std_msgs/msg/Bool', latched=True),
     Topic('maze_sim/episode', 'std_msgs/msg/UInt32', latched=True),
 )
+
+
+def recorded_topics(robot: str) -> tuple[Topic, ...]:
+    """Return what is worth keeping of a kind of robot."""
+    return (COMMANDS[robot], *RECORDED_OF_EVERY_ROBOT)

@@ -62,6 +62,15 @@ def map_to_observation(vector: np.ndarray) -> np.ndarray:
     return np.stack((-vector[..., 1], vector[..., 0]), axis=-1)
 
 
+def in_maze(positions: np.ndarray, to_map: Sequence[Sequence[float]]) -> np.ndarray:
+    """
+    Turn positions (..., 2) of a robot's states into (row, column).
+
+    :param to_map: matrix from the axes of the states to those of the map.
+    """
+    return map_to_observation(np.asarray(positions) @ np.array(to_map).T)
+
+
 def observation_to_world(position: np.ndarray) -> np.ndarray:
     """Turn positions (..., 2) of the observation frame into MuJoCo's world coordinates."""
     return np.asarray(position) + WORLD_OFFSET_M

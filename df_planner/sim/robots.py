@@ -30,7 +30,7 @@ import numpy as np
 from df_planner.data.signals import Signals
 from df_planner.errors import ConfigError
 from df_planner.sim.diff_drive_world import DiffDriveWorld
-from df_planner.sim.maze import map_to_observation
+from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
 from df_planner.sim.twist_controller import TwistController
@@ -88,7 +88,7 @@ class SimulatedRobot:
 
     def to_maze(self, positions: np.ndarray) -> np.ndarray:
         """Turn positions (..., 2) of its states into (row, column) of the maze."""
-        return map_to_observation(positions @ np.array(self.signals.observation_to_map).T)
+        return in_maze(positions, self.signals.observation_to_map)
 
     def from_maze(self, positions: np.ndarray) -> np.ndarray:
         """Turn (row, column) positions (..., 2) of the maze into those of its states."""

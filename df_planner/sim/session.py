@@ -32,14 +32,11 @@ from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import CELL_M
-from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import Maze
-from df_planner.sim.world import World
+from df_planner.sim.robots import simulated_robot
 
 NS_PER_S = 1_000_000_000
-TICK_NS = round(DT_S * NS_PER_S)
 EPISODE_GAP_NS = NS_PER_S
-CONTROL_MODES = ('force', 'velocity')
 
 
 @dataclass(frozen=True)
@@ -47,18 +44,19 @@ class SessionSettings:
     """
     How commands act.
 
-    :param control_mode: ``force``: a command is an action (2,) in [-1, 1]. ``velocity``: it is a
-        velocity (2,) in m/s, and the action is ``velocity_gain * (command - velocity)``, clipped.
-    :param velocity_gain: action per m/s of velocity error.
+    :param robot: kind of the robot; a command is an action (A,) of it, in its units.
+    :param velocity_gain: if there is one, a command is a velocity (2,) in m/s instead, and the
+        action is ``velocity_gain * (command - velocity)``; for a robot that takes forces.
     :param cmd_timeout_s: a command older than this is stale; once in force this long it becomes
         zero. 0 keeps commands for ever, whatever their age.
     :param command_delay_s: time between a command and its effect.
-    :param action_noise_std: standard deviation of Gaussian noise on the action.
+    :param action_noise_std: standard deviation of Gaussian noise on the action, as a share of its
+        limits.
     :param seed: of the noise and of the starts after a reset.
     """
 
-    control_mode: str = 'force'
-    velocity_gain: float = 2.0
+    robot: str = 'point'
+    velocity_gain: float | None = None
     cmd_timeout_s: float = 0.5
     command_delay_s: float = 0.0
     action_noise_std: float = 0.0
@@ -66,21 +64,20 @@ class SessionSettings:
 
     def __post_init__(self):
         """Check the values."""
-        if self.control_mode not in CONTROL_MODES:
-            raise ConfigError(f'control_mode must be one of {CONTROL_MODES}, '
-                              f'got {self.control_mode!r}')
         for name in ('velocity_gain', 'cmd_timeout_s', 'command_delay_s', 'action_noise_std'):
-            if not getattr(self, name) >= 0.0:
+            if getattr(self, name) is not None and not getattr(self, name) >= 0.0:
                 raise ConfigError(f'{name} must be 0 or more, got {getattr(self, name)}')
 
 
 class Session:
-    """One ball, its clock, and the command in force."""
+    """One robot, its clock, and the command in force."""
 
     def __init__(self, maze: Maze, settings: SessionSettings = SessionSettings()):
         """Start the first episode at a random start."""
         self.maze = maze
-        self.world = World(maze)
+        self._robot = simulated_robot(settings.robot)
+        self.world = self._robot.world(maze)
+        self.tick_ns = round(self.world.signals.dt_s * NS_PER_S)
         self.time_ns = 0
         self.episode = 0
         self._settings = settings
@@ -92,19 +89,25 @@ class Session:
 
     @property
     def state(self) -> np.ndarray:
-        """Return the state in the observation frame, shape (4,)."""
+        """Return the present one, (S,)."""
         return self.world.state
+
+    @property
+    def goal(self) -> np.ndarray:
+        """Return that of the maze, (2,), in the axes of the states."""
+        return self._robot.from_maze(np.array(self.maze.goal_cell, np.float64))
 
     def command(self, command: np.ndarray, stamp_ns: int = 0) -> None:
         """
-        Take a command of shape (2,), in force until the next one or the timeout.
+        Take a command of shape (A,), in force until the next one or the timeout.
 
         :param stamp_ns: time of the observation it answers; 0 means now.
         :raises StaleInput: for a stamp in the future or beyond the timeout; nothing changes.
         """
         command = np.asarray(command, np.float64)
-        if command.shape != (2,) or not np.isfinite(command).all():
-            raise InvalidInput(f'command must be two finite numbers, got {command.tolist()}')
+        size = self.world.signals.action_size
+        if command.shape != (size,) or not np.isfinite(command).all():
+            raise InvalidInput(f'command must be {size} finite numbers, got {command.tolist()}')
         age_ns = self.time_ns - stamp_ns if stamp_ns else 0
         if age_ns < 0:
             raise StaleInput(f'command: stamped {-age_ns / NS_PER_S:.3f} s in the future')
@@ -114,33 +117,35 @@ class Session:
         self._commands.append((self.time_ns + self._delay_ns, command))
 
     def step(self) -> np.ndarray:
-        """Advance by one tick of 10 ms under the command in force; return the state (4,)."""
-        command = self._command_in_force()
-        action = command
-        if self._settings.control_mode == 'velocity':
-            action = self._settings.velocity_gain * (command - self.world.state[2:])
-        if self._settings.action_noise_std > 0.0:
-            noise = self._settings.action_noise_std * self._rng.standard_normal(2)
-            action = np.clip(action, -1.0, 1.0) + noise
-        self.time_ns += TICK_NS
+        """Advance by one tick under the command in force; return the state (S,)."""
+        action, settings = self._command_in_force(), self._settings
+        if settings.velocity_gain is not None:
+            action = settings.velocity_gain * (action - self.world.state[2:4])
+        if settings.action_noise_std > 0.0:
+            limits = np.array(self.world.signals.action_limits)
+            noise = settings.action_noise_std * self._rng.standard_normal(len(limits))
+            action = np.clip(action, -limits, limits) + limits * noise
+        self.time_ns += self.tick_ns
         return self.world.step(action)
 
     def teleport(self, state: np.ndarray) -> None:
         """
-        Start an episode in a state (4,).
+        Start an episode in a state (S,).
 
-        :raises InvalidInput: for a state that is not four finite numbers.
+        :raises InvalidInput: for a state that is not S finite numbers.
         :raises StartOutsideMap, StartOccupied: for a position outside the maze or in a wall.
         """
         state = np.asarray(state, np.float64)
-        if state.shape != (4,) or not np.isfinite(state).all():
-            raise InvalidInput(f'state must be four finite numbers, got {state.tolist()}')
-        row, column = state[:2].tolist()
-        beyond = state[:2] - CELL_LOWER_EDGE_M - CELL_M * np.array(self.maze.walls.shape)
-        if (state[:2] < CELL_LOWER_EDGE_M).any() or (beyond >= 0.0).any():
+        size = self.world.signals.observation_size
+        if state.shape != (size,) or not np.isfinite(state).all():
+            raise InvalidInput(f'state must be {size} finite numbers, got {state.tolist()}')
+        position = self._robot.to_maze(state[:2])
+        row, column = position.tolist()
+        beyond = position - CELL_LOWER_EDGE_M - CELL_M * np.array(self.maze.walls.shape)
+        if (position < CELL_LOWER_EDGE_M).any() or (beyond >= 0.0).any():
             raise StartOutsideMap(f'row {row:.3f}, column {column:.3f} is outside of maze '
                                   f'{self.maze.name!r}')
-        if self.maze.is_wall(state[:2]):
+        if self.maze.is_wall(position):
             raise StartOccupied(f'row {row:.3f}, column {column:.3f} is inside a wall of maze '
                                 f'{self.maze.name!r}')
         self.world.set_state(state)
@@ -149,17 +154,17 @@ class Session:
         self.episode += 1
 
     def reset(self) -> None:
-        """Start an episode as D4RL does: near a random cell, almost at rest."""
+        """Start an episode as D4RL does: near a random cell, a point almost at rest."""
         cell = np.array(self.maze.cells[self._rng.integers(len(self.maze.cells))], np.float64)
         position = cell + self._rng.uniform(-0.1, 0.1, 2)
-        self.teleport(np.concatenate((position, 0.1 * self._rng.standard_normal(2))))
+        self.teleport(self._robot.start(position, self._rng))
 
     def _command_in_force(self) -> np.ndarray:
-        """Return the newest command (2,) that has taken effect and has not timed out, or zero."""
+        """Return the newest command (A,) that has taken effect and has not timed out, or zero."""
         while len(self._commands) > 1 and self._commands[1][0] <= self.time_ns:
             self._commands.popleft()
         if not self._commands or self._commands[0][0] > self.time_ns:
-            return np.zeros(2)
+            return np.zeros(self.world.signals.action_size)
         since_ns, command = self._commands[0]
         timed_out = self._timeout_ns and self.time_ns - since_ns >= self._timeout_ns
-        return np.zeros(2) if timed_out else command
+        return np.zeros_like(command) if timed_out else command

@@ -27,12 +27,14 @@ from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.maps import occupancy_grid_message
+from df_planner.ros.point_robot import PointRobot
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.maze import observation_to_map
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
 SCALE = conversions.ForceScale(100.0, 4.18879020478639)
+ROBOT = PointRobot(AXES, SCALE)
 STAMP = conversions.ns_to_stamp(12_345_678_901)
 
 
@@ -113,12 +115,12 @@ def test_no_plan_is_an_empty_trajectory():
     msg = over_the_wire(trajectory(None))
     assert msg.header.stamp == STAMP
     assert read(msg) is None
-    assert conversions.path_from_plan(None, AXES, STAMP, 'map').poses == []
+    assert ROBOT.path(None, STAMP, 'map').poses == []
 
 
 def test_path_has_frame_and_time_in_every_pose():
     plan = make_plan()
-    path = conversions.path_from_plan(plan, AXES, STAMP, 'map')
+    path = ROBOT.path(plan, STAMP, 'map')
     assert {pose.header.frame_id for pose in path.poses} == {'map'}
     times_ns = [conversions.stamp_to_ns(pose.header.stamp) for pose in path.poses]
     assert np.array_equal(np.diff(times_ns), np.full(len(plan) - 1, 10_000_000))

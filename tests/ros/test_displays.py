@@ -28,7 +28,8 @@ import yaml
 
 from df_planner.data.bag import READ
 from df_planner.resources import share_path
-from df_planner.ros.topics import RECORDED_TOPICS
+from df_planner.ros.topics import COMMANDS
+from df_planner.ros.topics import recorded_topics
 
 RVIZ_TYPES = {
     'Map': 'nav_msgs/msg/OccupancyGrid', 'MarkerArray': 'visualization_msgs/msg/MarkerArray',
@@ -113,8 +114,10 @@ def test_the_tools_of_rviz_talk_to_somebody_who_listens(graph):
 
 
 def test_foxglove_shows_what_is_published(graph):
-    found = topics(graph)
+    commands = {f'/{topic.name}': topic.kind for topic in COMMANDS.values()}  # of every robot
+    found = topics(graph) | commands
     published = {name for name in found if graph.get_publishers_info_by_topic(name)}
+    published |= set(commands)
     panels = foxglove_panels()
     assert sorted(kind for kind, _ in panels) == ['3D', 'DiagnosticSummary', *['Plot'] * 4]
     for kind, settings in panels:
@@ -149,7 +152,7 @@ def test_foxglove_knows_the_settings_of_the_layout():
 
 def test_what_is_recorded_is_what_there_is(graph):
     found = topics(graph)
-    for topic in RECORDED_TOPICS:
+    for topic in recorded_topics('point'):
         if topic.kind.startswith('tf2_msgs'):
             continue  # of a ROS 2 installation
         name = topic.resolved('')
@@ -162,10 +165,11 @@ def test_what_is_recorded_is_what_there_is(graph):
 
 
 def test_a_report_reads_what_is_recorded():
-    recorded = {topic.name: topic.kind for topic in RECORDED_TOPICS}
-    assert READ.items() <= recorded.items()
-    assert [topic.resolved('/robot1/') for topic in RECORDED_TOPICS[:1]] == ['/clock']
-    assert RECORDED_TOPICS[-1].resolved('/robot1/') == f'/robot1/{RECORDED_TOPICS[-1].name}'
+    for robot in COMMANDS:
+        kept = recorded_topics(robot)
+        assert READ.items() <= {topic.name: topic.kind for topic in kept}.items()
+        assert '/clock' in {topic.resolved('/robot1/') for topic in kept}
+        assert kept[0].resolved('/robot1/') == f'/robot1/{COMMANDS[robot].name}'
 
 
 def message_class(kind):

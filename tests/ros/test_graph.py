@@ -16,12 +16,18 @@
 
 import dataclasses
 from pathlib import Path
+from typing import get_args
 
+import numpy as np
 import pytest
 from rclpy.node import Node
 import yaml
 
+from df_planner.data.signals import Robot
+from df_planner.data.signals import SIGNALS
 from df_planner.errors import ConfigError
+from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.settings import settings_for
 from df_planner.resources import share_path
 from df_planner.ros import graph
 from df_planner.ros.follower_parameters import FollowerParameters
@@ -31,6 +37,7 @@ from df_planner.ros.maze_benchmark_parameters import MazeBenchmarkParameters
 from df_planner.ros.maze_sim_parameters import MazeSimParameters
 from df_planner.ros.parameters import declare
 from df_planner.ros.planner_parameters import PlannerParameters
+from df_planner.ros.topics import ROBOTS
 
 PARAMETERS = {'planner': PlannerParameters, 'follower': FollowerParameters,
               'maze_sim': MazeSimParameters, 'maze_benchmark': MazeBenchmarkParameters}
@@ -41,9 +48,9 @@ def processes(**values):
     return {process.name: process for process in build_graph(values).processes}
 
 
-def shipped_parameters():
-    """Return config/params.yaml, by node."""
-    content = yaml.safe_load(share_path('config/params.yaml').read_text())
+def shipped_parameters(name='params'):
+    """Return a parameter file of config, by node."""
+    content = yaml.safe_load(share_path(f'config/{name}.yaml').read_text())
     return {name.removeprefix('/**/'): section['ros__parameters']
             for name, section in content.items()}
 
@@ -113,6 +120,33 @@ def test_without_rosbag2_the_own_recorder_records_and_is_waited_for(monkeypatch,
     assert Path(found['recorder'].parameters['bag']).parents[1] == tmp_path
     assert found['maze_benchmark'].parameters['wait_for_recorder'] is True
     assert processes()['maze_benchmark'].parameters['wait_for_recorder'] is False
+
+
+def test_the_kind_of_the_robot_is_one_argument(monkeypatch):
+    assert set(SIGNALS) == set(ROBOTS) == set(get_args(Robot))
+    monkeypatch.setattr(graph, 'find_spec', lambda name: None)
+    found = processes(robot='diff_drive', record=True)
+    assert {process.parameters['robot'] for process in found.values()} == {'diff_drive'}
+    assert len(found) == 5
+    assert found['planner'].parameters['checkpoint'] == 'diff_drive-medium'
+    assert found['follower'].parameters['lockstep_plan_steps'] == 5  # of 0.05 s
+    assert build_graph({'robot': 'diff_drive'}).params_file.name == 'diff_drive.yaml'
+    with pytest.raises(ConfigError, match='robot must be one of point, diff_drive'):
+        build_graph({'robot': 'boat'})
+
+
+def test_the_parameters_of_the_differential_drive_are_those_of_its_signals():
+    signals, shipped = SIGNALS['diff_drive'], shipped_parameters('diff_drive')
+    for name, parameters in shipped.items():
+        assert set(parameters) <= {field.name for field in dataclasses.fields(PARAMETERS[name])}
+    follower = shipped['follower']
+    assert follower['control_period_s'] == signals.dt_s
+    assert np.array_equal(np.reshape(follower['observation_to_map'], (2, 2)),
+                          signals.observation_to_map)
+    assert (follower['max_linear_mps'], follower['max_angular_radps']) == signals.action_limits
+    settings = settings_for('diff_drive', signals.robot_radius_m).model_dump()
+    assert shipped['planner'].items() <= settings.items()
+    assert PlannerSettings(**shipped['planner']).model_dump() == settings
 
 
 def test_robots_with_a_namespace_are_kept_apart():

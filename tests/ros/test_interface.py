@@ -15,8 +15,8 @@
 """
 The README and the SROS2 policy against live nodes: parameters, topics, services, actions.
 
-Every node runs as it does by default, and once more, in a namespace, in the modes that open other
-topics.
+Every node runs as it does by default, and once more, in namespaces, in the modes and for the robot
+that open other topics.
 """
 
 from importlib.util import find_spec
@@ -37,7 +37,7 @@ from df_planner.ros.parameters import shown
 ROOT = Path(__file__).parents[2]
 POLICY = ROOT / 'config/sros2/policy.xml'
 NODES = ('planner', 'follower', 'maze_sim', 'maze_benchmark')
-OTHER_MODES = '/other_modes'
+OTHER_MODES, OTHER_ROBOT = '/other_modes', '/other_robot'
 STARTED_WITH = {
     'planner': {'use_sim_time': True}, 'follower': {'use_sim_time': True}, 'maze_sim': {},
     'maze_benchmark': {'use_sim_time': True, 'episodes': 1000}}  # more than it lives to see
@@ -135,9 +135,11 @@ def live(start_module_node, module_probe) -> Live:
     namespace = ('-r', f'__ns:={OTHER_MODES}')
     start_module_node('maze_sim', namespace, control_mode='velocity', publish_clock=False)
     start_module_node('follower', namespace, execution='time_optimal')
+    start_module_node('follower', ('-r', f'__ns:={OTHER_ROBOT}'), robot='diff_drive')
     graph = Live(module_probe)
     graph.wait_for_planner()
     start_module_node('maze_benchmark', **STARTED_WITH['maze_benchmark'])
+    start_module_node('maze_benchmark', ('-r', f'__ns:={OTHER_ROBOT}'), robot='diff_drive')
     return graph
 
 
@@ -145,8 +147,9 @@ def live(start_module_node, module_probe) -> Live:
 def used(live) -> dict[str, dict[tuple[str, str], set[str]]]:
     """Return for every node the types by (rule, name) of all that it uses in any mode."""
     interfaces = {node: live.settled_interface(node) for node in NODES}
-    for node in ('maze_sim', 'follower'):
-        for key, types in live.settled_interface(node, OTHER_MODES).items():
+    for node, namespace in (('maze_sim', OTHER_MODES), ('follower', OTHER_MODES),
+                            ('follower', OTHER_ROBOT), ('maze_benchmark', OTHER_ROBOT)):
+        for key, types in live.settled_interface(node, namespace).items():
             interfaces[node].setdefault(key, set()).update(types)
     return interfaces
 

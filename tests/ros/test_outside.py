@@ -37,7 +37,7 @@ import yaml
 
 from df_planner.benchmark.drive_metrics import legs
 from df_planner.data.bag import read_drive
-from df_planner.ros.topics import RECORDED_TOPICS
+from df_planner.ros.topics import recorded_topics
 
 GOAL = (1.0, -1.0)  # in the map; a corner of the umaze
 CLIENT = """
@@ -112,7 +112,7 @@ def test_a_plain_client_gets_a_plan_to_its_goal(visit):
 def test_rosbags_reads_the_bag_with_the_stock_messages(visit):
     _, bag, _ = visit
     store = get_typestore(Stores.ROS2_JAZZY)
-    types = {topic.resolved(''): topic.kind for topic in RECORDED_TOPICS}
+    types = {topic.resolved(''): topic.kind for topic in recorded_topics('point')}
     with Reader(bag) as reader:
         assert {c.topic for c in reader.connections} >= {
             '/odom', '/map', '/plan', '/plan_trajectory', '/goal_pose', '/cmd_wrench', '/clock',

@@ -34,7 +34,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 from df_planner.errors import ConfigError
 from df_planner.ros import qos
 from df_planner.ros.bag_writer import BagWriter
-from df_planner.ros.topics import RECORDED_TOPICS
+from df_planner.ros.topics import recorded_topics
 
 BURST = 300  # less than the history of the publisher: sent faster than they could be recorded
 
@@ -102,7 +102,7 @@ def test_it_takes_less_from_a_robot_that_offers_less(start_node, probe, tmp_path
 def test_it_says_when_it_hears_all_that_a_benchmark_needs(start_node, probe, tmp_path):
     ready = probe.listen(Bool, 'recorder/ready', qos.LATCHED_QOS)
     start_node('recorder', bag=tmp_path / 'bag')
-    awaited = {topic.name for topic in RECORDED_TOPICS if topic.awaited}
+    awaited = {topic.name for topic in recorded_topics('point') if topic.awaited}
     kinds = {'odom': Odometry, 'map': OccupancyGrid, 'cmd_wrench': WrenchStamped,
              'planner/planning_time_detail': DiagnosticStatus,
              'plan_trajectory': MultiDOFJointTrajectory}
@@ -127,7 +127,7 @@ def test_a_bag_is_never_overwritten(start_node, tmp_path):
 
 
 def test_a_long_recording_does_not_fill_the_memory(tmp_path):
-    topic = next(topic for topic in RECORDED_TOPICS if topic.name == 'odom')
+    topic = next(topic for topic in recorded_topics('point') if topic.name == 'odom')
     writer = BagWriter(tmp_path / 'bag')
     writer.add('/odom', topic, [])
     noise = np.random.default_rng(0).bytes(3_000_000)  # does not compress

@@ -1,0 +1,105 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The kinds of robots, as messages: what a state and an action are on topics.
+
+A kind is the parameter ``robot`` of every node. It decides on the command topic and on how
+odometry, commands and plans are turned into arrays of its signals (``data/signals.py``) and back.
+"""
+
+from abc import ABC
+from abc import abstractmethod
+from collections.abc import Collection
+from typing import Any
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
+from nav_msgs.msg import Path
+import numpy as np
+from std_msgs.msg import Header
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+
+from df_planner.planning.plan import Plan
+from df_planner.ros.conversions import MapAxes
+from df_planner.ros.conversions import ns_to_stamp
+from df_planner.ros.conversions import seconds_to_ns
+from df_planner.ros.conversions import stamp_to_ns
+
+
+class RobotMessages(ABC):
+    """
+    The messages of a kind of robot with S observations and A actions.
+
+    :ivar command_type: class of the commands on the topic ``topics.COMMANDS`` of the kind.
+    """
+
+    command_type: type
+
+    def __init__(self, axes: MapAxes):
+        """Take the axes of the arrays."""
+        self.axes = axes
+
+    @abstractmethod
+    def state(self, msg: Odometry, frames: Collection[str]) -> np.ndarray:
+        """Return odometry as state, (S,); FrameError or InvalidInput for a bad one."""
+
+    @abstractmethod
+    def odometry(self, state: np.ndarray, stamp: Time, frame_id: str, child_frame_id: str
+                 ) -> Odometry:
+        """Return the odometry of a state (S,)."""
+
+    @abstractmethod
+    def at_rest(self, pose: Pose, what: str) -> np.ndarray:
+        """Return the state (S,) at rest in a pose; InvalidInput naming ``what`` for a bad one."""
+
+    @abstractmethod
+    def pose(self, state: np.ndarray) -> Pose:
+        """Return the pose of a state (S,)."""
+
+    def path(self, plan: Plan | None, stamp: Time, frame_id: str) -> Path:
+        """Return a plan's poses, each stamped with its time; without a plan an empty path."""
+        path = Path(header=Header(stamp=stamp, frame_id=frame_id))
+        if plan is None:
+            return path
+        start_ns, dt_ns = stamp_to_ns(stamp), seconds_to_ns(plan.dt_s)
+        for index, state in enumerate(plan.states):
+            header = Header(stamp=ns_to_stamp(start_ns + index * dt_ns), frame_id=frame_id)
+            path.poses.append(PoseStamped(header=header, pose=self.pose(state)))
+        return path
+
+    @abstractmethod
+    def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
+                ) -> Any:
+        """Return the command of an action (A,), in the frame that the kind takes commands in."""
+
+    @abstractmethod
+    def action(self, msg: Any, frames: Collection[str]) -> np.ndarray:
+        """Return a command as action, (A,); FrameError or InvalidInput for a bad one."""
+
+    @abstractmethod
+    def trajectory(self, plan: Plan | None, stamp: Time, frame_id: str, joint: str
+                   ) -> MultiDOFJointTrajectory:
+        """Return a plan as a timed trajectory; without a plan an empty one, "brake"."""
+
+    @abstractmethod
+    def plan(self, msg: MultiDOFJointTrajectory, frames: Collection[str], dt_s: float
+             ) -> Plan | None:
+        """
+        Return the plan that a trajectory carries, None for an empty one.
+
+        :param dt_s: the control step; the points must be this far apart.
+        """
