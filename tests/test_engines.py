@@ -163,7 +163,7 @@ def test_ctrl_c_saves_trainings_and_leaves_no_process(folder, name):
                 break
             time.sleep(0.1)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-        errors = process.communicate(timeout=60)[1]
+        errors = process.communicate(timeout=90)[1]
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
