@@ -156,13 +156,17 @@ def test_ctrl_c_saves_trainings_and_leaves_no_process(folder, name):
         [sys.executable, '-m', 'df_planner.cli', 'benchmark', str(path), '--engine', name,
          '--workers', '2', '--out', str(folder / 'out')],
         stderr=subprocess.PIPE, text=True, start_new_session=True)
-    deadline = time.monotonic() + 200
-    while time.monotonic() < deadline and process.poll() is None:
-        if sum(_last_step(log) > 0 for log in folder.glob('out/models/*/loss.csv')) == 2:
-            break
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
-    errors = process.communicate(timeout=60)[1]
+    try:
+        deadline = time.monotonic() + 200
+        while time.monotonic() < deadline and process.poll() is None:
+            if sum(_last_step(log) > 0 for log in folder.glob('out/models/*/loss.csv')) == 2:
+                break
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+        errors = process.communicate(timeout=90)[1]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, errors
     assert 'the same command goes on' in errors and 'Traceback' not in errors
     assert not living(process.pid)
