@@ -143,7 +143,8 @@ def data_generate(maze: str, robot: str, num_steps: int | None, seed: int, noise
     """Write a log like D4RL's: a way-point controller with noise drives from goal to goal."""
     if robot == 'diff_drive':
         if repair_stale:
-            raise InvalidInput('--repair-stale: logs of diff_drive have no stale rows; leave it out')
+            raise InvalidInput(
+                '--repair-stale: logs of diff_drive have no stale rows; leave it out')
         from df_planner.data import diff_drive_generator
         click.echo(diff_drive_generator.generate(
             maze, num_steps or diff_drive_generator.NUM_STEPS, seed, noise_std, out=out))
