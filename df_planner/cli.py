@@ -145,9 +145,11 @@ def data_generate(maze: str, robot: str, num_steps: int | None, seed: int, noise
     """Write a log like D4RL's: a way-point controller with noise drives from goal to goal."""
     if robot == 'diff_drive':
         if repair_stale:
-            raise InvalidInput('--repair-stale: logs of diff_drive have no stale rows; leave it out')
-        from df_planner.data.diff_drive_generator import generate
-        return click.echo(generate(maze, num_steps, seed, noise_std, out=out))
+            raise InvalidInput(
+                '--repair-stale: logs of diff_drive have no stale rows; leave it out')
+        from df_planner.data import diff_drive_generator
+        click.echo(diff_drive_generator.generate(maze, num_steps, seed, noise_std, out=out))
+        return
     from df_planner.data.generator import D4RL_NUM_STEPS
     from df_planner.data.generator import generate
     if num_steps is None:

@@ -37,7 +37,8 @@ def _run(*arguments):
 
 
 @pytest.mark.parametrize('arguments', [
-    (), ('data', 'generate'), ('data', 'info'), ('train',), ('evaluate',), ('demo',), ('info',),
+    (), ('data', 'generate'), ('data', 'import'), ('data', 'info'), ('data', 'check'),
+    ('measure', 'import'), ('train',), ('evaluate',), ('demo',), ('info',),
     ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),
     ('measure', 'noise'), ('measure', 'rollout'), ('measure', 'cost'), ('measure', 'latency'),
     ('profile',), ('report',), ('animate',)])
