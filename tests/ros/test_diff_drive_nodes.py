@@ -153,6 +153,7 @@ class Driver:
 
 def test_lockstep_is_the_world_step_by_step(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', robot='diff_drive', lockstep=True)
+    sim.wait_for_log('diff_drive')
     driver = Driver(probe)
     world, rng = DiffDriveWorld(MAZE), np.random.default_rng(0)
     driver.put(START)
@@ -171,6 +172,7 @@ def test_lockstep_is_the_world_step_by_step(start_node, probe):
 def test_a_twist_without_a_stamp_drives_and_times_out(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', robot='diff_drive', enable_stamped_cmd_vel=False,
                      cmd_timeout_s=0.3)
+    sim.wait_for_log('diff_drive')
     driver = Driver(probe, Twist)
     markers = probe.listen(MarkerArray, 'maze_sim/markers', qos.LATCHED_QOS)
     poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', qos.LATEST_QOS)
@@ -196,6 +198,7 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
     follower = start_node('follower', SHIPPED, robot='diff_drive', plan_timeout_s=0.5,
                           odom_timeout_s=60.0,  # on a busy machine, too
                           base_frame_id='base_footprint')
+    follower.wait_for_log('tracking execution')
     commands = probe.listen(TwistStamped, 'cmd_vel', qos.RECORDING_QOS)
     odometry = probe.publisher(Odometry, 'odom')
     trajectories = probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
