@@ -21,6 +21,8 @@ Publish goals yourself, watch and record:
   ros2 launch df_planner plan.launch.py use_benchmark:=false use_rviz:=true record:=true
   ros2 topic pub --once /goal_pose geometry_msgs/msg/PoseStamped \
     '{header: {frame_id: map}, pose: {position: {x: 6.0, y: -6.0}}}'
+Another kind of robot, which takes twists on cmd_vel:
+  ros2 launch df_planner plan.launch.py robot:=diff_drive
 Plan for a robot of your own, which publishes odom and map:
   ros2 launch df_planner plan.launch.py use_benchmark:=false use_sim:=false use_sim_time:=false \
     use_follower:=false checkpoint:=/path/to/model.safetensors

@@ -70,6 +70,15 @@ def test_what_was_written_is_read(tmp_path, plugin):
     assert drive.problems == {'planner: inputs: no map': 1}
 
 
+def test_the_twist_of_odometry_is_in_the_axes_of_the_robot(tmp_path):
+    messages = [message for message in drive_messages() if message[1] == 'odom'][:2]
+    for _, _, odometry in messages:  # it faces along y
+        odometry.pose.pose.orientation.z = odometry.pose.pose.orientation.w = np.sqrt(0.5)
+    others = [message for message in drive_messages() if message[1] == 'plan_trajectory']
+    drive = read_drive(write_bag(tmp_path / 'bag', messages + others))
+    assert np.allclose(drive.states[:, 2:], (0.0, 1.0))
+
+
 def test_the_file_alone_and_a_namespace_will_do(bag, tmp_path):
     assert len(read_drive(bag / 'bag.mcap').plans) == 4
     assert len(read_drive(write_bag(tmp_path / 'bag', namespace='/robot1')).plans) == 4

@@ -25,6 +25,7 @@ from df_planner.errors import PlanJumps
 from df_planner.errors import PlanMissesGoal
 from df_planner.errors import PlanNotFinite
 from df_planner.errors import PlanOffStart
+from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
 from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.safety_gate import goal_distance_m
@@ -73,6 +74,22 @@ def test_what_the_planner_plans_passes_whole_and_in_part(planner, plan):
                rest)
     gate.check(plan.shifted(len(plan)), START, planner.map)  # one row: stay at the goal
     assert goal_distance_m(plan) <= 0.5
+
+
+def test_a_robot_that_touches_an_obstacle_may_leave_it_and_get_no_nearer(planner):
+    """The umaze has a wall at row 0.3 and above; the needed distance is 0.05 m."""
+    gate = gate_with(planner)
+
+    def plan_of(rows):
+        states = np.column_stack([rows, np.full(len(rows), 1.0), np.zeros((len(rows), 2))])
+        return Plan(np.zeros((len(rows), 2)), states, 0.01, goal=states[-1, :2])
+    gate.check_collision(plan_of([0.33, 0.35, 0.5]), planner.map)
+    with pytest.raises(PlanInCollision, match='by 0.02 m'):
+        gate.check_collision(plan_of([0.33, 0.31, 0.5]), planner.map)
+    with pytest.raises(PlanInCollision, match='by 0.02 m'):
+        gate.check_collision(plan_of([0.5, 0.33, 0.5]), planner.map)
+    with pytest.raises(PlanInCollision):  # inside, where no robot can be
+        gate.check_collision(plan_of([0.2, 0.5]), planner.map)
 
 
 @pytest.mark.parametrize('name', ['states', 'actions', 'uncertainty'])

@@ -69,6 +69,17 @@ def test_follows_a_curve_from_beside_it(offset):
     assert states[-1, 4:] @ plan.states[-1, 4:] > math.cos(0.2)
 
 
+def test_turns_to_where_a_plan_moves_whatever_heading_it_claims():
+    """A sampled plan may move a little sideways, which such a robot cannot."""
+    along = 0.8 + 0.025 * np.arange(60)
+    poses = np.stack([along, np.full(60, -1.8), np.full(60, 0.6)], axis=1)
+    plan = plan_of(poses)
+    states = drive(plan, plan.states[0], 40)
+
+    assert states[40, 4] > math.cos(0.15)
+    assert np.linalg.norm(states[40, :2] - plan.states[40, :2]) < 0.1
+
+
 def test_turns_in_place_to_a_planned_heading():
     """A plan that only turns is followed, its last heading is held."""
     heading = np.concatenate([np.linspace(0.0, 2.0, 30), np.full(10, 2.0)])

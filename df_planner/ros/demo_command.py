@@ -49,4 +49,5 @@ def demo_command() -> click.Command:
                '  df_planner demo\n'
                '  df_planner demo --maze umaze --episodes 3 --seed 7\n'
                '  df_planner demo --maze large --record\n'
+               '  df_planner demo --robot diff_drive\n'
                '  df_planner demo --no-use-benchmark --real-time-factor 1')

@@ -153,6 +153,7 @@ class Driver:
 
 def test_lockstep_is_the_world_step_by_step(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', robot='diff_drive', lockstep=True)
+    sim.wait_for_log('diff_drive')
     driver = Driver(probe)
     world, rng = DiffDriveWorld(MAZE), np.random.default_rng(0)
     driver.put(START)
@@ -171,6 +172,7 @@ def test_lockstep_is_the_world_step_by_step(start_node, probe):
 def test_a_twist_without_a_stamp_drives_and_times_out(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', robot='diff_drive', enable_stamped_cmd_vel=False,
                      cmd_timeout_s=0.3)
+    sim.wait_for_log('diff_drive')
     driver = Driver(probe, Twist)
     markers = probe.listen(MarkerArray, 'maze_sim/markers', qos.LATCHED_QOS)
     poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', qos.LATEST_QOS)
@@ -194,7 +196,9 @@ def test_a_twist_without_a_stamp_drives_and_times_out(start_node, probe):
 
 def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, probe):
     follower = start_node('follower', SHIPPED, robot='diff_drive', plan_timeout_s=0.5,
+                          odom_timeout_s=60.0,  # on a busy machine, too
                           base_frame_id='base_footprint')
+    follower.wait_for_log('tracking execution')
     commands = probe.listen(TwistStamped, 'cmd_vel', qos.RECORDING_QOS)
     odometry = probe.publisher(Odometry, 'odom')
     trajectories = probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
@@ -221,7 +225,7 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
     ahead = 3.0 + 0.05 * np.arange(60)[:, None]
     way = START[:2] + ahead * heading + 3.0 * np.array((-heading[1], heading[0]))
     plan = Plan(actions=np.tile([1.0, 0.0], (60, 1)), dt_s=DIFF_DRIVE.dt_s, goal=way[-1],
-                states=np.column_stack([way, np.tile(heading, (60, 1)), np.tile(heading, (60, 1))]))
+                states=np.column_stack([way, np.tile(np.tile(heading, 2), (60, 1))]))
     trajectories.publish(ROBOT.trajectory(
         plan, conversions.ns_to_stamp(begin_ns), 'map', 'base_footprint'))
     probe.spin_for(0.3)

@@ -42,8 +42,9 @@ def write_tiny_model(folder: Path, name: str = 'tiny', maze: str = 'umaze',
     center = (2.0, 2.0) if robot == 'point' else (2.0, -2.0)
     card = ModelCard(
         format_version=FORMAT_VERSION, name=name, description='untrained, for tests',
-        architecture=Architecture(part_sizes=signals.part_sizes(FRAME_STACK), max_tokens=12, num_levels=1000, width=16,
-                                  num_layers=1, num_heads=2),
+        architecture=Architecture(
+            part_sizes=signals.part_sizes(FRAME_STACK), max_tokens=12, num_levels=1000, width=16,
+            num_layers=1, num_heads=2),
         statistics=Statistics(
             state_mean=(*center, *[0.0] * (2 + others)),
             state_std=(1.0, 1.0, 2.0, 2.0, *[1.0] * others),
