@@ -134,7 +134,7 @@ def data_generate(maze: str, robot: str, num_steps: int | None, seed: int, noise
     """Write a log like D4RL's: a way-point controller with noise drives from goal to goal."""
     if robot == 'diff_drive':
         if repair_stale:
-            raise InvalidInput('--repair-stale: logs of diff_drive have no stale rows; leave it out')
+            raise InvalidInput('--repair-stale: no row of diff_drive is stale; leave it out')
         from df_planner.data.diff_drive_generator import generate
         return click.echo(generate(maze, num_steps, seed, noise_std, out=out))
     from df_planner.data.generator import D4RL_NUM_STEPS
@@ -253,11 +253,10 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
     maze = maze or _maze_of(checkpoint)
     robot = robot or _robot_of(checkpoint)
     specification = evaluation.Specification(
-        maze, policy, checkpoint, execution, replan_interval_s,
-        seed if planner_seed is None else planner_seed, device, assignments(settings), backend, robot)
+        maze, policy, checkpoint, execution, replan_interval_s, seed if planner_seed is None
+        else planner_seed, device, assignments(settings), backend, robot)
     if starts is None:
-        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal,
-                                         robot)
+        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal, robot)
     elif multi_goal:
         raise InvalidInput('the goals are in the starts file: --multi-goal has no effect with it')
     else:
