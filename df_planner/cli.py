@@ -237,11 +237,10 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
     maze = maze or _maze_of(checkpoint)
     robot = robot or _robot_of(checkpoint)
     specification = evaluation.Specification(
-        maze, policy, checkpoint, execution, replan_interval_s,
-        seed if planner_seed is None else planner_seed, device, assignments(settings), backend, robot)
+        maze, policy, checkpoint, execution, replan_interval_s, seed if planner_seed is None
+        else planner_seed, device, assignments(settings), backend, robot)
     if starts is None:
-        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal,
-                                         robot)
+        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal, robot)
     elif multi_goal:
         raise InvalidInput('the goals are in the starts file: --multi-goal has no effect with it')
     else:

@@ -70,9 +70,9 @@ def choose(tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray, at_goal: b
     chosen = verdict.best(at_goal, rewards)
     steps = verdict.arrival_steps + 1
     plan = Plan(
-        actions=space.actions_of(tokens)[chosen, :steps[chosen]], states=states[chosen, :steps[chosen]],
-        dt_s=space.dt_s, goal=goal, reward=float(rewards[chosen]),
-        valid=bool(verdict.valid[chosen]),
+        actions=space.actions_of(tokens)[chosen, :steps[chosen]],
+        states=states[chosen, :steps[chosen]], dt_s=space.dt_s, goal=goal,
+        reward=float(rewards[chosen]), valid=bool(verdict.valid[chosen]),
         uncertainty=spread(states, verdict.arrival_steps, chosen),
         candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)
     return Attempt(plan, verdict, tokens, lengths, int(lengths[chosen]))

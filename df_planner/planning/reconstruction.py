@@ -70,8 +70,8 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
     A token is ``frame_stack`` control steps: its state is that of the first of them. Position,
     velocity and the actions of a token can each be known or not, but not in part.
 
-    :param states: (T, S) position, velocity and what else is observed; NaN where unknown. T is 2 to
-        as many tokens as the model was trained for.
+    :param states: (T, S) position, velocity and what else is observed, NaN where unknown. T is 2
+        to as many tokens as the model was trained for.
     :param actions: (T, frame_stack, A), NaN where unknown; None knows none.
     :param seed: decides the samples.
     :raises InvalidInput: for a wrong shape, an infinite value, a part that is known by half, or a

@@ -125,5 +125,6 @@ class Replanner:
     def _hold(self, state: np.ndarray) -> Plan:
         """Return the plan of one row that rests at the goal, else as the robot is."""
         rest = np.concatenate([self.goal, np.zeros(2), state[4:]])[None]
-        return Plan(actions=np.zeros((1, len(self.planner.card.action_names))), states=rest, dt_s=self.planner.card.dt_s,
+        card = self.planner.card
+        return Plan(actions=np.zeros((1, len(card.action_names))), states=rest, dt_s=card.dt_s,
                     goal=self.goal, timings={'total': 0.0})

@@ -35,7 +35,7 @@ class TrackingLaw(Protocol):
 
     def action(self, plan: Plan, step: int, state: np.ndarray) -> np.ndarray:
         """
-        Return the action (A,), within the limits, for one control step.
+        Return what to do for one control step: (A,), within the limits.
 
         :param step: control steps since the first row of the plan; from the last row on, the
             robot is held there.
@@ -102,9 +102,9 @@ class NoTracking:
     action_size: int
 
     def action(self, plan: Plan, step: int, state: np.ndarray) -> np.ndarray:
-        """Return no action (A,)."""
+        """Return zeros (A,)."""
         return np.zeros(self.action_size)
 
     def brake(self, state: np.ndarray) -> np.ndarray:
-        """Return no action (A,)."""
+        """Return zeros (A,)."""
         return np.zeros(self.action_size)
