@@ -87,8 +87,9 @@ def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), thr
     planner = Planner.load(checkpoint, device, backend=backend)
     if planner.card.maze is None:
         raise ConfigError(f'checkpoint {checkpoint} names no maze')
-    planner.settings = Specification(planner.card.maze, checkpoint=checkpoint,
-                                     settings=assignments(settings)).planner_settings()
+    planner.settings = Specification(
+        planner.card.maze, checkpoint=checkpoint, settings=assignments(settings),
+        robot=planner.card.robot).planner_settings()
     planner.warm_up()
     return planner, load_maze(planner.card.maze)
 

@@ -25,6 +25,7 @@ import numpy as np
 
 from df_planner.benchmark.protocol import sample_starts
 from df_planner.benchmark.protocol import Starts
+from df_planner.data.signals import Robot
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
@@ -39,16 +40,17 @@ NETWORK, REST = 'network calls', 'sampling arithmetic and the rest'
 NAMES = {'network': NETWORK, 'checks': 'checks, interpolation, choice'}
 
 
-def full_starts(maze: Maze, count: int, seed: int, tolerance_m: float) -> Starts:
+def full_starts(maze: Maze, count: int, seed: int, tolerance_m: float,
+                robot: Robot = 'point') -> Starts:
     """Return the first starts of the maze's benchmark that are not at the goal already."""
     if count < 1:
         raise InvalidInput(f'plans must be 1 or more, got {count}')
     drawn = count
     while True:
-        starts = sample_starts(maze, drawn, seed)
+        starts = sample_starts(maze, drawn, seed, robot=robot)
         away = np.linalg.norm(starts.state[:, :2] - starts.goal, axis=-1) > tolerance_m
         if away.sum() >= count:
-            return Starts(starts.state[away][:count], starts.goal[away][:count])
+            return Starts(starts.state[away][:count], starts.goal[away][:count], robot)
         drawn += count
 
 

@@ -65,7 +65,8 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
     started = time.perf_counter()
     planner, maze = open_planner(checkpoint, device, settings, threads)
     load_s = time.perf_counter() - started
-    starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m)
+    starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m,
+                         planner.card.robot)
     with progress(plans, 'starts') as bar:
         measured = measure_profile(planner, starts, seed, lambda: bar.update(1))
     if not measured['records']:
