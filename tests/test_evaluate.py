@@ -41,6 +41,7 @@ from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.sim.maze import load_maze
+from df_planner.sim.robots import simulated_robot
 from df_planner.sim.world import World
 from df_planner.training.train import train
 
@@ -119,7 +120,8 @@ def test_controller_scores_what_is_published(tmp_path):
 def test_an_episode_is_what_the_world_does():
     starts = sample_starts(load_maze('umaze'), 2, seed=5)
     record = EpisodeRunner(CONTROLLER).run(1, starts.state[1], starts.goal[1])['record']
-    world, policy = World(load_maze('umaze')), ControllerPolicy(load_maze('umaze'))
+    world, policy = World(load_maze('umaze')), ControllerPolicy(
+        simulated_robot('point'), load_maze('umaze'))
     world.set_state(starts.state[1])
     policy.reset(starts.goal[1])
     inside = [np.linalg.norm(world.step(policy.act(world.state))[:2] - starts.goal[1]) <= 0.5
