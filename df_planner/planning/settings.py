@@ -26,7 +26,7 @@ from df_planner.data.signals import Robot
 
 
 # What is measured best for a robot where the defaults, those for a point, are not.
-DIFFERENT = {'diff_drive': {'collision_tolerance_m': 0.0}}
+DIFFERENT = {'diff_drive': {'collision_tolerance_m': 0.02}}
 
 
 class PlannerSettings(BaseModel):
