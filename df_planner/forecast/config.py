@@ -23,7 +23,7 @@ from df_planner.training.checkpoint import Architecture
 from df_planner.training.config import RunConfig
 
 # Where the defaults are not those of a planner.
-DEFAULTS = {'network': 'gru', 'width': 128, 'num_layers': 1, 'num_levels': 100, 'steps': 3000,
+DEFAULTS = {'network': 'gru', 'width': 128, 'num_layers': 1, 'num_levels': 100, 'steps': 15000,
             'tokens_per_batch': 1024, 'learning_rate': 2e-3, 'warmup_steps': 100,
             'ema_decay': 0.995, 'log_interval_steps': 250}
 
