@@ -233,7 +233,8 @@ def test_ctrl_c_keeps_the_state(config, tmp_path):
     ({'wdith': 64}, 'wdith: Extra inputs are not permitted'),
     ({'steps': 0}, 'steps: Input should be greater than or equal to 1'),
     ({'learning_rate': 'fast'}, 'learning_rate: Input should be a valid number'),
-    ({'maze': None}, 'maze: Input should be a valid string'),
+    ({'maze': 3}, 'maze: Input should be a valid string'),
+    ({'dataset': None}, 'dataset: '),
 ])
 def test_a_wrong_field_is_named(config, changes, complaint):
     with pytest.raises(ConfigError, match=complaint):

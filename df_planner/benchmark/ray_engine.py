@@ -96,7 +96,9 @@ class RayEngine:
                 if isinstance(outcome, Exception):
                     for other in [r for r, j in open_jobs.items() if j.group == job.group]:
                         del open_jobs[other]
-                        ray.cancel(other)
+                        # With its worker: one that is interrupted while it imports torch cannot
+                        # import it again for its next job.
+                        ray.cancel(other, force=True)
                 yield job, outcome
         finally:
             for ref in open_jobs:
