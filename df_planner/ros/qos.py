@@ -33,6 +33,11 @@ RECORDING_QOS = QoSProfile(
     durability=DurabilityPolicy.VOLATILE)
 """The reader that records: nothing is lost while it is busy for some seconds."""
 
+RECORDING_LATCHED_QOS = QoSProfile(
+    history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""The same of a latched topic: nor is what was said before the reader found who says it."""
+
 LATEST_QOS = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
 """Only the newest counts, and nothing from before the subscription: goals and commands."""

@@ -73,7 +73,9 @@ class SoakObserver(Node):
         listen = self.create_subscription
         listen(Odometry, 'odom', self._on_odometry, qos.RECORDING_QOS)
         listen(WrenchStamped, 'cmd_wrench', self._on_command, qos.RECORDING_QOS)
-        listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_plan, qos.RECORDING_QOS)
+        # A new planner may have sent the follower a plan before it is found here.
+        listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_plan,
+               qos.RECORDING_LATCHED_QOS)
         listen(Float64, 'planner/planning_time', self._on_time, qos.STANDARD_QOS)
         listen(Bool, 'maze_sim/contact', self._on_contact, qos.LATCHED_QOS)
         self.create_timer(1.0, self._on_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
