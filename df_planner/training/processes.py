@@ -24,6 +24,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import logging
 import os
+import time
 from typing import NoReturn
 from typing import TypeVar
 
@@ -38,6 +39,7 @@ from df_planner.errors import DFPlannerError
 from df_planner.errors import ProcessLost
 from df_planner.training.config import RunConfig
 
+LET_GO_S = 0.2
 T = TypeVar('T')
 
 
@@ -56,6 +58,9 @@ def processes_of(config: RunConfig) -> Iterator[Fabric]:
         yield fabric
     finally:
         if fabric.world_size > 1:
+            # A thread of gloo lets go of the last tensors, for which it needs the interpreter's
+            # lock; an exit of the program that overtakes it waits for it with the lock held.
+            time.sleep(LET_GO_S)
             torch.distributed.destroy_process_group()
 
 
