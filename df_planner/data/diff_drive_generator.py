@@ -24,12 +24,11 @@ import math
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from df_planner.data.d4rl import CHUNK_ROWS
 from df_planner.data.d4rl import dataset_writer
+from df_planner.data.generator import check_numbers
+from df_planner.data.generator import write_rows
 from df_planner.data.signals import DIFF_DRIVE
-from df_planner.errors import InvalidInput
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import cell_center
 from df_planner.sim.maze import GOAL_RADIUS_M
@@ -60,23 +59,15 @@ def generate(maze: str, num_steps: int | None = None, seed: int = 0, noise_std: 
     :raises ConfigError: if there is no such maze.
     """
     num_steps = NUM_STEPS if num_steps is None else num_steps
-    if num_steps < 2:
-        raise InvalidInput(f'num_steps must be at least 2, got {num_steps}')
-    if not 0.0 <= noise_std < float('inf'):
-        raise InvalidInput(f'noise_std must be a finite number >= 0, got {noise_std}')
+    check_numbers(num_steps, noise_std)
     layout = load_maze(maze)
     out = Path('data') / f'diff_drive-{Path(maze).stem}.hdf5' if out is None else Path(out)
     attributes = {
         'maze': layout.name, 'layout': '\n'.join(layout.rows), 'robot': 'diff_drive', 'seed': seed,
         'noise_std': noise_std, 'generator_version': GENERATOR_VERSION}
     source = _Source(layout, seed, noise_std)
-    with (dataset_writer(out, num_steps, KEYS, attributes, DIFF_DRIVE) as write,
-          tqdm(total=num_steps, desc=f'{layout.name} data', unit='step', unit_scale=True,
-               disable=not progress) as bar):
-        for first_row in range(0, num_steps, CHUNK_ROWS):
-            count = min(CHUNK_ROWS, num_steps - first_row)
-            write(first_row, source.rows(count))
-            bar.update(count)
+    with dataset_writer(out, num_steps, KEYS, attributes, DIFF_DRIVE) as write:
+        write_rows(write, source.rows, num_steps, layout.name, progress)
     return out
 
 

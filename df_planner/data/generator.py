@@ -20,6 +20,7 @@ noise on its actions makes the data the ones that D4RL published (without it, th
 differ).
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -68,10 +69,7 @@ def generate(maze: str, num_steps: int, seed: int = 0, noise_std: float = 0.5,
         repeats the old one there, as D4RL did, for the controller and in the file.
     :param out: the file, by default ``default_path(maze)``; appears only when complete.
     """
-    if num_steps < 2:
-        raise InvalidInput(f'num_steps must be at least 2, got {num_steps}')
-    if not 0.0 <= noise_std < float('inf'):
-        raise InvalidInput(f'noise_std must be a finite number >= 0, got {noise_std}')
+    check_numbers(num_steps, noise_std)
     layout = load_maze(maze)
     out = default_path(maze) if out is None else Path(out)
     attributes = {
@@ -79,14 +77,33 @@ def generate(maze: str, num_steps: int, seed: int = 0, noise_std: float = 0.5,
         'noise_std': noise_std, 'repair_stale': repair_stale,
         'generator_version': GENERATOR_VERSION}
     source = _Source(layout, seed, noise_std, repair_stale)
-    with (dataset_writer(out, num_steps, attributes=attributes) as write,
-          tqdm(total=num_steps, desc=f'{layout.name} data', unit='step', unit_scale=True,
-               disable=not progress) as bar):
+    with dataset_writer(out, num_steps, attributes=attributes) as write:
+        write_rows(write, source.rows, num_steps, layout.name, progress)
+    return out
+
+
+def check_numbers(num_steps: int, noise_std: float) -> None:
+    """Raise InvalidInput for a number of rows, or a strength of noise, that cannot be."""
+    if num_steps < 2:
+        raise InvalidInput(f'num_steps must be at least 2, got {num_steps}')
+    if not 0.0 <= noise_std < float('inf'):
+        raise InvalidInput(f'noise_std must be a finite number >= 0, got {noise_std}')
+
+
+def write_rows(write: Callable[[int, dict], None], rows: Callable[[int], dict], num_steps: int,
+               title: str, progress: bool) -> None:
+    """
+    Write the rows of a log in stretches, with a progress bar.
+
+    :param write: what ``dataset_writer`` gives.
+    :param rows: gives so many of the next rows under their keys.
+    """
+    with tqdm(total=num_steps, desc=f'{title} data', unit='step', unit_scale=True,
+              disable=not progress) as bar:
         for first_row in range(0, num_steps, CHUNK_ROWS):
             count = min(CHUNK_ROWS, num_steps - first_row)
-            write(first_row, source.rows(count))
+            write(first_row, rows(count))
             bar.update(count)
-    return out
 
 
 class _Source:
