@@ -15,15 +15,18 @@
 """
 The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | …``.
 
-Every error this package raises on purpose becomes one line on stderr and exit code 2; Ctrl-C is
-exit code 130. What a command needs is imported when it runs, so that ``--help`` is instant.
+Every error this package raises on purpose becomes one line on stderr and exit code 2. Ctrl-C is
+exit code 130; SIGTERM ends a command in the same way, with 143. What a command needs is imported when it runs, so that ``--help`` is instant.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from datetime import timezone
 import errno
 from pathlib import Path
 import shlex
+import signal
 import sys
 
 import click
@@ -57,7 +60,8 @@ from df_planner.soak.command import soak
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
 EXIT_ERROR = 2
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
 MAX_TABLE_EPISODES = 30
 
 
@@ -66,19 +70,37 @@ def _examples(*commands: str) -> str:
     return '\b\nExamples:\n' + '\n'.join(f'  {command}' for command in commands)
 
 
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: whatever keeps its results and ends its workers on Ctrl-C does so now, too."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    def terminate(_number: int, _frame: object) -> None:
+        raise _Terminated
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class Cli(click.Group):
     """The group of all commands: turns errors into exit codes, makes ``demo`` when needed."""
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command."""
         try:
-            return super().invoke(ctx)
+            with _terminable():
+                return super().invoke(ctx)
         except DFPlannerError as error:
             _complain(error.code, error)
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
             _complain('OS_ERROR', error)
+        except _Terminated:
+            ctx.exit(EXIT_TERMINATED)
         except KeyboardInterrupt:
             ctx.exit(EXIT_INTERRUPTED)
         ctx.exit(EXIT_ERROR)

@@ -187,7 +187,8 @@ def _living(group):
     return living
 
 
-def test_ctrl_c_keeps_finished_episodes_and_leaves_no_process(tmp_path):
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_finished_episodes_and_leaves_no_process(tmp_path, number):
     maze = _short_maze(tmp_path, 20000)
     command = [sys.executable, '-m', 'df_planner.cli', 'evaluate', '--policy', 'controller',
                '--maze', maze, '--episodes', '40', '--workers', '2', '--out',
@@ -200,9 +201,9 @@ def test_ctrl_c_keeps_finished_episodes_and_leaves_no_process(tmp_path):
             break
         time.sleep(0.05)
     assert len(_living(process.pid)) >= 3
-    os.kill(process.pid, signal.SIGINT)
+    os.kill(process.pid, number)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode == 130, errors
+    assert process.returncode == 128 + number, errors
     assert 'are kept in' in errors and 'Traceback' not in errors
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())
     assert 2 <= len(results['episodes']) == results['meta']['finished'] < 40

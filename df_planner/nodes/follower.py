@@ -63,6 +63,7 @@ from df_planner.ros.ticks import ResponseTimes
 from df_planner.ros.ticks import Seams
 from df_planner.ros.ticks import TickMeter
 from df_planner.ros.topics import COMMANDS
+from df_planner.ros.trajectory_rows import rows_from_bytes
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
@@ -103,7 +104,8 @@ class Follower(Node):
             Float64, '~/command_period', qos.RECORDED_QOS)
         self.create_subscription(
             MultiDOFJointTrajectory, 'plan_trajectory',
-            guarded(self._on_trajectory, 'plan_trajectory', complaints), qos.LATCHED_QOS)
+            guarded(self._on_trajectory, 'plan_trajectory', complaints), qos.LATCHED_QOS,
+            raw=True)
         take_odometry = guarded(self._on_odometry, 'odom', complaints)
 
         def hear_odometry(msg: Odometry, info: dict[str, Any]) -> None:
@@ -135,10 +137,10 @@ class Follower(Node):
         if self._worker is not None:
             self._worker.close()
 
-    def _on_trajectory(self, msg: MultiDOFJointTrajectory) -> None:
-        p = self.parameters
-        plan = self._robot.plan(msg, (p.global_frame_id,), p.control_period_s)
-        self._unprepared = plan, conversions.stamp_to_ns(msg.header.stamp)
+    def _on_trajectory(self, data: bytes) -> None:
+        p, rows = self.parameters, rows_from_bytes(data)
+        plan = self._robot.plan(rows, (p.global_frame_id,), p.control_period_s)
+        self._unprepared = plan, rows.stamp_ns
         self._prepare()
 
     def _on_map(self, msg: OccupancyGrid) -> None:

@@ -73,6 +73,7 @@ from df_planner.ros.robots import robot_messages
 from df_planner.ros.run import run_node
 from df_planner.ros.topics import COMMANDS
 from df_planner.ros.topics import RECORDER_READY
+from df_planner.ros.trajectory_rows import rows_from_bytes
 from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
@@ -118,7 +119,7 @@ class MazeBenchmark(Node):
         self._clear_goal = self.create_client(Trigger, 'planner/clear_goal')
         self._listen(Odometry, 'odom', self._on_odometry)
         self._listen(self._robot.command_type, COMMANDS[p.robot].name, self._on_command)
-        self._listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_trajectory)
+        self._listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_trajectory, raw=True)
         self._listen(Float64, 'planner/planning_time', self._on_planning_time)
         self._listen(Float64, 'follower/command_period', self._on_command_period)
         self._listen(DiagnosticArray, '/diagnostics', self._on_diagnostics)
@@ -126,9 +127,10 @@ class MazeBenchmark(Node):
         if p.wait_for_recorder:
             self.create_subscription(Bool, RECORDER_READY, self._on_recorder, qos.LATCHED_QOS)
 
-    def _listen(self, message_type: type, topic: str, callback: Callable) -> None:
+    def _listen(self, message_type: type, topic: str, callback: Callable, raw: bool = False
+                ) -> None:
         self.create_subscription(message_type, topic, guarded(callback, topic, self._complaints),
-                                 qos.RECORDING_QOS)
+                                 qos.RECORDING_QOS, raw=raw)
 
     def run(self) -> int:
         """Run all episodes and return the exit code; what is finished is reported in any case."""
@@ -230,12 +232,13 @@ class MazeBenchmark(Node):
             self._recording.add_action(self._robot.action(msg, (msg.header.frame_id,)),
                                        conversions.stamp_to_ns(msg.header.stamp))
 
-    def _on_trajectory(self, msg: MultiDOFJointTrajectory) -> None:
+    def _on_trajectory(self, data: bytes) -> None:
         if self._recording is not None:
+            rows = rows_from_bytes(data)
             plan = self._robot.plan(
-                msg, (self.parameters.global_frame_id,), self._signals.dt_s)
+                rows, (self.parameters.global_frame_id,), self._signals.dt_s)
             if plan is not None or not self._recording.is_complete:  # the end is no failed plan
-                self._recording.add_plan(plan, conversions.stamp_to_ns(msg.header.stamp))
+                self._recording.add_plan(plan, rows.stamp_ns)
 
     def _on_planning_time(self, msg: Float64) -> None:
         if self._recording is not None:

@@ -45,6 +45,7 @@ from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
+from df_planner.ros.trajectory_rows import TrajectoryRows
 
 NS_PER_S = 1_000_000_000
 
@@ -215,7 +216,7 @@ def trajectory_from_plan(plan: Plan | None, axes: MapAxes, scale: ForceScale, st
     return msg
 
 
-def plan_from_trajectory(msg: MultiDOFJointTrajectory, axes: MapAxes, scale: ForceScale,
+def plan_from_trajectory(rows: TrajectoryRows, axes: MapAxes, scale: ForceScale,
                          frames: Collection[str], dt_s: float,
                          goal: np.ndarray | None = None) -> Plan | None:
     """
@@ -224,13 +225,14 @@ def plan_from_trajectory(msg: MultiDOFJointTrajectory, axes: MapAxes, scale: For
     :param dt_s: the control step; the points must be this far apart.
     :param goal: (2,) the position planned for, the last planned position if left out.
     """
-    check_trajectory(msg, frames, dt_s)
-    if not msg.points:
+    check_trajectory(rows, frames, dt_s)
+    if not len(rows):
         return None
-    rows = finite([_point_values(point) for point in msg.points], 'trajectory')
-    positions = axes.to_observation(rows[:, :2])
-    states = np.concatenate((positions, axes.to_observation(rows[:, 2:4])), axis=1)
-    actions = scale.action_of_acceleration(axes.to_observation(rows[:, 4:]))
+    numbers = finite(np.concatenate((rows.transforms[:, :2], rows.velocities[:, :2],
+                                     rows.accelerations[:, :2]), axis=1), 'trajectory')
+    positions = axes.to_observation(numbers[:, :2])
+    states = np.concatenate((positions, axes.to_observation(numbers[:, 2:4])), axis=1)
+    actions = scale.action_of_acceleration(axes.to_observation(numbers[:, 4:]))
     return Plan(actions=actions, states=states, dt_s=dt_s,
                 goal=positions[-1] if goal is None else goal)
 
@@ -240,29 +242,18 @@ def stamped_twist(msg: TwistStamped | Twist) -> TwistStamped:
     return msg if isinstance(msg, TwistStamped) else TwistStamped(twist=msg)
 
 
-def check_trajectory(msg: MultiDOFJointTrajectory, frames: Collection[str], dt_s: float) -> None:
+def check_trajectory(rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> None:
     """
-    Check the frame and the points of a trajectory, but not their numbers.
+    Check the frame and the times of a trajectory, but not its numbers.
 
     :raises FrameError: for a frame that is not one of ``frames``.
-    :raises InvalidInput: for points that lack a part or are not ``dt_s`` apart, from 0 s on.
+    :raises InvalidInput: for points that are not ``dt_s`` apart, from 0 s on.
     """
-    check_frame(msg.header.frame_id, frames, 'trajectory')
-    if any(not len(p.transforms) == len(p.velocities) == len(p.accelerations) == 1
-           for p in msg.points):
-        raise InvalidInput('trajectory: a point needs one transform, velocity and acceleration')
-    times_ns = np.array([stamp_to_ns(point.time_from_start) for point in msg.points])
-    if (np.diff(times_ns) <= 0).any():
+    check_frame(rows.frame_id, frames, 'trajectory')
+    if (np.diff(rows.times_ns) <= 0).any():
         raise InvalidInput('trajectory: time_from_start must increase from point to point')
-    if not np.array_equal(times_ns, seconds_to_ns(dt_s) * np.arange(len(times_ns))):
+    if not np.array_equal(rows.times_ns, seconds_to_ns(dt_s) * np.arange(len(rows))):
         raise InvalidInput(f'trajectory: points must be {dt_s} s apart, starting at 0 s')
-
-
-def _point_values(point: MultiDOFJointTrajectoryPoint) -> tuple[float, ...]:
-    """Return position, velocity and acceleration of a trajectory point, (6,)."""
-    position = point.transforms[0].translation
-    velocity, acceleration = point.velocities[0].linear, point.accelerations[0].linear
-    return position.x, position.y, velocity.x, velocity.y, acceleration.x, acceleration.y
 
 
 def planar(xy: np.ndarray) -> Vector3:

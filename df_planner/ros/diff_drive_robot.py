@@ -39,6 +39,7 @@ from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.robot_messages import RobotMessages
+from df_planner.ros.trajectory_rows import TrajectoryRows
 
 UNIT_TOLERANCE = 0.01  # by which the norm of an orientation may differ from 1
 
@@ -135,23 +136,19 @@ class DiffDriveRobot(RobotMessages):
                 time_from_start=conversions.ns_to_duration(index * dt_ns)))
         return msg
 
-    def plan(self, msg: MultiDOFJointTrajectory, frames: Collection[str], dt_s: float
-             ) -> Plan | None:
+    def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
         """Return the plan of poses, velocities and accelerations."""
-        conversions.check_trajectory(msg, frames, dt_s)
-        if not msg.points:
+        conversions.check_trajectory(rows, frames, dt_s)
+        if not len(rows):
             return None
-        rows = conversions.finite([
-            (t.translation.x, t.translation.y, v.linear.x, v.linear.y, a.linear.x, a.linear.y,
-             v.angular.z) for t, v, a in (
-                 (p.transforms[0], p.velocities[0], p.accelerations[0]) for p in msg.points)],
-            'trajectory')
-        headings = np.array([heading_from_quaternion(p.transforms[0].rotation, 'trajectory')
-                             for p in msg.points])
-        states = self._to_observation(rows[:, :2], rows[:, 2:4], headings)
-        linear = ((rows[:, 2:4] + dt_s * rows[:, 4:6]) * headings).sum(axis=1)
+        numbers = conversions.finite(np.concatenate(
+            (rows.transforms[:, :2], rows.velocities[:, :2], rows.accelerations[:, :2],
+             rows.velocities[:, 5:]), axis=1), 'trajectory')
+        headings = headings_from_quaternions(rows.transforms[:, 3:], 'trajectory')
+        states = self._to_observation(numbers[:, :2], numbers[:, 2:4], headings)
+        linear = ((numbers[:, 2:4] + dt_s * numbers[:, 4:6]) * headings).sum(axis=1)
         # Actions are float32 numbers: rounding undoes the way there and back.
-        actions = np.stack((linear, self._turn * rows[:, 6]), axis=1).astype(np.float32)
+        actions = np.stack((linear, self._turn * numbers[:, 6]), axis=1).astype(np.float32)
         return Plan(actions=actions.astype(np.float64), states=states, dt_s=dt_s,
                     goal=states[-1, :2])
 
@@ -171,18 +168,25 @@ def to_left(heading: np.ndarray) -> np.ndarray:
 
 
 def heading_from_quaternion(rotation: Quaternion, what: str) -> np.ndarray:
+    """Return where the x axis of an orientation points on the plane: cosine and sine, (2,)."""
+    return headings_from_quaternions(
+        np.array([(rotation.x, rotation.y, rotation.z, rotation.w)]), what)[0]
+
+
+def headings_from_quaternions(rotations: np.ndarray, what: str) -> np.ndarray:
     """
-    Return where the x axis of an orientation points on the plane: cosine and sine, (2,).
+    Return where the x axes of orientations (n, 4) point on the plane: cosine and sine, (n, 2).
 
     :raises InvalidInput: for one that is not finite, is no rotation, or points up or down.
     """
-    x, y, z, w = conversions.finite((rotation.x, rotation.y, rotation.z, rotation.w), what)
-    heading = np.array((w * w + x * x - y * y - z * z, 2.0 * (x * y + w * z)))
-    length = np.linalg.norm(heading)
-    if abs(w * w + x * x + y * y + z * z - 1.0) > UNIT_TOLERANCE or length < 0.5:
+    x, y, z, w = conversions.finite(rotations, what).T
+    headings = np.stack((w * w + x * x - y * y - z * z, 2.0 * (x * y + w * z)), axis=1)
+    lengths = np.linalg.norm(headings, axis=1, keepdims=True)
+    bad = (np.abs(w * w + x * x + y * y + z * z - 1.0) > UNIT_TOLERANCE) | (lengths[:, 0] < 0.5)
+    if bad.any():
         raise InvalidInput(f'{what}: orientation must be a rotation about z of length 1, '
-                           f'got {[x, y, z, w]}')
-    return heading / length
+                           f'got {rotations[bad.argmax()].tolist()}')
+    return headings / lengths
 
 
 def quaternion_from_heading(heading: np.ndarray) -> Quaternion:

@@ -29,6 +29,7 @@ from dataclasses import field
 from datetime import datetime
 from importlib.util import find_spec
 import math
+import os
 from pathlib import Path
 import shutil
 
@@ -43,7 +44,8 @@ from df_planner.ros.topics import ROBOTS
 PACKAGE = 'df_planner'
 PARAMS_FILES = {'point': 'config/params.yaml', 'diff_drive': 'config/diff_drive.yaml'}
 MODELS = {'point': 'maze2d', 'diff_drive': 'diff_drive'}  # what the shipped ones' names begin with
-STARTED = datetime.now()  # a process starts one run, whose folder is named by this
+# A process starts one run, whose folder is named by this; others may start in the same second.
+RUN_NAME = f'{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}'
 
 Value = bool | int | float | str
 
@@ -216,7 +218,7 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
     maze = ({'maze_file': str(Path(a['maze']).absolute())} if Path(a['maze']).is_file()
             else {'maze': a['maze']})
     run_folder = Path(a['results_dir']).absolute() / (
-        f'{Path(a["maze"]).stem}-{STARTED:%Y%m%d-%H%M%S}')
+        f'{Path(a["maze"]).stem}-{RUN_NAME}')
     processes = []
     if a['record']:  # first, to hear it all
         processes.append(_recorder(str(run_folder / 'bag'), str(a['robot']), namespace,

@@ -28,6 +28,7 @@ from df_planner.ros import conversions
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.robot_messages import RobotMessages
+from df_planner.ros.trajectory_rows import TrajectoryRows
 
 
 class PointRobot(RobotMessages):
@@ -76,7 +77,6 @@ class PointRobot(RobotMessages):
         return conversions.trajectory_from_plan(
             plan, self.axes, self._scale, stamp, frame_id, joint)
 
-    def plan(self, msg: MultiDOFJointTrajectory, frames: Collection[str], dt_s: float
-             ) -> Plan | None:
+    def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
         """Return the plan of positions, velocities and accelerations."""
-        return conversions.plan_from_trajectory(msg, self.axes, self._scale, frames, dt_s)
+        return conversions.plan_from_trajectory(rows, self.axes, self._scale, frames, dt_s)

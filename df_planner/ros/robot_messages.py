@@ -38,6 +38,7 @@ from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import seconds_to_ns
 from df_planner.ros.conversions import stamp_to_ns
+from df_planner.ros.trajectory_rows import TrajectoryRows
 
 
 class RobotMessages(ABC):
@@ -96,8 +97,7 @@ class RobotMessages(ABC):
         """Return a plan as a timed trajectory; without a plan an empty one, "brake"."""
 
     @abstractmethod
-    def plan(self, msg: MultiDOFJointTrajectory, frames: Collection[str], dt_s: float
-             ) -> Plan | None:
+    def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
         """
         Return the plan that a trajectory carries, None for an empty one.
 

@@ -75,7 +75,7 @@ class SoakObserver(Node):
         listen(WrenchStamped, 'cmd_wrench', self._on_command, qos.RECORDING_QOS)
         # A new planner may have sent the follower a plan before it is found here.
         listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_plan,
-               qos.RECORDING_LATCHED_QOS)
+               qos.RECORDING_LATCHED_QOS, raw=True)
         listen(Float64, 'planner/planning_time', self._on_time, qos.STANDARD_QOS)
         listen(Bool, 'maze_sim/contact', self._on_contact, qos.LATCHED_QOS)
         self.create_timer(1.0, self._on_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -129,16 +129,16 @@ class SoakObserver(Node):
         self._odometry += 1
         self._speed_m_s = max(self._speed_m_s, abs(velocity.x), abs(velocity.y))
 
-    def _on_plan(self, msg: MultiDOFJointTrajectory, info: dict) -> None:
+    def _on_plan(self, data: bytes, info: dict) -> None:
         try:
-            plan = plan_from_trajectory(msg, AXES, SCALE, ('map',), DT_S)
+            rows = rows_from_bytes(data)
+            plan = plan_from_trajectory(rows, AXES, SCALE, ('map',), DT_S)
         except DFPlannerError:
             return
         self._plans += plan is not None
         self._empty_plans += plan is None
-        stamp_ns, points = stamp_to_ns(msg.header.stamp), len(msg.points)
         self._heard.append((info['source_timestamp'],
-                            lambda _: self._check.plan(stamp_ns, points)))
+                            lambda _: self._check.plan(rows.stamp_ns, len(rows))))
 
     def _on_command(self, msg: WrenchStamped, info: dict) -> None:
         if is_forged(msg):

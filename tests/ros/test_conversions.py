@@ -28,6 +28,7 @@ from df_planner.ros import conversions
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.ros.point_robot import PointRobot
+from df_planner.ros.trajectory_rows import rows_from_bytes
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.maze import observation_to_map
@@ -58,7 +59,7 @@ def trajectory(plan):
 
 def read(msg):
     """Return the plan of a message."""
-    return conversions.plan_from_trajectory(msg, AXES, SCALE, ('map',), 0.01)
+    return conversions.plan_from_trajectory(rows_from_bytes(serialize_message(msg)), AXES, SCALE, ('map',), 0.01)
 
 
 def test_axes_are_those_of_the_maze():

@@ -37,6 +37,8 @@ from df_planner.resources import share_path
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diff_drive_robot import DiffDriveRobot
+from df_planner.ros.trajectory_rows import rows_from_bytes
+from df_planner.ros.trajectory_rows import rows_from_message
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import load_maze
 
@@ -81,13 +83,14 @@ def test_states_plans_and_actions_cross(axes):
     for state in random_states(50, np.random.default_rng(1)):
         msg = over_the_wire(robot.odometry(state, STAMP, 'odom', 'base_link'))
         assert np.allclose(robot.state(msg, ('odom',)), state, rtol=0.0, atol=1e-12)
-    copy = robot.plan(over_the_wire(robot.trajectory(plan, STAMP, 'map', 'base_link')),
-                      ('map',), plan.dt_s)
+    data = serialize_message(robot.trajectory(plan, STAMP, 'map', 'base_link'))
+    copy = robot.plan(rows_from_bytes(data), ('map',), plan.dt_s)
     assert np.array_equal(copy.actions, plan.actions)
     assert np.allclose(copy.states, plan.states, rtol=0.0, atol=1e-12)
     command = over_the_wire(robot.command(plan.actions[0], STAMP, 'map', 'base_link'))
     assert np.array_equal(robot.action(command, ('base_link',)), plan.actions[0])
-    assert robot.plan(robot.trajectory(None, STAMP, 'map', 'base_link'), ('map',), 0.05) is None
+    nothing = rows_from_message(robot.trajectory(None, STAMP, 'map', 'base_link'))
+    assert robot.plan(nothing, ('map',), 0.05) is None
 
 
 def test_frames_are_those_of_rep_105():

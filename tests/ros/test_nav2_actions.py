@@ -135,8 +135,9 @@ class Planner:
                 if math.dist((end.x, end.y), position) <= 0.5:
                     return True
             return False
-        self.be()
+        odometry = self.probe.node.create_timer(0.2, self.be)  # it goes on, as a robot's does
         self.probe.wait_until(found, f'a plan to {position}', 30.0)
+        self.probe.node.destroy_timer(odometry)
 
     def wait_for_brake(self):
         """Wait until the last word of the planner is an empty trajectory."""

@@ -50,6 +50,7 @@ from df_planner.ros.latency import predicted_state
 from df_planner.ros.plan_times import parts_of
 from df_planner.ros.plan_times import PlanTimes
 from df_planner.ros.ticks import TickMeter
+from df_planner.ros.trajectory_rows import rows_from_message
 
 START_UP_S = 90.0  # torch takes its time to load on a busy machine
 TICK_NS = 10_000_000
@@ -282,7 +283,7 @@ def test_a_plan_begins_where_the_one_before_will_have_led(start_node, probe, mod
         assert np.allclose(state_from_odometry(msg, AXES, ('odom',)), state)
         probe.wait_until(lambda: len(ahead.trajectories) > known, 'a plan')
         found = ahead.trajectories[-1]
-        plan = plan_from_trajectory(found, AXES, SCALE, ('map',), 0.01)
+        plan = plan_from_trajectory(rows_from_message(found), AXES, SCALE, ('map',), 0.01)
         return plan, stamp_to_ns(found.header.stamp) // TICK_NS
 
     ahead.send_goal()
