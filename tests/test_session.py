@@ -105,6 +105,19 @@ def test_stale_commands_change_nothing(age_ns, error):
     assert np.array_equal(session.step(), state)
 
 
+def test_a_command_on_its_way_at_a_teleport_is_dropped():
+    session = make_session()
+    sent_ns = session.time_ns
+    session.teleport([1.0, 1.0, 0.0, 0.0])
+    session.command([1.0, 1.0], sent_ns)
+    state = session.state
+    assert np.array_equal(session.step(), state)
+    for _ in range(100):
+        session.step()
+    with pytest.raises(StaleInput):
+        session.command([1.0, 1.0], sent_ns)
+
+
 @pytest.mark.parametrize('command', [[np.nan, 0.0], [np.inf, 0.0], [1.0], [[1.0, 0.0]]])
 def test_bad_commands_are_refused(command):
     with pytest.raises(InvalidInput):

@@ -60,8 +60,9 @@ def draw_plots(folder: Path, results: dict) -> dict[str, str]:
          results)
     save('differences', 'Start by start: score minus that of the reference, sorted', _differences,
          headline, {(row['name'], row['task']): row for row in rows}, results)
-    save('latency', 'Score against planning latency (p50), every row; a line joins a sweep, the '
-         'star is what the others are compared with', _latency, rows, results)
+    save('latency', 'Score against planning latency (p50), every row; a line joins a sweep, '
+         'whose values are beside the points; the star is what the others are compared with',
+         _latency, rows, results)
     for sweep in dict.fromkeys(row['sweep'] for row in rows if row['sweep']):
         name = 'sweep-' + re.sub(r'[^\w-]+', '-', sweep).strip('-')
         save(name, f'{sweep}; error bars: standard error over starts', _sweep,
@@ -153,6 +154,8 @@ def _differences(rows: list[dict], known: dict, results: dict):
 
 def _latency(rows: list[dict], results: dict):
     """Draw one point per row, a line per sweep, the reference as a star; a panel per task."""
+    from matplotlib.ticker import LogLocator
+    from matplotlib.ticker import NullFormatter
     from matplotlib.ticker import ScalarFormatter
 
     points = [row for row in rows if row['summary']['planning_time_s']['p50'] is not None]
@@ -164,28 +167,35 @@ def _latency(rows: list[dict], results: dict):
         members = [row for row in points if row['task'] == name]
         groups = list(dict.fromkeys(row['group'] for row in members))
         for row in members:
-            latency_ms = 1e3 * row['summary']['planning_time_s']['p50']
-            color = CYCLE[groups.index(row['group']) % len(CYCLE)]
             marked = row['name'] == row['reference']
-            axis.errorbar(latency_ms, _score(row)['mean'], yerr=_score(row)['stderr'],
+            color = CYCLE[groups.index(row['group']) % len(CYCLE)]
+            axis.errorbar(_latency_ms(row), _score(row)['mean'], yerr=_score(row)['stderr'],
                           fmt='*' if marked else 'o', markersize=11 if marked else 4,
                           color=color, elinewidth=0.8, zorder=3 if marked else 2)
-            axis.annotate(row['name'], (latency_ms, _score(row)['mean']),
+            axis.annotate(str(row['value']) if row['sweep'] else row['name'],
+                          (_latency_ms(row), _score(row)['mean']), color=color,
                           xytext=(6, -9) if marked else (4, 3), textcoords='offset points',
                           fontsize=8 if marked else 6, weight='bold' if marked else 'normal')
         for sweep in dict.fromkeys(row['sweep'] for row in members if row['sweep']):
             swept = [row for row in members if row['sweep'] == sweep]
-            axis.plot([1e3 * row['summary']['planning_time_s']['p50'] for row in swept],
+            axis.plot([_latency_ms(row) for row in swept],
                       [_score(row)['mean'] for row in swept], linewidth=0.8, alpha=0.6, zorder=1,
-                      color=CYCLE[groups.index(swept[0]['group']) % len(CYCLE)])
+                      color=CYCLE[groups.index(swept[0]['group']) % len(CYCLE)], label=sweep)
         axis.set_xscale('log')
+        axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.xaxis.set_major_formatter(ScalarFormatter())
-        axis.xaxis.set_minor_formatter(ScalarFormatter())
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.set_xlabel('planning latency p50 [ms]', fontsize=8)
         axis.set_ylabel('score', fontsize=8)
         axis.set_title(results['tasks'][name]['title'], fontsize=9)
         axis.tick_params(which='both', labelsize=7)
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=7, frameon=False)
     return figure
+
+
+def _latency_ms(row: dict) -> float:
+    return 1e3 * row['summary']['planning_time_s']['p50']
 
 
 def _sweep(rows: list[dict], results: dict, sweep: str):

@@ -32,6 +32,7 @@ from df_planner.planning.execution import Executor
 from df_planner.planning.plan import Plan
 from df_planner.ros.conversions import NS_PER_S
 from df_planner.ros.conversions import seconds_to_ns
+from df_planner.ros.latency import off_plan
 from df_planner.ros.latency import predicted_state
 
 RESTART_NS = NS_PER_S  # odometry this far in the past is a restarted source, not a late message
@@ -119,9 +120,10 @@ class PlanFollower:
         """Return the state (S,) in some control steps and its stamp; None without a plan."""
         if not self.has_current_plan:
             return None
-        state = predicted_state(self._plan, self._age_steps(self._plan_stamp_ns), self._state,
-                                steps, corrected=True)
-        return None if state is None else (state, self._odom_stamp_ns + steps * self._period_ns)
+        step = self._age_steps(self._plan_stamp_ns)
+        off = off_plan(self._plan, step, self._state)
+        return None if off is None else (predicted_state(self._plan, step + steps, off, rests=True),
+                                         self._odom_stamp_ns + steps * self._period_ns)
 
     def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
         """

@@ -46,28 +46,34 @@ class Latency:
         return math.ceil(np.percentile(self._recent_s, PERCENTILE) / dt_s) + ON_ITS_WAY_STEPS
 
 
-def predicted_state(plan: Plan, step: int, state: np.ndarray, ahead: int,
-                    corrected: bool) -> np.ndarray | None:
+def off_plan(plan: Plan, step: int, state: np.ndarray) -> np.ndarray | None:
     """
-    Return the state (S,) of a robot that follows a plan, some control steps from now.
+    Return how far a robot in a state (S,) is off a step of a plan in position and velocity, (4,).
 
-    :param step: of the plan the robot is at; below 0 the plan has not begun.
-    :param state: (S,) of the robot.
-    :param ahead: control steps to look ahead, to the beginning of the plan at least.
-    :param corrected: feedback takes the robot back to the plan; else it stays as far off in
-        position and velocity.
-    :returns: None if the robot is not on the plan.
+    :returns: None if that is so far that it does not follow the plan.
     """
-    last = len(plan) - 1
-    off = np.zeros(4) if step < 0 else state[:4] - plan.states[min(step, last), :4]
-    if np.linalg.norm(off[:2]) > ON_PLAN_M:
-        return None
-    predicted = plan.states[min(step + ahead, last)].copy()
-    if not corrected:
-        predicted[:4] += off
-    elif step + ahead >= last:
+    off = state[:4] - row_at(plan, step)[:4]
+    return None if np.linalg.norm(off[:2]) > ON_PLAN_M else off
+
+
+def predicted_state(plan: Plan, step: int, off: np.ndarray, rests: bool) -> np.ndarray:
+    """
+    Return the state (S,) of a robot at a step of the plan that it follows.
+
+    :param off: (4,) by which it is off the plan. It still will be: feedback takes longer to bring
+        it back than a plan takes to be made.
+    :param rests: it stays at the end of the plan; else it goes on at the velocity there.
+    """
+    predicted = row_at(plan, step).copy()
+    predicted[:4] += off
+    if rests and step >= len(plan) - 1:
         predicted[2:4] = 0.0
     return predicted
+
+
+def row_at(plan: Plan, step: int) -> np.ndarray:
+    """Return the planned state (S,) at a step, the first before the plan and the last after it."""
+    return plan.states[min(max(step, 0), len(plan) - 1)]
 
 
 def entered_at(plan: Plan, state: np.ndarray) -> Plan | None:

@@ -101,6 +101,9 @@ class Session:
         """
         Take a command of shape (A,), in force until the next one or the timeout.
 
+        One that answers an observation from before the episode is not in force, but no error
+        either while the new observations may not have got around.
+
         :param stamp_ns: time of the observation it answers; 0 means now.
         :raises StaleInput: for a stamp in the future or beyond the timeout; nothing changes.
         """
@@ -111,6 +114,9 @@ class Session:
         age_ns = self.time_ns - stamp_ns if stamp_ns else 0
         if age_ns < 0:
             raise StaleInput(f'command: stamped {-age_ns / NS_PER_S:.3f} s in the future')
+        began_ns = self._began_ns
+        if 0 < stamp_ns < began_ns and self.time_ns - began_ns < self._timeout_ns:
+            return
         if self._timeout_ns and age_ns >= self._timeout_ns:
             raise StaleInput(f'command: {age_ns / NS_PER_S:.3f} s old, timeout '
                              f'{self._settings.cmd_timeout_s} s')
@@ -151,6 +157,7 @@ class Session:
         self.world.set_state(state)
         self._commands.clear()
         self.time_ns += EPISODE_GAP_NS
+        self._began_ns = self.time_ns
         self.episode += 1
 
     def reset(self) -> None:

@@ -54,7 +54,7 @@ class Drive:
 
     def change(self, **parameters):
         """Change parameters."""
-        self.session.set_parameters(PlannerParameters(**PARAMETERS, **parameters))
+        self.session.set_parameters(PlannerParameters(**{**PARAMETERS, **parameters}))
 
     def result(self):
         """Return the next result."""
@@ -106,6 +106,27 @@ def test_a_refused_plan_leaves_the_one_before_which_goes_on(drive):
     result = drive.result()
     assert result.error is None
     assert np.linalg.norm(result.plan.states[0] - plan.states[50]) < 1e-6
+
+
+def test_a_robot_off_its_plan_is_predicted_as_far_off_it(drive):
+    first = drive.start()
+    drive.change(compensate_latency=True, planning_frequency_hz=100.0)
+    drive.session.set_odometry(first.states[1], TICK_NS)
+    second = drive.result()
+    assert second.stamp_ns == TICK_NS  # nothing is known of latency yet
+    off = np.array([0.03, -0.02, 0.1, 0.2])
+    drive.session.set_odometry(second.plan.states[1] + off, 2 * TICK_NS)
+    third = drive.result()
+    begins = third.stamp_ns // TICK_NS - 1
+    assert third.error is None and begins > 2
+    assert np.allclose(third.plan.states[0], second.plan.states[begins] + off, atol=1e-5)
+    # The robot still follows the second plan when the fourth is made, which begins on the third.
+    drive.session.set_odometry(second.plan.states[2] + 1.5 * off, 3 * TICK_NS)
+    fourth = drive.result()
+    assert fourth.error is None
+    later = (fourth.stamp_ns - third.stamp_ns) // TICK_NS
+    assert later >= 0
+    assert np.allclose(fourth.plan.states[0], third.plan.states[later] + 0.5 * off, atol=1e-5)
 
 
 def test_a_robot_far_from_its_plan_brakes_if_the_new_one_is_refused_too(drive):

@@ -46,6 +46,7 @@ from df_planner.ros.conversions import state_from_odometry
 from df_planner.ros.following import PlanFollower
 from df_planner.ros.latency import entered_at
 from df_planner.ros.latency import Latency
+from df_planner.ros.latency import off_plan
 from df_planner.ros.latency import predicted_state
 from df_planner.ros.plan_times import parts_of
 from df_planner.ros.plan_times import PlanTimes
@@ -103,13 +104,12 @@ def test_latency_is_that_of_slow_plans_in_whole_steps():
 def test_the_robot_is_predicted_along_its_plan():
     plan = line()
     off = np.array([0.02, 0.0, 0.1, 0.0])
-    on_plan = plan.states[10] + off
-    assert np.array_equal(predicted_state(plan, 10, on_plan, 20, True), plan.states[30])
-    assert np.allclose(predicted_state(plan, 10, on_plan, 20, False), plan.states[30] + off)
-    # At its end the robot is held at rest; before its beginning another plan is followed.
-    assert np.array_equal(predicted_state(plan, 90, plan.states[90], 20, True)[2:], np.zeros(2))
-    assert np.array_equal(predicted_state(plan, -5, np.zeros(4), 25, True), plan.states[20])
-    assert predicted_state(plan, 10, plan.states[50], 20, True) is None
+    assert np.allclose(off_plan(plan, 10, plan.states[10] + off), off)
+    assert np.allclose(predicted_state(plan, 30, off, rests=True), plan.states[30] + off)
+    # At its end the robot is held at rest, if the follower does so.
+    assert np.array_equal(predicted_state(plan, 110, off, rests=True)[2:], np.zeros(2))
+    assert np.allclose(predicted_state(plan, 110, off, rests=False), plan.states[-1] + off)
+    assert off_plan(plan, 10, plan.states[50]) is None
 
 
 def test_a_plan_is_entered_where_the_robot_will_be_on_it():
