@@ -57,7 +57,8 @@ class NodeParameters:
         'is there, as far ahead as 95 % of the last 20 plans took; with delay_steps above 0, from '
         'where it is. Off in lockstep.')
     timeout_s: float = parameter(
-        10.0, 'Wall time after which planning gives up.', low=0.01, high=600.0)
+        10.0, 'Wall time after which planning gives up; 0.3 s at most for a plan from where the '
+        'robot will be, see compensate_latency.', low=0.01, high=600.0)
     odom_timeout_s: float = parameter(
         2.0, 'Wall time after which odometry is stale and nothing is planned from it.', low=0.01)
     start_tolerance_m: float = parameter(

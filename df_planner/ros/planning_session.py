@@ -68,6 +68,7 @@ if TYPE_CHECKING:
 
 RESTART_S = 1.0  # odometry this far in the past is a restarted source, not a late message
 GOAL_AHEAD_S = 5.0  # a goal this far ahead of the odometry is stamped by another clock
+WORTH_WAITING_S = 0.3  # for a plan from where the robot was to be; then another is begun
 RECENT_READINGS = 100  # of these the planner filters a noisy one with those before it
 # A robot that has moved and moves less than this still is where a plan starts.
 STILL_M, STILL_M_S, STILL_RAD = 0.05, 0.2, 0.05
@@ -197,10 +198,15 @@ class PlanningSession:
             return
         start = self._start(odom)
         request = Request(goal, start, tuple(self._recent), self._delay_steps,
-                          self._parameters.timeout_s, self._not_as_planned)
+                          self._timeout_s(start is not odom), self._not_as_planned)
         self._worker.submit('plan', partial(self._replanning.plan, request),
                             partial(self._take, self._replanning, odom, start))
         self._delay_steps, self._not_as_planned = 0, None
+
+    def _timeout_s(self, from_ahead: bool) -> float:
+        """Return when to give up a plan; one from a start that is long past helps nobody."""
+        timeout_s = self._parameters.timeout_s
+        return min(timeout_s, WORTH_WAITING_S) if from_ahead else timeout_s
 
     @property
     def latency_steps(self) -> int:

@@ -164,7 +164,7 @@ class Replanning:
             error = replanner.last_error
         except PlanningCancelled:
             error = PlanningCancelled(
-                f'planning took longer than timeout_s = {request.timeout_s}')
+                f'planning took longer than {request.timeout_s} s')
         except DFPlannerError as failure:
             error = failure
         return Result(plan, error, start.stamp_ns, time.monotonic() - started)

@@ -24,8 +24,10 @@ from rclpy.node import Node
 from df_planner.errors import GoalOccupied
 from df_planner.errors import PlanInCollision
 from df_planner.errors import PlanJumps
+from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanOffStart
 from df_planner.planning.grid import maze_map
+from df_planner.ros import planning_session
 from df_planner.ros.model_loading import load_planner
 from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.planning_session import PlanningSession
@@ -127,6 +129,21 @@ def test_a_robot_off_its_plan_is_predicted_as_far_off_it(drive):
     later = (fourth.stamp_ns - third.stamp_ns) // TICK_NS
     assert later >= 0
     assert np.allclose(fourth.plan.states[0], third.plan.states[later] + 0.5 * off, atol=1e-5)
+
+
+def test_a_plan_that_takes_too_long_is_given_up_while_the_one_before_goes_on(drive, monkeypatch):
+    first = drive.start()
+    drive.change(compensate_latency=True, planning_frequency_hz=100.0)
+    drive.session.set_odometry(first.states[1], TICK_NS)
+    second = drive.result()
+    monkeypatch.setattr(planning_session, 'WORTH_WAITING_S', 0.0)
+    drive.session.set_odometry(second.plan.states[1], 2 * TICK_NS)
+    result = drive.result()
+    assert isinstance(result.error, PlanningCancelled)
+    assert np.array_equal(result.plan.states, second.plan.states[1:])
+    # A robot that has no plan to go on with waits as long as timeout_s says.
+    drive.session.set_goal(START[:2], 2 * TICK_NS)
+    assert drive.result().error is None
 
 
 def test_a_robot_far_from_its_plan_brakes_if_the_new_one_is_refused_too(drive):
