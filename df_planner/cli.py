@@ -16,7 +16,8 @@
 The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | …``.
 
 Every error this package raises on purpose becomes one line on stderr and exit code 2. Ctrl-C is
-exit code 130; SIGTERM ends a command in the same way, with 143. What a command needs is imported when it runs, so that ``--help`` is instant.
+exit code 130; SIGTERM ends a command in the same way, with 143. What a command needs is imported
+when it runs, so that ``--help`` is instant.
 """
 
 from collections.abc import Iterator

@@ -122,8 +122,10 @@ class PlanFollower:
             return None
         step = self._age_steps(self._plan_stamp_ns)
         off = off_plan(self._plan, step, self._state)
-        return None if off is None else (predicted_state(self._plan, step + steps, off, rests=True),
-                                         self._odom_stamp_ns + steps * self._period_ns)
+        if off is None:
+            return None
+        return (predicted_state(self._plan, step + steps, off, rests=True),
+                self._odom_stamp_ns + steps * self._period_ns)
 
     def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
         """

@@ -59,7 +59,8 @@ def trajectory(plan):
 
 def read(msg):
     """Return the plan of a message."""
-    return conversions.plan_from_trajectory(rows_from_bytes(serialize_message(msg)), AXES, SCALE, ('map',), 0.01)
+    rows = rows_from_bytes(serialize_message(msg))
+    return conversions.plan_from_trajectory(rows, AXES, SCALE, ('map',), 0.01)
 
 
 def test_axes_are_those_of_the_maze():
