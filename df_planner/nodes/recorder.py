@@ -75,7 +75,7 @@ class Recorder(Node):
             signal.signal(number, self._stop)
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        while not self._stopping:
+        while not self._stopping and self.context.ok():  # a signal may have come before this
             executor.spin_once(timeout_sec=SPIN_S)
         last_s = stopped_s = time.monotonic()
         while last_s - stopped_s < DRAIN_S and time.monotonic() - last_s < SPIN_S:

@@ -47,10 +47,9 @@ from df_planner.planning.grid import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.ros.conversions import NS_PER_S
 from df_planner.ros.conversions import seconds_to_ns
+from df_planner.ros.handover import Handover
 from df_planner.ros.latency import Latency
-from df_planner.ros.latency import off_plan
 from df_planner.ros.latency import predicted_state
-from df_planner.ros.latency import row_at
 from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.replanning import Goal
 from df_planner.ros.replanning import InHand
@@ -91,8 +90,8 @@ class PlanningSession:
         self._worker = worker
         self._finish = finish
         self._plan_stamp_ns: int | None = None
-        self._executed: InHand | None = None  # what the follower follows,
-        self._until_then: InHand | None = None  # and what before that begins
+        self._executed: InHand | None = None  # what the follower follows
+        self._handover = Handover(self._step)
         self._not_as_planned: InHand | None = None  # what is executed instead of the last plan
         self._latency = Latency()
         self._delay_steps = 0
@@ -222,7 +221,7 @@ class PlanningSession:
         plan, stamp_ns = self._executed.plan, self._executed.stamp_ns
         step = self._step(odom.stamp_ns) - self._step(stamp_ns)
         ahead = max(steps, -step)
-        off = self._off_plan(odom)
+        off = self._handover.off_plan(self._executed, odom)
         if off is None:
             return odom
         state = predicted_state(plan, step + ahead, off, parameters.hold_at_goal)
@@ -231,17 +230,6 @@ class PlanningSession:
                            odom.received_s)
         except DFPlannerError:  # just inside an obstacle, where the robot itself will not get
             return odom
-
-    def _off_plan(self, odom: Reading) -> np.ndarray | None:
-        """Return how far the robot is, or will be when it begins, off the plan in hand, (4,)."""
-        executed = self._executed
-        followed = executed if executed.stamp_ns <= odom.stamp_ns else self._until_then
-        if followed is None:
-            return np.zeros(4)
-        began = self._step(followed.stamp_ns)
-        off = off_plan(followed.plan, self._step(odom.stamp_ns) - began, odom.state)
-        handed_over = row_at(followed.plan, self._step(executed.stamp_ns) - began)
-        return None if off is None else off + handed_over[:4] - executed.plan.states[0, :4]
 
     def plan_once(self, state: np.ndarray, goal: np.ndarray,
                   done: Callable[[Outcome], None], key: str) -> None:
@@ -285,20 +273,13 @@ class PlanningSession:
         if not result.start_is_bad:
             result = self._passed(result, start.state)
             self._plan_stamp_ns = planned_ns
-            self._execute(None if result.plan is None else InHand(result.plan, result.stamp_ns))
+            self._handover.replace(self._executed, now_ns)
+            self._executed = None if result.plan is None else InHand(result.plan, result.stamp_ns)
             if replanning is not self._replanning:  # the next plan is made by another model
                 self._not_as_planned = self._executed
         self._finish(result)
         if had_plan and result.asked_network:  # the first one takes longer, and the robot waits
             self._latency.add(time.monotonic() - odom.received_s)
-
-    def _execute(self, in_hand: InHand | None) -> None:
-        """Note what the follower follows, and what it goes on following until that begins."""
-        if self._executed is None:
-            self._until_then = None
-        elif self._executed.stamp_ns <= self.odom.stamp_ns:
-            self._until_then = self._executed
-        self._executed = in_hand
 
     # The safety gate
 
