@@ -71,10 +71,10 @@ def benchmark(grid, out, workers, engine, ray_address, only, groups, tasks, epis
 
     GRID is a YAML file or a shipped name: headline (three mazes, single task and Multi2D, every
     execution), ablations (what each part of the method is worth), latency (score against planning
-    time), full_seeds (training seeds), smoke. A grid names tasks and rows; every row drives the same fixed starts, so that
-    differences between rows are taken start by start. A row with several checkpoints (training
-    seeds) states the spread over seeds and the error over starts separately; a row may also name
-    a training configuration and seeds, which are trained first.
+    time), full_seeds (training seeds), smoke. A grid names tasks and rows; every row drives the
+    same fixed starts, so that differences between rows are taken start by start. A row with
+    several checkpoints (training seeds) states the spread over seeds and the error over starts
+    separately; a row may also name a training configuration and seeds, which are trained first.
     How to write one: df_planner/benchmark/grid_schema.py and docs/benchmarking.md.
 
     Writes report.md, results.csv, results.json and plots, beside published scores, the controller
