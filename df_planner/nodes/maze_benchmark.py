@@ -301,7 +301,7 @@ class MazeBenchmark(Node):
         """Serve messages until a condition holds; WaitTimeout if it never does."""
         begin_s = reported_s = time.monotonic()
         while not condition():
-            if self._interrupted or not self.context.ok():  # not: by a signal before run()
+            if self._interrupted or not self.context.ok():  # a signal came before run()
                 raise KeyboardInterrupt
             if self._planner_failure:
                 raise CheckpointError(f'the planner has no model: {self._planner_failure}')

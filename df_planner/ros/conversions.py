@@ -26,6 +26,7 @@ is not finite, or a message that contradicts itself, is an InvalidInput.
 
 from collections.abc import Collection
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Duration
 from builtin_interfaces.msg import Time
@@ -45,7 +46,9 @@ from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
-from df_planner.ros.trajectory_rows import TrajectoryRows
+
+if TYPE_CHECKING:
+    from df_planner.ros.trajectory_rows import TrajectoryRows
 
 NS_PER_S = 1_000_000_000
 
@@ -216,7 +219,7 @@ def trajectory_from_plan(plan: Plan | None, axes: MapAxes, scale: ForceScale, st
     return msg
 
 
-def plan_from_trajectory(rows: TrajectoryRows, axes: MapAxes, scale: ForceScale,
+def plan_from_trajectory(rows: 'TrajectoryRows', axes: MapAxes, scale: ForceScale,
                          frames: Collection[str], dt_s: float,
                          goal: np.ndarray | None = None) -> Plan | None:
     """
@@ -242,7 +245,7 @@ def stamped_twist(msg: TwistStamped | Twist) -> TwistStamped:
     return msg if isinstance(msg, TwistStamped) else TwistStamped(twist=msg)
 
 
-def check_trajectory(rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> None:
+def check_trajectory(rows: 'TrajectoryRows', frames: Collection[str], dt_s: float) -> None:
     """
     Check the frame and the times of a trajectory, but not its numbers.
 

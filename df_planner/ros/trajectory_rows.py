@@ -29,8 +29,9 @@ from rclpy.serialization import deserialize_message
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.errors import InvalidInput
+from df_planner.ros.conversions import NS_PER_S
+from df_planner.ros.conversions import stamp_to_ns
 
-NS_PER_S = 1_000_000_000
 LITTLE_ENDIAN = b'\x00\x01'  # how the encapsulation of plain CDR begins
 ENCAPSULATION = 4  # bytes; alignment counts from behind them
 # A point with one transform, velocity and acceleration; `_n` counts them, `_pad` aligns doubles.
@@ -81,8 +82,8 @@ def rows_from_message(msg: MultiDOFJointTrajectory) -> TrajectoryRows:
                    t.rotation.x, t.rotation.y, t.rotation.z, t.rotation.w)
                   for t in (point.transforms[0] for point in msg.points)]
     return TrajectoryRows(
-        msg.header.frame_id, _nanoseconds(msg.header.stamp),
-        np.array([_nanoseconds(point.time_from_start) for point in msg.points], np.int64),
+        msg.header.frame_id, stamp_to_ns(msg.header.stamp),
+        np.array([stamp_to_ns(point.time_from_start) for point in msg.points], np.int64),
         np.array(transforms).reshape(-1, 7),
         _twists([point.velocities[0] for point in msg.points]),
         _twists([point.accelerations[0] for point in msg.points]))
@@ -128,10 +129,6 @@ def _string(body: memoryview, at: int) -> tuple[str, int]:
 def _aligned(at: int) -> int:
     """Return the next multiple of 4."""
     return -(-at // 4) * 4
-
-
-def _nanoseconds(time) -> int:
-    return time.sec * NS_PER_S + time.nanosec
 
 
 def _twists(twists: list) -> np.ndarray:
