@@ -51,6 +51,7 @@ from df_planner.data.import_command import import_command
 from df_planner.data.look_commands import check
 from df_planner.data.look_commands import echo_facts
 from df_planner.data.look_commands import info as data_info
+from df_planner.diffusion.backend_names import BACKENDS
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -234,8 +235,8 @@ def train(config: str, overrides: tuple[str, ...]):
 @click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
               help='Replace a planner setting, for example num_samples=64; may be repeated.')
 @click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.')
-@click.option('--backend', type=click.Choice(['auto', 'torch', 'openvino']), default='auto',
-              show_default=True, help='What evaluates the network; auto is the faster one.')
+@click.option('--backend', type=click.Choice(BACKENDS), default='auto',
+              show_default=True, help='What evaluates the network; auto is the fastest.')
 @click.option('--workers', type=click.IntRange(min=1), default=1, show_default=True,
               help='Processes. Only latencies depend on it.')
 @click.option('--baseline/--no-baseline', default=True, show_default=True,

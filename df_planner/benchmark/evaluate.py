@@ -51,6 +51,7 @@ from df_planner.benchmark.protocol import save_starts
 from df_planner.benchmark.protocol import Starts
 from df_planner.benchmark.report import write_results
 from df_planner.data.signals import SIGNALS
+from df_planner.diffusion.backend_names import BACKENDS
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.planning.execution import EXECUTIONS
@@ -61,7 +62,6 @@ from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
 
 POLICIES = ('planner', 'controller')
-BACKENDS = ('auto', 'torch', 'openvino')
 JOURNAL_NAME = 'episodes.jsonl'
 STARTS_NAME = 'starts.npz'
 
@@ -79,7 +79,7 @@ class Specification:
     :param planner_seed: of the noise; the same in every episode, as it is for the planner node.
     :param device: ``cpu``, ``cuda`` or ``auto``.
     :param settings: fields of ``PlannerSettings`` that differ from the default.
-    :param backend: ``auto``, ``torch`` or ``openvino``.
+    :param backend: what evaluates the network (see ``diffusion/backends.py``).
     :param robot: kind of the robot, which must be that of the checkpoint.
     """
 

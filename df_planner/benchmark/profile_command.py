@@ -25,6 +25,7 @@ from df_planner.benchmark.measuring import open_planner
 from df_planner.benchmark.measuring import progress
 from df_planner.benchmark.measuring import result_folder
 from df_planner.benchmark.measuring import write_result
+from df_planner.diffusion.backend_names import BACKENDS
 
 
 @click.command(epilog='\b\nExamples:\n'
@@ -36,9 +37,11 @@ from df_planner.benchmark.measuring import write_result
               help='Starts of the benchmark to plan from, each cold and, 0.25 s later, warm.')
 @click.option('--threads', type=click.IntRange(min=1), default=1, show_default=True,
               help='Of the network.')
+@click.option('--backend', type=click.Choice(BACKENDS), default='auto', show_default=True,
+              help='What evaluates the network; auto is the fastest.')
 @measure_options('profile', seed_of='starts and plans',
                  files='results.json, report.md and profile.png')
-def profile(checkpoint, plans, threads, seed, settings, device, out):
+def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
     """
     Show how long plans take, and where the time goes.
 
@@ -63,7 +66,7 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
     from df_planner.benchmark.report import write_text
 
     started = time.perf_counter()
-    planner, maze = open_planner(checkpoint, device, settings, threads)
+    planner, maze = open_planner(checkpoint, device, settings, threads, backend)
     load_s = time.perf_counter() - started
     starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m,
                          planner.card.robot)
@@ -74,7 +77,7 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
     summary = summarize_profile(measured['records'])
     folder = result_folder('profile', out)
     title = (f'{checkpoint}, {threads} thread{"s" if threads > 1 else ""}, {planner.device}, '
-             f'torch {torch.__version__}')
+             f'backend {backend}, torch {torch.__version__}')
     apart = (f'reported apart: {load_s:.2f} s to load; the first plans after that took '
              + ', '.join(f'{1e3 * seconds:.0f}' for seconds in measured['first_plans'])
              + ' ms, all from the first start')
@@ -84,7 +87,7 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
         echo_table(table)
         click.echo()
     click.echo(apart)
-    facts = {**machine_facts(), 'threads': threads, 'device': planner.device}
+    facts = {**machine_facts(), 'threads': threads, 'device': planner.device, 'backend': backend}
     write_text(folder / 'report.md', '\n'.join([
         f'# Profile of {title}', '', *(markdown_table(table) for table in tables), apart + '.', '',
         '![Latency and its parts](profile.png)', '',
@@ -92,7 +95,7 @@ def profile(checkpoint, plans, threads, seed, settings, device, out):
     ]))
     draw_profile_picture(folder / 'profile.png', title, measured['records'], summary)
     write_result(folder / 'results.json', checkpoint, seed, {
-        'maze': maze.name, 'threads': threads, 'device': planner.device,
+        'maze': maze.name, 'threads': threads, 'device': planner.device, 'backend': backend,
         'settings': planner.settings.model_dump(), 'load_s': load_s,
         'first_plans_s': measured['first_plans'], 'summary': summary,
         'records': measured['records']})

@@ -16,21 +16,20 @@
 Backends: what evaluates a trained network.
 
 ``torch`` runs it as it is. ``openvino`` compiles it for the CPU, in bfloat16 where the CPU has
-instructions for that.
+instructions for that. ``cuda_graphs`` replays it on a GPU (see ``cuda_graphs.py``).
 """
 
 from collections.abc import Iterable
-from typing import Literal
 import warnings
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from df_planner.diffusion.backend_names import Backend
+from df_planner.diffusion.cuda_graphs import CudaGraphDenoiser
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.transformer import TransformerDenoiser
-
-Backend = Literal['auto', 'torch', 'openvino']
 
 TOKENS = 4  # OpenVINO's lengths are multiples of it: fewer shapes for little padding
 
@@ -89,20 +88,28 @@ class OpenVinoDenoiser:
 
 
 def on_backend(denoiser: Denoiser, backend: Backend, device: str
-               ) -> Denoiser | OpenVinoDenoiser:
+               ) -> Denoiser | OpenVinoDenoiser | CudaGraphDenoiser:
     """
     Return the network as ``backend`` evaluates it.
 
-    ``auto`` is OpenVINO for a transformer on the CPU, where it is installed, and else torch.
+    ``auto`` is, for a transformer, OpenVINO on the CPU, where it is installed, and CUDA graphs on
+    a GPU; else torch.
 
     :raises ImportError: if ``openvino`` is asked for and not installed.
-    :raises RuntimeError: if it cannot run this network or on this device.
+    :raises RuntimeError: if the backend cannot run this network or on this device.
     """
     if backend == 'torch':
         return denoiser
+    is_cuda = device.startswith('cuda')
     try:
-        if device != 'cpu' or not isinstance(denoiser, TransformerDenoiser):
-            raise RuntimeError('openvino runs transformers on the cpu only')
+        if not isinstance(denoiser, TransformerDenoiser):
+            raise RuntimeError('it runs transformers only')
+        if backend == 'cuda_graphs' or backend == 'auto' and is_cuda:
+            if not is_cuda:
+                raise RuntimeError('it runs on cuda only')
+            return CudaGraphDenoiser(denoiser)
+        if device != 'cpu':
+            raise RuntimeError('it runs on the cpu only')
         return OpenVinoDenoiser(denoiser)
     except (ImportError, RuntimeError):
         if backend == 'auto':

@@ -32,9 +32,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from df_planner.diffusion.backends import Backend
+from df_planner.diffusion.backend_names import Backend
 from df_planner.diffusion.backends import on_backend
-from df_planner.diffusion.backends import OpenVinoDenoiser
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
 from df_planner.errors import ConfigError
@@ -110,8 +109,8 @@ class Planner:
         :param device: ``cpu``, ``cuda`` or ``auto``.
         :param grid: the map; by default that of the maze named in the model card.
         :param settings: by default those for the robot in the model card.
-        :param backend: what evaluates the network: ``torch``, ``openvino``, or ``auto``, which is
-            OpenVINO where it can.
+        :param backend: what evaluates the network: ``torch``, ``openvino``, ``cuda_graphs``, or
+            ``auto``, the fastest of those that can.
         :raises CheckpointError: if the checkpoint is missing, broken or of another format.
         :raises ConfigError: if there is no such device, or the backend cannot run the model.
         """
@@ -145,7 +144,7 @@ class Planner:
         with torch.inference_mode():
             self._denoiser(tokens, levels, lengths)
         self._denoiser.with_pullback(tokens, levels, lengths)[1](tokens)
-        if isinstance(self._denoiser, OpenVinoDenoiser):
+        if not isinstance(self._denoiser, Denoiser):
             self._denoiser.prepare(BATCH_SIZES)
 
     def check_state(self, state: np.ndarray) -> np.ndarray:

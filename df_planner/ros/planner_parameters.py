@@ -22,6 +22,7 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic import ValidationError
 
+from df_planner.diffusion.backend_names import BACKENDS
 from df_planner.planning.settings import PlannerSettings
 from df_planner.ros.parameters import parameter
 from df_planner.ros.topics import ROBOTS
@@ -44,7 +45,7 @@ class NodeParameters:
                             choices=('auto', 'cpu', 'cuda'))
     backend: str = parameter(
         'auto', 'What evaluates the network, auto = the fastest there is; changes like '
-        'checkpoint.', choices=('auto', 'torch', 'openvino'))
+        'checkpoint.', choices=BACKENDS)
     num_threads: int = parameter(
         1, 'Threads of torch, 0 for its own choice; read at configure.', low=0, high=64)
     autostart: bool = parameter(True, 'Configure and activate at start-up.', read_only=True)
