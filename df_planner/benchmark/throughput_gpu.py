@@ -49,7 +49,7 @@ def planning_rows(maze: str, device: str, seconds: float, many: int = MANY) -> l
     state, goal = np.array([*cells[0], 0.0, 0.0]), np.array(cells[-1], float)
     # One candidate, taken as it comes: a network call per denoising step, and the checks.
     planner.settings = planner.settings.model_copy(update={
-        'num_samples': 1, 'collision_check': False})
+        'num_samples': 1, 'predict_horizon': False, 'collision_check': False})
     horizon = planner.card.architecture.max_tokens * planner.card.frame_stack
     alone_s = seconds_per_call(lambda seed: planner.plan(state, goal, seed=seed), seconds)
     many_s = seconds_per_call(

@@ -76,7 +76,7 @@ class ElasticBand:
 
     grid: GridMap | None = None
     limits: RobotLimits = RobotLimits()
-    clearance_m: float = 0.12
+    clearance_m: float = 0.15
     utilisation: float = 0.98
 
     def refine(self, plan: Plan) -> Plan:
