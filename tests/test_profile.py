@@ -36,7 +36,7 @@ from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 
 UMAZE = load_maze('umaze')
-START, GOAL = np.array([3.0, 3.0, 0.0, 0.0]), np.array([1.0, 1.0])
+START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 
 
 @pytest.fixture(scope='module')
