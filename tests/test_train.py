@@ -262,15 +262,21 @@ def test_windows_longer_than_the_log_are_refused(config):
         train(config(max_tokens=1000))
 
 
-@pytest.mark.parametrize('name', ['umaze', 'medium', 'large'])
-def test_the_shipped_configurations_are_valid(name):
+@pytest.mark.parametrize(('maze', 'stages'), [
+    ('umaze', ['', '-planning', '-long']), ('medium', ['', '-planning']),
+    ('large', ['', '-planning', '-long'])])
+def test_every_stage_of_a_shipped_model_goes_on_from_the_one_before(maze, stages):
     folder = Path(__file__).parents[1] / 'config/train'
-    base, planning = (load_config(folder / file) for file in (f'{name}.yaml',
-                                                              f'{name}-planning.yaml'))
-    assert planning.name == f'maze2d-{name}' and planning.maze == base.maze == name
-    assert planning.init == f'{base.out_dir}/{base.name}' and not base.init
+    configs = [load_config(folder / f'{maze}{stage}.yaml') for stage in stages]
+    assert configs[-1].name == f'maze2d-{maze}' and str(configs[-1].out_dir) == 'checkpoints'
+    assert not configs[0].init and all(config.maze == maze for config in configs)
     shape = {'frame_stack', 'max_tokens', 'width', 'num_layers', 'num_heads', 'network'}
-    assert planning.model_dump(include=shape) == base.model_dump(include=shape)
+    for before, config in zip(configs, configs[1:]):
+        assert config.init == f'{before.out_dir}/{before.name}'
+        assert config.model_dump(include=shape) == before.model_dump(include=shape)
+    card = load_card(f'maze2d-{maze}')
+    assert card.training_config['init'] == configs[-1].init
+    assert card.training_steps == configs[-1].steps
 
 
 def test_the_compared_models_differ_in_what_is_set_only():
