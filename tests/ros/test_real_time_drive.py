@@ -268,7 +268,9 @@ def test_a_plan_begins_where_the_one_before_will_have_led(start_node, probe, mod
     node.wait_for_log('Ready for goals', START_UP_S)
     ahead = Listener(probe, '/ahead')
     odometry = probe.publisher(Odometry, '/ahead/odom')
-    probe.spin_for(0.5)  # the planner may need a moment to find the publisher
+    ahead.send_goal()
+    probe.wait_until(odometry.get_subscription_count, 'the planner')
+    probe.spin_for(0.5)  # and for it to find the publisher: odometry is sent once, best effort
 
     def next_plan(tick, state):
         """Send odometry and return the plan that answers it, and its first tick."""
@@ -286,7 +288,6 @@ def test_a_plan_begins_where_the_one_before_will_have_led(start_node, probe, mod
         plan = plan_from_trajectory(rows_from_message(found), AXES, SCALE, ('map',), 0.01)
         return plan, stamp_to_ns(found.header.stamp) // TICK_NS
 
-    ahead.send_goal()
     first, first_tick = next_plan(100, REST)
     assert first_tick == 100
     second, second_tick = next_plan(105, first.states[5])  # nothing is known of latency yet
