@@ -31,6 +31,7 @@ from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import Float64
 from trajectory_msgs.msg import MultiDOFJointTrajectory
@@ -47,6 +48,7 @@ from df_planner.ros.diagnostics import ERROR
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
 from df_planner.ros.diagnostics import WARN
+from df_planner.ros.executors import events_executor
 from df_planner.ros.follower_parameters import FollowerParameters
 from df_planner.ros.following import PlanFollower
 from df_planner.ros.goal_memory import GoalKeeper
@@ -66,6 +68,8 @@ from df_planner.ros.topics import COMMANDS
 from df_planner.ros.trajectory_rows import rows_from_bytes
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
+
+SPIN_S = 0.1
 
 
 class Follower(Node):
@@ -111,9 +115,10 @@ class Follower(Node):
         def hear_odometry(msg: Odometry, info: dict[str, Any]) -> None:
             self._odom_sent_ns = info['source_timestamp']
             take_odometry(msg)
-        self.create_subscription(
-            Odometry, 'odom', hear_odometry,
-            qos.LATEST_QOS if p.lockstep else qos.SENSOR_DATA_QOS)
+        if p.lockstep:
+            self.create_subscription(Odometry, 'odom', take_odometry, qos.LATEST_QOS)
+        else:
+            self.create_subscription(Odometry, 'odom', hear_odometry, qos.SENSOR_DATA_QOS)
         if p.execution == 'time_optimal':
             self.create_subscription(
                 OccupancyGrid, 'map', guarded(self._on_map, 'map', complaints), qos.LATCHED_QOS)
@@ -131,6 +136,13 @@ class Follower(Node):
         if self._worker is not None:
             self._scheduling = keep_on_time(
                 self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
+
+    def run(self) -> None:
+        """Serve messages until interrupted."""
+        executor = events_executor() if self.parameters.lockstep else SingleThreadedExecutor()
+        executor.add_node(self)
+        while self.context.ok():
+            executor.spin_once(timeout_sec=SPIN_S)
 
     def close(self) -> None:
         """End the thread that prepares plans."""
@@ -250,7 +262,7 @@ class Follower(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run the follower until SIGINT or SIGTERM."""
-    return run_node(Follower, args)
+    return run_node(Follower, args, Follower.run)
 
 
 if __name__ == '__main__':

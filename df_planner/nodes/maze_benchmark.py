@@ -33,7 +33,6 @@ from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 from std_msgs.msg import Bool
@@ -61,9 +60,11 @@ from df_planner.ros import qos
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
+from df_planner.ros.executors import events_executor
 from df_planner.ros.inputs import guarded
 from df_planner.ros.inputs import inputs_status
 from df_planner.ros.maze_benchmark_parameters import MazeBenchmarkParameters
+from df_planner.ros.pacing import lockstep_pace
 from df_planner.ros.parameters import declare
 from df_planner.ros.real_time_recording import RealTimeRecording
 from df_planner.ros.realtime import keep_on_time
@@ -102,7 +103,7 @@ class MazeBenchmark(Node):
         self._axes = conversions.MapAxes(self._signals.observation_to_map)
         self._robot = robot_messages(p.robot, self._axes, p.max_force_n, BALL_MASS_KG)
         self._period_ns = conversions.seconds_to_ns(self._signals.dt_s)
-        self._executor = SingleThreadedExecutor()
+        self._executor = events_executor()
         self._executor.add_node(self)
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
@@ -141,6 +142,7 @@ class MazeBenchmark(Node):
             self._real_time = RealTimeRecording()
             if not facts.get('lockstep', True):
                 keep_on_time(self, p.realtime_priority)
+            began_s = time.monotonic()
             for episode in range(len(self._starts)):
                 recording = self._drive(self._starts.state[episode], self._starts.goal[episode])
                 records.append(self._record(episode, recording))
@@ -157,8 +159,12 @@ class MazeBenchmark(Node):
             return 1
         summary = summarize(records)
         _print(text_table(records, summary))
+        pace = lockstep_pace(records, self._maze.max_episode_steps, time.monotonic() - began_s)
+        if facts.get('lockstep'):
+            _print('{ticks_per_s} control ticks a second, {planning_percent} % of the time '
+                   'planning'.format(**pace))
         if p.out_dir:
-            meta = {'maze': p.maze, 'robot': p.robot, 'transport': 'ROS 2', **facts,
+            meta = {'maze': p.maze, 'robot': p.robot, 'transport': 'ROS 2', **facts, **pace,
                     'starts': p.starts or None,
                     'starts_seed': None if p.starts else p.seed, 'multi_goal': p.multi_goal,
                     'episodes': len(self._starts), 'finished': len(records),

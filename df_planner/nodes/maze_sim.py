@@ -36,7 +36,6 @@ from nav_msgs.srv import GetMap
 import numpy as np
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -54,6 +53,7 @@ from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
+from df_planner.ros.executors import events_executor
 from df_planner.ros.inputs import guarded
 from df_planner.ros.inputs import inputs_status
 from df_planner.ros.maps import occupancy_grid_message
@@ -121,7 +121,7 @@ class MazeSim(Node):
 
     def run(self) -> int:
         """Advance time and serve messages until interrupted."""
-        executor = SingleThreadedExecutor()
+        executor = events_executor()
         executor.add_node(self)
         if not self.parameters.lockstep and self.parameters.real_time_factor == 1.0:
             self._scheduling = keep_on_time(self, self.parameters.realtime_priority)

@@ -31,7 +31,6 @@ from typing import TYPE_CHECKING
 from builtin_interfaces.msg import Duration
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
-from geometry_msgs.msg import Transform
 from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import Vector3
@@ -39,8 +38,6 @@ from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
 from std_msgs.msg import Header
-from trajectory_msgs.msg import MultiDOFJointTrajectory
-from trajectory_msgs.msg import MultiDOFJointTrajectoryPoint
 
 from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
@@ -192,31 +189,6 @@ def action_from_wrench(msg: WrenchStamped, axes: MapAxes, scale: ForceScale,
     check_frame(msg.header.frame_id, frames, 'wrench')
     force = msg.wrench.force
     return scale.action(axes.to_observation(finite((force.x, force.y), 'wrench')))
-
-
-def trajectory_from_plan(plan: Plan | None, axes: MapAxes, scale: ForceScale, stamp: Time,
-                         frame_id: str, joint: str) -> MultiDOFJointTrajectory:
-    """
-    Return a plan as a timed trajectory; without a plan an empty one, which means "brake".
-
-    Point i carries the planned position and velocity at ``stamp + i dt``, and the planned force
-    divided by the mass as the acceleration.
-    """
-    msg = MultiDOFJointTrajectory(header=Header(stamp=stamp, frame_id=frame_id),
-                                  joint_names=[joint])
-    if plan is None:
-        return msg
-    dt_ns = seconds_to_ns(plan.dt_s)
-    rows = np.concatenate((axes.to_map(plan.states[:, :2]), axes.to_map(plan.states[:, 2:4]),
-                           axes.to_map(scale.acceleration(plan.actions))), axis=1).tolist()
-    for index, (x, y, vx, vy, ax, ay) in enumerate(rows):
-        transform = Transform(translation=Vector3(x=x, y=y))
-        msg.points.append(MultiDOFJointTrajectoryPoint(
-            transforms=[transform],
-            velocities=[Twist(linear=Vector3(x=vx, y=vy))],
-            accelerations=[Twist(linear=Vector3(x=ax, y=ay))],
-            time_from_start=ns_to_duration(index * dt_ns)))
-    return msg
 
 
 def plan_from_trajectory(rows: 'TrajectoryRows', axes: MapAxes, scale: ForceScale,

@@ -24,15 +24,12 @@ from collections.abc import Collection
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
 from geometry_msgs.msg import Quaternion
-from geometry_msgs.msg import Transform
 from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import Vector3
 from nav_msgs.msg import Odometry
 import numpy as np
 from std_msgs.msg import Header
-from trajectory_msgs.msg import MultiDOFJointTrajectory
-from trajectory_msgs.msg import MultiDOFJointTrajectoryPoint
 
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
@@ -109,32 +106,23 @@ class DiffDriveRobot(RobotMessages):
         linear, angular = conversions.finite((twist.linear.x, twist.angular.z), 'cmd_vel')
         return np.array((linear, self._turn * angular))
 
-    def trajectory(self, plan: Plan | None, stamp: Time, frame_id: str, joint: str
-                   ) -> MultiDOFJointTrajectory:
+    def _points(self, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
         Return poses, velocities and accelerations in the map's axes.
 
         The angular velocity is the commanded one; the acceleration is what would take the planned
         velocity to the commanded one within a control step.
         """
-        msg = MultiDOFJointTrajectory(header=Header(stamp=stamp, frame_id=frame_id),
-                                      joint_names=[joint])
-        if plan is None:
-            return msg
-        dt_ns = conversions.seconds_to_ns(plan.dt_s)
-        headings, velocities = self._headings(plan), self.axes.to_map(plan.states[:, 2:4])
-        accelerations = (plan.actions[:, :1] * headings - velocities) / plan.dt_s
-        rows = np.concatenate((self.axes.to_map(plan.states[:, :2]), velocities, accelerations),
-                              axis=1).tolist()
-        turns = (self._turn * plan.actions[:, 1]).tolist()
-        for index, (x, y, vx, vy, ax, ay) in enumerate(rows):
-            msg.points.append(MultiDOFJointTrajectoryPoint(
-                transforms=[Transform(translation=Vector3(x=x, y=y),
-                                      rotation=quaternion_from_heading(headings[index]))],
-                velocities=[Twist(linear=Vector3(x=vx, y=vy), angular=Vector3(z=turns[index]))],
-                accelerations=[Twist(linear=Vector3(x=ax, y=ay))],
-                time_from_start=conversions.ns_to_duration(index * dt_ns)))
-        return msg
+        transforms, (velocities, accelerations) = np.zeros((len(plan), 7)), np.zeros(
+            (2, len(plan), 6))
+        headings = self._headings(plan)
+        half_turns = 0.5 * np.arctan2(headings[:, 1], headings[:, 0])
+        transforms[:, :2] = self.axes.to_map(plan.states[:, :2])
+        transforms[:, 5], transforms[:, 6] = np.sin(half_turns), np.cos(half_turns)
+        velocities[:, :2] = self.axes.to_map(plan.states[:, 2:4])
+        velocities[:, 5] = self._turn * plan.actions[:, 1]
+        accelerations[:, :2] = (plan.actions[:, :1] * headings - velocities[:, :2]) / plan.dt_s
+        return transforms, velocities, accelerations
 
     def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
         """Return the plan of poses, velocities and accelerations."""

@@ -31,11 +31,11 @@ import time
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from df_planner.benchmark.machine import cpu_seconds
 from df_planner.ros import qos
+from df_planner.ros.executors import events_executor
 
 STARTUP_TIMEOUT_S = 60.0
 STALL_TIMEOUT_S = 10.0
@@ -73,7 +73,7 @@ def measure(maze: str, seconds: float) -> dict:
         sys.executable, '-m', 'df_planner.nodes.maze_sim', '--ros-args', '-p', f'maze:={maze}',
         '-p', 'lockstep:=true', '--log-level', 'warn'])
     try:
-        node, executor = Echo(), SingleThreadedExecutor()
+        node, executor = Echo(), events_executor()
         executor.add_node(node)
 
         def spin_until(ticks: float, end_s: float) -> None:

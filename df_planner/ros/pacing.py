@@ -15,6 +15,7 @@
 
 """Pacing by steady time: when the next tick is due, and how fast time really runs."""
 
+from collections.abc import Sequence
 import math
 
 LARGEST_LAG_S = 0.1  # a longer delay (a pause, a busy machine) is not caught up
@@ -60,3 +61,14 @@ class SpeedMeter:
         if last is None or now_s <= last[1]:
             return None
         return (simulated_s - last[0]) / (now_s - last[1])
+
+
+def lockstep_pace(records: Sequence[dict], num_steps: int, duration_s: float) -> dict[str, int]:
+    """
+    Return what a run in lockstep is limited by: if it is planning, most of the time goes there.
+
+    :param records: of ``episode_record``, each of so many control steps.
+    """
+    planning_s = sum(sum(record['planning_times_s']) for record in records)
+    return {'ticks_per_s': round(len(records) * num_steps / duration_s),
+            'planning_percent': round(100 * planning_s / duration_s)}

@@ -30,6 +30,8 @@ from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import pose_from_position
 from df_planner.ros.diagnostics import key_values
+from df_planner.ros.plan_bytes import path_bytes
+from df_planner.ros.plan_bytes import trajectory_bytes
 from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.robot_messages import RobotMessages
 from df_planner.ros.uncertainty import uncertainty_markers
@@ -65,9 +67,9 @@ class PlanOutput:
                 parameters: PlannerParameters) -> None:
         """Publish a plan, None for "brake": first what the robot waits for."""
         stamp, axes, frame_id = ns_to_stamp(stamp_ns), robot.axes, parameters.global_frame_id
-        self._trajectory.publish(robot.trajectory(
-            plan, stamp, frame_id, parameters.base_frame_id))
-        self._path.publish(robot.path(plan, stamp, frame_id))
+        rows = robot.trajectory(plan, stamp, frame_id)
+        self._trajectory.publish(trajectory_bytes(rows, parameters.base_frame_id))
+        self._path.publish(path_bytes(rows))
         if parameters.publish_candidates and self._candidates.get_subscription_count():
             self._candidates.publish(candidate_markers(plan, axes, stamp, frame_id))
         if parameters.publish_candidates and self._uncertainty.get_subscription_count():

@@ -21,7 +21,6 @@ from geometry_msgs.msg import Pose
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
-from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
@@ -71,11 +70,15 @@ class PointRobot(RobotMessages):
         """Return a force as action, (2,)."""
         return conversions.action_from_wrench(msg, self.axes, self._scale, frames)
 
-    def trajectory(self, plan: Plan | None, stamp: Time, frame_id: str, joint: str
-                   ) -> MultiDOFJointTrajectory:
+    def _points(self, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return positions, velocities and, as accelerations, force divided by mass."""
-        return conversions.trajectory_from_plan(
-            plan, self.axes, self._scale, stamp, frame_id, joint)
+        transforms, (velocities, accelerations) = np.zeros((len(plan), 7)), np.zeros(
+            (2, len(plan), 6))
+        transforms[:, :2] = self.axes.to_map(plan.states[:, :2])
+        transforms[:, 6] = 1.0
+        velocities[:, :2] = self.axes.to_map(plan.states[:, 2:4])
+        accelerations[:, :2] = self.axes.to_map(self._scale.acceleration(plan.actions))
+        return transforms, velocities, accelerations
 
     def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
         """Return the plan of positions, velocities and accelerations."""

@@ -26,18 +26,16 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
-from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path
 import numpy as np
-from std_msgs.msg import Header
-from trajectory_msgs.msg import MultiDOFJointTrajectory
+from rclpy.serialization import deserialize_message
 
 from df_planner.planning.plan import Plan
 from df_planner.ros.conversions import MapAxes
-from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import seconds_to_ns
 from df_planner.ros.conversions import stamp_to_ns
+from df_planner.ros.plan_bytes import path_bytes
 from df_planner.ros.trajectory_rows import TrajectoryRows
 
 
@@ -71,16 +69,26 @@ class RobotMessages(ABC):
     def pose(self, state: np.ndarray) -> Pose:
         """Return the pose of a state (S,)."""
 
+    def trajectory(self, plan: Plan | None, stamp: Time, frame_id: str) -> TrajectoryRows:
+        """
+        Return a plan as a timed trajectory; without a plan an empty one, "brake".
+
+        Point i is that of ``stamp + i dt``.
+        """
+        stamp_ns = stamp_to_ns(stamp)
+        if plan is None:
+            return TrajectoryRows(frame_id, stamp_ns, np.zeros(0, np.int64), np.zeros((0, 7)),
+                                  np.zeros((0, 6)), np.zeros((0, 6)))
+        times_ns = seconds_to_ns(plan.dt_s) * np.arange(len(plan))
+        return TrajectoryRows(frame_id, stamp_ns, times_ns, *self._points(plan))
+
+    @abstractmethod
+    def _points(self, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the transforms (H, 7), velocities and accelerations (H, 6) of a plan."""
+
     def path(self, plan: Plan | None, stamp: Time, frame_id: str) -> Path:
         """Return a plan's poses, each stamped with its time; without a plan an empty path."""
-        path = Path(header=Header(stamp=stamp, frame_id=frame_id))
-        if plan is None:
-            return path
-        start_ns, dt_ns = stamp_to_ns(stamp), seconds_to_ns(plan.dt_s)
-        for index, state in enumerate(plan.states):
-            header = Header(stamp=ns_to_stamp(start_ns + index * dt_ns), frame_id=frame_id)
-            path.poses.append(PoseStamped(header=header, pose=self.pose(state)))
-        return path
+        return deserialize_message(path_bytes(self.trajectory(plan, stamp, frame_id)), Path)
 
     @abstractmethod
     def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
@@ -90,11 +98,6 @@ class RobotMessages(ABC):
     @abstractmethod
     def action(self, msg: Any, frames: Collection[str]) -> np.ndarray:
         """Return a command as action, (A,); FrameError or InvalidInput for a bad one."""
-
-    @abstractmethod
-    def trajectory(self, plan: Plan | None, stamp: Time, frame_id: str, joint: str
-                   ) -> MultiDOFJointTrajectory:
-        """Return a plan as a timed trajectory; without a plan an empty one, "brake"."""
 
     @abstractmethod
     def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:

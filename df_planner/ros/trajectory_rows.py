@@ -34,12 +34,8 @@ from df_planner.ros.conversions import stamp_to_ns
 
 LITTLE_ENDIAN = b'\x00\x01'  # how the encapsulation of plain CDR begins
 ENCAPSULATION = 4  # bytes; alignment counts from behind them
-# A point with one transform, velocity and acceleration; `_n` counts them, `_pad` aligns doubles.
-_NUMBERS = [('transform', '<f8', 7), ('velocity_n', '<u4'), ('velocity_pad', '<u4'),
-            ('velocity', '<f8', 6), ('acceleration_n', '<u4'), ('acceleration_pad', '<u4'),
-            ('acceleration', '<f8', 6), ('sec', '<i4'), ('nanosec', '<u4')]
-POINT = np.dtype([('transform_n', '<u4'), ('transform_pad', '<u4'), *_NUMBERS])
-FIRST_POINT = np.dtype([('transform_n', '<u4'), *_NUMBERS])  # where its doubles are aligned anyway
+POINT_FIELDS = ('transform_n', 'transform', 'velocity_n', 'velocity', 'acceleration_n',
+                'acceleration', 'sec', 'nanosec')
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,22 @@ class TrajectoryRows:
     def __len__(self) -> int:
         """Return the number of points."""
         return len(self.times_ns)
+
+
+def point_layout(at: int) -> np.dtype:
+    """
+    Return the layout of a point with one transform, velocity and acceleration.
+
+    Fields that end in ``_n`` count them, those in ``_pad`` align numbers.
+
+    :param at: 0 or 4, how many bytes behind a multiple of 8 it begins.
+    """
+    pad = [('transform_pad', '<u4')] if at == 0 else []
+    return np.dtype([
+        ('transform_n', '<u4'), *pad, ('transform', '<f8', 7),
+        ('velocity_n', '<u4'), ('velocity_pad', '<u4'), ('velocity', '<f8', 6),
+        ('acceleration_n', '<u4'), ('acceleration_pad', '<u4'), ('acceleration', '<f8', 6),
+        ('sec', '<i4'), ('nanosec', '<u4')])
 
 
 def rows_from_bytes(data: bytes) -> TrajectoryRows:
@@ -102,13 +114,10 @@ def _read(data: bytes) -> TrajectoryRows:
         _, at = _string(body, _aligned(at))
     at = _aligned(at)
     count, at = *struct.unpack_from('<I', body, at), at + 4
-    if count and at % 8:
-        rest = np.frombuffer(body, POINT, count - 1, at + FIRST_POINT.itemsize)
-        points = np.concatenate([np.zeros(1, POINT), rest])
-        for name in FIRST_POINT.names:
-            points[name][0] = np.frombuffer(body, FIRST_POINT, 1, at)[name][0]
-    else:
-        points = np.frombuffer(body, POINT, count, at)
+    # Read before anything of that length is made: it may be wrong.
+    first = np.frombuffer(body, point_layout(at % 8), min(count, 1), at)
+    rest = np.frombuffer(body, point_layout(0), max(count - 1, 0), at + first.nbytes)
+    points = {name: np.concatenate((first[name], rest[name])) for name in POINT_FIELDS}
     if any((points[name] != 1).any() for name in ('transform_n', 'velocity_n', 'acceleration_n')):
         raise ValueError('not one transform, velocity and acceleration in every point')
     return TrajectoryRows(

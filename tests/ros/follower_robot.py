@@ -20,14 +20,17 @@ import time
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
+from plan_messages import trajectory_message
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
+from df_planner.ros.point_robot import PointRobot
 
 AXES = conversions.MapAxes((0.0, 1.0, -1.0, 0.0))
 SCALE = conversions.ForceScale(100.0, 4.18879020478639)
+ROBOT = PointRobot(AXES, SCALE)
 TICK_NS = 10_000_000
 START_NS = 5_000_000_000
 STATE = np.array([1.0, 2.0, 0.5, -0.25])
@@ -58,8 +61,7 @@ class Robot:
 
     def plan(self, plan, stamp_ns):
         """Publish a plan and return its message."""
-        msg = conversions.trajectory_from_plan(
-            plan, AXES, SCALE, conversions.ns_to_stamp(stamp_ns), 'map', 'base_link')
+        msg = trajectory_message(ROBOT, plan, conversions.ns_to_stamp(stamp_ns))
         self.trajectories.publish(msg)
         return msg
 

@@ -16,6 +16,7 @@
 """Messages and arrays: exact round trips, and every malformed message refused by name."""
 
 import numpy as np
+from plan_messages import trajectory_message
 import pytest
 from rclpy.serialization import deserialize_message
 from rclpy.serialization import serialize_message
@@ -54,7 +55,7 @@ def make_plan(steps=40, seed=0):
 
 def trajectory(plan):
     """Return the message of a plan."""
-    return conversions.trajectory_from_plan(plan, AXES, SCALE, STAMP, 'map', 'base_link')
+    return trajectory_message(ROBOT, plan, STAMP)
 
 
 def read(msg):

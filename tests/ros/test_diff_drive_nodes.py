@@ -21,6 +21,7 @@ from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 import numpy as np
+from plan_messages import trajectory_message
 import pytest
 from rclpy.serialization import deserialize_message
 from rclpy.serialization import serialize_message
@@ -37,8 +38,8 @@ from df_planner.resources import share_path
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diff_drive_robot import DiffDriveRobot
+from df_planner.ros.plan_bytes import trajectory_bytes
 from df_planner.ros.trajectory_rows import rows_from_bytes
-from df_planner.ros.trajectory_rows import rows_from_message
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import load_maze
 
@@ -83,13 +84,13 @@ def test_states_plans_and_actions_cross(axes):
     for state in random_states(50, np.random.default_rng(1)):
         msg = over_the_wire(robot.odometry(state, STAMP, 'odom', 'base_link'))
         assert np.allclose(robot.state(msg, ('odom',)), state, rtol=0.0, atol=1e-12)
-    data = serialize_message(robot.trajectory(plan, STAMP, 'map', 'base_link'))
+    data = trajectory_bytes(robot.trajectory(plan, STAMP, 'map'), 'base_link')
     copy = robot.plan(rows_from_bytes(data), ('map',), plan.dt_s)
     assert np.array_equal(copy.actions, plan.actions)
     assert np.allclose(copy.states, plan.states, rtol=0.0, atol=1e-12)
     command = over_the_wire(robot.command(plan.actions[0], STAMP, 'map', 'base_link'))
     assert np.array_equal(robot.action(command, ('base_link',)), plan.actions[0])
-    nothing = rows_from_message(robot.trajectory(None, STAMP, 'map', 'base_link'))
+    nothing = robot.trajectory(None, STAMP, 'map')
     assert robot.plan(nothing, ('map',), 0.05) is None
 
 
@@ -102,7 +103,7 @@ def test_frames_are_those_of_rep_105():
     assert msg.twist.twist.linear.x == pytest.approx(-0.5)
     assert msg.twist.twist.linear.y == pytest.approx(-0.1)
     plan = Plan(actions=np.array([[-0.75, 2.0]]), states=state[None], dt_s=0.05, goal=state[:2])
-    [point] = ROBOT.trajectory(plan, STAMP, 'map', 'base_link').points
+    [point] = trajectory_message(ROBOT, plan, STAMP).points
     assert point.velocities[0].linear.y == -0.5 and point.velocities[0].angular.z == 2.0
     assert point.accelerations[0].linear.y == pytest.approx((-0.75 + 0.5) / 0.05)
     [pose] = ROBOT.path(plan, STAMP, 'map').poses
@@ -229,8 +230,8 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
     way = START[:2] + ahead * heading + 3.0 * np.array((-heading[1], heading[0]))
     plan = Plan(actions=np.tile([1.0, 0.0], (60, 1)), dt_s=DIFF_DRIVE.dt_s, goal=way[-1],
                 states=np.column_stack([way, np.tile(np.tile(heading, 2), (60, 1))]))
-    trajectories.publish(ROBOT.trajectory(
-        plan, conversions.ns_to_stamp(begin_ns), 'map', 'base_footprint'))
+    trajectories.publish(trajectory_message(
+        ROBOT, plan, conversions.ns_to_stamp(begin_ns), joint='base_footprint'))
     probe.spin_for(0.3)
     twist, _ = answer(START, begin_ns + TICK_NS)
     assert (twist.linear.x, twist.angular.z) == DIFF_DRIVE.action_limits

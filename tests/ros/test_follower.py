@@ -21,15 +21,15 @@ import subprocess
 import sys
 
 from diagnostic_msgs.msg import DiagnosticArray
-from follower_robot import AXES
 from follower_robot import make_plan
+from follower_robot import ROBOT
 from follower_robot import Robot
-from follower_robot import SCALE
 from follower_robot import START_NS
 from follower_robot import STATE
 from follower_robot import TICK_NS
 from nav_msgs.msg import OccupancyGrid
 import numpy as np
+from plan_messages import trajectory_message
 import pytest
 from std_msgs.msg import Float64
 
@@ -147,8 +147,7 @@ def test_node_follows_brakes_and_refuses(start_node, probe):
     assert errors[-1].data == 0.0
 
     # Refused, each by name, while the plan in hand goes on.
-    nan_plan = conversions.trajectory_from_plan(
-        make_plan(), AXES, SCALE, conversions.ns_to_stamp(START_NS), 'map', 'base_link')
+    nan_plan = trajectory_message(ROBOT, make_plan(), conversions.ns_to_stamp(START_NS))
     nan_plan.points[3].accelerations[0].linear.x = float('nan')
     robot.trajectories.publish(nan_plan)
     node.wait_for_log('INVALID_INPUT: trajectory: must be finite')

@@ -18,14 +18,14 @@ import math
 
 from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray
-from follower_robot import AXES
 from follower_robot import make_plan
+from follower_robot import ROBOT
 from follower_robot import Robot
-from follower_robot import SCALE
 from follower_robot import START_NS
 from follower_robot import STATE
 from follower_robot import TICK_NS
 import numpy as np
+from plan_messages import trajectory_message
 import pytest
 
 from df_planner.planning.execution import EXECUTIONS
@@ -96,8 +96,7 @@ def test_response_times_are_told_with_their_tail():
 
 def trajectory(stamp_ns=START_NS, frame_id='map'):
     """Return a good plan as a message."""
-    return conversions.trajectory_from_plan(
-        make_plan(), AXES, SCALE, conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link')
+    return trajectory_message(ROBOT, make_plan(), conversions.ns_to_stamp(stamp_ns), frame_id)
 
 
 def spoilt(field, value, index=3):

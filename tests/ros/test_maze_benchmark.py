@@ -16,6 +16,7 @@
 """The benchmark over DDS: simulator, planner and follower as processes, scored like evaluate."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -85,6 +86,9 @@ def test_lockstep_equals_evaluate(chain, start_node, maze_file, tmp_path):
     assert results['meta']['execution'] == chain.execution
     assert results['meta']['checkpoint'] == chain.checkpoint
     assert 'episode' in benchmark.log and '[3/3]' in benchmark.log
+    ticks_per_s, percent = re.search(
+        r'(\d+) control ticks a second, (\d+) % of the time planning', benchmark.log).groups()
+    assert 1 <= int(ticks_per_s) < 10_000 and 1 <= int(percent) <= 100
     assert (tmp_path / 'out/paths.png').stat().st_size > 10_000
 
 
