@@ -46,6 +46,7 @@ from df_planner.data.importing import import_sources
 from df_planner.data.signals import DIFF_DRIVE
 from df_planner.data.signals import MAZE2D
 from df_planner.errors import DatasetError
+from df_planner.training.checkpoint import load_arrival_time
 from df_planner.training.checkpoint import load_card
 
 
@@ -292,7 +293,9 @@ def test_a_bag_of_a_twist_robot_trains_a_model(tmp_path):
                           arrival_steps=2)
     result = runner.invoke(main, ['train', '--config', str(config)])
     assert result.exit_code == 0, result.output
-    card = load_card(result.stdout.splitlines()[-1])
+    checkpoint = result.stdout.splitlines()[-1]
+    card = load_card(checkpoint)
+    assert load_arrival_time(checkpoint) is None  # a bag tells no ends of drives
     assert card.architecture.part_sizes == (2, 2, 2, 10)
     assert card.observation_names == DIFF_DRIVE.observation_names and card.dt_s == 0.05
     assert card.maze is None

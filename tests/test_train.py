@@ -32,17 +32,13 @@ import torch
 
 from df_planner.benchmark.assignments import assignments
 from df_planner.data.d4rl import Dataset
-from df_planner.data.d4rl import load_dataset
 from df_planner.data.generator import generate
 from df_planner.data.normalizer import Normalizer
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import DatasetError
-from df_planner.training.arrival import Pairs
-from df_planner.training.arrival import QUANTILES
 from df_planner.training.batches import Batches
 from df_planner.training.card import training_command
-from df_planner.training.checkpoint import load_arrival_time
 from df_planner.training.checkpoint import load_card
 from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.config import load_config
@@ -106,22 +102,6 @@ def test_training_on_starts_from_the_weights_of_another_checkpoint(config, tmp_p
     assert load_card(on).training_config['init'] == str(base)
     with pytest.raises(ConfigError, match='init: .* is a .*width=16.*not a .*width=32'):
         train(config(name='wide', init=str(base), width=32))
-
-
-def test_the_arrival_time_is_learnt_from_the_drives_of_the_log(config, dataset):
-    path = train(config(arrival_steps=600))
-    card, arrival_time = load_card(path), load_arrival_time(path)
-    assert 0.0 < card.arrival_error_s < 0.2
-    rows = Pairs(load_dataset(dataset), slice(None), card.normalizer())
-    states, goals, seconds = rows.draw(2000, np.random.default_rng(0))
-    quantiles = arrival_time(states, goals)
-    assert (quantiles.diff(dim=1) >= 0.0).all()
-    for share, column in zip(QUANTILES, quantiles.T):
-        assert (seconds < column).float().mean() == pytest.approx(share, abs=0.12)
-    state, goal = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
-    near = arrival_time.median_s(state, np.array([3.0, 1.3]), card.normalizer())
-    assert 0.0 < near < arrival_time.median_s(state, goal, card.normalizer()) < 5.0
-    assert load_arrival_time(train(config(name='without'))) is None
 
 
 def test_logs_the_loss_and_it_falls(config):

@@ -18,8 +18,13 @@ The arrival time: how long the robot takes to a position, learnt from the same l
 A small network gives quantiles of the time from a state to a position, as the log has it between
 two moments of one drive. The planner asks it which horizons are worth trying first. Trained by
 quantile regression (Koenker and Bassett, 1978) beside the diffusion model, in half a minute.
+
+Where a drive ends, ``timeouts`` say. The end of an episode is none: a recording pauses, or the
+robot is put elsewhere, with any number of goals reached before. Over a whole recording the time
+between two moments says how long it is, not how long the way takes.
 """
 
+import logging
 import math
 
 import numpy as np
@@ -83,7 +88,7 @@ class Pairs:
     """Pairs of moments within one drive: a state, a later position, and the time in between."""
 
     def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer):
-        """Take drives from the given rows of the data set; without timeouts, whole episodes."""
+        """Take drives from the given rows of the data set, which tells where they end."""
         first, last, _ = rows.indices(len(dataset.observations))
         starts = np.union1d(dataset.episode_starts, np.flatnonzero(dataset.timeouts) + 1)
         starts = np.unique(np.clip(starts[starts < last] - first, 0, None))
@@ -102,6 +107,16 @@ class Pairs:
         goals = (self._observations[after, :2] - mean[:2]) / std[:2]
         seconds = (after - before) * self._dt_s
         return tuple(torch.tensor(v, dtype=torch.float32) for v in (states, goals, seconds))
+
+
+def learns_arrival_time(dataset: Dataset, config: TrainConfig) -> bool:
+    """Return whether there is an arrival time to learn; warn if only the ends are missing."""
+    if config.arrival_steps and not dataset.timeouts.any():
+        logging.getLogger(__name__).warning(
+            '%s: marks no ends of drives (timeouts), so that no arrival time is learnt; with '
+            'this model all horizons are tried', dataset.path)
+        return False
+    return config.arrival_steps > 0
 
 
 def fit_arrival_time(dataset: Dataset, normalizer: Normalizer, config: TrainConfig

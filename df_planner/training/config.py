@@ -122,7 +122,8 @@ class TrainConfig(RunConfig):
     holdout_share: float = Field(0.01, ge=0.0, lt=1.0, description=(
         'share of the log, at its end, that is kept for the held-out loss'))
     arrival_steps: int = Field(8000, ge=0, description=(
-        'optimiser steps of the network that tells the arrival time, 0 = none'))
+        'optimiser steps of the network that tells the arrival time, 0 = none; none either where '
+        'the log marks no ends of drives (timeouts)'))
 
     @model_validator(mode='after')
     def _check_held_out(self) -> Self:

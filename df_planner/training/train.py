@@ -37,6 +37,7 @@ from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.objective import level_sampler
 from df_planner.errors import ConfigError
 from df_planner.training.arrival import fit_arrival_time
+from df_planner.training.arrival import learns_arrival_time
 from df_planner.training.batches import Batches
 from df_planner.training.card import make_card
 from df_planner.training.card import training_command
@@ -73,11 +74,12 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None) -
         denoiser = first_then_others(fabric, lambda: _initial(data.architecture, config))
         levels = level_sampler(config.levels, config.shared_level, config.pin_start,
                                config.pin_end)
+        with_arrival_time = fabric.is_global_zero and learns_arrival_time(data.dataset, config)
         run = optimised(denoiser, data.batches, data.held_out, levels, config, fabric)
     if not fabric.is_global_zero:
         return None
     arrival_time, error_s = None, None
-    if config.arrival_steps:
+    if with_arrival_time:
         arrival_time, error_s = fit_arrival_time(data.dataset, data.normalizer, config)
     card = make_card(run, config, fabric.world_size, data.architecture, data.dataset,
                      data.normalizer, training_command(config_path, overrides or {}), error_s)
