@@ -222,6 +222,19 @@ def test_several_logs_become_one_and_do_not_run_into_each_other(tmp_path):
     assert [s['rows'] for s in json.loads(dataset.attributes['sources'])] == [500, 200]
 
 
+def test_what_not_all_logs_have_is_left_out_aloud(tmp_path, caplog):
+    first, second = (generate('umaze', 500, seed, progress=False, out=tmp_path / f'{seed}.hdf5')
+                     for seed in (0, 1))
+    import_sources([str(first), str(second)], tmp_path / 'alike.hdf5', progress=False)
+    assert not caplog.records
+    dataset = imported(tmp_path, first, write_bag(tmp_path / 'bag', ball(200)))
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert warning.startswith('timeouts, infos/goal, infos/qpos, infos/qvel: left out, as ')
+    assert f'not all of it is in {tmp_path / "bag"}; ' in warning
+    assert 'without timeouts training learns no arrival time' in warning
+    assert load_dataset(first).timeouts.any() and not dataset.timeouts.any()
+
+
 def test_the_same_content_twice_is_refused(tmp_path):
     bag = write_bag(tmp_path / 'bag', ball(100))
     [file] = bag.glob('*.mcap')

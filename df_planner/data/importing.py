@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import hashlib
 import json
+import logging
 from pathlib import Path
 import shutil
 
@@ -57,7 +58,7 @@ class Imported:
 def import_sources(names: Sequence[str], out: Path, config: ImportConfig | None = None,
                    progress: bool = True) -> Imported:
     """
-    Write one data set from several logs, in their order.
+    Write one data set from several logs, in their order, with the keys that all of them have.
 
     :param names: of the logs; see ``open_source``.
     :param out: the file, which must not be there yet; appears only when complete.
@@ -72,6 +73,7 @@ def import_sources(names: Sequence[str], out: Path, config: ImportConfig | None 
         for problem in source.layout_problems:
             refuse(source, problem)
     _require_same_signals(sources)
+    _say_what_is_left_out(sources)
     hashes = [content_sha256(source) for source in sources]
     for index, sha256 in enumerate(hashes):
         if sha256 in hashes[:index]:
@@ -114,6 +116,22 @@ def _require_same_signals(sources: Sequence[Source]) -> None:
                                    f'{wanted}; import them into files of their own')
 
 
+def _kept_keys(sources: Sequence[Source]) -> tuple[str, ...]:
+    return tuple(key for key in KEYS if all(key in source.keys for source in sources))
+
+
+def _say_what_is_left_out(sources: Sequence[Source]) -> None:
+    """Warn of keys that some of the logs have: not what a reader of their rows would expect."""
+    kept = _kept_keys(sources)
+    lost = [key for key in KEYS
+            if key not in kept and any(key in source.keys for source in sources)]
+    if lost:
+        lacking = [str(source.path) for source in sources if not set(lost) <= set(source.keys)]
+        logging.getLogger(__name__).warning(
+            '%s: left out, as not all of it is in %s%s', ', '.join(lost), ', '.join(lacking),
+            '; without timeouts training learns no arrival time' if 'timeouts' in lost else '')
+
+
 def _part_name(sha256: str, config: ImportConfig | None) -> str:
     """Return a name that is another one for other content, columns or program."""
     columns = config.model_dump_json() if config else 'default'
@@ -134,7 +152,7 @@ def _write_part(source: Source, part: Path, bar: tqdm) -> None:
 def _join(sources: Sequence[Source], parts: Sequence[Path], hashes: Sequence[str], out: Path
           ) -> tuple[int, int]:
     """Write the rows of all parts into one file; return the numbers of rows and episodes."""
-    keys = tuple(key for key in KEYS if all(key in source.keys for source in sources))
+    keys = _kept_keys(sources)
     counts = [_num_rows(part) for part in parts]
     attributes: dict[str, object] = {'sources': json.dumps([
         {'name': source.path.name, 'kind': source.kind, 'sha256': sha256, 'rows': count}
