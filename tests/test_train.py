@@ -240,6 +240,11 @@ def test_a_missing_data_set_says_so(config, tmp_path):
 def test_windows_longer_than_the_log_are_refused(config):
     with pytest.raises(ConfigError, match='no continuous stretch holds max_tokens = 1000'):
         train(config(max_tokens=1000))
+    with pytest.raises(ConfigError, match=(
+            r'the held-out last 1 % \(30 rows\) holds no continuous stretch of max_tokens = 6 '
+            r'tokens of 10 steps; raise .* or set holdout_share: 0$')):
+        train(config(holdout_share=0.01))
+    assert load_card(train(config(holdout_share=0, steps=1))).held_out_loss is None
 
 
 @pytest.mark.parametrize(('maze', 'stages'), [

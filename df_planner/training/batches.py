@@ -81,7 +81,12 @@ class Batches:
 
     def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer,
                  config: TrainConfig):
-        """Serve windows from the given rows of the data set."""
+        """
+        Serve windows from the given rows of the data set.
+
+        :raises ConfigError: if no window of ``max_tokens`` fits; rows that do not begin with the
+            first are called held out.
+        """
         first, last, _ = rows.indices(len(dataset.observations))
 
         def windows(starts: np.ndarray) -> Windows:
@@ -96,8 +101,13 @@ class Batches:
         self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
         self.config = config
         if self.windows.count(config.max_tokens) == 0:
-            raise ConfigError(f'{dataset.path}: no continuous stretch holds max_tokens = '
-                              f'{config.max_tokens} tokens of {config.frame_stack} steps')
+            wanted = f'max_tokens = {config.max_tokens} tokens of {config.frame_stack} steps'
+            if first == 0:
+                raise ConfigError(f'{dataset.path}: no continuous stretch holds {wanted}')
+            raise ConfigError(
+                f'{dataset.path}: the held-out last {100.0 * config.holdout_share:g} % '
+                f'({last - first} rows) holds no continuous stretch of {wanted}; raise '
+                'holdout_share, lower max_tokens, or set holdout_share: 0')
 
     def draw(self, stream: int, step: int, share: Share = WHOLE) -> Batch:
         """Return a share of the batch of a step; how many tokens a window has is drawn too."""
