@@ -200,6 +200,21 @@ def test_no_file_and_a_folder(tmp_path):
         load_dataset(tmp_path)
 
 
+@pytest.mark.parametrize(('name', 'fix'), [
+    ('data/maze2d-medium.hdf5', '; `df_planner data generate --maze medium` makes it'),
+    ('data/diff_drive-large.hdf5',
+     '; `df_planner data generate --maze large --robot diff_drive` makes it'),
+    ('logs/maze2d-eval-umaze.hdf5',
+     '; `df_planner data generate --maze eval-umaze --out logs/maze2d-eval-umaze.hdf5` makes it'),
+    ('data/maze2d-mine.hdf5', ''),
+])
+def test_how_to_make_what_is_not_there(tmp_path, monkeypatch, name, fix):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DatasetError) as caught:
+        load_dataset(name)
+    assert str(caught.value) == f'{name}: no such file{fix}'
+
+
 def test_writer_leaves_nothing_behind_when_it_fails(tmp_path, arrays):
     path = tmp_path / 'data.hdf5'
     path.write_text('precious')

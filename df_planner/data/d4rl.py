@@ -44,6 +44,8 @@ import hashlib
 import logging
 import os
 from pathlib import Path
+import re
+import shlex
 import tempfile
 
 import h5py
@@ -67,6 +69,7 @@ from df_planner.errors import DatasetError
 CHUNK_ROWS = 16384
 BLOCK_ROWS = 8 * CHUNK_ROWS  # read and checked at once
 MAP_FROM_ROWS = 500_000  # logs this long are mapped from their copy
+GENERATED = re.compile(r'(maze2d|diff_drive)-((?:eval-)?(?:umaze|medium|large))\.hdf5')
 
 
 @dataclass(frozen=True)
@@ -118,7 +121,7 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
     """
     path = Path(path)
     if not path.is_file():
-        raise DatasetError(f'{path}: no such file')
+        raise DatasetError(f'{path}: no such file{_how_to_make(path)}')
     sha256 = file_sha256(path)
     with opened(path) as file:
         attributes = {key: value.item() if isinstance(value, np.generic) else value
@@ -145,6 +148,19 @@ def opened(path: Path) -> Iterator[h5py.File]:
             yield file
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
+
+
+def _how_to_make(path: Path) -> str:
+    """Return the command that makes a file of this name, if it is one of the generators'."""
+    found = GENERATED.fullmatch(path.name)
+    if found is None:
+        return ''
+    command = ['df_planner', 'data', 'generate', '--maze', found[2]]
+    if found[1] == 'diff_drive':
+        command += ['--robot', 'diff_drive']
+    if path.parent != Path('data'):
+        command += ['--out', str(path)]
+    return f'; `{shlex.join(command)}` makes it'
 
 
 def _checked_rows(path: Path, file: h5py.File, signals: Signals) -> int:
