@@ -14,12 +14,18 @@
 
 """The shipped models do what they are shipped for."""
 
+from pathlib import Path
+
 import pytest
 
 from df_planner.benchmark.evaluate import evaluate
 from df_planner.benchmark.evaluate import Specification
 from df_planner.benchmark.protocol import sample_starts
 from df_planner.sim.maze import load_maze
+from df_planner.training.checkpoint import load_card
+from df_planner.training.config import TrainConfig
+
+CARDS = sorted((Path(__file__).parents[1] / 'checkpoints').glob('*.json'))
 
 
 @pytest.mark.parametrize('maze', ['umaze', 'medium', 'large'])
@@ -30,3 +36,11 @@ def test_a_shipped_model_drives_like_the_controller_of_its_data(tmp_path, maze):
     assert results['summary']['wall_crossing_share']['max'] < 0.05
     score, baseline = (part['summary']['score']['mean'] for part in (results, results['baseline']))
     assert score > 0.8 * baseline
+
+
+@pytest.mark.parametrize('path', CARDS, ids=lambda path: path.stem)
+def test_a_card_holds_a_whole_training_configuration(path):
+    card = load_card(path.stem)
+    config = TrainConfig(**card.training_config)
+    assert config.stored() == card.training_config
+    assert (config.name, config.steps) == (card.name, card.training_steps)
