@@ -90,6 +90,9 @@ def test_help_loads_nothing_heavy_and_is_instant():
      'BAD_CONFIG', 'planner setting num_samples'),
     (('measure', 'latency', '--checkpoint', 'maze2d-umaze', '--set', 'speed'),
      'BAD_CONFIG', 'NAME=VALUE'),
+    *((('measure', name, '--checkpoint', 'diff_drive-medium'), 'BAD_CONFIG',
+       f'measure {name} is for robots of the kind point; diff_drive-medium is of a diff_drive')
+      for name in ('blocks', 'calibration', 'inpainting', 'noise', 'rollout')),
     (('data', 'info', 'missing.hdf5'), 'BAD_DATASET', 'missing.hdf5'),
     (('data', 'generate', '--maze', 'moon'), 'BAD_CONFIG', 'moon'),
     (('train', '--config', 'moon'), 'BAD_CONFIG', 'neither a file nor a shipped name'),

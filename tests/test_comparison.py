@@ -76,3 +76,14 @@ def test_the_command_takes_turns_and_reports_its_records(tmp_path):
     assert found['ratio']['count'] == 2 and found['ratio']['p50'] < 1.0
     assert f'{found["ratio"]["p50"]:.3f}' in (tmp_path / 'report.md').read_text()
     assert (tmp_path / 'latency.png').stat().st_size > 1000
+
+
+def test_a_robot_of_another_kind_has_its_own_starts_and_settings(tmp_path):
+    result = CliRunner().invoke(main, [
+        'measure', 'latency', '--checkpoint', 'diff_drive-medium', '--plans', '1', '--rounds', '1',
+        '--out', str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / 'results.json').read_text())
+    assert all(len(record['state']) == 6 for record in content['records'])
+    for settings in content['settings'].values():
+        assert (settings['robot_radius_m'], settings['collision_tolerance_m']) == (0.12, 0.02)

@@ -87,6 +87,15 @@ def test_the_command_measures_what_it_says(tmp_path, tiny):
     assert (tmp_path / 'cost.png').stat().st_size > 1000
 
 
+def test_a_robot_of_another_kind_starts_as_it_does(tmp_path):
+    result = CliRunner().invoke(main, [
+        'measure', 'cost', '--checkpoint', 'diff_drive-medium', '--horizon', '50', '--candidates',
+        '2', '--sampling-steps', '1', '--threads', '1', '--repeats', '1', '--out', str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    content = json.loads((tmp_path / 'cost.json').read_text())
+    assert len(content['records']) == 3 and content['settings']['robot_radius_m'] == 0.12
+
+
 def test_ctrl_c_keeps_finished_points_and_resume_goes_on(tmp_path, tiny):
     command = [sys.executable, '-m', 'df_planner.cli', 'measure', 'cost', '--checkpoint', tiny,
                *THREE, '--out', str(tmp_path), '--resume']

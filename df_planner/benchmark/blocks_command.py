@@ -18,7 +18,7 @@ import click
 
 from df_planner.benchmark.assignments import assignments
 from df_planner.benchmark.measuring import measure_options
-from df_planner.benchmark.measuring import open_planner
+from df_planner.benchmark.measuring import open_point_planner
 from df_planner.benchmark.measuring import progress
 from df_planner.benchmark.measuring import result_folder
 from df_planner.benchmark.measuring import write_result
@@ -54,7 +54,7 @@ def blocks(checkpoint, episodes, counts, seed, settings, names, device, out):
         raise ConfigError(f'--blocks must be FEWEST..MOST, 1 or more, got {counts!r}')
     compared = {name: arm for name, arm in arms(assignments(settings)).items()
                 if name in (names or ('clearance', 'selection', 'blind'))}
-    planner, maze = open_planner(checkpoint, device, settings)
+    planner, maze = open_point_planner('blocks', checkpoint, device, settings)
     with progress(episodes * len(compared), 'drives') as bar:
         results = measure_blocks(planner, maze, episodes, (int(fewest), int(most)), seed, compared,
                                  lambda name, record: bar.update(1))

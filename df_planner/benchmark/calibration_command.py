@@ -18,7 +18,7 @@ import click
 
 from df_planner.benchmark.measuring import echo_table
 from df_planner.benchmark.measuring import measure_options
-from df_planner.benchmark.measuring import open_planner
+from df_planner.benchmark.measuring import open_point_planner
 from df_planner.benchmark.measuring import progress
 from df_planner.benchmark.measuring import result_folder
 from df_planner.benchmark.measuring import write_result
@@ -60,7 +60,7 @@ def calibration(checkpoint, windows, samples, plans, temperatures, seed, setting
     from df_planner.benchmark.plan_calibration import EXECUTIONS
     from df_planner.benchmark.plan_calibration import measure_plans
 
-    planner, maze = open_planner(checkpoint, device, settings)
+    planner, maze = open_point_planner('calibration', checkpoint, device, settings)
     card = planner.card
     truth = held_out_windows(card, windows, card.architecture.max_tokens, seed)
     with progress(windows * len(temperatures) * len(CONDITIONS), 'windows') as bar:

@@ -61,12 +61,14 @@ def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
     from df_planner.benchmark.machine import machine_facts
     from df_planner.benchmark.plan_timing import full_starts
     from df_planner.benchmark.report import write_text
-    from df_planner.planning.settings import PlannerSettings
+    from df_planner.planning.settings import settings_for
 
     planner, maze = open_planner(checkpoint, device, settings, threads)
-    starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m)
+    starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m,
+                         planner.card.robot)
     reference, _ = open_planner(checkpoint, device, threads=threads, backend='torch')
-    reference.settings = PlannerSettings(**REFERENCE_SETTINGS)
+    reference.settings = settings_for(planner.card.robot, planner.card.robot_radius_m,
+                                      **REFERENCE_SETTINGS)
     compared = {REFERENCE: reference, PLANNER: planner}
     with progress(2 * plans * rounds, 'drives') as bar:
         records, stopped = measure_comparison(compared, starts, rounds, seed,

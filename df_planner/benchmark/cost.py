@@ -94,7 +94,7 @@ def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: 
     planner, maze = open_planner(checkpoint, device, settings, point.threads)
     planner.settings = planner.settings.model_copy(
         update={'sampling_steps': point.sampling_steps})
-    starts = sample_starts(maze, 1, seed)
+    starts = sample_starts(maze, 1, seed, robot=planner.card.robot)
 
     def roll_out() -> float:
         started = time.perf_counter()

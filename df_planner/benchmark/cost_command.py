@@ -73,8 +73,9 @@ def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, res
     from df_planner.benchmark.report import write_text
     from df_planner.training.checkpoint import load_card
 
-    specification = Specification(load_card(checkpoint).maze or '', checkpoint=checkpoint,
-                                  device=device, settings=assignments(settings))
+    card = load_card(checkpoint)
+    specification = Specification(card.maze or '', checkpoint=checkpoint, device=device,
+                                  settings=assignments(settings), robot=card.robot)
     swept = sweeps(horizons, candidates, sampling_steps, threads,
                    specification.planner_settings().sampling_steps)
     points = list(dict.fromkeys(point for members in swept.values() for point in members))

@@ -19,7 +19,7 @@ import click
 from df_planner.benchmark.measuring import echo_table
 from df_planner.benchmark.measuring import LIKE_THE_DATA
 from df_planner.benchmark.measuring import measure_options
-from df_planner.benchmark.measuring import open_planner
+from df_planner.benchmark.measuring import open_point_planner
 from df_planner.benchmark.measuring import progress
 from df_planner.benchmark.measuring import result_folder
 from df_planner.benchmark.measuring import write_result
@@ -49,7 +49,8 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
     from df_planner.benchmark.inpainting import TASKS
     from df_planner.benchmark.inpainting_picture import draw_inpainting_picture
 
-    planner, maze = open_planner(checkpoint, device, (*LIKE_THE_DATA, *settings))
+    planner, maze = open_point_planner('inpainting', checkpoint, device,
+                                       (*LIKE_THE_DATA, *settings))
     card = planner.card
     truth = held_out_windows(card, windows, card.architecture.max_tokens, seed)
     with progress(windows * len(TASKS), 'windows') as bar:

@@ -94,6 +94,22 @@ def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), thr
     return planner, load_maze(planner.card.maze)
 
 
+def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequence[str] = ()):
+    """
+    Return what ``open_planner`` does, for a measurement that simulates a point only.
+
+    :param name: of the command.
+    :raises ConfigError: if the checkpoint is of another robot.
+    """
+    from df_planner.training.checkpoint import load_card
+
+    robot = load_card(checkpoint).robot
+    if robot != 'point':
+        raise ConfigError(f'measure {name} is for robots of the kind point; {checkpoint} is of a '
+                          f'{robot or "robot of no known kind"}')
+    return open_planner(checkpoint, device, settings)
+
+
 def progress(length: int, label: str):
     """Return a progress bar on stderr, a context with ``update``."""
     return click.progressbar(length=length, label=label, file=sys.stderr)

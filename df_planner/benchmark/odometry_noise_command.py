@@ -18,7 +18,7 @@ import click
 
 from df_planner.benchmark.measuring import echo_table
 from df_planner.benchmark.measuring import measure_options
-from df_planner.benchmark.measuring import open_planner
+from df_planner.benchmark.measuring import open_point_planner
 from df_planner.benchmark.measuring import progress
 from df_planner.benchmark.measuring import result_folder
 from df_planner.benchmark.measuring import write_result
@@ -50,7 +50,7 @@ def noise(checkpoint, episodes, stds, executions, seed, settings, device, out):
     from df_planner.benchmark.odometry_noise import measure_noise
     from df_planner.benchmark.odometry_noise_picture import draw_noise_picture
 
-    planner, maze = open_planner(checkpoint, device, settings)
+    planner, maze = open_point_planner('noise', checkpoint, device, settings)
     total = episodes * len(executions) * sum(len(arms_at(std)) for std in stds)
     with progress(total, 'drives') as bar:
         results = measure_noise(planner, maze, episodes, stds, executions, seed,

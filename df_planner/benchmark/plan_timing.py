@@ -58,7 +58,7 @@ def time_drive(planner: Planner, state: np.ndarray, goal: np.ndarray, seed: int)
     """
     Time a plan from nothing and the next ones, 0.25 s apart, as while driving.
 
-    :param state: (4,) and ``goal`` (2,) in the observation frame.
+    :param state: (S,) and ``goal`` (2,) in the observation frame.
     :returns: the record of the cold plan and, as long as plans were valid and there was something
         left of them, those of ``FASTER_EVERY`` warm ones, of which one looks for a faster plan.
     """

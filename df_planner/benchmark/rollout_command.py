@@ -19,7 +19,7 @@ import click
 from df_planner.benchmark.measuring import echo_table
 from df_planner.benchmark.measuring import LIKE_THE_DATA
 from df_planner.benchmark.measuring import measure_options
-from df_planner.benchmark.measuring import open_planner
+from df_planner.benchmark.measuring import open_point_planner
 from df_planner.benchmark.measuring import progress
 from df_planner.benchmark.measuring import result_folder
 from df_planner.benchmark.measuring import write_result
@@ -49,7 +49,7 @@ def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out)
     from df_planner.benchmark.rollout import roll_out
     from df_planner.benchmark.rollout_picture import draw_rollout_picture
 
-    planner, maze = open_planner(checkpoint, device, (*LIKE_THE_DATA, *settings))
+    planner, maze = open_point_planner('rollout', checkpoint, device, (*LIKE_THE_DATA, *settings))
     card = planner.card
     windows = held_out_windows(card, max(starts, 200), card.architecture.max_tokens + 1, seed)
     with progress(starts, 'roll-outs') as bar:
