@@ -258,8 +258,9 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
     from df_planner.benchmark.progress import Progress
     from df_planner.benchmark.report import text_table
     from df_planner.sim.maze import load_maze
-    maze = maze or _maze_of(checkpoint)
     robot = robot or _robot_of(checkpoint)
+    evaluation.check_simulated(robot, checkpoint)
+    maze = maze or _maze_of(checkpoint)
     specification = evaluation.Specification(
         maze, policy, checkpoint, execution, replan_interval_s, seed if planner_seed is None
         else planner_seed, device, assignments(settings), backend, robot)

@@ -15,6 +15,7 @@
 """The command line."""
 
 import json
+from pathlib import Path
 import subprocess
 import sys
 import time
@@ -29,6 +30,8 @@ from df_planner.benchmark.protocol import save_starts
 from df_planner.cli import main
 from df_planner.ros.graph import ARGUMENTS
 from df_planner.sim.maze import load_maze
+
+ROOT = Path(__file__).parents[1]
 
 
 def _run(*arguments):
@@ -107,6 +110,20 @@ def test_a_wrong_input_is_one_line(tmp_path, monkeypatch, arguments, code, messa
     assert result.stderr.startswith(f'error [{code}]: ')
     assert message in result.stderr and result.stderr.count('\n') == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('options', [
+    (), ('--maze', 'umaze'), ('--maze', 'umaze', '--execution', 'raw')])
+def test_a_robot_of_no_known_kind_is_not_simulated(tmp_path, options):
+    """It plans, but there is nothing to drive it in."""
+    path = tmp_path / 'forklift.json'
+    card = json.loads((ROOT / 'checkpoints/maze2d-umaze.json').read_text())
+    card.update(maze=None, observation_names=[*card['observation_names'], 'load'])
+    path.write_text(json.dumps(card))
+    path.with_suffix('.safetensors').write_bytes(b'')
+    result = _run('evaluate', '--checkpoint', path.with_suffix('.safetensors'), *options)
+    assert result.exit_code == 2
+    assert 'forklift.safetensors is of a robot of no known kind' in result.stderr
 
 
 def test_the_process_exits_with_the_code_of_the_command():

@@ -50,6 +50,7 @@ from df_planner.benchmark.picture import sketch
 from df_planner.benchmark.protocol import save_starts
 from df_planner.benchmark.protocol import Starts
 from df_planner.benchmark.report import write_results
+from df_planner.data.signals import Robot
 from df_planner.data.signals import SIGNALS
 from df_planner.diffusion.backend_names import BACKENDS
 from df_planner.errors import ConfigError
@@ -64,6 +65,14 @@ from df_planner.sim.robots import simulated_robot
 POLICIES = ('planner', 'controller')
 JOURNAL_NAME = 'episodes.jsonl'
 STARTS_NAME = 'starts.npz'
+
+
+def check_simulated(robot: Robot | None, checkpoint: str | None) -> None:
+    """Raise ConfigError for a robot that the simulator does not know."""
+    if robot not in SIGNALS:
+        raise ConfigError(
+            f'checkpoint {checkpoint} is of a robot of no known kind: to simulate it, it must be '
+            f'one of {", ".join(SIGNALS)}, which the names of its columns tell')
 
 
 @dataclass(frozen=True)
@@ -96,6 +105,7 @@ class Specification:
 
     def __post_init__(self):
         """Check every field, with one line for each fault."""
+        check_simulated(self.robot, self.checkpoint)
         if self.policy not in POLICIES:
             raise ConfigError(f'policy must be one of {", ".join(POLICIES)}, got {self.policy!r}')
         if self.policy == 'planner' and not self.checkpoint:
