@@ -68,6 +68,8 @@ def test_the_command_takes_turns_and_reports_its_records(tmp_path):
         assert (one['state'], one['calls'], one['steps']) == (
             other['state'], other['calls'], other['steps'])
     assert content['settings']['reference']['sampling_steps'] == 16
+    drawn = [record['candidates'] for record in cold if record['who'] == 'reference']
+    assert max(drawn) < 64 and not any(count % 8 for count in drawn)  # until one is valid
     assert content['settings']['planner']['num_samples'] == 8
     found = content['summary'][1]
     seconds = [record['seconds'] for record in cold if record['who'] == 'planner']

@@ -41,11 +41,12 @@ def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
     """
     Compare latency with a slow reference sampler.
 
-    The reference: 64 candidates, 16 sampling steps, all tokens at once, every candidate from pure
-    noise, and every step steered by a gradient (clearance) that goes back through the network,
-    evaluated by torch. The planner: its defaults, changed by --set. They take turns on the same
-    starts, so that other work on the machine cancels in the ratio; cold and warm plans as in
-    `df_planner profile`.
+    The reference: up to 64 candidates, in batches of up to 8 until one is valid (on average some
+    22 cold and 8 warm with maze2d-large), 16 sampling steps, all tokens at once, every candidate
+    from pure noise, and every step steered by a gradient (clearance) that goes back through the
+    network, evaluated by torch. The planner: its defaults, changed by --set. They take turns on
+    the same starts, so that other work on the machine cancels in the ratio; cold and warm plans as
+    in `df_planner profile`.
     The ratio is planner / reference, from start to start: the median and where 80 % of
     the starts lie; CPU counts only the time that the processor gave. Ctrl-C reports what there is.
     """
