@@ -33,7 +33,7 @@ class InvalidInput(DFPlannerError, ValueError):
 
 
 class StaleInput(DFPlannerError):
-    """A message whose stamp is too old, or lies in the future."""
+    """An input that is too old, lies in the future, or is not there."""
 
     code = 'STALE_INPUT'
 

@@ -57,6 +57,12 @@ def test_straight_way_takes_the_time_of_bang_bang_control():
     assert np.abs(fast.states[:, 1]).max() < 1e-6
 
 
+@pytest.mark.parametrize('speed_mps', [1e155, 1e300])
+def test_absurd_numbers_leave_the_plan_as_it_is(speed_mps):
+    plan = plan_along([(0.0, 0.0), (2.0, 0.0)], start_velocity=(speed_mps, 0.0))
+    assert ElasticBand(maze_map('umaze')).refine(plan) is plan
+
+
 def test_speed_limit_holds():
     """A long straight way is driven at the speed limit, and not above it."""
     band = ElasticBand(None, RobotLimits(max_speed_mps=3.0), utilisation=1.0)

@@ -22,6 +22,7 @@ execution prepares its plans in a thread of its own.
 """
 
 from dataclasses import replace
+from functools import partial
 import sys
 import time
 from typing import Any
@@ -31,6 +32,7 @@ from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import Float64
@@ -61,6 +63,7 @@ from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots import robot_messages
 from df_planner.ros.run import run_node
+from df_planner.ros.run import signal_watch
 from df_planner.ros.ticks import ResponseTimes
 from df_planner.ros.ticks import Seams
 from df_planner.ros.ticks import TickMeter
@@ -70,6 +73,7 @@ from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
 SPIN_S = 0.1
+LAST_COMMAND_TIMEOUT = Duration(seconds=0.5)
 
 
 class Follower(Node):
@@ -99,7 +103,7 @@ class Follower(Node):
         self._odom_sent_ns: int | None = None  # by the wall clock; of the odometry in hand
         self._scheduling = 'time-shared'
         diagnostics = Diagnostics(self)
-        complaints = Complaints(self, diagnostics)
+        self._complaints = complaints = Complaints(self, diagnostics)
         self._command_publisher = self.create_publisher(
             self._robot.command_type, COMMANDS[p.robot].name, qos.RECORDED_QOS)
         self._error_publisher = self.create_publisher(
@@ -120,8 +124,7 @@ class Follower(Node):
         else:
             self.create_subscription(Odometry, 'odom', hear_odometry, qos.SENSOR_DATA_QOS)
         if p.execution == 'time_optimal':
-            self.create_subscription(
-                OccupancyGrid, 'map', guarded(self._on_map, 'map', complaints), qos.LATCHED_QOS)
+            self.create_subscription(OccupancyGrid, 'map', self._on_map, qos.LATCHED_QOS)
         self.create_timer(p.odom_timeout_s / 2, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._goal_keeper = GoalKeeper(self)
@@ -138,11 +141,15 @@ class Follower(Node):
                 self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
 
     def run(self) -> None:
-        """Serve messages until interrupted."""
+        """Serve messages until SIGINT or SIGTERM, then let go of the robot."""
+        is_stopped = signal_watch()
         executor = events_executor() if self.parameters.lockstep else SingleThreadedExecutor()
         executor.add_node(self)
-        while self.context.ok():
+        while not is_stopped() and self.context.ok():
             executor.spin_once(timeout_sec=SPIN_S)
+        if self._odom_received_s is not None and not self.parameters.lockstep:
+            self._let_go()
+            self._command_publisher.wait_for_all_acked(LAST_COMMAND_TIMEOUT)
 
     def close(self) -> None:
         """End the thread that prepares plans."""
@@ -157,8 +164,18 @@ class Follower(Node):
 
     def _on_map(self, msg: OccupancyGrid) -> None:
         p = self.parameters
-        self._executor.band = replace(self._executor.band, grid=grid_map_from_message(
-            msg, self._axes, p.global_frame_id, p.occupied_threshold))
+        read = partial(grid_map_from_message, msg, self._axes, p.global_frame_id,
+                       p.occupied_threshold)
+        take = guarded(self._take_map, 'map', self._complaints)
+        if self._worker is None:
+            take(Outcome.of(read))
+        else:  # the distances of a large map take longer than a control period
+            self._worker.submit('map', lambda should_stop: read(), take)
+
+    def _take_map(self, outcome: Outcome) -> None:
+        if outcome.error is not None:
+            raise outcome.error
+        self._executor.band = replace(self._executor.band, grid=outcome.value)
         self._waits_for_map = False
         self._prepare()
 
@@ -232,7 +249,10 @@ class Follower(Node):
             if self.parameters.lockstep:
                 return
             self.get_logger().warning(f'no odometry for {age_s:.1f} s: zero command')
-            self._publish_action(np.zeros(2), self._follower.odom_stamp_ns)
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._publish_action(np.zeros(2), self._follower.odom_stamp_ns)
 
     def _following_status(self) -> Status:
         if self._odom_received_s is None:

@@ -23,7 +23,6 @@ first odometry, record the maze's number of steps. The records are those of
 
 from collections.abc import Callable
 from pathlib import Path
-import signal
 import sys
 import time
 
@@ -34,7 +33,6 @@ from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.node import Node
-from rclpy.signals import uninstall_signal_handlers
 from std_msgs.msg import Bool
 from std_msgs.msg import Float64
 from std_msgs.msg import Header
@@ -72,6 +70,7 @@ from df_planner.ros.recording import EpisodeRecording
 from df_planner.ros.remote_parameters import read_parameters
 from df_planner.ros.robots import robot_messages
 from df_planner.ros.run import run_node
+from df_planner.ros.run import signal_watch
 from df_planner.ros.topics import COMMANDS
 from df_planner.ros.topics import RECORDER_READY
 from df_planner.ros.trajectory_rows import rows_from_bytes
@@ -108,7 +107,6 @@ class MazeBenchmark(Node):
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
         diagnostics.add('inputs', lambda: inputs_status(self._complaints))
-        self._interrupted = False
         self._planner_failure = ''
         self._odom_stamp_ns: int | None = None
         self._expected_start: np.ndarray | None = None
@@ -136,7 +134,7 @@ class MazeBenchmark(Node):
     def run(self) -> int:
         """Run all episodes and return the exit code; what is finished is reported in any case."""
         p, records, sketches = self.parameters, [], []
-        self._catch_signals()
+        self._is_interrupted = signal_watch()
         try:
             facts = self._wait_for_chain()
             self._real_time = RealTimeRecording()
@@ -174,15 +172,6 @@ class MazeBenchmark(Node):
                 self._real_time.write(Path(p.out_dir, 'real_time.json'))
             _print(f'report: {p.out_dir}/report.md')
         return 0 if complete and summary['reach_rate'] >= p.min_success_rate else 1
-
-    def _catch_signals(self) -> None:
-        """Let SIGINT and SIGTERM end the waiting, not the context or the writing of the report."""
-        def interrupt(_number, _frame):
-            self._interrupted = True
-
-        uninstall_signal_handlers()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, interrupt)
 
     # One episode
 
@@ -307,7 +296,7 @@ class MazeBenchmark(Node):
         """Serve messages until a condition holds; WaitTimeout if it never does."""
         begin_s = reported_s = time.monotonic()
         while not condition():
-            if self._interrupted or not self.context.ok():  # a signal came before run()
+            if self._is_interrupted() or not self.context.ok():  # a signal came before run()
                 raise KeyboardInterrupt
             if self._planner_failure:
                 raise CheckpointError(f'the planner has no model: {self._planner_failure}')

@@ -238,9 +238,10 @@ class MazeSim(Node):
         self._publish_episode()
 
     def _on_goal(self, msg: PoseStamped) -> None:
-        """Show the goal; the simulator has no other use for it."""
-        conversions.check_frame(
-            msg.header.frame_id, (self.parameters.global_frame_id,), 'goal_pose')
+        """Show the goal, unless it takes a transform; the simulator has no other use for it."""
+        p = self.parameters
+        if msg.header.frame_id not in (p.global_frame_id, p.odom_frame_id):
+            return
         self._goal = conversions.position_from_pose(msg.pose, self._axes, 'goal_pose')
         self._publish_markers()
 

@@ -30,7 +30,6 @@ from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 from nav_msgs.srv import GetPlan
-import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
@@ -38,7 +37,6 @@ from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from df_planner.errors import DFPlannerError
-from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningCancelled
 from df_planner.ros.clock_jumps import on_jump_back
 from df_planner.ros.conversions import check_frame
@@ -145,6 +143,8 @@ class PlannerNode(PlannerLifecycle):
         self.get_logger().warning('The clock jumped back: odometry and plan are forgotten')
         if self._session is not None:
             self._session.restart()
+        if self._map_frame is not None:
+            self._map_frame.forget()
 
     def _watch(self) -> None:
         if self._session is None:
@@ -209,7 +209,8 @@ class PlannerNode(PlannerLifecycle):
         self._session.clear_goal()
         self._resumption.forget()
         self._output.publish_goal(None, '')
-        self._complaints.clear('plan')
+        for what in ('goal', 'plan'):
+            self._complaints.clear(what)
         odom = self._session.odom
         self._output.publish(None, self.get_clock().now().nanoseconds if odom is None else
                              odom.stamp_ns, self._robot, self.parameters)
@@ -244,11 +245,9 @@ class PlannerNode(PlannerLifecycle):
                 poses.append((request.start, 'start of get_plan'))
             poses = await self._outcome(partial(self._map_frame.resolve, 'get_plan', poses))
             goal = position_from_pose(poses[0].pose, self._axes, 'get_plan')
-            planner = self._session.planner
-            goal = planner.check_goal(goal)
-            state = planner.check_state(self._start_state(poses[1:]))
+            start = self._robot.at_rest(poses[1].pose, 'get_plan') if len(poses) > 1 else None
             plan = await self._outcome(
-                lambda done: self._session.plan_once(state, goal, done, 'get_plan'))
+                lambda done: self._session.plan_once(start, goal, done, 'get_plan'))
             response.plan = self._robot.path(plan, stamp, frame_id)
             self._complaints.clear('get_plan')
         except DFPlannerError as error:
@@ -263,15 +262,6 @@ class PlannerNode(PlannerLifecycle):
         if outcome.error is not None:
             raise as_typed(outcome.error)
         return outcome.value
-
-    def _start_state(self, start: list[PoseStamped]) -> np.ndarray:
-        """Return the state (S,) to plan from: at rest in a pose, or without one the odometry."""
-        if start:
-            return self._robot.at_rest(start[0].pose, 'get_plan')
-        if self._session.odom is None:
-            raise InvalidInput('start of get_plan: no frame_id, which means the odometry, '
-                               'and there is none yet')
-        return self._session.odom.state
 
 
 def main(args: list[str] | None = None) -> int:

@@ -25,14 +25,12 @@ from collections import Counter
 from functools import partial
 import importlib
 from pathlib import Path
-import signal
 import sys
 import time
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import uninstall_signal_handlers
 from rclpy.subscription import Subscription
 from std_msgs.msg import Bool
 
@@ -42,6 +40,7 @@ from df_planner.ros.offered_qos import offered_qos
 from df_planner.ros.parameters import declare
 from df_planner.ros.recorder_parameters import RecorderParameters
 from df_planner.ros.run import run_node
+from df_planner.ros.run import signal_watch
 from df_planner.ros.topics import recorded_topics
 from df_planner.ros.topics import RECORDER_READY
 from df_planner.ros.topics import Topic
@@ -57,7 +56,6 @@ class Recorder(Node):
         super().__init__('recorder')
         self.parameters = declare(self, RecorderParameters)
         self._writer = BagWriter(Path(self.parameters.bag))
-        self._stopping = False
         self._lost: Counter[str] = Counter()
         topics = recorded_topics(self.parameters.robot)
         self._awaited = {topic.name for topic in topics if topic.awaited}
@@ -70,12 +68,10 @@ class Recorder(Node):
 
     def run(self) -> int:
         """Record until SIGINT or SIGTERM, then what has arrived by then."""
-        uninstall_signal_handlers()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._stop)
+        is_stopped = signal_watch()
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        while not self._stopping and self.context.ok():  # a signal may have come before this
+        while not is_stopped() and self.context.ok():  # a signal may have come before this
             executor.spin_once(timeout_sec=SPIN_S)
         last_s = stopped_s = time.monotonic()
         while last_s - stopped_s < DRAIN_S and time.monotonic() - last_s < SPIN_S:
@@ -91,9 +87,6 @@ class Recorder(Node):
         lost = ''.join(f', {count} lost of {name}' for name, count in self._lost.items())
         self.get_logger().info(f'{self._writer.num_messages} messages in {self._writer.folder}'
                                + lost)
-
-    def _stop(self, _number, _frame) -> None:
-        self._stopping = True
 
     def _listen(self, topic: Topic, reliable: bool) -> None:
         package, _, name = topic.kind.split('/')

@@ -33,6 +33,7 @@ import numpy as np
 from scipy.interpolate import CubicSpline
 from scipy.linalg import cho_factor
 from scipy.linalg import cho_solve
+from scipy.linalg import LinAlgError
 
 from df_planner.planning.grid import GridMap
 from df_planner.planning.plan import Plan
@@ -84,13 +85,17 @@ class ElasticBand:
         Return the plan to track: from the plan's first state to rest at its end, in less time.
 
         A plan of a single row, which holds a position, is returned as it is; so is one that the
-        band cannot make faster.
+        band cannot make faster, and one whose numbers are beyond reckoning.
         """
         if len(plan) < 3:
             return plan
         band = _Band(self, plan)
-        for stiffness in STIFFNESS:
-            band.relax(stiffness)
+        try:
+            with np.errstate(over='ignore', invalid='ignore'):
+                for stiffness in STIFFNESS:
+                    band.relax(stiffness)
+        except (LinAlgError, ValueError):  # SciPy's, for numbers that are not finite any more
+            return plan
         if not band.duration_s < (len(plan) - 1) * plan.dt_s:
             return plan
         return band.sampled(plan)

@@ -37,6 +37,7 @@ from df_planner.errors import DFPlannerError
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
+LEAST_PERIOD_S = 0.1  # between messages about complaints, but for those of every second
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class Complaints:
         self._repeat_s = repeat_s
         self._errors: dict[str, DFPlannerError] = {}
         self._logged_at_s: dict[tuple[str, str], float] = {}
+        self._told_at_s = -LEAST_PERIOD_S
 
     def __iter__(self):
         """Iterate over the complaints in words, each beginning with its error code."""
@@ -109,13 +111,20 @@ class Complaints:
             self._logged_at_s[what, error.code] = now_s
             self._logger.error(f'{error.code}: {error}')
         if news:
-            self._diagnostics.update()
+            self._tell()
 
     def clear(self, what: str) -> None:
         """Stop complaining about an input."""
         if self._errors.pop(what, None) is not None:
-            self._diagnostics.update()
+            self._tell()
 
     def clear_all(self) -> None:
         """Stop complaining about anything."""
         self._errors.clear()
+
+    def _tell(self) -> None:
+        """Publish a change at once, but not each one of an input that is good and bad by turns."""
+        now_s = time.monotonic()
+        if now_s - self._told_at_s >= LEAST_PERIOD_S:
+            self._told_at_s = now_s
+            self._diagnostics.update()

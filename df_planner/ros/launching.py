@@ -72,15 +72,16 @@ class Piece:
 
 
 PIECES = {
-    'record': Piece(('recorder', 'bag'), 'record', ('maze', 'robot', 'results_dir')),
+    'record': Piece(('recorder', 'bag'), 'record', ('maze', 'robot', 'results_dir', 'use_sim')),
     'sim': Piece(('maze_sim',), 'use_sim', (
         'maze', 'robot', 'seed', 'lockstep', 'real_time_factor')),
     'planner': Piece(('planner', 'follower'), '', (
         'maze', 'robot', 'checkpoint', 'device', 'seed', 'execution', 'planning_frequency_hz',
-        'lockstep', 'use_follower', 'autostart', 'use_sim_time')),
-    'rviz': Piece(('rviz2',), 'use_rviz', ('rviz_config_file', 'use_sim_time')),
+        'lockstep', 'use_sim', 'use_follower', 'autostart', 'use_sim_time')),
+    'rviz': Piece(('rviz2',), 'use_rviz', ('rviz_config_file', 'use_sim', 'use_sim_time')),
     'benchmark': Piece(('maze_benchmark',), 'use_benchmark', (
-        'maze', 'robot', 'episodes', 'seed', 'starts', 'results_dir', 'use_sim_time')),
+        'maze', 'robot', 'episodes', 'seed', 'starts', 'results_dir', 'use_sim',
+        'use_sim_time')),
 }
 
 
@@ -134,7 +135,8 @@ def _actions(graph: Graph, process: Process, folder: Path, use_respawn: bool) ->
     node = Node(
         package=PACKAGE, executable=process.name, name=process.name, namespace=graph.namespace,
         parameters=[str(path) for path in graph.write_parameters(process, folder)],
-        ros_arguments=['--log-level', graph.log_level], output='screen', emulate_tty=True,
+        remappings=list(graph.remappings), ros_arguments=['--log-level', graph.log_level],
+        output='screen', emulate_tty=True,
         respawn=respawned, respawn_delay=RESPAWN_DELAY_S)
     if respawned:
         return [node]

@@ -140,13 +140,9 @@ class PathAction:
             what, axes = 'compute_path_to_pose', self._robot.axes
             if not start and self._session.odom is None:
                 raise FrameError('compute_path_to_pose: no odometry yet, so no start')
-            state = (self._robot.at_rest(start[0].pose, what) if start
-                     else self._session.odom.state)
-            planner = self._session.planner
             self._session.plan_once(
-                planner.check_state(state),
-                planner.check_goal(position_from_pose(goal.pose, axes, what)),
-                self._answer, 'compute_path')
+                self._robot.at_rest(start[0].pose, what) if start else None,
+                position_from_pose(goal.pose, axes, what), self._answer, 'compute_path')
         except DFPlannerError as error:
             self.server.abort(error)
 

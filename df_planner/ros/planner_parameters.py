@@ -56,7 +56,7 @@ class NodeParameters:
     compensate_latency: bool = parameter(
         True, 'Plan from where the plan in hand will have led the robot by the time the new one '
         'is there, as far ahead as 95 % of the last 20 plans took; with delay_steps above 0, from '
-        'where it is. Off in lockstep.')
+        'where it is. The launch files turn it off in lockstep.')
     timeout_s: float = parameter(
         10.0, 'Wall time after which planning gives up; 0.3 s at most for a plan from where the '
         'robot will be, see compensate_latency.', low=0.01, high=600.0)

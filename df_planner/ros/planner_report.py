@@ -134,7 +134,8 @@ class PlannerReport:
     def _judge_inputs(self) -> Status:
         complaints = list(self._complaints)
         if complaints:
-            return Status(ERROR, '; '.join(complaints), self._inputs.values)
+            missing = [self._inputs.message] if self._inputs.level == WARN else []
+            return Status(ERROR, '; '.join(complaints + missing), self._inputs.values)
         return self._inputs
 
     def _safety(self) -> Status:

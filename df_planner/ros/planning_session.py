@@ -172,12 +172,13 @@ class PlanningSession:
         """Make the next plan due from the next odometry on."""
         self._plan_stamp_ns = None
 
-    def missing_inputs(self) -> list[str]:
+    def missing_inputs(self, with_odom: bool = True) -> list[str]:
         """Name the inputs that planning waits for."""
         missing = []
-        if self.odom is None:
+        if with_odom and self.odom is None:
             missing.append('odom')
-        elif (age_s := time.monotonic() - self.odom.received_s) > self._parameters.odom_timeout_s:
+        elif with_odom and (age_s := time.monotonic() - self.odom.received_s
+                            ) > self._parameters.odom_timeout_s:
             missing.append(f'odom (last heard {age_s:.0f} s ago)')
         if self._parameters.collision_check and self.planner.map is None:
             missing.append('map')
@@ -231,20 +232,27 @@ class PlanningSession:
         except DFPlannerError:  # just inside an obstacle, where the robot itself will not get
             return odom
 
-    def plan_once(self, state: np.ndarray, goal: np.ndarray,
+    def plan_once(self, start: np.ndarray | None, goal: np.ndarray,
                   done: Callable[[Outcome], None], key: str) -> None:
         """
         Plan apart from goal and odometry, with the seed of the node.
 
+        :param start: (S,) a state, None for that of the odometry.
         :param done: called with the plan, if it passes the safety gate, or the error.
         :param key: says for whom; the latest job of a key wins.
+        :raises StaleInput: without the odometry or the map that this takes.
+        :raises DFPlannerError: those of ``check_state`` and ``check_goal``.
         """
-        replanning, gate = self._replanning, self._gate
+        missing = self.missing_inputs(with_odom=start is None)
+        if missing:
+            raise StaleInput('no plan without ' + ', '.join(missing))
+        replanning, gate, timeout_s = self._replanning, self._gate, self._parameters.timeout_s
+        state = self.planner.check_state(self.odom.state if start is None else start)
+        goal = self.planner.check_goal(goal)
 
         def plan_and_check(should_stop: ShouldStop) -> Plan:
-            planner = replanning.planner
-            plan = planner.plan(state, goal, seed=replanning.seed, should_stop=should_stop)
-            gate.check(plan, state, planner.map)
+            plan = replanning.plan_apart(state, goal, timeout_s, should_stop)
+            gate.check(plan, state, replanning.planner.map)
             return plan
         self._worker.submit(key, plan_and_check, done)
 

@@ -28,6 +28,7 @@ import numpy as np
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningCancelled
+from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.planning.plan import Plan
@@ -144,6 +145,17 @@ class Replanning:
                 self._seed if self._seed >= 0 else random.getrandbits(32))
         self._replanner.hold_at_goal = parameters.hold_at_goal
         self.planner.settings = parameters.settings()
+
+    def plan_apart(self, state: np.ndarray, goal: np.ndarray, timeout_s: float,
+                   should_stop: ShouldStop) -> Plan:
+        """Return a plan that has nothing to do with the one in hand; PlanningTimeout if late."""
+        began_s = time.monotonic()
+        try:
+            return self.planner.plan(
+                state, goal, seed=self.seed,
+                should_stop=lambda: should_stop() or time.monotonic() - began_s > timeout_s)
+        except PlanningCancelled:
+            raise PlanningTimeout(f'planning took longer than {timeout_s} s') from None
 
     def plan(self, request: Request, should_stop: ShouldStop) -> Result:
         """Answer a request."""

@@ -67,6 +67,19 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
         rclpy.try_shutdown()
 
 
+def signal_watch() -> Callable[[], bool]:
+    """
+    Let SIGINT and SIGTERM shut nothing down any more; return what tells whether one has come.
+
+    For nodes that have something to say at their end, which takes a context.
+    """
+    came: list[int] = []
+    uninstall_signal_handlers()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: came.append(number))
+    return lambda: bool(came)
+
+
 def _settle_signals() -> None:
     """
     Wait until rclpy's thread is done with a signal that has come, and ignore more of them.

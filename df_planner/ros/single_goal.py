@@ -35,6 +35,8 @@ from df_planner.errors import DFPlannerError
 from df_planner.errors import PlanningCancelled
 from df_planner.ros.error_codes import fill_error
 
+RESULT_TIMEOUT_S = 10  # as long as Nav2 keeps a result that nobody has asked for
+
 
 class SingleGoalServer:
     """
@@ -57,7 +59,8 @@ class SingleGoalServer:
         self._result: Future | None = None  # of the goal in hand: (how it ends, result)
         self._server = ActionServer(
             node, kind, name, self._no_result, goal_callback=self._judge,
-            handle_accepted_callback=self._take, cancel_callback=self._on_cancel)
+            handle_accepted_callback=self._take, cancel_callback=self._on_cancel,
+            result_timeout=RESULT_TIMEOUT_S)
 
     @property
     def is_busy(self) -> bool:

@@ -52,7 +52,7 @@ def tf_buffer(node: Node) -> Any | None:
         return None
     from tf2_ros import TransformListener
     buffer = buffer_type()
-    buffer.listener = TransformListener(buffer, node)  # lives as long as the buffer
+    buffer.listener = TransformListener(buffer, node)  # ``MapFrame.close`` ends it
     return buffer
 
 
@@ -128,6 +128,13 @@ class MapFrame:
         """Forget all that waits, for good."""
         self._waiting.clear()
         self._node.destroy_timer(self._timer)
+        if self._buffer is not None:
+            self._buffer.listener.unregister()
+
+    def forget(self) -> None:
+        """Forget all transforms, since time has jumped back."""
+        if self._buffer is not None:
+            self._buffer.clear()
 
     def _retry(self) -> None:
         for key in list(self._waiting):

@@ -38,6 +38,14 @@ class Outcome:
     value: Any = None
     error: Exception | None = None
 
+    @classmethod
+    def of(cls, work: Callable[[], Any]) -> 'Outcome':
+        """Do some work."""
+        try:
+            return cls(value=work())
+        except Exception as error:  # handed to whoever wants the value, whatever it is
+            return cls(error=error)
+
 
 @dataclass(frozen=True)
 class _Job:
@@ -120,10 +128,7 @@ class Worker:
                 if self._closed:
                     return
                 job = self._running = self._waiting.pop(next(iter(self._waiting)))
-            try:
-                outcome = Outcome(value=job.work(lambda: not self._is_current(job)))
-            except Exception as error:  # handed to the executor's thread, whatever it is
-                outcome = Outcome(error=error)
+            outcome = Outcome.of(lambda: job.work(lambda: not self._is_current(job)))
             with self._changed:
                 self._running = None
                 if self._closed:

@@ -27,6 +27,7 @@ from follower_robot import Robot
 from follower_robot import START_NS
 from follower_robot import STATE
 from follower_robot import TICK_NS
+from geometry_msgs.msg import Vector3
 from nav_msgs.msg import OccupancyGrid
 import numpy as np
 from plan_messages import trajectory_message
@@ -169,7 +170,13 @@ def test_node_follows_brakes_and_refuses(start_node, probe):
     node.wait_for_log('no odometry for')
     probe.wait_until(lambda: robot.wrenches[-1].wrench.force.x == 0.0, 'zero force')
     assert robot.answer(STATE, START_NS + 150 * TICK_NS) == pytest.approx(BRAKE)
+
+    # It ends: let go once more, whatever the plan says.
+    robot.plan(make_plan(), START_NS + 151 * TICK_NS)
+    probe.wait_until(lambda: robot.answer(STATE, START_NS + 161 * TICK_NS)[0]
+                     == make_plan().actions[10, 0], 'the plan to be followed')
     assert node.stop(signal.SIGTERM) == 0
+    probe.wait_until(lambda: robot.wrenches[-1].wrench.force == Vector3(), 'zero force at the end')
     assert 'Traceback' not in node.log
 
 

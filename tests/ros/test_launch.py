@@ -133,6 +133,26 @@ def test_every_argument_matters_to_a_piece_or_includes_one():
         *(a.name for a in ARGUMENTS), 'use_respawn'}
 
 
+@pytest.mark.parametrize('piece, use_sim, renamed', [
+    ('sim', 'true', {'/tf': 'tf', '/tf_static': 'tf_static', '/clock': 'clock'}),
+    ('planner', 'true', {'/tf': 'tf', '/tf_static': 'tf_static', '/clock': 'clock'}),
+    ('planner', 'false', {'/tf': 'tf', '/tf_static': 'tf_static'})])
+def test_robots_with_a_namespace_share_no_transforms_and_no_simulated_clock(
+        piece, use_sim, renamed):
+    from launch import LaunchContext
+    from launch_ros.actions import Node
+
+    from df_planner.ros.launching import describe
+    context, nodes = LaunchContext(), []
+    context.launch_configurations.update(namespace='left', use_sim=use_sim)
+    for entity in describe(piece).entities:
+        nodes += [node for node in entity.execute(context) or [] if isinstance(node, Node)]
+    for node in nodes:
+        node._perform_substitutions(context)
+        assert dict(node.expanded_remapping_rules) == renamed
+    assert nodes
+
+
 def test_it_runs_records_and_ends_with_the_benchmark(start, short_run, tmp_path):
     process = start([*short_run, f'results_dir:={tmp_path}', 'record:=true'])
     output, _ = process.communicate(timeout=180)

@@ -17,11 +17,13 @@
 import re
 
 from click.testing import CliRunner
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
 from std_srvs.srv import Trigger
+from trajectory_msgs.msg import MultiDOFJointTrajectory
 import yaml
 
 from df_planner.cli import main
@@ -67,7 +69,11 @@ def bag(start_node, probe, tmp_path):
     recorder = start_node('recorder', bag=tmp_path / 'bag')
     odometry = probe.listen(Odometry, 'odom', qos.RECORDED_QOS)
     forces = probe.publisher(WrenchStamped, 'cmd_wrench', qos.RECORDED_QOS, subscribers=2)
-    probe.wait_until(lambda: odometry and probe.node.count_subscribers('odom') >= 2, 'odometry')
+    # The recorder is ready when it hears a planner, too.
+    probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+    probe.publisher(DiagnosticStatus, 'planner/planning_time_detail')
+    recorder.wait_for_log('All that must be recorded is heard')
+    probe.wait_until(lambda: odometry, 'odometry')
     probe.spin_for(0.3)
     random = np.random.default_rng(0)
     drive(probe, odometry, forces, STEPS, random)

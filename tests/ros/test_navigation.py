@@ -171,6 +171,15 @@ class Buffer:
 
     def __init__(self):
         self.transforms, self.asked = {}, 0
+        self.listener, self.is_heard = self, True
+
+    def unregister(self):
+        """Stop listening, as tf2's listener does."""
+        self.is_heard = False
+
+    def clear(self):
+        """Forget all transforms."""
+        self.transforms.clear()
 
     def lookup_transform(self, target, source, when):
         """Return a transform, or fail as tf2 does: with an exception of its own."""
@@ -266,6 +275,19 @@ def test_a_newer_request_replaces_one_that_waits_and_a_cancelled_one_is_forgotte
     last = frames.resolve(pose(1.0, 0.5, 'camera'), key='last')
     frames.wait(lambda: last)
     assert len(second) == 1 and first == cancelled == []
+
+
+def test_transforms_are_forgotten_when_time_jumps_back_and_not_heard_when_closed(make_frames):
+    buffer = Buffer()
+    buffer.transforms['camera'] = quarter_turn()
+    frames = make_frames(buffer)
+    frames.frames.forget()
+    outcomes = frames.resolve(pose(1.0, 0.5, 'camera'))
+    frames.wait(lambda: outcomes)
+    assert outcomes[0].error.code == 'TF_ERROR'
+    assert buffer.is_heard
+    frames.frames.close()
+    assert not buffer.is_heard
 
 
 def test_a_transform_that_is_not_finite_is_refused(make_frames):

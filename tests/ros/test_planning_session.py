@@ -25,7 +25,9 @@ from df_planner.errors import GoalOccupied
 from df_planner.errors import PlanInCollision
 from df_planner.errors import PlanJumps
 from df_planner.errors import PlanningCancelled
+from df_planner.errors import PlanningTimeout
 from df_planner.errors import PlanOffStart
+from df_planner.errors import StaleInput
 from df_planner.planning.grid import maze_map
 from df_planner.ros import planning_session
 from df_planner.ros.model_loading import load_planner
@@ -58,12 +60,16 @@ class Drive:
         """Change parameters."""
         self.session.set_parameters(PlannerParameters(**{**PARAMETERS, **parameters}))
 
-    def result(self):
-        """Return the next result."""
+    def wait_until(self, condition):
+        """Spin until a condition holds."""
         deadline = time.monotonic() + 60.0
-        while not self.results:
+        while not condition():
             assert time.monotonic() < deadline, 'no result'
             self._executor.spin_once(timeout_sec=0.02)
+
+    def result(self):
+        """Return the next result."""
+        self.wait_until(lambda: self.results)
         return self.results.pop(0)
 
     def start(self):
@@ -190,6 +196,28 @@ def test_a_goal_that_a_new_map_covers_is_given_up(drive):
     assert drive.result().plan is None
     result = drive.result()
     assert isinstance(result.error, GoalOccupied) and result.plan is None
+
+
+def test_a_plan_apart_takes_the_inputs_that_driving_takes(drive, planner, monkeypatch):
+    def answer(start=None, goal=GOAL):
+        outcomes = []
+        drive.session.plan_once(start, goal, outcomes.append, 'test')
+        drive.wait_until(lambda: outcomes)
+        return outcomes[0]
+    with pytest.raises(StaleInput, match='no plan without odom$'):
+        answer()
+    assert answer(start=START).value.valid  # which takes no odometry
+    drive.session.set_odometry(START, 0)
+    assert answer().value.valid
+    drive.change(odom_timeout_s=0.0)
+    with pytest.raises(StaleInput, match=r'no plan without odom \(last heard'):
+        answer()
+    drive.change(timeout_s=1e-6)
+    assert isinstance(answer().error, PlanningTimeout)
+    drive.change()
+    monkeypatch.setattr(planner, 'map', None)
+    with pytest.raises(StaleInput, match='no plan without map$'):
+        answer(start=START)
 
 
 def test_time_that_starts_over_forgets_the_plan_but_not_the_goal(drive):
