@@ -97,6 +97,17 @@ def test_a_horizon_too_short_to_arrive_has_no_valid_plan(planner):
         planner.plan(START, GOAL, horizon=30)
 
 
+def test_a_plan_passes_its_way_points_or_none_is_valid(planner):
+    between = np.array([3.0, 3.0])
+    assert planner.plan(START, GOAL, waypoints=[between]).valid
+    aside = np.array([3.0, 1.6])  # of a robot that is at its goal already: out and back
+    plan = planner.plan(np.array([3.0, 1.0, 0.0, 0.0]), START[:2], waypoints=[aside])
+    assert plan.valid
+    assert np.linalg.norm(plan.states[:, :2] - aside, axis=1).min() <= 0.5
+    with pytest.raises(NoValidPlan, match=r'passes way-point \[3. 3.\] at 0\.[5-9]'):
+        planner.plan(START, START[:2] + [0.0, 0.8], waypoints=[between], horizon=60)
+
+
 def test_without_enforcement_the_least_bad_candidate_is_returned_and_marked(planner):
     planner.settings = PlannerSettings(collision_check=False)
     plan = planner.plan(START, GOAL, horizon=30)

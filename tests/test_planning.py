@@ -148,9 +148,9 @@ def candidates(*paths):
     return tokens
 
 
-def judged(tokens, lengths, goal, grid=None, **settings):
-    return judge(interpolate(tokens, 10, 0.01), tokens, np.array(lengths), np.array(goal), LIMITS,
-                 grid, PlannerSettings(**settings), 0.1)
+def judged(tokens, lengths, goal, grid=None, way=(), **settings):
+    return judge(interpolate(tokens, 10, 0.01), tokens, np.array(lengths), np.array([*way, goal]),
+                 LIMITS, grid, PlannerSettings(**settings), 0.1)
 
 
 def test_the_shortest_valid_candidate_wins():
@@ -197,6 +197,28 @@ def test_without_a_pinned_goal_the_plan_ends_where_it_arrives():
     verdict = judged(tokens, [4, 4], [1.6, 1.0], pin_goal=False, goal_tolerance_m=0.21)
     assert verdict.arrival_steps[0] == 20
     assert verdict.valid.tolist() == [True, False]
+
+
+def test_a_candidate_that_misses_a_way_point_is_not_valid():
+    tokens = candidates([1.0, 1.2, 1.4, 1.6], [1.0, 1.2, 1.4, 1.6])
+    tokens[1, 1:3, 1] = 1.3
+    near, far = (1.3, 1.4), (1.3, 1.9)
+    tolerant = {'goal_tolerance_m': 0.3, 'dynamics_tolerance': 100.0}
+    verdict = judged(tokens, [4, 4], [1.6, 1.0], way=[near], **tolerant)
+    assert verdict.valid.tolist() == [False, True] and verdict.best(stay=False) == 1
+    assert verdict.missed_m[0] == pytest.approx([0.4], abs=0.01)
+    assert verdict.failure[0] > verdict.failure[1] == 0.0
+    verdict = judged(tokens, [4, 4], [1.6, 1.0], way=[near, far], **tolerant)
+    assert not verdict.valid.any()
+    assert 'the nearest passes way-point [1.3 1.9] at 0.6' in complaint([verdict])
+
+
+def test_a_plan_does_not_arrive_before_it_has_passed_the_way_point():
+    tokens = candidates([1.0, 1.2, 1.4, 1.6, 1.4, 1.2])
+    free = {'pin_goal': False, 'goal_tolerance_m': 0.1, 'dynamics_tolerance': 100.0}
+    assert judged(tokens, [6], [1.2, 1.0], **free).arrival_steps[0] < 20
+    verdict = judged(tokens, [6], [1.2, 1.0], way=[(1.6, 1.0)], **free)
+    assert verdict.valid.all() and verdict.arrival_steps[0] > 40
 
 
 def test_spread_is_zero_for_equal_candidates_and_grows_with_disagreement():
