@@ -61,7 +61,7 @@ from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.search import Search
-from df_planner.planning.selection import spread_of_samples
+from df_planner.planning.selection import spread_about
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
 from df_planner.planning.tokens import TokenSpace
@@ -267,7 +267,8 @@ class Planner:
             if should_stop():
                 raise
             return best.plan.uncertainty
-        return spread_of_samples(self._space.states_of(tokens)[:, :len(best.plan), :2])
+        return spread_about(best.plan.states[:, :2],
+                            self._space.states_of(tokens)[:, :len(best.plan), :2])
 
     @property
     def _state_noise(self) -> tuple[float, float]:

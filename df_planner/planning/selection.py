@@ -159,19 +159,30 @@ def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, stops: np
     return Verdict(arrival, collision, dynamics, goal_distance, stray, missed, waypoints, valid)
 
 
-def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, num_similar: int = 4
+def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, num_similar: int = 3
            ) -> np.ndarray:
     """
     Return the uncertainty (H,) of the chosen candidate in metres.
 
-    Standard deviation of the position, step by step, over the ``num_similar`` candidates whose
-    horizon is nearest to the chosen one's. A candidate that has ended stays at its end.
+    See ``spread_about``; the others are the ``num_similar`` candidates, or fewer, whose horizon is
+    nearest to the chosen one's. A candidate that has ended stays at its end.
     """
-    similar = np.argsort(np.abs(last_steps - last_steps[chosen]), kind='stable')[:num_similar]
-    steps = np.minimum(np.arange(last_steps[chosen] + 1), last_steps[similar][:, None])
-    return spread_of_samples(states[similar[:, None], steps, :2])
+    order = np.argsort(np.abs(last_steps - last_steps[chosen]), kind='stable')
+    similar = order[order != chosen][:num_similar]
+    own = np.arange(last_steps[chosen] + 1)
+    steps = np.minimum(own, last_steps[similar][:, None])
+    return spread_about(states[chosen, own, :2], states[similar[:, None], steps, :2])
 
 
-def spread_of_samples(positions: np.ndarray) -> np.ndarray:
-    """Return the standard deviation (H,) in metres of positions (N, H, 2) over N samples."""
-    return np.sqrt(positions.var(0).sum(-1))
+def spread_about(plan: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """
+    Return the standard deviation (H,) in metres of the position about a plan (H, 2).
+
+    It is that of others (N, H, 2) about the plan, not about their mean, times what makes up for
+    their small number N: if the plan, the others and where the robot gets to are draws from one
+    Gaussian, discs of 95 % about the plan hold 94 to 96 % for N from 3 on. Without others it is 0.
+    """
+    if len(others) == 0:
+        return np.zeros(len(plan))
+    mean_square = np.square(others - plan).sum(-1).mean(0)
+    return np.sqrt(mean_square * (0.9 + 1.7 / len(others)))
