@@ -22,6 +22,35 @@ import sys
 import time
 
 
+AT_A_CALL = """
+import os, signal, sys
+from df_planner.cli import main
+import {module}
+
+calls, function = 0, {module}.{name}
+
+def counted(*arguments, **named):
+    global calls
+    calls += 1
+    if calls == {number}:
+        os.kill(os.getpid(), signal.SIGINT)
+    return function(*arguments, **named)
+
+{module}.{name} = counted
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main(sys.argv[1:], 'df_planner')
+"""
+
+
+def interrupted_at(module: str, name: str, number: int, arguments: Sequence[str]
+                   ) -> tuple[int, str]:
+    """Start ``df_planner``, Ctrl-C at a call of a function; return exit code and what it said."""
+    done = subprocess.run(
+        [sys.executable, '-c', AT_A_CALL.format(module=module, name=name, number=number),
+         *arguments], capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
 def interrupted(arguments: Sequence[str], is_time: Callable[[], bool],
                 limit_s: float = 120.0) -> tuple[int, str]:
     """
