@@ -18,6 +18,7 @@ from dataclasses import replace
 import json
 
 from click.testing import CliRunner
+from interrupting import interrupted_at
 import numpy as np
 import pytest
 
@@ -148,3 +149,26 @@ def test_an_unknown_setting_is_one_line():
     result = CliRunner().invoke(main, ['measure', 'calibration', '--checkpoint', 'maze2d-umaze',
                                        '--set', 'speed=1'])
     assert result.exit_code == 2 and 'planner setting speed' in result.output
+
+
+@pytest.mark.parametrize(('module', 'name', 'number', 'windows', 'plans'), [
+    ('calibration', 'reconstruct', 3, [2], 0), ('calibration', 'reconstruct', 5, [3, 1], 0),
+    ('plan_calibration', 'executed_gap', 4, [3, 3], 1)])
+def test_ctrl_c_reports_what_there_is(tmp_path, module, name, number, windows, plans):
+    code, said = interrupted_at(f'df_planner.benchmark.{module}', name, number, [
+        'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
+        '2', '--plans', '3', '--temperature', '1', '--set', 'sampling_steps=2', '--out',
+        str(tmp_path)])
+    assert code == 130 and 'Traceback' not in said, said
+    content = json.loads((tmp_path / 'calibration.json').read_text())
+    assert [result['windows'] for result in content['results']] == windows
+    assert content['executed_plans']['plans'] == plans and content['executed_plans']['stopped']
+    assert (tmp_path / 'calibration.png').stat().st_size > 1000
+
+
+def test_ctrl_c_before_there_is_anything_writes_nothing(tmp_path):
+    code, said = interrupted_at('df_planner.benchmark.calibration', 'reconstruct', 1, [
+        'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '2', '--out',
+        str(tmp_path)])
+    assert code == 130 and 'Traceback' not in said, said
+    assert not list(tmp_path.iterdir())

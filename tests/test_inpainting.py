@@ -17,6 +17,7 @@
 import json
 
 from click.testing import CliRunner
+from interrupting import interrupted_at
 import numpy as np
 import pytest
 
@@ -120,3 +121,14 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
         assert error['truth'] == 0.0 and error['best'] <= error['sample'] < error['linear']
     assert (tmp_path / 'inpainting.png').stat().st_size > 1000
     assert 'way-points, spline' in result.output
+
+
+@pytest.mark.parametrize(('number', 'counts'), [(2, [1]), (6, [3, 2])])
+def test_ctrl_c_reports_what_there_is(tmp_path, number, counts):
+    code, said = interrupted_at('df_planner.benchmark.inpainting', 'reconstruct', number, [
+        'measure', 'inpainting', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
+        '2', '--out', str(tmp_path)])
+    assert code == 130 and 'Traceback' not in said, said
+    summary = json.loads((tmp_path / 'inpainting.json').read_text())['summary']
+    assert [found['mean']['error_m']['count'] for found in summary.values()] == counts
+    assert (tmp_path / 'inpainting.png').stat().st_size > 1000

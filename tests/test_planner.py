@@ -97,6 +97,17 @@ def test_a_horizon_too_short_to_arrive_has_no_valid_plan(planner):
         planner.plan(START, GOAL, horizon=30)
 
 
+def test_a_plan_passes_its_way_points_or_none_is_valid(planner):
+    between = np.array([3.0, 3.0])
+    assert planner.plan(START, GOAL, waypoints=[between]).valid
+    aside = np.array([3.0, 1.6])  # of a robot that is at its goal already: out and back
+    plan = planner.plan(np.array([3.0, 1.0, 0.0, 0.0]), START[:2], waypoints=[aside])
+    assert plan.valid
+    assert np.linalg.norm(plan.states[:, :2] - aside, axis=1).min() <= 0.5
+    with pytest.raises(NoValidPlan, match=r'passes way-point \[3. 3.\] at 0\.[5-9]'):
+        planner.plan(START, START[:2] + [0.0, 0.8], waypoints=[between], horizon=60)
+
+
 def test_without_enforcement_the_least_bad_candidate_is_returned_and_marked(planner):
     planner.settings = PlannerSettings(collision_check=False)
     plan = planner.plan(START, GOAL, horizon=30)
@@ -253,11 +264,10 @@ def test_uncertainty_can_be_that_of_samples_drawn_for_it(planner):
     assert free.uncertainty.shape == (len(free),) and free.uncertainty[-1] > 0.01
 
 
-def test_more_samples_estimate_the_same_uncertainty_more_precisely(planner):
-    deviations = []
-    for samples in (4, 48):
-        planner.settings = PlannerSettings(uncertainty_samples=samples, num_samples=8,
-                                           sampling_steps=4)
-        middle = [planner.plan(START, GOAL, seed=seed).uncertainty[40] for seed in range(8)]
-        deviations.append(np.std(middle) / np.mean(middle))
-    assert deviations[1] < 0.8 * deviations[0]
+def test_the_samples_of_the_uncertainty_are_as_many_as_asked_for(planner):
+    drawn = {}
+    for samples in (0, 4, 48):
+        planner.settings = PlannerSettings(uncertainty_samples=samples)
+        planner.plan(START, GOAL)
+        drawn[samples] = planner.clock.candidates
+    assert drawn[4] - drawn[0] == 4 and drawn[48] - drawn[0] == 48

@@ -29,6 +29,7 @@ from df_planner.planning.selection import complaint
 from df_planner.planning.selection import interpolate
 from df_planner.planning.selection import judge
 from df_planner.planning.selection import spread
+from df_planner.planning.selection import spread_about
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tracking import PointTracking
 from df_planner.sim.maze import load_maze
@@ -148,9 +149,9 @@ def candidates(*paths):
     return tokens
 
 
-def judged(tokens, lengths, goal, grid=None, **settings):
-    return judge(interpolate(tokens, 10, 0.01), tokens, np.array(lengths), np.array(goal), LIMITS,
-                 grid, PlannerSettings(**settings), 0.1)
+def judged(tokens, lengths, goal, grid=None, way=(), **settings):
+    return judge(interpolate(tokens, 10, 0.01), tokens, np.array(lengths), np.array([*way, goal]),
+                 LIMITS, grid, PlannerSettings(**settings), 0.1)
 
 
 def test_the_shortest_valid_candidate_wins():
@@ -199,6 +200,28 @@ def test_without_a_pinned_goal_the_plan_ends_where_it_arrives():
     assert verdict.valid.tolist() == [True, False]
 
 
+def test_a_candidate_that_misses_a_way_point_is_not_valid():
+    tokens = candidates([1.0, 1.2, 1.4, 1.6], [1.0, 1.2, 1.4, 1.6])
+    tokens[1, 1:3, 1] = 1.3
+    near, far = (1.3, 1.4), (1.3, 1.9)
+    tolerant = {'goal_tolerance_m': 0.3, 'dynamics_tolerance': 100.0}
+    verdict = judged(tokens, [4, 4], [1.6, 1.0], way=[near], **tolerant)
+    assert verdict.valid.tolist() == [False, True] and verdict.best(stay=False) == 1
+    assert verdict.missed_m[0] == pytest.approx([0.4], abs=0.01)
+    assert verdict.failure[0] > verdict.failure[1] == 0.0
+    verdict = judged(tokens, [4, 4], [1.6, 1.0], way=[near, far], **tolerant)
+    assert not verdict.valid.any()
+    assert 'the nearest passes way-point [1.3 1.9] at 0.6' in complaint([verdict])
+
+
+def test_a_plan_does_not_arrive_before_it_has_passed_the_way_point():
+    tokens = candidates([1.0, 1.2, 1.4, 1.6, 1.4, 1.2])
+    free = {'pin_goal': False, 'goal_tolerance_m': 0.1, 'dynamics_tolerance': 100.0}
+    assert judged(tokens, [6], [1.2, 1.0], **free).arrival_steps[0] < 20
+    verdict = judged(tokens, [6], [1.2, 1.0], way=[(1.6, 1.0)], **free)
+    assert verdict.valid.all() and verdict.arrival_steps[0] > 40
+
+
 def test_spread_is_zero_for_equal_candidates_and_grows_with_disagreement():
     same = interpolate(candidates(*[[1.0, 1.2, 1.4]] * 4), 10, 0.01)
     assert spread(same, np.full(4, 20), 0).max() == 0.0
@@ -206,8 +229,26 @@ def test_spread_is_zero_for_equal_candidates_and_grows_with_disagreement():
                       10, 0.01)
     uncertainty = spread(fan, np.full(4, 20), 1)
     assert uncertainty.shape == (21,) and uncertainty[0] == 0.0
-    assert uncertainty[-1] == pytest.approx(np.std([0.2, 0.4, 0.6, 0.8]))
+    factor = spread_about(np.zeros((1, 2)), np.array([[[1.0, 0.0]]] * 3)).item()
+    assert uncertainty[-1] == pytest.approx(factor * np.sqrt(np.mean([0.2**2, 0.2**2, 0.4**2])))
     assert (np.diff(uncertainty) > 0).all()
+    assert spread(fan[:1], np.full(1, 20), 0).tolist() == [0.0] * 21, 'nothing to compare with'
+
+
+@pytest.mark.parametrize('count', [3, 4, 7, 16, 32, 256])
+def test_a_disc_of_95_percent_about_the_plan_holds_95_percent(count):
+    random = np.random.default_rng(count)
+    steps = 40_000  # each a trial of its own
+    plan, truth = random.standard_normal((2, steps, 2))
+    others = random.standard_normal((count, steps, 2))
+    radius = np.sqrt(-np.log(0.05)) * spread_about(plan, others)
+    assert 0.94 < (np.linalg.norm(truth - plan, axis=1) < radius).mean() < 0.96
+
+
+def test_more_samples_estimate_the_uncertainty_more_precisely():
+    random, plan = np.random.default_rng(0), np.full((4000, 2), 0.5)
+    few, many = (spread_about(plan, random.standard_normal((count, 4000, 2))) for count in (4, 48))
+    assert many.std() / many.mean() < 0.5 * few.std() / few.mean()
 
 
 def test_settings_out_of_range_are_named():

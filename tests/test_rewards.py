@@ -110,11 +110,21 @@ def test_goal_distance_is_the_sum_over_future_real_tokens_in_metres():
     assert reward.tolist() == pytest.approx([-(5.0 + 5.0 + 65.0**0.5), -10.0], abs=1e-3)
 
 
-def test_arrival_counts_the_seconds_at_the_goal():
+def test_arrival_counts_the_seconds_away_from_the_goal():
     tokens = torch.zeros(1, 5, 4)
     tokens[0, :, 0] = torch.tensor([0.0, 1.0, 0.5, 0.0, 0.0])
     reward = rewards.arrival(tokens, ALL[:1, :5], torch.zeros(2), 0.5, 0.1)
-    assert reward.item() == pytest.approx(0.1 * (0.2 + 0.5 + 1.0 + 1.0))
+    assert reward.item() == pytest.approx(-0.1 * (0.8 + 0.5 + 0.0 + 0.0))
+
+
+@pytest.mark.parametrize('padded', [24, 32])
+def test_of_the_same_drive_the_one_that_arrives_first_is_ranked_first(padded):
+    def straight(num_tokens, width):
+        tokens = torch.zeros(1, width, 4)
+        tokens[0, :num_tokens, 0] = torch.linspace(0.0, 3.0, num_tokens)
+        return rewards.arrival(tokens, torch.arange(width)[None] < num_tokens,
+                               torch.tensor([3.0, 0.0]), 0.5, 0.1).item()
+    assert straight(24, padded) > straight(32, 32)
 
 
 def test_speed_and_force_cost_only_what_exceeds_the_limit():

@@ -17,6 +17,7 @@
 import json
 
 from click.testing import CliRunner
+from interrupting import interrupted_at
 import numpy as np
 import pytest
 
@@ -95,3 +96,12 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
     assert content['data']['simulated_gap_m']['mean'] < 1e-3
     assert (tmp_path / 'rollout.png').stat().st_size > 1000
     assert '\n3x ' in result.output and '\ndata ' in result.output
+
+
+def test_ctrl_c_reports_what_there_is(tmp_path):
+    code, said = interrupted_at('df_planner.benchmark.rollout', 'Planner.rollout', 3, [
+        'measure', 'rollout', '--checkpoint', 'maze2d-umaze', '--starts', '4', '--samples', '2',
+        '--multiples', '2', '--set', 'sampling_steps=2', '--out', str(tmp_path)])
+    assert code == 130 and 'Traceback' not in said, said
+    content = json.loads((tmp_path / 'rollout.json').read_text())
+    assert content['starts'] == 2 and content['stretches'][0]['speed_mps']['count'] == 4

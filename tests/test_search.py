@@ -40,8 +40,8 @@ def planner():
 
 
 def batches(planner, arrival_s, previous=None, faster=False, **settings):
-    return horizons(START, GOAL, 2, 24, False, previous, arrival_s, PlannerSettings(**settings),
-                    np.array([5.0, 5.0]), planner._space, faster)
+    return horizons(START, GOAL[None], 2, 24, False, previous, arrival_s,
+                    PlannerSettings(**settings), np.array([5.0, 5.0]), planner._space, faster)
 
 
 def test_horizons_near_the_expected_arrival_come_first(planner):
@@ -52,6 +52,21 @@ def test_horizons_near_the_expected_arrival_come_first(planner):
     assert not none
     for got, wanted in zip(everywhere, the_same, strict=True):
         assert (got.lengths == wanted.lengths).all()
+
+
+def test_the_fewest_tokens_are_those_of_the_fastest_way_through_the_stops(planner):
+    for stops in ([GOAL], [np.array([1.0, 3.0]), GOAL]):
+        _, everywhere = horizons(START, np.array(stops), 2, 24, False, None, None,
+                                 PlannerSettings(), np.array([2.0, 2.0]), planner._space, False)
+        # 2 m at 2 m/s, tokens of 0.1 s; by the way-point 2 m twice.
+        assert everywhere[0].lengths.min() == 1 + 10 * len(stops)
+
+
+def test_the_arrival_by_a_way_point_is_expected_after_both_legs(planner):
+    between = np.array([3.0, 3.0])
+    legs = (planner._arrival_s(START, between),
+            planner._arrival_s(np.array([*between, 0.0, 0.0]), GOAL))
+    assert planner._arrival_s(START, between, GOAL) == pytest.approx(sum(legs))
 
 
 def test_expected_horizons_stay_within_what_is_asked_for(planner):

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import label
 
+from df_planner.benchmark.journal import Journal
 from df_planner.benchmark.protocol import sample_starts
 from df_planner.errors import ConfigError
 from df_planner.planning.grid import GridMap
@@ -118,13 +119,15 @@ def drive(planner: Planner, arm: Arm, maze: Maze, blocks: list[Block], start: np
 
 
 def measure_blocks(planner: Planner, maze: Maze, episodes: int, counts: tuple[int, int], seed: int,
-                   compared: dict[str, Arm],
-                   on_episode: Callable[[str, dict], None] = lambda arm, record: None) -> dict:
+                   compared: dict[str, Arm], journal: Journal,
+                   on_episode: Callable[[], None] = lambda: None) -> dict:
     """
     Drive the same episodes with every arm.
 
     :param counts: fewest and most blocks; episode i has ``fewest + i % (most - fewest + 1)``.
     :param seed: of starts, blocks and plans.
+    :param journal: keeps every finished drive at once; those that it holds are not driven again.
+    :param on_episode: called after every drive, also for those that were there.
     :returns: ``episodes`` (start, goal, blocks and, by arm, records), ``paths`` (by arm, positions
         of each episode) and ``summary`` (by arm, all episodes and by number of blocks).
     """
@@ -135,10 +138,15 @@ def measure_blocks(planner: Planner, maze: Maze, episodes: int, counts: tuple[in
         blocks = draw_blocks(maze, start[:2], goal, count, np.random.default_rng([seed, episode]))
         record = {'episode': episode, 'start': start.tolist(), 'goal': goal.tolist(),
                   'blocks': [asdict(block) for block in blocks], 'arms': {}}
-        for name, arm in compared.items():
-            record['arms'][name], positions = drive(planner, arm, maze, blocks, start, goal, seed)
-            paths[name].append(positions)
-            on_episode(name, record['arms'][name])
+        for index, (name, arm) in enumerate(compared.items(), episode * len(compared)):
+            if index not in journal.episodes:
+                driven, positions = drive(planner, arm, maze, blocks, start, goal, seed)
+                journal.add({'record': {'episode': index, 'arm': name}, 'drive': driven,
+                             'path': positions.tolist()})
+            kept = journal.episodes[index]
+            record['arms'][name] = kept['drive']
+            paths[name].append(np.array(kept['path']))
+            on_episode()
         records.append(record)
     return {'episodes': records, 'paths': paths, 'summary': {
         name: summarize([(len(record['blocks']), record['arms'][name]) for record in records])

@@ -17,10 +17,12 @@
 import click
 
 from df_planner.benchmark.assignments import assignments
+from df_planner.benchmark.measuring import journal_of_drives
 from df_planner.benchmark.measuring import measure_options
 from df_planner.benchmark.measuring import open_point_planner
 from df_planner.benchmark.measuring import progress
 from df_planner.benchmark.measuring import result_folder
+from df_planner.benchmark.measuring import RESUME
 from df_planner.benchmark.measuring import write_result
 
 
@@ -34,14 +36,17 @@ from df_planner.benchmark.measuring import write_result
 @click.option('--arm', 'names', multiple=True,
               type=click.Choice(['clearance', 'selection', 'blind']),
               help='Drive only this arm; may be repeated.')
-@measure_options('blocks', seed_of='starts, blocks and plans')
-def blocks(checkpoint, episodes, counts, seed, settings, names, device, out):
+@RESUME
+@measure_options('blocks', seed_of='starts, blocks and plans',
+                 files='blocks.json, blocks.png and drives.jsonl')
+def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, out):
     """
     Put blocks in the way that training never saw.
 
     They are on the planner's map and solid in the simulator. Success: the goal is reached without
     touching a block. Arms: clearance (guidance by the distance field), selection (the same planner
     without that term: candidates that collide are refused) and blind (no blocks on the map).
+    Every drive is on disk at once: after Ctrl-C, --resume with the same --out goes on.
     """
     from df_planner.benchmark.blocks import arms
     from df_planner.benchmark.blocks import measure_blocks
@@ -55,10 +60,12 @@ def blocks(checkpoint, episodes, counts, seed, settings, names, device, out):
     compared = {name: arm for name, arm in arms(assignments(settings)).items()
                 if name in (names or ('clearance', 'selection', 'blind'))}
     planner, maze = open_point_planner('blocks', checkpoint, device, settings)
-    with progress(episodes * len(compared), 'drives') as bar:
-        results = measure_blocks(planner, maze, episodes, (int(fewest), int(most)), seed, compared,
-                                 lambda name, record: bar.update(1))
     folder = result_folder('blocks', out)
+    with journal_of_drives(folder, checkpoint, device, settings, resume, episodes=episodes,
+                           blocks=counts, arms=list(compared), seed=seed) as journal, \
+            progress(episodes * len(compared), 'drives') as bar:
+        results = measure_blocks(planner, maze, episodes, (int(fewest), int(most)), seed, compared,
+                                 journal, lambda: bar.update(1))
     draw_blocks_picture(folder / 'blocks.png', maze, results)
     for name, rates in results['summary'].items():
         click.echo(f'{name:10} ' + '  '.join(

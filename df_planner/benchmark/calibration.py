@@ -26,6 +26,7 @@ the model's, not the counting's.
 """
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from scipy.stats import t as student_t
@@ -91,19 +92,20 @@ def measure_calibration(planner: Planner, windows: np.ndarray, temperatures: tup
                         num_samples: int, seed: int,
                         on_window: Callable[[], None] = lambda: None) -> dict:
     """
-    Sample futures of every window, per condition and temperature.
+    Sample futures of every window, per condition and temperature; Ctrl-C ends it early.
 
     :param windows: (W, T, C) held-out tokens.
     :returns: one entry per condition and temperature, in a list (see ``summarize``), under
-        ``results``; ``examples`` holds samples (N, T, 4) of the first window by condition.
+        ``results``, with the number of ``windows`` that it is of; ``examples`` holds samples
+        (N, T, 4) of the first window by condition; ``stopped``, whether by Ctrl-C.
     """
     before = planner.settings
-    results, examples = [], {}
-    for condition in CONDITIONS:
-        for temperature in temperatures:
-            planner.settings = before.model_copy(update={'temperature': temperature})
-            rng = np.random.default_rng(seed)
-            parts = []
+    results, examples, stopped = [], {}, False
+    for condition, temperature in product(CONDITIONS, temperatures):
+        planner.settings = before.model_copy(update={'temperature': temperature})
+        rng = np.random.default_rng(seed)
+        parts = []
+        try:
             for index, window in enumerate(windows):
                 samples = reconstruct(planner, given_states(window, condition),
                                       num_samples=num_samples, seed=seed + index).tokens
@@ -117,11 +119,16 @@ def measure_calibration(planner: Planner, windows: np.ndarray, temperatures: tup
                 if index == 0:
                     examples.setdefault(condition, samples[..., :4])
                 on_window()
+        except KeyboardInterrupt:
+            stopped = True
+        if parts:
             arrays = {name: np.stack([part[name] for part in parts]) for name in parts[0]}
             results.append({'condition': condition, 'temperature': temperature,
-                            **summarize(arrays, condition)})
+                            'windows': len(parts), **summarize(arrays, condition)})
+        if stopped:
+            break
     planner.settings = before
-    return {'results': results, 'examples': examples}
+    return {'results': results, 'examples': examples, 'stopped': stopped}
 
 
 def summarize(arrays: dict[str, np.ndarray], condition: str) -> dict:

@@ -48,6 +48,7 @@ def calibration(checkpoint, windows, samples, plans, temperatures, seed, setting
     95 % intervals should hold the truth as often as that; the calibration error is the mean
     distance from it. Intervals by ranks (quantiles of the samples) and as a Gaussian. Last come
     plans: whether a robot that executes one to its end stays within Plan.uncertainty.
+    Ctrl-C reports the windows and plans until then.
     """
     from df_planner.benchmark.calibration import CHANNELS
     from df_planner.benchmark.calibration import CONDITIONS
@@ -66,8 +67,12 @@ def calibration(checkpoint, windows, samples, plans, temperatures, seed, setting
     with progress(windows * len(temperatures) * len(CONDITIONS), 'windows') as bar:
         measured = measure_calibration(planner, truth, temperatures, samples, seed,
                                        lambda: bar.update(1))
-    with progress(plans, 'plans') as bar:
-        planned = measure_plans(planner, maze, plans, seed, lambda: bar.update(1))
+    if not measured['results']:
+        raise KeyboardInterrupt
+    planned = {'plans': 0, 'stopped': True, **dict.fromkeys(EXECUTIONS)}
+    if not measured['stopped']:
+        with progress(plans, 'plans') as bar:
+            planned = measure_plans(planner, maze, plans, seed, lambda: bar.update(1))
     folder = result_folder('calibration', out)
     draw_calibration_picture(folder / 'calibration.png', maze, measured, truth[0],
                              card.frame_stack * card.dt_s)
@@ -89,3 +94,5 @@ def calibration(checkpoint, windows, samples, plans, temperatures, seed, setting
         'settings': planner.settings.model_dump(), 'token_s': card.frame_stack * card.dt_s,
         'nominal': NOMINAL, 'curve_at': CURVE, 'results': measured['results'],
         'executed_plans': planned})
+    if planned['stopped']:
+        raise KeyboardInterrupt

@@ -41,7 +41,10 @@ def draw_calibration_picture(path: Path, maze: Maze, measured: dict, window: np.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(15.0, 7.6), layout='constrained')
-    for condition, axes in zip(CONDITIONS, figure.subplots(len(CONDITIONS), 4)):
+    panels = figure.subplots(len(CONDITIONS), 4)
+    for axis in panels[len(measured['examples']):].ravel():
+        axis.set_axis_off()  # stopped by Ctrl-C before
+    for condition, axes in zip(measured['examples'], panels):
         results = [r for r in measured['results'] if r['condition'] == condition]
         _draw_futures(axes[0], maze, measured['examples'][condition], window)
         axes[0].set_title(f'given {condition}: sampled futures', fontsize=10)

@@ -119,35 +119,42 @@ def best_of(samples: np.ndarray, truth: np.ndarray) -> int:
 def measure_inpainting(planner: Planner, maze: Maze, windows: np.ndarray, num_samples: int,
                        seed: int, on_window: Callable[[], None] = lambda: None) -> dict:
     """
-    Hide and fill in parts of every window.
+    Hide and fill in parts of every window; Ctrl-C ends it early.
 
     :param windows: (W, T, C) held-out tokens.
     :returns: ``summary`` by task, method and measure (see ``metrics.statistics``, over windows);
-        ``examples`` by task: trajectories (W, n, T, 4) by method.
+        ``examples`` by task: trajectories (W, n, T, 4) by method; ``stopped``, whether by Ctrl-C.
     """
     card = planner.card
     token_s = card.frame_stack * card.dt_s
-    summary, examples = {}, {}
+    summary, examples, stopped = {}, {}, False
     for task in TASKS:
         mask = known_mask(task, windows.shape[1])
         known = np.repeat(mask, card.architecture.part_sizes, axis=1)
-        found = {method: [] for method in METHODS}
-        examples[task] = {method: [] for method in METHODS}
-        for index, window in enumerate(windows):
-            shown, truth = np.where(known, window, np.nan), window[:, :4]
-            samples = reconstruct(
-                planner, shown[:, :4], shown[:, 4:].reshape(len(window), card.frame_stack, -1),
-                num_samples, seed + index).tokens[..., :4]
-            filled = {
-                'truth': truth[None], 'sample': samples,
-                'best': samples[best_of(samples, truth)][None],
-                'mean': samples.mean(axis=0, keepdims=True),
-                'linear': linear(truth, mask, token_s)[None],
-                'spline': spline(truth, mask, token_s)[None]}
-            for method, states in filled.items():
-                found[method].append(measures(states, truth, mask, maze, card))
-                examples[task][method].append(states)
-            on_window()
-        summary[task] = {method: {measure: statistics([record[measure] for record in records])
-                                  for measure in MEASURES} for method, records in found.items()}
-    return {'summary': summary, 'examples': examples}
+        done = []
+        try:
+            for index, window in enumerate(windows):
+                shown, truth = np.where(known, window, np.nan), window[:, :4]
+                samples = reconstruct(
+                    planner, shown[:, :4],
+                    shown[:, 4:].reshape(len(window), card.frame_stack, -1),
+                    num_samples, seed + index).tokens[..., :4]
+                filled = {
+                    'truth': truth[None], 'sample': samples,
+                    'best': samples[best_of(samples, truth)][None],
+                    'mean': samples.mean(axis=0, keepdims=True),
+                    'linear': linear(truth, mask, token_s)[None],
+                    'spline': spline(truth, mask, token_s)[None]}
+                done.append((filled, {method: measures(states, truth, mask, maze, card)
+                                      for method, states in filled.items()}))
+                on_window()
+        except KeyboardInterrupt:
+            stopped = True
+        if done:
+            examples[task] = {method: [filled[method] for filled, _ in done] for method in METHODS}
+            summary[task] = {method: {
+                measure: statistics([found[method][measure] for _, found in done])
+                for measure in MEASURES} for method in METHODS}
+        if stopped:
+            break
+    return {'summary': summary, 'examples': examples, 'stopped': stopped}

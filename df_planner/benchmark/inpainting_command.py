@@ -43,6 +43,7 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
     Hidden are the middle half; all but start, end and two way-points; all but the start. Compared
     with the truth: every sample, the best of them, their mean, and straight lines and splines
     through what is known. A seam's jump is in units of what the data do (99.95 % quantile).
+    Ctrl-C reports the windows until then.
     """
     from df_planner.benchmark.held_out import held_out_windows
     from df_planner.benchmark.inpainting import measure_inpainting
@@ -55,6 +56,8 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
     truth = held_out_windows(card, windows, card.architecture.max_tokens, seed)
     with progress(windows * len(TASKS), 'windows') as bar:
         measured = measure_inpainting(planner, maze, truth, samples, seed, lambda: bar.update(1))
+    if not measured['summary']:
+        raise KeyboardInterrupt
     folder = result_folder('inpainting', out)
     draw_inpainting_picture(folder / 'inpainting.png', maze, measured)
     rows = [['hidden, method', 'error [m]', '+-', 'median', 'in walls', 'crossing', 'seam jump',
@@ -63,7 +66,7 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
         for method, found in methods.items():
             error = found['error_m']
             rows.append([
-                f'{task}, {method}', f'{error["mean"]:.3f}', f'{error["stderr"]:.3f}',
+                f'{task}, {method}', f'{error["mean"]:.3f}', f'{error["stderr"] or 0.0:.3f}',
                 f'{error["p50"]:.3f}', f'{found["in_walls"]["mean"]:.2%}',
                 f'{found["crosses_wall"]["mean"]:.1%}', f'{found["seam_jump"]["mean"]:.2f}',
                 f'{found["seam_over_limit"]["mean"]:.1%}'])
@@ -71,3 +74,5 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
     write_result(folder / 'inpainting.json', checkpoint, seed, {
         'maze': maze.name, 'windows': windows, 'samples': samples,
         'settings': planner.settings.model_dump(), 'summary': measured['summary']})
+    if measured['stopped']:
+        raise KeyboardInterrupt

@@ -42,7 +42,10 @@ def draw_inpainting_picture(path: Path, maze: Maze, measured: dict) -> None:
     figure = Figure(figsize=(3.1 * (shown + 1), 3.2 * len(tasks) + 0.4), layout='constrained')
     panels = figure.subplots(len(tasks), shown + 1, squeeze=False)
     for (task, trajectories), axes in zip(tasks.items(), panels):
-        for index, axis in enumerate(axes[:-1]):
+        done = len(trajectories['truth'])  # fewer than of the first task after Ctrl-C
+        for axis in axes[done:-1]:
+            axis.set_axis_off()
+        for index, axis in enumerate(axes[:-1][:done]):
             draw_walls(axis, maze)
             _draw_window(axis, {name: states[index] for name, states in trajectories.items()},
                          task)

@@ -20,7 +20,9 @@ Heavy modules are imported when they are needed, because every command's module 
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from datetime import timezone
 import json
@@ -113,6 +115,35 @@ def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequen
 def progress(length: int, label: str):
     """Return a progress bar on stderr, a context with ``update``."""
     return click.progressbar(length=length, label=label, file=sys.stderr)
+
+
+RESUME = click.option('--resume', is_flag=True, help='Keep the drives already in --out.')
+
+
+@contextmanager
+def journal_of_drives(folder: Path, checkpoint: str, device: str, settings: Sequence[str],
+                      resume: bool, **asked_for: object) -> Iterator:
+    """
+    Open the journal of a run, ``drives.jsonl``; Ctrl-C tells how to go on with it.
+
+    :param asked_for: what the drives depend on beside the planner, JSON-able.
+    :raises ConfigError: to resume, if an earlier run differs.
+    """
+    from df_planner.benchmark.evaluate import identity_of
+    from df_planner.benchmark.evaluate import Specification
+    from df_planner.benchmark.journal import Journal
+    from df_planner.training.checkpoint import load_card
+
+    card = load_card(checkpoint)
+    identity = identity_of(Specification(card.maze or '', checkpoint=checkpoint, device=device,
+                                         settings=assignments(settings), robot=card.robot))
+    try:
+        with Journal(folder / 'drives.jsonl', {**identity, **asked_for}, resume) as journal:
+            yield journal
+    except KeyboardInterrupt:
+        click.echo(f'stopped: the finished drives are kept in {folder}; the same command with '
+                   f'--resume --out {folder} goes on', err=True)
+        raise
 
 
 def result_folder(name: str, out: Path | None) -> Path:

@@ -25,6 +25,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from df_planner.benchmark.journal import Journal
 from df_planner.benchmark.metrics import episode_record
 from df_planner.benchmark.metrics import statistics
 from df_planner.benchmark.protocol import sample_starts
@@ -101,17 +102,20 @@ def drive(planner: Planner, maze: Maze, execution: str, std: float, episode: int
 
 
 def measure_noise(planner: Planner, maze: Maze, episodes: int, stds: tuple[float, ...],
-                  executions: tuple[str, ...], seed: int,
+                  executions: tuple[str, ...], seed: int, journal: Journal,
                   on_episode: Callable[[], None] = lambda: None) -> list[dict]:
     """
     Drive the same starts at every noise, with every execution and arm.
 
     :param stds: in m and in m/s; without noise both arms are the same and driven once.
+    :param journal: keeps every finished drive at once; those that it holds are not driven again.
+    :param on_episode: called after every drive, also for those that were there.
     :returns: per noise and execution, see ``summarize``, with the records by arm.
     """
     starts = sample_starts(maze, episodes, seed)
     before = planner.settings
     results = []
+    index = 0
     for std in stds:
         for execution in executions:
             records = {}
@@ -119,8 +123,14 @@ def measure_noise(planner: Planner, maze: Maze, episodes: int, stds: tuple[float
                 planner.settings = arm_settings(before, arm, std)
                 records[arm] = []
                 for episode, (start, goal) in enumerate(zip(starts.state, starts.goal)):
-                    records[arm].append(drive(planner, maze, execution, std, episode, start, goal,
-                                              seed))
+                    if index not in journal.episodes:
+                        journal.add({
+                            'record': {'episode': index, 'noise_std': std, 'execution': execution,
+                                       'arm': arm},
+                            'drive': drive(planner, maze, execution, std, episode, start, goal,
+                                           seed)})
+                    records[arm].append(journal.episodes[index]['drive'])
+                    index += 1
                     on_episode()
             results.append({'noise_std': std, 'execution': execution, **summarize(records),
                             'episodes': records})

@@ -17,10 +17,12 @@
 import click
 
 from df_planner.benchmark.measuring import echo_table
+from df_planner.benchmark.measuring import journal_of_drives
 from df_planner.benchmark.measuring import measure_options
 from df_planner.benchmark.measuring import open_point_planner
 from df_planner.benchmark.measuring import progress
 from df_planner.benchmark.measuring import result_folder
+from df_planner.benchmark.measuring import RESUME
 from df_planner.benchmark.measuring import write_result
 
 
@@ -37,14 +39,17 @@ from df_planner.benchmark.measuring import write_result
 @click.option('--execution', 'executions', multiple=True, default=('raw', 'tracking'),
               show_default=True, type=click.Choice(['raw', 'tracking', 'time_optimal']),
               help='May be repeated.')
-@measure_options('noise', seed_of='starts, noise and plans')
-def noise(checkpoint, episodes, stds, executions, seed, settings, device, out):
+@RESUME
+@measure_options('noise', seed_of='starts, noise and plans',
+                 files='noise.json, noise.png and drives.jsonl')
+def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device, out):
     """
     Drive with noisy odometry, known to be noisy or taken for exact.
 
     The policy sees state plus noise, new in every control step, the simulator is the truth. Pins:
     exact (the noisy state at noise level 0) and matched (at the level that its noise amounts to,
     so that planning filters it). A position that noise puts into a wall is drawn again.
+    Every drive is on disk at once: after Ctrl-C, --resume with the same --out goes on.
     """
     from df_planner.benchmark.odometry_noise import arms_at
     from df_planner.benchmark.odometry_noise import measure_noise
@@ -52,10 +57,12 @@ def noise(checkpoint, episodes, stds, executions, seed, settings, device, out):
 
     planner, maze = open_point_planner('noise', checkpoint, device, settings)
     total = episodes * len(executions) * sum(len(arms_at(std)) for std in stds)
-    with progress(total, 'drives') as bar:
-        results = measure_noise(planner, maze, episodes, stds, executions, seed,
-                                lambda: bar.update(1))
     folder = result_folder('noise', out)
+    with journal_of_drives(folder, checkpoint, device, settings, resume, episodes=episodes,
+                           noise_stds=stds, executions=executions, seed=seed) as journal, \
+            progress(total, 'drives') as bar:
+        results = measure_noise(planner, maze, episodes, stds, executions, seed, journal,
+                                lambda: bar.update(1))
     draw_noise_picture(folder / 'noise.png', results)
     rows = [['noise, execution, pin', 'score', '+-', 'reached', 'failed plans', 'redrawn',
              'matched less exact']]

@@ -62,40 +62,47 @@ def executed_gap(world: World, plan: Plan, execution: str) -> np.ndarray:
 def measure_plans(planner: Planner, maze: Maze, count: int, seed: int,
                   on_plan: Callable[[], None] = lambda: None) -> dict:
     """
-    Plan between random places and execute every plan.
+    Plan between random places and execute every plan; Ctrl-C ends it early.
 
-    :returns: ``plans``, ``failed`` and by execution: ``coverage`` at ``NOMINAL``, ``by_time`` (the
-        same in tenths of the duration, (TIME_BINS, NOMINAL)), and the root mean squares ``gap_m``
-        and ``uncertainty_m``. None without a plan.
+    :returns: ``plans``, ``failed``, ``stopped`` (whether by Ctrl-C) and by execution:
+        ``coverage`` at ``NOMINAL``, ``by_time`` (the same in tenths of the duration, (TIME_BINS,
+        NOMINAL)), and the root mean squares ``gap_m`` and ``uncertainty_m``. None without a plan.
     """
     starts = sample_starts(maze, count, seed, multi_goal=True)
     world = World(maze)
-    failed = 0
-    levels, bins, gaps, spreads = ({name: [] for name in EXECUTIONS} for _ in range(4))
-    for index, (state, goal) in enumerate(zip(starts.state, starts.goal)):
-        try:
-            plan = planner.plan(state, goal, seed=seed + index)
-        except NoValidPlan:
-            failed += 1
-            continue
-        finally:
+    found, stopped = [], False
+    try:
+        for index, (state, goal) in enumerate(zip(starts.state, starts.goal)):
+            found.append(_executed(planner, world, state, goal, seed + index))
             on_plan()
-        inner = slice(1, -1)  # both ends are known
-        for execution in EXECUTIONS:
-            gap = executed_gap(world, plan, execution)[inner]
-            spread = plan.uncertainty[inner]
-            levels[execution].append(disc_level(gap, spread))
-            bins[execution].append(np.arange(len(gap)) * TIME_BINS // max(len(gap), 1))
-            gaps[execution].append(gap)
-            spreads[execution].append(spread)
-    result = {'plans': count, 'failed': failed}
+    except KeyboardInterrupt:
+        stopped = True
+    executed = [plan for plan in found if plan is not None]
+    result = {'plans': len(found), 'failed': len(found) - len(executed), 'stopped': stopped}
     for execution in EXECUTIONS:
         level, when, gap, spread = (
-            np.concatenate(values[execution]) if values[execution] else np.empty(0)
-            for values in (levels, bins, gaps, spreads))
+            np.concatenate([plan[execution][part] for plan in executed] or [np.empty(0)])
+            for part in range(4))
         result[execution] = {
             'coverage': coverage(level, NOMINAL).tolist(),
             'by_time': [coverage(level[when == k], NOMINAL).tolist() for k in range(TIME_BINS)],
             'gap_m': float(np.sqrt(np.square(gap).mean())),
             'uncertainty_m': float(np.sqrt(np.square(spread).mean()))} if len(level) else None
     return result
+
+
+def _executed(planner: Planner, world: World, state: np.ndarray, goal: np.ndarray, seed: int
+              ) -> dict[str, tuple[np.ndarray, ...]] | None:
+    """
+    Plan once and execute; return level, tenth of the duration, gap and uncertainty (H - 2,) each.
+
+    By execution; both ends are known and left out. None without a plan.
+    """
+    try:
+        plan = planner.plan(state, goal, seed=seed)
+    except NoValidPlan:
+        return None
+    spread = plan.uncertainty[1:-1]
+    tenth = np.arange(len(spread)) * TIME_BINS // max(len(spread), 1)
+    gaps = {name: executed_gap(world, plan, name)[1:-1] for name in EXECUTIONS}
+    return {name: (disc_level(gap, spread), tenth, gap, spread) for name, gap in gaps.items()}

@@ -42,18 +42,23 @@ DISTANCES = ('speed_distance_mps', 'action_distance', 'cell_distance')
 def roll_out(planner: Planner, states: np.ndarray, multiples: int, num_samples: int, seed: int,
              on_start: Callable[[], None] = lambda: None) -> tuple[np.ndarray, np.ndarray]:
     """
-    Roll out from every one of states (S, 4).
+    Roll out from every one of states (S, 4); after Ctrl-C from those until then.
 
     :param multiples: length in windows of the trained length, M tokens each.
     :returns: token states (R, multiples * M + 1, 4) and actions (R, multiples * M, frame_stack, 2)
         of R = S * num_samples roll-outs.
+    :raises KeyboardInterrupt: before the first roll-out is done.
     """
     frame_stack = planner.card.frame_stack
     steps = multiples * planner.card.architecture.max_tokens * frame_stack
     found = []
-    for index, state in enumerate(states):
-        found.append(planner.rollout(state, steps + 1, num_samples, seed + index))
-        on_start()
+    try:
+        for index, state in enumerate(states):
+            found.append(planner.rollout(state, steps + 1, num_samples, seed + index))
+            on_start()
+    except KeyboardInterrupt:
+        if not found:
+            raise
     rolled, actions = (np.concatenate(arrays) for arrays in zip(*found))
     return rolled[:, ::frame_stack], actions[:, :steps].reshape(len(actions), -1, frame_stack, 2)
 

@@ -43,6 +43,7 @@ def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out)
     beyond what the data do; the gap between a token and where the actions before it lead the
     simulator (median); speed; actions; and distances from the data as distributions. Stable means
     that the rows are alike.
+    Ctrl-C reports the roll-outs until then.
     """
     from df_planner.benchmark.held_out import held_out_windows
     from df_planner.benchmark.rollout import measure_rollout
@@ -55,6 +56,7 @@ def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out)
     with progress(starts, 'roll-outs') as bar:
         states, actions = roll_out(planner, windows[:starts, 0, :4], multiples, samples, seed,
                                    lambda: bar.update(1))
+    done = len(states) // samples
     measured = measure_rollout(maze, card, states, actions, windows)
     folder = result_folder('rollout', out)
     draw_rollout_picture(folder / 'rollout.png', maze, card, states, measured)
@@ -71,6 +73,8 @@ def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out)
             f'{found["cell_distance"]:.3f}'])
     echo_table(rows)
     write_result(folder / 'rollout.json', checkpoint, seed, {
-        'maze': maze.name, 'starts': starts, 'samples': samples,
+        'maze': maze.name, 'starts': done, 'samples': samples,
         'trained_length_s': card.architecture.max_tokens * card.frame_stack * card.dt_s,
         'settings': planner.settings.model_dump(), **measured})
+    if done < starts:
+        raise KeyboardInterrupt

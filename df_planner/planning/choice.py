@@ -46,7 +46,7 @@ class Attempt:
     num_tokens: int
 
 
-def choose(tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray, at_goal: bool,
+def choose(tokens: np.ndarray, lengths: np.ndarray, stops: np.ndarray, at_goal: bool,
            space: TokenSpace, limits: dict[str, np.ndarray], grid: GridMap | None,
            settings: PlannerSettings, guidance: Guidance | None) -> Attempt:
     """
@@ -54,12 +54,14 @@ def choose(tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray, at_goal: b
 
     :param tokens: (N, T, C) in physical units.
     :param lengths: (N,) real tokens; what follows is padding.
+    :param stops: (W + 1, 2) positions, way-points and then the goal.
     :param at_goal: whether the robot is there already.
     :param limits: as for ``judge``.
     :param guidance: with ``select_by`` reward, what candidates are ranked by.
     """
     states = space.states_of(tokens)
-    verdict = judge(states, tokens[..., :4], lengths, goal, limits, grid, settings, space.token_s)
+    verdict = judge(states, tokens[..., :4], lengths, stops, limits, grid, settings,
+                    space.token_s)
     rewards = -verdict.arrival_steps * space.dt_s
     if guidance is not None and settings.select_by == 'reward':
         real = torch.arange(tokens.shape[1]) < torch.tensor(lengths)[:, None]
@@ -71,7 +73,7 @@ def choose(tokens: np.ndarray, lengths: np.ndarray, goal: np.ndarray, at_goal: b
     steps = verdict.arrival_steps + 1
     plan = Plan(
         actions=space.actions_of(tokens)[chosen, :steps[chosen]],
-        states=states[chosen, :steps[chosen]], dt_s=space.dt_s, goal=goal,
+        states=states[chosen, :steps[chosen]], dt_s=space.dt_s, goal=stops[-1],
         reward=float(rewards[chosen]), valid=bool(verdict.valid[chosen]),
         uncertainty=spread(states, verdict.arrival_steps, chosen),
         candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)

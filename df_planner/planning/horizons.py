@@ -52,7 +52,7 @@ class Batch:
     wide: bool = False
 
 
-def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_goal: bool,
+def horizons(state: np.ndarray, stops: np.ndarray, fewest: int, limit: int, at_goal: bool,
              previous: Plan | None, arrival_s: float | None, settings: PlannerSettings,
              max_speed_mps: np.ndarray, space: TokenSpace, faster: bool) -> list[list[Batch]]:
     """
@@ -60,7 +60,8 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
 
     All that the model was trained for come before longer ones, which get ``num_samples`` more.
 
-    :param state: (4,) and ``goal`` (2,) in the observation frame.
+    :param state: (4,) in the observation frame.
+    :param stops: (W + 1, 2) positions to pass one after the other, the goal last.
     :param fewest: the fewest tokens, 2 or more, and ``limit`` the most.
     :param at_goal: whether the robot is there already.
     :param previous: what is left of the previous plan.
@@ -83,13 +84,14 @@ def horizons(state: np.ndarray, goal: np.ndarray, fewest: int, limit: int, at_go
                                 improves=True))
     if arrival_s is not None:
         likely += _expected(arrival_s, fewest, limit, space)
-    return [likely, _all(state, goal, fewest, limit, settings.num_samples, max_speed_mps, space,
+    return [likely, _all(state, stops, fewest, limit, settings.num_samples, max_speed_mps, space,
                          wide=bool(likely))]
 
 
-def _all(state, goal, fewest, limit, num_samples, max_speed_mps, space, wide) -> list[Batch]:
+def _all(state, stops, fewest, limit, num_samples, max_speed_mps, space, wide) -> list[Batch]:
     """Return batches from the fewest tokens that could reach the goal upwards."""
-    fastest_s = (np.abs(goal - state[:2]) / max_speed_mps).max()
+    legs = np.diff(stops, axis=0, prepend=state[None, :2])
+    fastest_s = (np.abs(legs) / max_speed_mps).max(1).sum()
     trained = min(limit, max(space.max_tokens, fewest))
     fewest = max(fewest, int(np.ceil(fastest_s / space.token_s)) + 1)
     counts = [_spread(fewest, trained, num_samples)]

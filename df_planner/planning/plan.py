@@ -37,8 +37,9 @@ class Plan:
     :param goal: (2,) the position planned for.
     :param reward: what candidates are ranked by: minus the arrival time in seconds, or the summed
         terms of guidance with ``select_by`` reward; ``-inf`` where a check failed.
-    :param uncertainty: (H,) metres, standard deviation of the position over similar candidates,
-        or over samples of this horizon with ``uncertainty_samples``.
+    :param uncertainty: (H,) metres, standard deviation of the position about the plan (the root of
+        the sum over both axes), by similar candidates or, with ``uncertainty_samples``, by samples
+        of this horizon.
     :param valid: every check passed (collision, dynamics seen in the data, arrival).
     :param timings: wall seconds per part of planning, ``total`` among them.
     :param network_calls: calls of the network that it took.

@@ -61,7 +61,7 @@ from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.search import Search
-from df_planner.planning.selection import spread_of_samples
+from df_planner.planning.selection import spread_about
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
 from df_planner.planning.tokens import TokenSpace
@@ -179,7 +179,10 @@ class Planner:
             actions as they are and cannot stop there by other means. No warm start then: actions
             that are kept from plan to plan know nothing of where the robot has got to.
         :param should_stop: polled between network calls.
-        :param waypoints: (W, 2) positions that guidance draws the plan through.
+        :param waypoints: (W, 2) positions to pass on the way to the goal, each within
+            ``goal_tolerance_m``. Guidance draws plans through them and knows no order; their order
+            decides what horizon is expected. A detour may need a longer ``horizon`` than the model
+            was trained for, and ``guidance_from`` 1, as it is decided early on.
         :param reward: a term of guidance of one's own (see ``rewards.UserReward``).
         :param prefix: (P, A) actions that will be executed while the plan is computed: its first
             ones. P must be a multiple of the model's ``frame_stack``.
@@ -199,7 +202,9 @@ class Planner:
         state, goal = self.check_state(state), self.check_goal(goal)
         history = past_states([] if history is None else history, self._space.state_size)
         generator = torch.Generator().manual_seed(seed)
-        guidance = self._guidance(goal, waypoints, reward, generator)
+        way = np.array([] if waypoints is None else [self.check_goal(p) for p in waypoints])
+        stops = np.array([*way, goal])
+        guidance = self._guidance(goal, way, reward, generator)
         fewest, limit = 2, self._max_tokens(horizon)
         drawing = self._drawing(limit, generator, guidance,
                                 lambda: should_stop() or clock.is_over(), schedule)
@@ -211,9 +216,10 @@ class Planner:
             # Once for all: of candidates with a start of their own, the first to arrive would be
             # the one whose start is wrong by most.
             state = filtered_state(drawing, state, history, self._state_noise)
-        at_goal = np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m
-        batches = horizons(state, goal, fewest, limit, at_goal, previous,
-                           self._arrival_s(state, goal), self.settings,
+        at_goal = len(way) == 0 and (
+            np.linalg.norm(state[:2] - goal) <= self.settings.goal_tolerance_m)
+        batches = horizons(state, stops, fewest, limit, at_goal, previous,
+                           self._arrival_s(state, *stops), self.settings,
                            self._limits['max_speed'], self._space, faster)
         known = partial(what_is_known, self._space, self.settings, state=state, goal=goal,
                         rest=at_goal or rest_at_goal, prefix=prefix)
@@ -221,7 +227,7 @@ class Planner:
             lambda batch: drawing.draw(known(
                 batch.lengths, previous=None if rest_at_goal else batch.previous,
                 drafts=batch.drafts), batch.wide),
-            lambda tokens, lengths: choose(tokens, lengths, goal, at_goal, self._space,
+            lambda tokens, lengths: choose(tokens, lengths, stops, at_goal, self._space,
                                            self._limits, self.map, self.settings, guidance),
             clock)
         rounds = self.settings.refine_rounds if self.settings.collision_check else 0
@@ -235,11 +241,20 @@ class Planner:
         return replace(best.plan, uncertainty=uncertainty, timings=clock.timings,
                        network_calls=clock.network_calls)
 
-    def _arrival_s(self, state: np.ndarray, goal: np.ndarray) -> float | None:
-        """Return when the robot should arrive by the model, None if it was not trained for it."""
+    def _arrival_s(self, state: np.ndarray, *stops: np.ndarray) -> float | None:
+        """
+        Return when the robot should arrive by the model, None if it was not trained for it.
+
+        :param stops: (2,) positions one after the other, the goal last; the robot is taken to
+            rest at all before it.
+        """
         if self._arrival_time is None or not self.settings.predict_horizon:
             return None
-        return self._arrival_time.median_s(state, goal, self.card.normalizer())
+        seconds = 0.0
+        for stop in stops:
+            seconds += self._arrival_time.median_s(state, stop, self.card.normalizer())
+            state = np.concatenate([stop, np.zeros(2), state[4:]])
+        return seconds
 
     def _uncertainty(self, drawing, known, best, should_stop) -> np.ndarray:
         """Return the uncertainty (H,) of a plan, from samples of its own if there is time."""
@@ -252,7 +267,8 @@ class Planner:
             if should_stop():
                 raise
             return best.plan.uncertainty
-        return spread_of_samples(self._space.states_of(tokens)[:, :len(best.plan), :2])
+        return spread_about(best.plan.states[:, :2],
+                            self._space.states_of(tokens)[:, :len(best.plan), :2])
 
     @property
     def _state_noise(self) -> tuple[float, float]:
@@ -282,7 +298,7 @@ class Planner:
                                f'got {horizon} and {num_samples}')
         generator = torch.Generator().manual_seed(seed)
         num_tokens = max(2, -(-(horizon - 1) // self.card.frame_stack) + 1)
-        guidance = None if goal is None else self._guidance(goal, None, None, generator)
+        guidance = None if goal is None else self._guidance(goal, (), None, generator)
         tokens = self._drawing(num_tokens, generator, guidance, should_stop).draw(what_is_known(
             self._space, self.settings, np.full(num_samples, num_tokens), state, goal,
             state_noise=self._state_noise))
@@ -305,14 +321,12 @@ class Planner:
             return self.card.architecture.max_tokens
         return max(2, -(-steps // self.card.frame_stack) + 1)
 
-    def _guidance(self, goal, waypoints, reward, generator) -> Guidance | None:
-        if waypoints is not None:
-            waypoints = np.array([self.check_goal(point) for point in waypoints])
+    def _guidance(self, goal, way, reward, generator) -> Guidance | None:
         guidance = build_guidance(
             self.settings, goal, self.map, self._space.mean, self._space.std,
-            self._space.token_s, waypoints, reward, generator, self._space.num_levels,
+            self._space.token_s, way, reward, generator, self._space.num_levels,
             (self._space.state_size, len(self._space.action_limits)))
-        if guidance is None and not (waypoints is None and reward is None):
+        if guidance is None and not (len(way) == 0 and reward is None):
             raise InvalidInput('way-points and rewards act through guidance: '
                                'set guidance_scale above 0 or select_by to reward')
         return guidance

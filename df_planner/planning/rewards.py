@@ -79,13 +79,14 @@ def goal_distance(tokens: Tensor, real: Tensor, goal: Tensor) -> Tensor:
 def arrival(tokens: Tensor, real: Tensor, goal: Tensor, tolerance_m: float, token_s: float
             ) -> Tensor:
     """
-    Return the seconds spent at the goal, counted smoothly: an early arrival spends more.
+    Return minus the seconds spent away from the goal, counted smoothly: an early arrival is best.
 
-    A token counts 1 / (1 + (distance / tolerance)^2): all at the goal, half on the edge of the
-    tolerance, and far away still enough to be drawn nearer.
+    A token counts as at the goal by 1 / (1 + (distance / tolerance)^2): all at the goal, half on
+    the edge of the tolerance, and far away still enough to be drawn nearer. A plan that has ended
+    counts as being there, so that those of other horizons compare.
     """
     ratio = (tokens[:, 1:, :2] - goal).square().sum(-1) / tolerance_m**2
-    return token_s * (real[:, 1:] / (1.0 + ratio)).sum(-1)
+    return token_s * ((real[:, 1:] / (1.0 + ratio)).sum(-1) - real[:, 1:].sum(-1))
 
 
 def speed(tokens: Tensor, real: Tensor, limit_mps: float) -> Tensor:
