@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The uncertainty of a plan as markers: where the robot will be, nineteen times in twenty."""
+"""The uncertainty of a plan as markers: where the robot will be, by the spread of candidates."""
 
 import math
 
@@ -38,7 +38,7 @@ COLOUR = ColorRGBA(r=0.95, g=0.6, b=0.1, a=0.25)
 def uncertainty_markers(plan: Plan | None, axes: MapAxes, stamp: Time, frame_id: str
                         ) -> MarkerArray:
     """
-    Return discs along a plan that hold the robot with a probability of SHARE, at most MAX_DISCS.
+    Return discs along a plan, at most MAX_DISCS, that hold SHARE of what the model draws.
 
     The first marker deletes those of the plan before.
     """
