@@ -16,10 +16,16 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import json
+from pathlib import Path
 import signal
 import subprocess
 import sys
 import time
+
+from click.testing import CliRunner
+
+from df_planner.cli import main
 
 
 AT_A_CALL = """
@@ -73,3 +79,26 @@ def interrupted(arguments: Sequence[str], is_time: Callable[[], bool],
     finally:
         process.kill()
     return process.returncode, output + errors
+
+
+def interrupted_and_resumed(command: Sequence[str], folder: Path, name: str, num_drives: int
+                            ) -> tuple[dict, dict]:
+    """
+    Press Ctrl-C in a measurement that takes ``--resume``, resume it, and look after its drives.
+
+    :returns: the first drive kept, and what the measurement wrote to ``NAME.json``.
+    """
+    command = ['measure', name, *command, '--out', str(folder), '--resume']
+    journal = folder / 'drives.jsonl'
+    code, said = interrupted(
+        command, lambda: journal.exists() and journal.read_text().count('\n') >= 2)
+    assert code == 130 and '--resume' in said and 'Traceback' not in said, said
+    kept = journal.read_text().splitlines()
+    assert 2 <= len(kept) <= num_drives and not (folder / f'{name}.json').exists()
+    result = CliRunner().invoke(main, command)
+    assert result.exit_code == 0, result.output
+    lines = journal.read_text().splitlines()
+    assert len(lines) == 1 + num_drives and lines[:len(kept)] == kept
+    other = CliRunner().invoke(main, [*command, '--seed', '1'])
+    assert other.exit_code == 2 and 'differs in seed' in other.output
+    return json.loads(kept[1])['drive'], json.loads((folder / f'{name}.json').read_text())
