@@ -34,7 +34,8 @@ def attempt(collisions_m, lengths):
     """Return an attempt whose candidates collide by so much, their tokens telling their number."""
     count, zeros = len(lengths), np.zeros(len(lengths))
     tokens = np.zeros((count, max(lengths), 24)) + np.arange(count)[:, None, None]
-    verdict = Verdict(zeros, np.array(collisions_m), zeros, zeros, zeros, zeros.astype(bool))
+    verdict = Verdict(zeros, np.array(collisions_m), zeros, zeros, zeros, np.zeros((count, 0)),
+                      np.zeros((0, 2)), zeros.astype(bool))
     return Attempt(None, verdict, tokens, np.array(lengths), 0)
 
 
