@@ -157,8 +157,10 @@ class MazeBenchmark(Node):
             return 1
         summary = summarize(records)
         _print(text_table(records, summary))
-        pace = lockstep_pace(records, self._maze.max_episode_steps, time.monotonic() - began_s)
+        pace = {}
         if facts.get('lockstep'):
+            pace = lockstep_pace(records, self._maze.max_episode_steps,
+                                 time.monotonic() - began_s)
             _print('{ticks_per_s} control ticks a second, {planning_percent} % of the time '
                    'planning'.format(**pace))
         if p.out_dir:

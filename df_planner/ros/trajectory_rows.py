@@ -34,8 +34,6 @@ from df_planner.ros.conversions import stamp_to_ns
 
 LITTLE_ENDIAN = b'\x00\x01'  # how the encapsulation of plain CDR begins
 ENCAPSULATION = 4  # bytes; alignment counts from behind them
-POINT_FIELDS = ('transform_n', 'transform', 'velocity_n', 'velocity', 'acceleration_n',
-                'acceleration', 'sec', 'nanosec')
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def _read(data: bytes) -> TrajectoryRows:
     # Read before anything of that length is made: it may be wrong.
     first = np.frombuffer(body, point_layout(at % 8), min(count, 1), at)
     rest = np.frombuffer(body, point_layout(0), max(count - 1, 0), at + first.nbytes)
-    points = {name: np.concatenate((first[name], rest[name])) for name in POINT_FIELDS}
+    points = {name: np.concatenate((first[name], rest[name])) for name in point_layout(4).names}
     if any((points[name] != 1).any() for name in ('transform_n', 'velocity_n', 'acceleration_n')):
         raise ValueError('not one transform, velocity and acceleration in every point')
     return TrajectoryRows(
