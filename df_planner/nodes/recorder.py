@@ -58,7 +58,7 @@ class Recorder(Node):
         self._writer = BagWriter(Path(self.parameters.bag))
         self._lost: Counter[str] = Counter()
         topics = recorded_topics(self.parameters.robot)
-        self._awaited = {topic.name for topic in topics if topic.awaited}
+        self._awaited = {(topic.name, topic.awaited) for topic in topics if topic.awaited}
         self._ready = self.create_publisher(Bool, RECORDER_READY, qos.LATCHED_QOS)
         self._subscriptions_by_name: dict[str, Subscription] = {}
         for topic in topics:
@@ -98,16 +98,16 @@ class Recorder(Node):
         resolved = self.resolve_topic_name(topic.name)
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda info: self._listen_to_less(topic),
-            matched=lambda info: self._found(topic.name),
+            matched=lambda info: self._found(topic.name, 'publisher'),
             message_lost=lambda info: self._lost.update({resolved: info.total_count_change}))
         self._subscriptions_by_name[resolved] = self.create_subscription(
             message_type, resolved, partial(self._on_message, resolved, topic),
             qos.recording_qos(topic.latched, reliable), raw=True, event_callbacks=events)
 
-    def _found(self, name: str) -> None:
+    def _found(self, name: str, what: str) -> None:
         """Say when everything that is awaited has been found; discovery can take seconds."""
-        if name in self._awaited:
-            self._awaited.remove(name)
+        if (name, what) in self._awaited:
+            self._awaited.remove((name, what))
             if not self._awaited:
                 self._ready.publish(Bool(data=True))
                 self.get_logger().info('All that must be recorded is heard')
@@ -125,6 +125,7 @@ class Recorder(Node):
             self._writer.add(name, topic, [
                 offered_qos(publisher.qos_profile)
                 for publisher in self.get_publishers_info_by_topic(name)])
+            self._found(topic.name, 'message')
         self._writer.write(name, info['received_timestamp'], data)
 
 

@@ -21,6 +21,7 @@ ROS, because ``df_planner/ros/graph.py`` needs the names.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,15 @@ class Topic:
     :param kind: type, as ``ros2 topic info`` prints it.
     :param latched: late subscribers get the last message (transient local).
     :param reliable: False for what may be lost: the clock.
-    :param awaited: the recorder is ready when it has found a publisher.
+    :param awaited: the recorder is ready when it has found a publisher, or has heard a message of
+        what is said without being asked: only that proves that the publisher has found it, too.
     """
 
     name: str
     kind: str
     latched: bool = False
     reliable: bool = True
-    awaited: bool = False
+    awaited: Literal['publisher', 'message'] | None = None
 
     def resolved(self, namespace: str, renamed: Mapping[str, str] = {}) -> str:
         """Return the name from the root, for nodes in a namespace (empty for none)."""
@@ -53,8 +55,8 @@ RECORDER_READY = 'recorder/ready'
 
 # What each kind of robot (data/signals.py) is told.
 COMMANDS = {
-    'point': Topic('cmd_wrench', 'geometry_msgs/msg/WrenchStamped', awaited=True),
-    'diff_drive': Topic('cmd_vel', 'geometry_msgs/msg/TwistStamped', awaited=True),
+    'point': Topic('cmd_wrench', 'geometry_msgs/msg/WrenchStamped', awaited='publisher'),
+    'diff_drive': Topic('cmd_vel', 'geometry_msgs/msg/TwistStamped', awaited='publisher'),
 }
 ROBOTS = tuple(COMMANDS)
 
@@ -63,17 +65,18 @@ RECORDED_OF_EVERY_ROBOT = (
     Topic('/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray'),
     Topic('/tf', 'tf2_msgs/msg/TFMessage'),
     Topic('/tf_static', 'tf2_msgs/msg/TFMessage', latched=True),
-    Topic('map', 'nav_msgs/msg/OccupancyGrid', latched=True, awaited=True),
-    Topic('odom', 'nav_msgs/msg/Odometry', awaited=True),
+    Topic('map', 'nav_msgs/msg/OccupancyGrid', latched=True, awaited='message'),
+    Topic('odom', 'nav_msgs/msg/Odometry', awaited='message'),
     Topic('goal_pose', 'geometry_msgs/msg/PoseStamped'),
     Topic('active_goal', 'geometry_msgs/msg/PoseStamped', latched=True),
     Topic('plan', 'nav_msgs/msg/Path', latched=True),
     Topic('plan_trajectory', 'trajectory_msgs/msg/MultiDOFJointTrajectory', latched=True,
-          awaited=True),
+          awaited='publisher'),
     Topic('planner/candidates', 'visualization_msgs/msg/MarkerArray'),
     Topic('planner/uncertainty', 'visualization_msgs/msg/MarkerArray'),
     Topic('planner/planning_time', 'std_msgs/msg/Float64'),
-    Topic('planner/planning_time_detail', 'diagnostic_msgs/msg/DiagnosticStatus', awaited=True),
+    Topic('planner/planning_time_detail', 'diagnostic_msgs/msg/DiagnosticStatus',
+          awaited='publisher'),
     Topic('follower/tracking_error', 'std_msgs/msg/Float64'),
     Topic('maze_sim/markers', 'visualization_msgs/msg/MarkerArray', latched=True),
     Topic('maze_sim/contact', 'std_msgs/msg/Bool', latched=True),

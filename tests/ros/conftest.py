@@ -31,6 +31,7 @@ import sys
 import time
 
 import pytest
+from rcl_interfaces.srv import GetParameters
 import rclpy
 from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
@@ -136,6 +137,18 @@ class Probe:
         client = self.node.create_client(service_type, name)
         self.wait_until(client.service_is_ready, f'service {name}')
         return client
+
+    def wait_until_found_by(self, node_name: str) -> None:
+        """
+        Wait until a node has found every publisher of this one.
+
+        To have found the node's subscriptions is not enough: what is sent before it has found the
+        publisher is lost where it is best effort. Discovery tells of endpoints in the order of
+        their creation, so a node that answers a newer one knows the older ones.
+        """
+        client = self.client(GetParameters, f'{node_name}/get_parameters')
+        self.call(client, GetParameters.Request())
+        self.node.destroy_client(client)
 
     def call(self, client: Client, request, timeout_s: float = 30.0):
         """Call a service and return the response."""

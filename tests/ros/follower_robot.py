@@ -53,6 +53,7 @@ class Robot:
         self.trajectories = probe.publisher(
             MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
         probe.wait_until(lambda: probe.node.count_publishers('cmd_wrench') > 0, 'the follower')
+        probe.wait_until_found_by('follower')
 
     def be(self, state, stamp_ns, frame_id='odom'):
         """Publish a state."""

@@ -58,9 +58,7 @@ class Robot:
         probe.wait_until(lambda: all(
             probe.node.count_publishers(f'{namespace}/{topic}')
             for topic in ('plan', 'plan_trajectory')), 'the publishers of the planner')
-        # The publishers have found the planner; the planner may need a moment more to find them,
-        # and odometry, which is best effort, is not repeated.
-        probe.spin_for(0.5)
+        probe.wait_until_found_by(f'{namespace}/planner')
 
     def listen(self, message_type, topic):
         """Return a list that fills with the messages of a topic."""

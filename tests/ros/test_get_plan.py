@@ -53,7 +53,7 @@ def test_two_callers_and_odometry_at_once(start_node, probe, tmp_path):
     def begins_at(future):
         return future.result().plan.poses[0].pose.position.x
 
-    probe.spin_for(0.5)  # the planner may need a moment to find the publisher
+    probe.wait_until_found_by('planner')
     be(1.0, 1)
     probe.spin_for(0.3)
     began_s = time.monotonic()

@@ -74,7 +74,6 @@ def bag(start_node, probe, tmp_path):
     probe.publisher(DiagnosticStatus, 'planner/planning_time_detail')
     recorder.wait_for_log('All that must be recorded is heard')
     probe.wait_until(lambda: odometry, 'odometry')
-    probe.spin_for(0.3)
     random = np.random.default_rng(0)
     drive(probe, odometry, forces, STEPS, random)
     before = len(odometry)

@@ -75,7 +75,7 @@ class Planner:
                          and probe.node.count_publishers('plan_trajectory'), 'the servers')
         data, origin = load_maze('umaze').occupancy_grid(0.1)
         self.maps.publish(occupancy_grid_message(data, origin, 0.1, ns_to_stamp(0), 'map'))
-        probe.spin_for(0.5)  # the planner may need a moment to find the publishers
+        probe.wait_until_found_by('planner')
 
     def be(self, position=START):
         """Publish odometry, at rest, half a second later than the last one."""

@@ -306,6 +306,7 @@ def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, mod
     robot.plan(50)
 
     clock = probe.publisher(Clock, '/clock', SENSOR_DATA_QOS)
+    probe.wait_until_found_by('/robot1/planner')
     for second in (100, 101, 50):
         clock.publish(Clock(clock=ns_to_stamp(second * 100 * TICK_NS)))
         probe.spin_for(0.2)

@@ -93,6 +93,7 @@ def test_after_the_clock_has_jumped_back_the_goal_is_planned_for_from_new_odomet
     robot = Robot(probe, '/jumping')
     robot.send_map()
     clock = probe.publisher(Clock, '/clock', SENSOR_DATA_QOS)
+    probe.wait_until_found_by('/jumping/planner')
 
     def set_clock(tick):
         clock.publish(Clock(clock=ns_to_stamp(tick * TICK_NS)))

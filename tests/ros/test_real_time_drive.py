@@ -269,8 +269,7 @@ def test_a_plan_begins_where_the_one_before_will_have_led(start_node, probe, mod
     ahead = Listener(probe, '/ahead')
     odometry = probe.publisher(Odometry, '/ahead/odom')
     ahead.send_goal()
-    probe.wait_until(odometry.get_subscription_count, 'the planner')
-    probe.spin_for(0.5)  # and for it to find the publisher: odometry is sent once, best effort
+    probe.wait_until_found_by('/ahead/planner')
 
     def next_plan(tick, state):
         """Send odometry and return the plan that answers it, and its first tick."""
@@ -318,6 +317,7 @@ def test_a_new_goal_ends_planning_between_two_calls_of_the_network(start_node, p
         msg.pose.pose.position.x, msg.pose.pose.position.y = 1.0, -3.0
         odometry.publish(msg)
 
+    probe.wait_until_found_by('/cancel/planner')
     cancel.send_goal()
     be(1)
     probe.wait_until(lambda: cancel.times, 'a plan', 60.0)

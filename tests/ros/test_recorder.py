@@ -88,7 +88,7 @@ def test_it_takes_less_from_a_robot_that_offers_less(start_node, probe, tmp_path
     publisher = probe.publisher(Odometry, '/robot1/odom', qos.SENSOR_DATA_QOS)
     recorder.wait_for_log('/robot1/odom is offered as best effort')
     probe.wait_until(lambda: publisher.get_subscription_count() == 1, 'a match of odom')
-    probe.spin_for(0.3)
+    probe.wait_until_found_by('/robot1/recorder')
     for index in range(3):
         publisher.publish(odometry(index))
         probe.spin_for(0.05)
@@ -107,10 +107,11 @@ def test_it_says_when_it_hears_all_that_a_benchmark_needs(start_node, probe, tmp
              'planner/planning_time_detail': DiagnosticStatus,
              'plan_trajectory': MultiDOFJointTrajectory}
     assert set(kinds) == awaited
-    for name, kind in kinds.items():
-        probe.spin_for(0.1)
+    publishers = {name: probe.publisher(kind, name, qos.PLAN_QOS) for name, kind in kinds.items()}
+    for name in ('odom', 'map'):  # are said without being asked, and must have been heard
+        probe.wait_until_found_by('recorder')
         assert not ready
-        probe.publisher(kind, name, qos.PLAN_QOS)
+        publishers[name].publish(kinds[name]())
     probe.wait_until(lambda: [message.data for message in ready] == [True], 'recorder/ready')
 
 
