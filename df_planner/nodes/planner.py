@@ -17,9 +17,9 @@ The planner as a lifecycle node: goals, odometry and a map in, timed plans out.
 
 Only wiring: messages become arrays and back, ``ros/planner_lifecycle.py`` has the transitions, the
 parameters and the model, and ``ros/planning_session.py`` decides when to plan. One worker thread
-plans, so that odometry and services never wait for the network, and another loads a model that is
-to replace the one in use. Without a plan that passes the safety gate, an empty trajectory is
-published, which means "brake".
+plans, so that odometry and services never wait for the network; others read a map and load a model
+that is to replace the one in use. Without a plan that passes the safety gate, an empty trajectory
+is published, which means "brake".
 """
 
 from collections.abc import Callable
@@ -57,6 +57,7 @@ from df_planner.ros.run import run_node
 from df_planner.ros.transforms import MapFrame
 from df_planner.ros.transforms import tf_buffer
 from df_planner.ros.worker import Outcome
+from df_planner.ros.worker import Worker
 
 
 class PlannerNode(PlannerLifecycle):
@@ -68,6 +69,8 @@ class PlannerNode(PlannerLifecycle):
         self._output: PlanOutput | None = None
         self._actions: Nav2Actions | None = None
         self._map_frame: MapFrame | None = None
+        self._map_reader: Worker | None = None
+        self._odom_frame = ''
         self._inputs, self._own_services = [], []
         self._get_plan_future: Future | None = None
         self._resumption = GoalResumption(self._on_kept_goal, self._complaints)
@@ -90,6 +93,9 @@ class PlannerNode(PlannerLifecycle):
     def close(self) -> None:
         """End the threads, and the action servers, which must not outlive the node's clock."""
         super().close()
+        if self._map_reader is not None:
+            self._map_reader.close()
+            self._map_reader = None
         if self._actions is not None:
             self._actions.close()
             self._actions = None
@@ -97,6 +103,7 @@ class PlannerNode(PlannerLifecycle):
     def open_interface(self) -> None:
         """Create publishers and subscriptions, and once for all the services."""
         self._output = PlanOutput(self, self._axes)
+        self._map_reader = Worker(self)
         self._map_frame = MapFrame(self, lambda: self._frames, tf_buffer(self))
         self._actions = Nav2Actions(
             self, self._session, self._robot, self._map_frame, lambda: self.parameters,
@@ -105,10 +112,10 @@ class PlannerNode(PlannerLifecycle):
             self.create_subscription(kind, topic, guarded(listen, what, self._complaints), quality)
             for kind, topic, what, listen, quality in (
                 (PoseStamped, 'resume_goal', 'goal', self._resumption.hear, LATCHED_QOS),
-                (Odometry, 'odom', 'odom', self._on_odometry, SENSOR_DATA_QOS),
-                (OccupancyGrid, 'map', 'map', self._on_map, LATCHED_QOS))]
-        self._inputs.append(self.create_subscription(
-            PoseStamped, 'goal_pose', self._on_goal, LATEST_QOS))
+                (Odometry, 'odom', 'odom', self._on_odometry, SENSOR_DATA_QOS))]
+        self._inputs += [
+            self.create_subscription(OccupancyGrid, 'map', self._on_map, LATCHED_QOS),
+            self.create_subscription(PoseStamped, 'goal_pose', self._on_goal, LATEST_QOS)]
         if self._own_services:
             return
         # An `async def` holds its group while it waits for the worker, hence a group of its own.
@@ -154,10 +161,20 @@ class PlannerNode(PlannerLifecycle):
         if self._session.goal is not None and missing:
             self.get_logger().warning('The goal waits for ' + ', '.join(missing),
                                       throttle_duration_sec=5.0)
+        if self._odom_frame and self._map_frame is not None:
+            guarded(self._map_frame.check_same, 'frames', self._complaints)(self._odom_frame)
 
     def _on_map(self, msg: OccupancyGrid) -> None:
-        self._session.set_map(grid_map_from_message(
-            msg, self._axes, self.parameters.global_frame_id, self.parameters.occupied_threshold))
+        p = self.parameters
+        read = partial(grid_map_from_message, msg, self._axes, p.global_frame_id,
+                       p.occupied_threshold)
+
+        def take(grid: Outcome) -> None:
+            if grid.error is not None:
+                raise grid.error
+            self._session.set_map(grid.value)
+        self._map_reader.submit('map', lambda should_stop: read(),
+                                guarded(take, 'map', self._complaints))
 
     def _on_goal(self, msg: PoseStamped) -> None:
         if not self._active:
@@ -184,6 +201,7 @@ class PlannerNode(PlannerLifecycle):
         self.get_logger().info('Resuming the goal of the planner before this one')
 
     def _on_odometry(self, msg: Odometry) -> None:
+        self._odom_frame = msg.header.frame_id
         self._session.set_odometry(self._robot.state(msg, self._frames),
                                    stamp_to_ns(msg.header.stamp))
 

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Sequence
 from dataclasses import dataclass
+import math
 import time
 from typing import Any
 
@@ -43,6 +44,7 @@ from df_planner.ros.worker import Outcome
 
 TIMEOUT_S = 1.0  # wall time
 RETRY_S = 0.05
+SAME_M, SAME_RAD = 0.05, 0.02  # frames that are closer than this are the same
 
 
 def tf_buffer(node: Node) -> Any | None:
@@ -130,6 +132,28 @@ class MapFrame:
         self._node.destroy_timer(self._timer)
         if self._buffer is not None:
             self._buffer.listener.unregister()
+
+    def check_same(self, frame_id: str) -> None:
+        """
+        Check a frame that is taken to be the map's against tf2, where there is such a transform.
+
+        :raises FrameError: if it has moved or turned in the map.
+        """
+        map_frame = self._frames()[0]
+        if self._buffer is None or frame_id == map_frame:
+            return
+        try:
+            transform = self._buffer.lookup_transform(map_frame, frame_id, Time()).transform
+        except Exception:  # there is none: nothing to compare
+            return
+        away_m = math.hypot(transform.translation.x, transform.translation.y)
+        turned_rad = 2.0 * abs(math.atan2(transform.rotation.z, transform.rotation.w))
+        turned_rad = min(turned_rad, 2.0 * math.pi - turned_rad)
+        if away_m > SAME_M or turned_rad > SAME_RAD:
+            raise FrameError(
+                f'odom: {frame_id!r} is taken to be {map_frame!r}, but lies {away_m:.2f} m and '
+                f'{math.degrees(turned_rad):.0f} degrees away from it; remap odom to odometry '
+                f'in {map_frame!r}')
 
     def forget(self) -> None:
         """Forget all transforms, since time has jumped back."""

@@ -19,7 +19,7 @@ Every node runs as it does by default, and once more, in namespaces, in the mode
 that open other topics.
 """
 
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
 from pathlib import Path
 import re
 from xml.etree import ElementTree
@@ -154,6 +154,11 @@ def used(live) -> dict[str, dict[tuple[str, str], set[str]]]:
     return interfaces
 
 
+def is_installed(package: str) -> bool:
+    """Tell whether a package can be found, whatever other tests have imported."""
+    return PathFinder.find_spec(package) is not None
+
+
 def section(title: str) -> str:
     """Return a section of the README."""
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
@@ -178,7 +183,7 @@ def documented_interface() -> dict[str, dict[tuple[str, str], set[str]]]:
         names, types = re.findall('`(.*?)`', names), types.split(', ')
         for name, options in zip(names, types if len(types) > 1 else types * len(names)):
             package = options.split('/')[0]
-            if find_spec(package) is None:  # say, nav2_msgs: only where it is installed
+            if not is_installed(package):  # say, nav2_msgs
                 continue
             kinds = {option if '/' in option else f'{package}/{option}'
                      for option in options.split(' or ')}
@@ -232,7 +237,7 @@ def allowed() -> dict[str, set[tuple[str, str]]]:
 def needs_missing_package(rule: str, name: str) -> bool:
     """Tell whether a right is for something that is not installed here."""
     package = OPTIONAL['actions'] if rule in ('execute', 'call') else OPTIONAL.get(name)
-    return package is not None and find_spec(package) is None
+    return package is not None and not is_installed(package)
 
 
 def test_policy_has_an_enclave_per_node():

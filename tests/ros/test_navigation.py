@@ -277,6 +277,23 @@ def test_a_newer_request_replaces_one_that_waits_and_a_cancelled_one_is_forgotte
     assert len(second) == 1 and first == cancelled == []
 
 
+def test_a_frame_that_is_taken_to_be_the_map_and_is_not_is_named(make_frames):
+    buffer = Buffer()
+    frames = make_frames(buffer).frames
+    frames.check_same('odom')  # nobody says where it is
+    buffer.transforms['odom'] = TransformStamped()
+    buffer.transforms['odom'].transform.rotation.w = -1.0  # no turn, too
+    frames.check_same('odom')
+    buffer.transforms['odom'].transform.translation.y = -0.5
+    with pytest.raises(FrameError, match="'odom' .* 0.50 m and 0 degrees"):
+        frames.check_same('odom')
+    buffer.transforms['odom'] = quarter_turn()
+    with pytest.raises(FrameError, match='90 degrees'):
+        frames.check_same('odom')
+    frames.check_same('map')
+    make_frames(None).frames.check_same('odom')
+
+
 def test_transforms_are_forgotten_when_time_jumps_back_and_not_heard_when_closed(make_frames):
     buffer = Buffer()
     buffer.transforms['camera'] = quarter_turn()
