@@ -87,8 +87,10 @@ def test_parts_are_real_and_make_up_the_whole(planner, changes):
         assert sum(record['parts'].values()) == pytest.approx(record['seconds'])
         assert record['parts'][NETWORK] == pytest.approx(record['network_s'])
         assert min(record['parts'].values()) >= 0.0
-        assert record['parts'][REST] < 0.5 * record['seconds']
         assert 0.0 < record['cpu_s'] < 1.1 * record['seconds']
+    # A plan takes 10 ms: one of them may have been set aside meanwhile.
+    assert np.median([record['parts'][REST] / record['seconds']
+                      for record in (cold, *warm)]) < 0.5
 
 
 def test_after_ctrl_c_there_is_what_was_measured(planner):

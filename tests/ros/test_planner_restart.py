@@ -17,6 +17,7 @@
 import math
 import signal
 
+from geometry_msgs.msg import PoseStamped
 import pytest
 from robot import end_of
 from robot import GOAL
@@ -28,6 +29,7 @@ from std_srvs.srv import Trigger
 from tiny_model import write_tiny_model
 
 from df_planner.ros.conversions import ns_to_stamp
+from df_planner.ros.qos import LATCHED_QOS
 from df_planner.ros.qos import SENSOR_DATA_QOS
 
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2, 'backend': 'torch',
@@ -51,10 +53,11 @@ def test_a_killed_planner_resumes_its_goal_but_not_one_that_was_cleared(start_no
     start_node('follower', namespace)  # it keeps the goal
     node = start_planner()
     robot = Robot(probe, '/resumed')
-    probe.wait_until(lambda: probe.node.count_publishers('/resumed/resume_goal'), 'the follower')
+    kept = probe.listen(PoseStamped, '/resumed/resume_goal', LATCHED_QOS)
     robot.send_map()
     robot.set_goal(GOAL)
     robot.plan(1)
+    probe.wait_until(lambda: kept and kept[-1].header.frame_id, 'the goal, kept', START_UP_S)
     assert node.stop(signal.SIGKILL) == -signal.SIGKILL
 
     robot.trajectories.clear()
@@ -72,6 +75,7 @@ def test_a_killed_planner_resumes_its_goal_but_not_one_that_was_cleared(start_no
     assert math.dist(end_of(robot.trajectories[-1]), GOAL) <= 0.5
     assert robot.call(Trigger, 'clear_goal').success
     probe.wait_until(lambda: not robot.trajectories[-1].points, 'no plan any more')
+    probe.wait_until(lambda: not kept[-1].header.frame_id, 'nothing kept any more', START_UP_S)
     assert node.stop(signal.SIGKILL) == -signal.SIGKILL
 
     robot.trajectories.clear()
