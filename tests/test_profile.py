@@ -78,19 +78,19 @@ def test_starts_are_those_of_the_benchmark_but_for_the_ones_at_the_goal():
     {'uncertainty_samples': 8}])
 def test_parts_are_real_and_make_up_the_whole(planner, changes):
     planner.settings = PlannerSettings(**changes)
-    cold, *warm = time_drive(planner, START, GOAL, seed=1)
+    drives = [time_drive(planner, START, GOAL, seed=1) for _ in range(5)]
     planner.settings = PlannerSettings()
-    assert [cold['kind'], *(record['kind'] for record in warm)] == ['cold', *['warm'] * 3]
-    assert min(record['calls'] for record in warm) < cold['calls']
-    for record in (cold, *warm):
-        assert record['valid']
-        assert sum(record['parts'].values()) == pytest.approx(record['seconds'])
-        assert record['parts'][NETWORK] == pytest.approx(record['network_s'])
-        assert min(record['parts'].values()) >= 0.0
-        assert 0.0 < record['cpu_s'] < 1.1 * record['seconds']
-    # A plan takes 10 ms: one of them may have been set aside meanwhile.
-    assert np.median([record['parts'][REST] / record['seconds']
-                      for record in (cold, *warm)]) < 0.5
+    for cold, *warm in drives:
+        assert [cold['kind'], *(record['kind'] for record in warm)] == ['cold', *['warm'] * 3]
+        assert min(record['calls'] for record in warm) < cold['calls']
+        for record in (cold, *warm):
+            assert record['valid']
+            assert sum(record['parts'].values()) == pytest.approx(record['seconds'])
+            assert record['parts'][NETWORK] == pytest.approx(record['network_s'])
+            assert min(record['parts'].values()) >= 0.0
+            assert 0.0 < record['cpu_s'] < 1.1 * record['seconds']
+    for records in zip(*drives):  # the same plan, 10 ms each time: once without a stall in them
+        assert min(record['parts'][REST] / record['seconds'] for record in records) < 0.5
 
 
 def test_after_ctrl_c_there_is_what_was_measured(planner):

@@ -161,7 +161,7 @@ class PlannerNode(PlannerLifecycle):
         if self._session.goal is not None and missing:
             self.get_logger().warning('The goal waits for ' + ', '.join(missing),
                                       throttle_duration_sec=5.0)
-        if self._odom_frame and self._map_frame is not None:
+        if self._odom_frame:
             guarded(self._map_frame.check_same, 'frames', self._complaints)(self._odom_frame)
 
     def _on_map(self, msg: OccupancyGrid) -> None:
@@ -201,9 +201,9 @@ class PlannerNode(PlannerLifecycle):
         self.get_logger().info('Resuming the goal of the planner before this one')
 
     def _on_odometry(self, msg: Odometry) -> None:
+        state = self._robot.state(msg, self._frames)
         self._odom_frame = msg.header.frame_id
-        self._session.set_odometry(self._robot.state(msg, self._frames),
-                                   stamp_to_ns(msg.header.stamp))
+        self._session.set_odometry(state, stamp_to_ns(msg.header.stamp))
 
     def finish_plan(self, result: Result) -> None:
         """Publish a plan, or that there is none, and take stock."""
