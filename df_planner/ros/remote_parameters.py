@@ -16,24 +16,31 @@
 """Read the parameters of other nodes."""
 
 from collections.abc import Sequence
+import time
 
 from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 
+ASK_AGAIN_S = 1.0
+
 
 def read_parameters(node: Node, executor: Executor, remote: str, names: Sequence[str],
-                    timeout_s: float = 2.0) -> dict:
+                    timeout_s: float = 5.0) -> dict:
     """
     Return parameters of another node by name; empty if it does not answer in time.
+
+    Asks more than once: a first answer is lost if the other node has not found this one yet.
 
     :param executor: spins ``node`` while it waits.
     """
     client = AsyncParameterClient(node, remote)
-    future = client.get_parameters(names)
-    executor.spin_until_future_complete(future, timeout_sec=timeout_s)
-    if not future.done() or future.result() is None:
-        return {}
-    values = [parameter_value_to_python(value) for value in future.result().values]
-    return dict(zip(names, values)) if len(values) == len(names) else {}
+    end_s = time.monotonic() + timeout_s
+    while node.context.ok() and (left_s := end_s - time.monotonic()) > 0.0:
+        future = client.get_parameters(names)
+        executor.spin_until_future_complete(future, timeout_sec=min(left_s, ASK_AGAIN_S))
+        if future.done():
+            values = [parameter_value_to_python(value) for value in future.result().values]
+            return dict(zip(names, values)) if len(values) == len(names) else {}
+    return {}

@@ -22,6 +22,9 @@ test run nor a robot in the same network is heard.
 
 from collections.abc import Callable
 from collections.abc import Iterator
+from contextlib import ExitStack
+import itertools
+import math
 import os
 from pathlib import Path
 import signal
@@ -43,6 +46,7 @@ from df_planner.ros.qos import STANDARD_QOS
 
 FIRST_LOCK_PORT = 32100  # a port per domain, held by the process that uses the domain
 LAST_DOMAIN = 101  # higher ones reach into the ephemeral ports of Linux
+ASK_AGAIN_S = 1.0
 
 
 def _claim_domain() -> socket.socket:
@@ -101,13 +105,19 @@ class NodeProcess:
         return self.wait(timeout_s)
 
     def end(self) -> None:
-        """Make sure the process is gone."""
+        """
+        Make sure the process is gone; fail if a node that still runs does not end well.
+
+        One that crashes, or has to be killed, says no farewell: others believe for 20 s that it
+        is still there.
+        """
         if self.process.poll() is None:
             try:
-                self.stop()
+                code = self.stop()
             except subprocess.TimeoutExpired:
                 self.process.kill()
-                self.process.wait()
+                code = self.process.wait()
+            assert code == 0, f'ended with {code}, log:\n{self.log}'
 
 
 class Probe:
@@ -133,21 +143,32 @@ class Probe:
         return publisher
 
     def client(self, service_type: type, name: str) -> Client:
-        """Return a client once its service is there."""
-        client = self.node.create_client(service_type, name)
-        self.wait_until(client.service_is_ready, f'service {name}')
+        """Return a client of ``NODE/SERVICE`` once both have found each other."""
+        client = self._create_client(service_type, name)
+        self.wait_until_found_by(name.rpartition('/')[0])
         return client
 
     def wait_until_found_by(self, node_name: str) -> None:
         """
-        Wait until a node has found every publisher of this one.
+        Wait until a node has found every publisher and client of this one.
 
-        To have found the node's subscriptions is not enough: what is sent before it has found the
-        publisher is lost where it is best effort. Discovery tells of endpoints in the order of
-        their creation, so a node that answers a newer one knows the older ones.
+        To have found the node's subscriptions and services is not enough: what is sent before it
+        has found the publisher is lost where it is best effort, and so is its response to a
+        client of which it does not know yet where to send it. Discovery tells of publishers, and
+        of subscriptions, in the order of their creation, so a node whose answer reaches a newer
+        client knows the older ones. Asks again, because this answer may be lost too, and the
+        question may have gone to an earlier node of that name.
         """
-        client = self.client(GetParameters, f'{node_name}/get_parameters')
-        self.call(client, GetParameters.Request())
+        client = self._create_client(GetParameters, f'{node_name}/get_parameters')
+        answers, asked_s = [], -math.inf
+
+        def is_answered() -> bool:
+            nonlocal asked_s
+            if time.monotonic() > asked_s + ASK_AGAIN_S:
+                asked_s = time.monotonic()
+                answers.append(client.call_async(GetParameters.Request()))
+            return any(answer.done() for answer in answers)
+        self.wait_until(is_answered, f'{node_name} to find this node', 30.0)
         self.node.destroy_client(client)
 
     def call(self, client: Client, request, timeout_s: float = 30.0):
@@ -155,6 +176,11 @@ class Probe:
         future = client.call_async(request)
         self.wait_until(future.done, f'response of {client.srv_name}', timeout_s)
         return future.result()
+
+    def _create_client(self, service_type: type, name: str) -> Client:
+        client = self.node.create_client(service_type, name)
+        self.wait_until(client.service_is_ready, f'service {name}')
+        return client
 
     def wait_until(self, condition: Callable[[], bool], what: str,
                    timeout_s: float = 10.0) -> None:
@@ -181,7 +207,7 @@ def _parameter_text(value: bool | int | float | str | list) -> str:
 
 
 def _node_starter(folder: Path) -> Iterator[Callable[..., NodeProcess]]:
-    processes = []
+    ends, numbers = ExitStack(), itertools.count()
 
     def start(name: str, arguments: tuple[str, ...] = (), module: str | None = None,
               **parameters) -> NodeProcess:
@@ -194,13 +220,13 @@ def _node_starter(folder: Path) -> Iterator[Callable[..., NodeProcess]]:
         command = [sys.executable, '-m', module or f'df_planner.nodes.{name}', '--ros-args']
         for key, value in parameters.items():
             command += ['-p', f'{key}:={_parameter_text(value)}']
-        log_path = folder / f'{name}-{len(processes)}.log'
-        processes.append(NodeProcess([*command, *arguments], log_path))
-        return processes[-1]
+        log_path = folder / f'{name}-{next(numbers)}.log'
+        process = NodeProcess([*command, *arguments], log_path)
+        ends.callback(process.end)
+        return process
 
-    yield start
-    for process in processes:
-        process.end()
+    with ends:
+        yield start
 
 
 @pytest.fixture
