@@ -62,8 +62,9 @@ from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots import robot_messages
+from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
-from df_planner.ros.run import signal_watch
+from df_planner.ros.run import SPIN_S
 from df_planner.ros.ticks import ResponseTimes
 from df_planner.ros.ticks import Seams
 from df_planner.ros.ticks import TickMeter
@@ -72,7 +73,6 @@ from df_planner.ros.trajectory_rows import rows_from_bytes
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
-SPIN_S = 0.1
 LAST_COMMAND_TIMEOUT = Duration(seconds=0.5)
 
 
@@ -140,12 +140,11 @@ class Follower(Node):
             self._scheduling = keep_on_time(
                 self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
 
-    def run(self) -> None:
-        """Serve messages until SIGINT or SIGTERM, then let go of the robot."""
-        is_stopped = signal_watch()
+    def run(self, is_stopped: IsStopped) -> None:
+        """Serve messages until a signal has come, then let go of the robot."""
         executor = events_executor() if self.parameters.lockstep else SingleThreadedExecutor()
         executor.add_node(self)
-        while not is_stopped() and self.context.ok():
+        while not is_stopped():
             executor.spin_once(timeout_sec=SPIN_S)
         if self._odom_received_s is not None and not self.parameters.lockstep:
             self._let_go()

@@ -69,8 +69,9 @@ from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.recording import EpisodeRecording
 from df_planner.ros.remote_parameters import read_parameters
 from df_planner.ros.robots import robot_messages
+from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
-from df_planner.ros.run import signal_watch
+from df_planner.ros.run import SPIN_S
 from df_planner.ros.topics import COMMANDS
 from df_planner.ros.topics import RECORDER_READY
 from df_planner.ros.trajectory_rows import rows_from_bytes
@@ -78,7 +79,6 @@ from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
 
-SPIN_S = 0.1
 ROUNDING = 1e-9  # of a state that has become a message and a state again
 REPORT_WAITING_S = 5.0
 RESPONSE_TIMEOUT_S = 10.0
@@ -131,10 +131,10 @@ class MazeBenchmark(Node):
         self.create_subscription(message_type, topic, guarded(callback, topic, self._complaints),
                                  qos.RECORDING_QOS, raw=raw)
 
-    def run(self) -> int:
+    def run(self, is_stopped: IsStopped) -> int:
         """Run all episodes and return the exit code; what is finished is reported in any case."""
         p, records, sketches = self.parameters, [], []
-        self._is_interrupted = signal_watch()
+        self._is_stopped = is_stopped
         try:
             facts = self._wait_for_chain()
             self._real_time = RealTimeRecording()
@@ -298,7 +298,7 @@ class MazeBenchmark(Node):
         """Serve messages until a condition holds; WaitTimeout if it never does."""
         begin_s = reported_s = time.monotonic()
         while not condition():
-            if self._is_interrupted() or not self.context.ok():  # a signal came before run()
+            if self._is_stopped():
                 raise KeyboardInterrupt
             if self._planner_failure:
                 raise CheckpointError(f'the planner has no model: {self._planner_failure}')

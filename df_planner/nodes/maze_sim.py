@@ -64,7 +64,9 @@ from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots import robot_messages
+from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
+from df_planner.ros.run import SPIN_S
 from df_planner.ros.ticks import TickMeter
 from df_planner.ros.topics import COMMANDS
 from df_planner.ros.transform_output import TransformOutput
@@ -73,7 +75,6 @@ from df_planner.sim.maze import load_maze
 from df_planner.sim.session import Session
 from df_planner.sim.session import SessionSettings
 
-PAUSED_WAIT_S = 0.1
 TICKING_S = 0.001  # longest time of ticking without a look at messages
 MARKER_PERIOD_S = 0.1
 # Shortest wall time between two messages of /clock: every subscriber pays for each, and faster
@@ -119,16 +120,15 @@ class MazeSim(Node):
                 if p.real_time_factor == 0.0 else f'at {p.real_time_factor} x real time')
         self.get_logger().info(f'maze {maze.name!r}, {p.robot}, {pace}')
 
-    def run(self) -> int:
-        """Advance time and serve messages until interrupted."""
+    def run(self, is_stopped: IsStopped) -> None:
+        """Advance time and serve messages until a signal has come."""
         executor = events_executor()
         executor.add_node(self)
         if not self.parameters.lockstep and self.parameters.real_time_factor == 1.0:
             self._scheduling = keep_on_time(self, self.parameters.realtime_priority)
-        while self.context.ok():
-            executor.spin_once(timeout_sec=self._wait_s(time.monotonic()))
+        while not is_stopped():
+            executor.spin_once(timeout_sec=min(self._wait_s(time.monotonic()), SPIN_S))
             self._advance_if_due(time.monotonic())
-        return 0
 
     def _create_publishers(self) -> None:
         self._clock_publisher = self.create_publisher(Clock, '/clock', qos.SENSOR_DATA_QOS)
@@ -173,13 +173,13 @@ class MazeSim(Node):
 
     def _wait_s(self, now_s: float) -> float:
         if self._paused:
-            return PAUSED_WAIT_S
+            return SPIN_S
         if self.parameters.lockstep:
             return max(self._repeat_at_s - now_s, 0.0)
         return self._pacer.wait_s(now_s)
 
     def _advance_if_due(self, now_s: float) -> None:
-        if self._paused or self._wait_s(now_s) > 0.0 or not self.context.ok():
+        if self._paused or self._wait_s(now_s) > 0.0:
             return
         if self.parameters.lockstep:
             self._publish_state()

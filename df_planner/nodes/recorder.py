@@ -39,13 +39,13 @@ from df_planner.ros.bag_writer import BagWriter
 from df_planner.ros.offered_qos import offered_qos
 from df_planner.ros.parameters import declare
 from df_planner.ros.recorder_parameters import RecorderParameters
+from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
-from df_planner.ros.run import signal_watch
+from df_planner.ros.run import SPIN_S
 from df_planner.ros.topics import recorded_topics
 from df_planner.ros.topics import RECORDER_READY
 from df_planner.ros.topics import Topic
 
-SPIN_S = 0.1
 DRAIN_S = 2.0  # launch waits 5 s between SIGINT and SIGTERM
 
 
@@ -66,12 +66,11 @@ class Recorder(Node):
         self.get_logger().info(f'Recording {len(self._subscriptions_by_name)} topics into '
                                f'{self._writer.folder}')
 
-    def run(self) -> int:
-        """Record until SIGINT or SIGTERM, then what has arrived by then."""
-        is_stopped = signal_watch()
+    def run(self, is_stopped: IsStopped) -> int:
+        """Record until a signal has come, then what has arrived by then."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        while not is_stopped() and self.context.ok():  # a signal may have come before this
+        while not is_stopped():
             executor.spin_once(timeout_sec=SPIN_S)
         last_s = stopped_s = time.monotonic()
         while last_s - stopped_s < DRAIN_S and time.monotonic() - last_s < SPIN_S:

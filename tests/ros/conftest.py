@@ -106,10 +106,10 @@ class NodeProcess:
 
     def end(self) -> None:
         """
-        Make sure the process is gone; fail if a node that still runs does not end well.
+        Make sure the process is gone; fail if a node that still runs crashes when asked to end.
 
-        One that crashes, or has to be killed, says no farewell: others believe for 20 s that it
-        is still there.
+        Prints the log, which pytest shows if the test has failed. A node that crashes, or has to
+        be killed, says no farewell: others believe for 20 s that it is still there.
         """
         if self.process.poll() is None:
             try:
@@ -117,7 +117,8 @@ class NodeProcess:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 code = self.process.wait()
-            assert code == 0, f'ended with {code}, log:\n{self.log}'
+            assert code >= 0, f'ended by signal {-code}, log:\n{self.log}'
+        print(f'{self._log_path.name}:\n{self.log}')
 
 
 class Probe:
