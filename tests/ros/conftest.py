@@ -169,7 +169,7 @@ class Probe:
                 asked_s = time.monotonic()
                 answers.append(client.call_async(GetParameters.Request()))
             return any(answer.done() for answer in answers)
-        self.wait_until(is_answered, f'{node_name} to find this node', 30.0)
+        self.wait_until(is_answered, f'{node_name} to find this node')
         self.node.destroy_client(client)
 
     def call(self, client: Client, request, timeout_s: float = 30.0):
@@ -184,7 +184,7 @@ class Probe:
         return client
 
     def wait_until(self, condition: Callable[[], bool], what: str,
-                   timeout_s: float = 10.0) -> None:
+                   timeout_s: float = 30.0) -> None:
         """Spin until a condition holds; fail saying what was waited for."""
         deadline = time.monotonic() + timeout_s
         while not condition():

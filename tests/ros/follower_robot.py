@@ -66,18 +66,22 @@ class Robot:
         self.trajectories.publish(msg)
         return msg
 
-    def answer(self, state, stamp_ns):
-        """Publish a state until it is answered, as it may get lost; return the action."""
-        last_s, before = -np.inf, len(self.wrenches)
+    def answer(self, state, stamp_ns, again_s=0.3):
+        """
+        Publish a state until it is answered and return the action.
+
+        :param again_s: when to publish it again, as it may get lost outside of lockstep.
+        """
+        due_s, before = time.monotonic(), len(self.wrenches)
 
         def answered():
-            nonlocal last_s
+            nonlocal due_s
             if len(self.wrenches) > before and conversions.stamp_to_ns(
                     self.wrenches[-1].header.stamp) == stamp_ns:
                 return True
-            if time.monotonic() > last_s + 0.3:
+            if time.monotonic() >= due_s:
                 self.be(state, stamp_ns)
-                last_s = time.monotonic()
+                due_s = time.monotonic() + again_s
             return False
         self.probe.wait_until(answered, 'an answer')
         return conversions.action_from_wrench(self.wrenches[-1], AXES, SCALE, ('map',))

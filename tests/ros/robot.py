@@ -58,18 +58,27 @@ class Robot:
         probe.wait_until(lambda: all(
             probe.node.count_publishers(f'{namespace}/{topic}')
             for topic in ('plan', 'plan_trajectory')), 'the publishers of the planner')
-        probe.wait_until_found_by(f'{namespace}/planner')
+        self.wait_until_found()
+
+    def wait_until_found(self):
+        """Wait until the planner knows all that listens and publishes here."""
+        self.probe.wait_until_found_by(f'{self.namespace}/planner')
 
     def listen(self, message_type, topic):
         """Return a list that fills with the messages of a topic."""
         return self.probe.listen(message_type, f'{self.namespace}/{topic}')
 
-    def call(self, service_type, name, request=None):
-        """Call a service of the planner."""
+    def client(self, service_type, name):
+        """Return the client of a service of the planner."""
         if name not in self.clients:
             self.clients[name] = self.probe.client(
                 service_type, f'{self.namespace}/planner/{name}')
-        return self.probe.call(self.clients[name], request or service_type.Request())
+        return self.clients[name]
+
+    def call(self, service_type, name, request=None):
+        """Call a service of the planner."""
+        return self.probe.call(
+            self.client(service_type, name), request or service_type.Request())
 
     def change(self, name, value):
         """Set a parameter of the planner and return the result."""
@@ -120,7 +129,7 @@ class Robot:
         self.trajectories.clear()
         self.paths.clear()
 
-    def next_trajectory(self, timeout_s=10.0):
+    def next_trajectory(self, timeout_s=30.0):
         """Return the next trajectory; the same stamps must come as a path."""
         self.probe.wait_until(lambda: self.trajectories and self.paths, 'a plan', timeout_s)
         assert self.paths.pop(0).header == self.trajectories[0].header

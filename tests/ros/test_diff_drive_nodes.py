@@ -206,7 +206,7 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
     commands = probe.listen(TwistStamped, 'cmd_vel', qos.RECORDING_QOS)
     odometry = probe.publisher(Odometry, 'odom')
     trajectories = probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
-    probe.wait_until(lambda: probe.node.count_publishers('cmd_vel') > 0, 'the follower')
+    probe.wait_until_found_by('follower')
 
     def answer(state, stamp_ns):
         """Return the twist and the frame of the answer to a state."""
@@ -232,7 +232,7 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
                 states=np.column_stack([way, np.tile(np.tile(heading, 2), (60, 1))]))
     trajectories.publish(trajectory_message(
         ROBOT, plan, conversions.ns_to_stamp(begin_ns), joint='base_footprint'))
-    probe.spin_for(0.3)
+    probe.wait_until_found_by('follower')  # the answer comes after the plan has been heard
     twist, _ = answer(START, begin_ns + TICK_NS)
     assert (twist.linear.x, twist.angular.z) == DIFF_DRIVE.action_limits
     twist, _ = answer(START, begin_ns + 10 * TICK_NS)

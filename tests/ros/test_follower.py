@@ -15,6 +15,7 @@
 
 """The follower: which plan counts when, and the node over DDS."""
 
+import math
 from pathlib import Path
 import signal
 import subprocess
@@ -133,8 +134,8 @@ def test_restarted_source_ends_the_plan_from_its_future():
 def test_node_follows_brakes_and_refuses(start_node, probe):
     node = start_node('follower', odom_timeout_s=0.4, execution='raw')
     node.wait_for_log('raw execution')
-    robot = Robot(probe)
     errors = probe.listen(Float64, 'follower/tracking_error')
+    robot = Robot(probe)
     diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
     assert robot.answer(STATE, START_NS) == pytest.approx(BRAKE)
 
@@ -190,7 +191,8 @@ def test_node_in_lockstep_answers_when_the_plan_comes(start_node, probe):
     robot.plan(make_plan(), START_NS)
     probe.wait_until(lambda: len(robot.wrenches) == 1, 'the answer to the waiting odometry')
     for step in range(1, 5):
-        assert robot.answer(STATE, START_NS + step * TICK_NS)[0] == make_plan().actions[step, 0]
+        action = robot.answer(STATE, START_NS + step * TICK_NS, again_s=math.inf)
+        assert action[0] == make_plan().actions[step, 0]
     robot.be(STATE, START_NS + 5 * TICK_NS)
     probe.spin_for(0.2)
     assert len(robot.wrenches) == 5

@@ -55,10 +55,10 @@ def test_two_callers_and_odometry_at_once(start_node, probe, tmp_path):
 
     probe.wait_until_found_by('planner')
     be(1.0, 1)
-    probe.spin_for(0.3)
+    probe.call(state, GetState.Request())  # whose answer comes after what was sent before
     began_s = time.monotonic()
     first = plans[0].call_async(request())
-    probe.spin_for(0.1)
+    probe.call(state, GetState.Request())
     second = plans[1].call_async(request())
     assert not first.done()
     be(1.5, 2)

@@ -120,7 +120,7 @@ def test_interrupted_run_reports_what_is_finished(chain, start_node, maze_file, 
 
 def test_waiting_in_vain_says_for_what(start_node):
     benchmark = start_node(
-        'maze_benchmark', arguments=('-r', '__ns:=/alone'), startup_timeout_s=6.0)
+        'maze_benchmark', arguments=('-r', '__ns:=/alone'), startup_timeout_s=12.0)
     assert benchmark.wait() == 1
     assert 'waiting for odometry (maze_sim)' in benchmark.log
     assert 'TIMEOUT: waited in vain for odometry (maze_sim)' in benchmark.log

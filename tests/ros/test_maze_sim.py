@@ -67,6 +67,7 @@ class Driver:
         self._state_publisher = probe.publisher(Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
         self._wrench_publisher = probe.publisher(WrenchStamped, 'cmd_wrench', qos.LATEST_QOS)
         probe.wait_until(lambda: self.odometry, 'odometry')
+        probe.wait_until_found_by('maze_sim')
 
     def put(self, state):
         """Teleport and return the first odometry from there."""
@@ -182,11 +183,15 @@ def test_clock_pause_and_reset(start_node, probe):
         pace = (stamp_ns(odometry[-1]) - begin_ns) * 1e-9 / (time.monotonic() - begin_s)
         return pace == pytest.approx(factor, rel=0.15)
 
+    def clock_tells_the_last_tick():
+        return conversions.stamp_to_ns(clock[-1].clock) == stamp_ns(odometry[-1])
+
     probe.wait_until(lambda: goes_at(2.0), 'twice the real time')
 
     assert not probe.call(step, Trigger.Request()).success
     assert probe.call(pause, SetBool.Request(data=True)).success
     probe.spin_for(0.2)
+    probe.wait_until(clock_tells_the_last_tick, 'all that was sent before the pause')
     paused_ns, heard = stamp_ns(odometry[-1]), len(odometry)
     probe.spin_for(0.3)
     assert len(odometry) == heard
@@ -194,11 +199,10 @@ def test_clock_pause_and_reset(start_node, probe):
     assert probe.call(step, Trigger.Request()).success
     probe.wait_until(lambda: len(odometry) >= heard + 3, 'three steps')
     assert stamp_ns(odometry[-1]) == paused_ns + 3 * TICK_NS
-    probe.wait_until(lambda: conversions.stamp_to_ns(clock[-1].clock) == stamp_ns(odometry[-1]),
-                     'the clock of the last step')
+    probe.wait_until(clock_tells_the_last_tick, 'the clock of the last step')
     probe.spin_for(0.3)
-    assert probe.call(pause, SetBool.Request(data=False)).success
     resumed_s = time.monotonic()
+    assert probe.call(pause, SetBool.Request(data=False)).success
     probe.wait_until(lambda: stamp_ns(odometry[-1]) > paused_ns + 10 * TICK_NS, 'time to go on')
     went_s = (stamp_ns(odometry[-1]) - paused_ns) * 1e-9
     assert went_s < 2.0 * (time.monotonic() - resumed_s) + 0.35  # the pause is not caught up
@@ -206,8 +210,8 @@ def test_clock_pause_and_reset(start_node, probe):
     episode, before_ns = episodes[-1].data, stamp_ns(odometry[-1])
     assert probe.call(reset, Trigger.Request()).success
     probe.wait_until(lambda: episodes[-1].data == episode + 1, 'the next episode')
-    probe.spin_for(0.2)
-    assert stamp_ns(odometry[-1]) >= before_ns + 1_000_000_000
+    probe.wait_until(lambda: stamp_ns(odometry[-1]) >= before_ns + 1_000_000_000,
+                     'the second between episodes')
 
     set_parameters = probe.client(SetParameters, 'maze_sim/set_parameters')
 

@@ -42,7 +42,7 @@ START, GOAL, OTHER_GOAL = (1.0, -3.0), (1.0, -1.0), (3.0, -3.0)  # x, y in the u
 WALL, OUTSIDE = (2.0, -2.0), (50.0, 0.0)
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,
          'compensate_latency': False, 'odom_timeout_s': 60.0, 'timeout_s': 60.0}
-SLOW_STEPS = 400
+SLOW_STEPS = 1000
 SUCCEEDED, ABORTED, CANCELED = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_ABORTED,
                                 GoalStatus.STATUS_CANCELED)
 
@@ -75,7 +75,7 @@ class Planner:
                          and probe.node.count_publishers('plan_trajectory'), 'the servers')
         data, origin = load_maze('umaze').occupancy_grid(0.1)
         self.maps.publish(occupancy_grid_message(data, origin, 0.1, ns_to_stamp(0), 'map'))
-        probe.wait_until_found_by('planner')
+        self._set_parameters = probe.client(SetParameters, 'planner/set_parameters')
 
     def be(self, position=START):
         """Publish odometry, at rest, half a second later than the last one."""
@@ -123,8 +123,7 @@ class Planner:
 
     def set_sampling_steps(self, value):
         """Make plans slower or quicker from the next one on."""
-        client = self.probe.client(SetParameters, 'planner/set_parameters')
-        assert self.probe.call(client, SetParameters.Request(parameters=[
+        assert self.probe.call(self._set_parameters, SetParameters.Request(parameters=[
             Parameter('sampling_steps', value=value).to_parameter_msg()])).results[0].successful
 
     def wait_for_plan_to(self, position):

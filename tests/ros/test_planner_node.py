@@ -51,7 +51,7 @@ from df_planner.ros.qos import SENSOR_DATA_QOS
 
 # An untrained model plans noise: without the collision check that is a plan like any other.
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,
-         'compensate_latency': False}
+         'compensate_latency': False, 'odom_timeout_s': 60.0}
 # A second or more per plan.
 SLOW = {'collision_check': False, 'num_samples': 32, 'sampling_steps': 500,
         'timeout_s': 120.0, 'odom_timeout_s': 60.0, 'compensate_latency': False}
@@ -89,6 +89,7 @@ def quick(shared_robot):
 
 def test_a_goal_is_planned_for(quick):
     times = quick.listen(Float64, 'planner/planning_time')
+    quick.wait_until_found()
     quick.send_goal(GOAL)
     quick.send_odometry(quick.base)
     quick.probe.wait_until(lambda: quick.trajectories and quick.paths and times, 'a plan')
@@ -211,8 +212,7 @@ def test_candidates_are_shown_to_those_who_look(quick):
     markers = []
     quick.probe.node.create_subscription(
         MarkerArray, 'planner/candidates', markers.append, LATEST_QOS)
-    quick.probe.wait_until(lambda: quick.probe.node.count_publishers('planner/candidates'), 'it')
-    quick.probe.spin_for(0.3)
+    quick.wait_until_found()
     quick.send_goal(GOAL)
     quick.plan(quick.base)
     quick.probe.wait_until(lambda: markers, 'markers')
@@ -309,7 +309,7 @@ def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, mod
     probe.wait_until_found_by('/robot1/planner')
     for second in (100, 101, 50):
         clock.publish(Clock(clock=ns_to_stamp(second * 100 * TICK_NS)))
-        probe.spin_for(0.2)
+        robot.state()  # heard, by when this is answered
     node.wait_for_log('The clock jumped back')
     robot.wait_for_status('inputs', 'NO_VALID_PATH')
     robot.call(Trigger, 'clear_goal')
@@ -321,8 +321,11 @@ def test_what_happens_while_planning(start_node, probe, model):
     node = start_node('planner', ('-r', '__ns:=/slow'), checkpoint=model, **SLOW)
     node.wait_for_log('Ready for goals', START_UP_S)
     robot = Robot(probe, '/slow')
+    robot.client(Trigger, 'clear_goal')  # to find each other takes time, too
+    robot.client(GetPlan, 'get_plan')
     robot.send_map()
     robot.send_odometry(1)
+    robot.state()  # the answer comes after what was sent before has been heard
 
     # Two goals in a row: only the second is answered.
     robot.send_goal(OTHER_GOAL)
@@ -335,28 +338,26 @@ def test_what_happens_while_planning(start_node, probe, model):
 
     # A robot that waited for the plan follows it from its start; one that moves is in the midst.
     robot.send_odometry(30)
-    probe.spin_for(0.2)
+    robot.state()
     robot.send_odometry(60)
     assert stamp_to_ns(robot.next_trajectory(60.0).header.stamp) == 60 * TICK_NS
     robot.send_odometry(90)
-    probe.spin_for(0.2)
+    robot.state()
     robot.send_odometry(95, position=(1.2, -3.0))
     assert stamp_to_ns(robot.next_trajectory(60.0).header.stamp) == 90 * TICK_NS
     robot.send_odometry(96)
 
     # get_plan takes long, and nobody has to wait for it.
-    client = probe.client(GetPlan, '/slow/planner/get_plan')
-    future = client.call_async(GetPlan.Request(start=pose(START), goal=pose(GOAL)))
-    probe.spin_for(0.1)
-    state = robot.call(GetState, 'get_state')
-    assert state.current_state.id == State.PRIMARY_STATE_ACTIVE
+    future = robot.client(GetPlan, 'get_plan').call_async(
+        GetPlan.Request(start=pose(START), goal=pose(GOAL)))
+    assert robot.state() == State.PRIMARY_STATE_ACTIVE
     assert not future.done()
     probe.wait_until(future.done, 'a plan', 60.0)
     assert len(future.result().plan.poses) > 1
 
     # clear_goal drops the plan in the making.
     robot.send_odometry(150)
-    probe.spin_for(0.2)
+    robot.state()
     assert robot.call(Trigger, 'clear_goal').success
     assert robot.next_trajectory().points == []
     probe.spin_for(0.3)

@@ -196,11 +196,11 @@ class Listener:
         """Return a list that fills with every message of a topic."""
         return self.probe.listen(message_type, f'{self.namespace}/{topic}', qos.RECORDING_QOS)
 
-    def send_goal(self, position=GOAL, stamp_ns=0):
-        """Publish a goal."""
+    def send_goal(self, position=GOAL, stamp_ns=0, subscribers=1):
+        """Publish a goal; the first one, once there are so many to hear it."""
         if not hasattr(self, '_goals'):
             self._goals = self.probe.publisher(
-                PoseStamped, f'{self.namespace}/goal_pose', qos.LATEST_QOS)
+                PoseStamped, f'{self.namespace}/goal_pose', qos.LATEST_QOS, subscribers)
         msg = PoseStamped()
         msg.header.frame_id, msg.header.stamp = 'map', ns_to_stamp(stamp_ns)
         msg.pose.position.x, msg.pose.position.y = position
@@ -225,7 +225,7 @@ def test_ticks_are_kept_while_the_planner_is_saturated(start_node, probe, model)
     planner.wait_for_log('Ready for goals', START_UP_S)
     busy = Listener(probe, '/busy')
     probe.wait_until(lambda: busy.wrenches, 'commands')
-    busy.send_goal()
+    busy.send_goal(subscribers=2)  # planner and simulator
     probe.wait_until(lambda: len(busy.times) >= 2, 'plans', 60.0)
     busy.wrenches.clear()
     busy.periods.clear()  # and with them what happened while the nodes started

@@ -72,7 +72,7 @@ def test_a_burst_right_before_the_end_is_kept_as_it_was_sent(
     probe.spin_for(0.2)
     for index in range(BURST):
         publisher.publish(odometry(index))
-    publisher.wait_for_all_acked()
+    assert publisher.wait_for_all_acked() and latched.wait_for_all_acked()
     assert recorder.stop(signal_number) == 0
     assert f'{BURST + 1} messages in' in recorder.log and 'lost' not in recorder.log
     messages, connections = read(tmp_path / 'bag')

@@ -32,17 +32,16 @@ def test_the_simulator_publishes_its_transforms(start_node, probe, tmp_path):
         node.wait_for_log("maze 'umaze'")
     moving = probe.listen(kind, '/tf', qos.TF_QOS)
     fixed = probe.listen(kind, '/tf_static', qos.LATCHED_QOS)
-    odometry = probe.listen(Odometry, 'odom', qos.SENSOR_DATA_QOS)
-    probe.wait_until(lambda: len(moving) > 5 and fixed and odometry, 'transforms', 30.0)
+    odometry = probe.listen(Odometry, 'odom', qos.RECORDING_QOS)
+
+    def pairs():
+        return [(transform, msg.pose.pose.position) for tf in moving for transform in tf.transforms
+                for msg in odometry if msg.header == transform.header]
+    probe.wait_until(lambda: len(pairs()) > 5 and fixed, 'transforms and their odometry', 30.0)
     equal, = fixed[0].transforms
     assert (equal.header.frame_id, equal.child_frame_id) == ('map', 'odom')
     assert (equal.transform.translation.x, equal.transform.rotation.w) == (0.0, 1.0)
-    robot, = moving[-1].transforms
+    robot, at = pairs()[-1]
     assert (robot.header.frame_id, robot.child_frame_id) == ('odom', 'base_link')
-
-    def of_that_time():
-        return [msg.pose.pose.position for msg in odometry if msg.header == robot.header]
-    probe.wait_until(of_that_time, 'the odometry of the transform')
-    at = of_that_time()[0]
     assert (robot.transform.translation.x, robot.transform.translation.y) == (at.x, at.y)
     assert node.stop() == 0, node.log
