@@ -172,9 +172,7 @@ class Follower(Node):
             self._worker.submit('map', lambda should_stop: read(), take)
 
     def _take_map(self, outcome: Outcome) -> None:
-        if outcome.error is not None:
-            raise outcome.error
-        self._executor.band = replace(self._executor.band, grid=outcome.value)
+        self._executor.band = replace(self._executor.band, grid=outcome.result())
         self._waits_for_map = False
         self._prepare()
 
@@ -199,10 +197,9 @@ class Follower(Node):
         began_s = time.monotonic()
 
         def take(outcome: Outcome) -> None:
-            if outcome.error is not None:
-                raise outcome.error
+            prepared = outcome.result()
             self._preparing.add(time.monotonic() - began_s)
-            self._follower.take_plan(outcome.value, stamp_ns)
+            self._follower.take_plan(prepared, stamp_ns)
         executor = self._executor
         self._worker.submit('prepare', lambda should_stop: executor.prepare(plan), take)
 

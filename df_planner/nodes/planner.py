@@ -170,9 +170,7 @@ class PlannerNode(PlannerLifecycle):
                        p.occupied_threshold)
 
         def take(grid: Outcome) -> None:
-            if grid.error is not None:
-                raise grid.error
-            self._session.set_map(grid.value)
+            self._session.set_map(grid.result())
         self._map_reader.submit('map', lambda should_stop: read(),
                                 guarded(take, 'map', self._complaints))
 
@@ -183,9 +181,7 @@ class PlannerNode(PlannerLifecycle):
             return
 
         def take(poses: Outcome) -> None:
-            if poses.error is not None:
-                raise poses.error
-            self._set_goal(poses.value[0])
+            self._set_goal(poses.result()[0])
             self._actions.end_drive('replaced by a goal on goal_pose')
         self._map_frame.resolve('goal', [(msg, 'goal')], guarded(take, 'goal', self._complaints))
 

@@ -46,6 +46,12 @@ class Outcome:
         except Exception as error:  # handed to whoever wants the value, whatever it is
             return cls(error=error)
 
+    def result(self) -> Any:
+        """Return the value, or raise the exception."""
+        if self.error is not None:
+            raise self.error
+        return self.value
+
 
 @dataclass(frozen=True)
 class _Job:

@@ -21,6 +21,7 @@ import pytest
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
 
@@ -136,3 +137,11 @@ def test_closing_stops_the_running_job_at_once(spinner):
     assert time.monotonic() - started < 1.0
     assert gate.stopped.is_set()
     assert done == []
+
+
+def test_an_outcome_has_a_result_or_raises():
+    assert Outcome.of(lambda: 3).result() == 3
+    failed = Outcome.of(lambda: {}['nothing'])
+    assert isinstance(failed.error, KeyError)
+    with pytest.raises(KeyError):
+        failed.result()
