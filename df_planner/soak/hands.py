@@ -90,7 +90,10 @@ class Hands:
         self.node.create_subscription(
             MultiDOFJointTrajectory, 'plan_trajectory', self._on_trajectory, qos.LATEST_QOS,
             raw=True)
+        self.node.create_subscription(
+            PoseStamped, 'resume_goal', self._on_kept_goal, qos.LATCHED_QOS)
         self.odom: Odometry | None = None
+        self.kept_goal_xy: tuple[float, float] | None = None  # by the follower, for the planner
         self.goal_xy: tuple[float, float] | None = None
         self.map_true: OccupancyGrid | None = None
         self.planned_at_s = 0.0  # when the last plan that is not empty was heard
@@ -261,6 +264,10 @@ class Hands:
     def _on_odometry(self, msg: Odometry) -> None:
         if not is_forged(msg):
             self.odom = msg
+
+    def _on_kept_goal(self, msg: PoseStamped) -> None:
+        is_goal = bool(msg.header.frame_id)
+        self.kept_goal_xy = (msg.pose.position.x, msg.pose.position.y) if is_goal else None
 
     def _on_trajectory(self, data: bytes) -> None:
         if len(data) > 200:  # a point alone takes more

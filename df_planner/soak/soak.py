@@ -46,7 +46,6 @@ DWELL_S = 0.5  # at a goal before the next
 GOAL_DEADLINE_S = 60.0  # of driving with an active planner
 RESUME_S = 10.0  # within which a planner that was restarted goes on by itself
 POLL_S = 1.0
-HEARD_S = 0.3  # after which a goal has reached the planner
 INPUTS = {bad.name: bad for bad in BAD_INPUTS}
 PLANNER = 'planner'
 
@@ -232,10 +231,10 @@ class Soak:
     # Events
 
     def _may(self, event: Event) -> bool:
-        """Tell whether it is time for an event: the planner is killed in mid-drive."""
+        """Tell whether it is time for an event: to kill the planner, once its goal outlives it."""
         return event.name != KILL or (
             self._errand is not None and self._errand.reached_at_s is None
-            and self._errand.active_s > HEARD_S)
+            and self._resume_at_s is None and self._hands.kept_goal_xy == self._errand.xy)
 
     def _do(self, event: Event) -> None:
         if event.name == KILL:

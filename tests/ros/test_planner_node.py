@@ -280,11 +280,11 @@ def test_lifecycle(quick, quick_node):
 
 
 def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, model):
-    node = start_node('planner', ('-r', '__ns:=/robot1'), checkpoint=model, odom_timeout_s=2.0,
+    node = start_node('planner', ('-r', '__ns:=/robot1'), checkpoint=model, odom_timeout_s=6.0,
                       num_samples=4, sampling_steps=2, use_sim_time=True)
     node.wait_for_log('Ready for goals', START_UP_S)
     robot = Robot(probe, '/robot1')
-    robot.send_goal(GOAL)
+    robot.send_goal(GOAL, tick=2)
     node.wait_for_log('The goal waits for odom, map')
     assert robot.wait_for_status('inputs', 'Waiting for odom, map') == b'\x01'
     robot.send_odometry(1)
@@ -295,7 +295,7 @@ def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, mod
     assert brake.points == []
     robot.wait_for_status('inputs', 'NO_VALID_PATH')
     robot.wait_for_status('inference', 'NO_VALID_PATH')
-    probe.spin_for(2.2)
+    probe.spin_for(6.2)
     robot.wait_for_status('inputs', 'NO_VALID_PATH')
     assert robot.call(Trigger, 'clear_goal').success
     robot.wait_for_status('inputs', 'Waiting for odom (last heard')
