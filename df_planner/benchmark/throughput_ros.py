@@ -32,9 +32,9 @@ from df_planner.benchmark.machine import cpu_seconds
 from df_planner.benchmark.throughput import Plan
 from df_planner.benchmark.throughput import Row
 from df_planner.errors import ConfigError
+from df_planner.ros_domain import own_domain
 
 PROGRESS = re.compile(r'\[ *(\d+)/\d+\] ')
-LAST_DOMAIN = 101
 
 
 def measure_ros(plan: Plan) -> list[Row]:
@@ -137,5 +137,5 @@ def _run(command: list[str]) -> None:
 
 def _environment() -> dict[str, str]:
     """Return an environment whose ROS graph no other run is in."""
-    return {'ROS_DOMAIN_ID': str(1 + os.getpid() % LAST_DOMAIN), **os.environ,
+    return {'ROS_DOMAIN_ID': str(own_domain()), **os.environ,
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}

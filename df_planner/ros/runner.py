@@ -37,12 +37,12 @@ from df_planner.ros.graph import build_graph
 from df_planner.ros.graph import Graph
 from df_planner.ros.graph import Process
 from df_planner.ros.graph import Value
+from df_planner.ros_domain import own_domain
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # How to ask a process to end, and how long to wait before asking louder.
 STOPPING = ((signal.SIGINT, 10.0), (signal.SIGTERM, 3.0), (signal.SIGKILL, 3.0))
 POLL_S = 0.05
-LAST_DOMAIN = 101  # higher ones reach into the ephemeral ports of Linux
 PR_SET_PDEATHSIG = 1
 
 
@@ -72,8 +72,9 @@ def environment(graph: Graph) -> dict[str, str]:
     """
     values = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1',
               'RCUTILS_CONSOLE_OUTPUT_FORMAT': '[{severity}] {message}'}
-    if any(process.ends_run for process in graph.processes):
-        values['ROS_DOMAIN_ID'] = str(1 + os.getpid() % LAST_DOMAIN)
+    has_benchmark = any(process.ends_run for process in graph.processes)
+    if has_benchmark and 'ROS_DOMAIN_ID' not in os.environ:
+        values['ROS_DOMAIN_ID'] = str(own_domain())
     return {**values, **os.environ}
 
 

@@ -28,7 +28,6 @@ import math
 import os
 from pathlib import Path
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -43,30 +42,13 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
 from df_planner.ros.qos import STANDARD_QOS
+from df_planner.ros_domain import own_domain
 
-FIRST_LOCK_PORT = 32100  # a port per domain, held by the process that uses the domain
-LAST_DOMAIN = 101  # higher ones reach into the ephemeral ports of Linux
 ASK_AGAIN_S = 1.0
 
 
-def _claim_domain() -> socket.socket:
-    """Hold a domain that no other test process uses, until this process ends."""
-    first = 1 + os.getpid() % LAST_DOMAIN
-    for offset in range(LAST_DOMAIN):
-        domain = 1 + (first - 1 + offset) % LAST_DOMAIN
-        lock = socket.socket()
-        try:
-            lock.bind(('127.0.0.1', FIRST_LOCK_PORT + domain))
-        except OSError:
-            lock.close()
-            continue
-        os.environ['ROS_DOMAIN_ID'] = str(domain)
-        os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-        return lock
-    raise RuntimeError('no free ROS domain on this machine')
-
-
-_domain_lock = _claim_domain()
+os.environ['ROS_DOMAIN_ID'] = str(own_domain())
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 
 
 class NodeProcess:

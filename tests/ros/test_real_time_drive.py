@@ -305,7 +305,7 @@ def test_a_plan_begins_where_the_one_before_will_have_led(start_node, probe, mod
 
 def test_a_new_goal_ends_planning_between_two_calls_of_the_network(start_node, probe, model):
     node = start_node('planner', ('-r', '__ns:=/cancel'), checkpoint=model,
-                      **{**SATURATED, 'sampling_steps': 500, 'compensate_latency': False})
+                      **{**SATURATED, 'sampling_steps': 1000, 'compensate_latency': False})
     node.wait_for_log('Ready for goals', START_UP_S)
     cancel = Listener(probe, '/cancel')
     odometry = probe.publisher(Odometry, '/cancel/odom')

@@ -1,0 +1,49 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""A ROS domain for a run that must not hear, nor be heard by, any other on this machine."""
+
+from functools import cache
+import os
+import socket
+
+from df_planner.errors import ConfigError
+
+LAST_DOMAIN = 101  # higher ones reach into the ephemeral ports of Linux
+FIRST_LOCK_PORT = 32100  # a TCP port per domain, held by the process that has the domain
+
+
+def own_domain() -> int:
+    """
+    Return the domain of this process, which no other process gets until this one ends.
+
+    :raises ConfigError: if every domain is taken.
+    """
+    domain, _ = _claim()
+    return domain
+
+
+@cache
+def _claim() -> tuple[int, socket.socket]:
+    first = os.getpid() % LAST_DOMAIN
+    for offset in range(LAST_DOMAIN):
+        domain = 1 + (first + offset) % LAST_DOMAIN
+        lock = socket.socket()
+        try:
+            lock.bind(('127.0.0.1', FIRST_LOCK_PORT + domain))
+        except OSError:
+            lock.close()
+            continue
+        return domain, lock
+    raise ConfigError('every ROS domain has a run already; end one, or set ROS_DOMAIN_ID')
