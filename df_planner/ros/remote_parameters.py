@@ -27,7 +27,7 @@ ASK_AGAIN_S = 1.0
 
 
 def read_parameters(node: Node, executor: Executor, remote: str, names: Sequence[str],
-                    timeout_s: float = 5.0) -> dict:
+                    timeout_s: float = 3.0) -> dict:
     """
     Return parameters of another node by name; empty if it does not answer in time.
 
