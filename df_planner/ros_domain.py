@@ -34,6 +34,11 @@ def own_domain() -> int:
     return domain
 
 
+def chosen_domain() -> str:
+    """Return the ``ROS_DOMAIN_ID`` of the environment; without one, that of ``own_domain``."""
+    return os.environ['ROS_DOMAIN_ID'] if 'ROS_DOMAIN_ID' in os.environ else str(own_domain())
+
+
 @cache
 def _claim() -> tuple[int, socket.socket]:
     first = os.getpid() % LAST_DOMAIN

@@ -17,6 +17,7 @@
 import subprocess
 import sys
 
+from df_planner.ros_domain import chosen_domain
 from df_planner.ros_domain import FIRST_LOCK_PORT
 from df_planner.ros_domain import LAST_DOMAIN
 from df_planner.ros_domain import own_domain
@@ -34,6 +35,13 @@ def test_a_process_keeps_its_domain_and_no_other_gets_it():
     other = int(in_a_child('import os; from df_planner.ros_domain import own_domain;'
                            f'os.getpid = lambda: {mine - 1}; print(own_domain())'))
     assert other != mine and 1 <= other <= LAST_DOMAIN
+
+
+def test_what_is_set_is_kept(monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', '7')
+    assert chosen_domain() == '7'
+    monkeypatch.delenv('ROS_DOMAIN_ID')
+    assert chosen_domain() == str(own_domain())
 
 
 def test_it_says_so_when_there_is_none_left():

@@ -32,7 +32,7 @@ from df_planner.benchmark.machine import cpu_seconds
 from df_planner.benchmark.throughput import Plan
 from df_planner.benchmark.throughput import Row
 from df_planner.errors import ConfigError
-from df_planner.ros_domain import own_domain
+from df_planner.ros_domain import chosen_domain
 
 PROGRESS = re.compile(r'\[ *(\d+)/\d+\] ')
 
@@ -137,5 +137,5 @@ def _run(command: list[str]) -> None:
 
 def _environment() -> dict[str, str]:
     """Return an environment whose ROS graph no other run is in."""
-    return {'ROS_DOMAIN_ID': str(own_domain()), **os.environ,
+    return {'ROS_DOMAIN_ID': chosen_domain(), **os.environ,
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}

@@ -37,7 +37,7 @@ from df_planner.ros.graph import build_graph
 from df_planner.ros.graph import Graph
 from df_planner.ros.graph import Process
 from df_planner.ros.graph import Value
-from df_planner.ros_domain import own_domain
+from df_planner.ros_domain import chosen_domain
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # How to ask a process to end, and how long to wait before asking louder.
@@ -72,9 +72,8 @@ def environment(graph: Graph) -> dict[str, str]:
     """
     values = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1',
               'RCUTILS_CONSOLE_OUTPUT_FORMAT': '[{severity}] {message}'}
-    has_benchmark = any(process.ends_run for process in graph.processes)
-    if has_benchmark and 'ROS_DOMAIN_ID' not in os.environ:
-        values['ROS_DOMAIN_ID'] = str(own_domain())
+    if any(process.ends_run for process in graph.processes):
+        values['ROS_DOMAIN_ID'] = chosen_domain()
     return {**values, **os.environ}
 
 

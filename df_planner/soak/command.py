@@ -56,7 +56,7 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     from df_planner.errors import ConfigError
     from df_planner.ros.graph import build_graph
     from df_planner.ros.runner import environment
-    from df_planner.ros_domain import own_domain
+    from df_planner.ros_domain import chosen_domain
     from df_planner.soak.soak import Soak
     from df_planner.soak.inputs import BAD_INPUTS
     from df_planner.soak.processes import Processes
@@ -73,8 +73,7 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     folder = result_folder('soak', out)
     graph = build_graph({'maze': maze, 'checkpoint': checkpoint, 'seed': seed,
                          'use_benchmark': False})
-    if 'ROS_DOMAIN_ID' not in os.environ:
-        os.environ['ROS_DOMAIN_ID'] = str(own_domain())
+    os.environ['ROS_DOMAIN_ID'] = chosen_domain()
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     seconds = 60.0 * minutes
     schedule = make_schedule(seconds, seed, [bad.name for bad in BAD_INPUTS])
