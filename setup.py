@@ -68,7 +68,7 @@ setup(
     zip_safe=True,
     entry_points={
         'console_scripts': [
-            'df_planner = df_planner.cli:main',
+            'df_planner = df_planner.cli.main:main',
             'planner = df_planner.nodes.planner:main',
             'follower = df_planner.nodes.follower:main',
             'maze_sim = df_planner.nodes.maze_sim:main',

@@ -25,12 +25,12 @@ import time
 
 from click.testing import CliRunner
 
-from df_planner.cli import main
+from df_planner.cli.main import main
 
 
 AT_A_CALL = """
 import os, signal, sys
-from df_planner.cli import main
+from df_planner.cli.main import main
 import {module}
 
 calls, function = 0, {module}.{name}

@@ -21,10 +21,10 @@ import time
 from ros.tiny_model import write_tiny_model
 import yaml
 
-from df_planner.benchmark.grid import expand
-from df_planner.benchmark.grid import load_grid
-from df_planner.benchmark.grid_run import GridRuns
-from df_planner.benchmark.jobs import LocalEngine
+from df_planner.evaluation.jobs import LocalEngine
+from df_planner.grid.rows import expand
+from df_planner.grid.rows import load_grid
+from df_planner.grid.run import GridRuns
 from df_planner.sim.maze import load_maze
 
 CHEAP = {'collision_check': False, 'num_samples': 2, 'sampling_steps': 1}

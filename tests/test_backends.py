@@ -32,7 +32,7 @@ PARTS = (2, 2, 20)
 MEET_ALL_SHAPES = """
 import torch
 from df_planner import Planner
-from df_planner.benchmark.memory import memory_mib
+from df_planner.evaluation.machine import memory_mib
 from df_planner.planning.horizons import BATCH_SIZES
 
 torch.set_num_threads(1)

@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 
 from df_planner import Planner
-from df_planner.benchmark import blocks as benchmark
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.errors import ConfigError
+from df_planner.experiments import blocks as benchmark
 from df_planner.planning.grid import maze_map
 from df_planner.sim.maze import BALL_RADIUS_M
 from df_planner.sim.maze import Block

@@ -22,10 +22,10 @@ from interrupting import interrupted_at
 import numpy as np
 import pytest
 
-from df_planner.benchmark import calibration
-from df_planner.benchmark import plan_calibration
-from df_planner.benchmark.held_out import held_out_windows
-from df_planner.cli import main
+from df_planner.cli.main import main
+from df_planner.experiments import calibration
+from df_planner.experiments import calibration_plans as plan_calibration
+from df_planner.experiments.common import held_out_windows
 from df_planner.planning.plan import Plan
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World
@@ -167,7 +167,7 @@ def test_ctrl_c_reports_what_there_is(tmp_path, module, name, number, windows, p
 
 
 def test_ctrl_c_before_there_is_anything_writes_nothing(tmp_path):
-    code, said = interrupted_at('df_planner.benchmark.calibration', 'reconstruct', 1, [
+    code, said = interrupted_at('df_planner.experiments.calibration', 'reconstruct', 1, [
         'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '2', '--out',
         str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said

@@ -25,9 +25,9 @@ import numpy as np
 import pytest
 import yaml
 
-from df_planner.benchmark.protocol import sample_starts
-from df_planner.benchmark.protocol import save_starts
-from df_planner.cli import main
+from df_planner.cli.main import main
+from df_planner.evaluation.protocol import sample_starts
+from df_planner.evaluation.protocol import save_starts
 from df_planner.ros.graph import ARGUMENTS
 from df_planner.sim.maze import load_maze
 
@@ -62,7 +62,7 @@ def test_demo_offers_every_argument_of_the_graph():
 
 
 def test_help_loads_nothing_heavy_and_is_instant():
-    code = ('import sys; import df_planner.cli as cli;'
+    code = ('import sys; import df_planner.cli.main as cli;'
             'cli.main(["--help"], standalone_mode=False);'
             'print([m for m in ("torch", "mujoco", "rclpy", "numpy", "matplotlib", "h5py")'
             ' if m in sys.modules])')

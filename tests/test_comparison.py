@@ -20,12 +20,12 @@ from click.testing import CliRunner
 import numpy as np
 import pytest
 
-from df_planner.benchmark.comparison import ratios
-from df_planner.benchmark.comparison import REFERENCE_SETTINGS
-from df_planner.benchmark.comparison import summarize_comparison
-from df_planner.benchmark.grid import expand
-from df_planner.benchmark.grid import load_grid
-from df_planner.cli import main
+from df_planner.cli.main import main
+from df_planner.experiments.latency import ratios
+from df_planner.experiments.latency import REFERENCE_SETTINGS
+from df_planner.experiments.latency import summarize_comparison
+from df_planner.grid.rows import expand
+from df_planner.grid.rows import load_grid
 
 
 def _record(who, start, turn, seconds):

@@ -26,10 +26,10 @@ import numpy as np
 import pytest
 from ros.tiny_model import write_tiny_model
 
-from df_planner.benchmark.cost import growth_exponent
-from df_planner.benchmark.cost import Point
-from df_planner.benchmark.cost import sweeps
-from df_planner.cli import main
+from df_planner.cli.main import main
+from df_planner.experiments.cost import growth_exponent
+from df_planner.experiments.cost import Point
+from df_planner.experiments.cost import sweeps
 
 SMALL = ('--horizon', '100', '--horizon', '800', '--horizon', '1600', '--candidates', '8',
          '--sampling-steps', '2', '--threads', '1', '--repeats', '2')

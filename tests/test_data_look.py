@@ -26,7 +26,7 @@ from robot_bag import odometry
 from robot_bag import STAMP_S
 from robot_bag import write_bag
 
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import save_dataset
 from df_planner.data.generator import generate

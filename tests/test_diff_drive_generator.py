@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import numpy as np
 import pytest
 
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.diff_drive_generator import generate
 from df_planner.data.signals import DIFF_DRIVE

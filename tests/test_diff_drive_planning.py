@@ -18,7 +18,7 @@ from click.testing import CliRunner
 import numpy as np
 import pytest
 
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.planning.planner import Planner

@@ -33,12 +33,12 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
 
-from df_planner.benchmark.drive_metrics import leg_record
-from df_planner.benchmark.drive_metrics import legs
-from df_planner.benchmark.drive_metrics import teleports
-from df_planner.benchmark.drive_metrics import tracking_errors
-from df_planner.cli import main
-from df_planner.data.bag import read_drive
+from df_planner.cli.main import main
+from df_planner.drives.bag import read_drive
+from df_planner.drives.metrics import leg_record
+from df_planner.drives.metrics import legs
+from df_planner.drives.metrics import teleports
+from df_planner.drives.metrics import tracking_errors
 from df_planner.errors import BagError
 
 

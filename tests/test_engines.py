@@ -36,21 +36,21 @@ from small_grid import write_grid
 from small_training import write_config
 import torch
 
-from df_planner.benchmark.grid import expand
-from df_planner.benchmark.grid import load_grid
-from df_planner.benchmark.grid_results import grid_results
-from df_planner.benchmark.grid_run import code_revision
-from df_planner.benchmark.grid_run import GridRuns
-from df_planner.benchmark.jobs import Job
-from df_planner.benchmark.jobs import LocalEngine
-from df_planner.benchmark.ray_engine import _work
-from df_planner.benchmark.ray_engine import ALL_SOURCES
-from df_planner.benchmark.ray_engine import RayEngine
-from df_planner.benchmark.ray_engine import RETRIES
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.data.generator import generate
 from df_planner.errors import ConfigError
 from df_planner.errors import ProcessLost
+from df_planner.evaluation.jobs import Job
+from df_planner.evaluation.jobs import LocalEngine
+from df_planner.grid.ray_engine import _work
+from df_planner.grid.ray_engine import ALL_SOURCES
+from df_planner.grid.ray_engine import RayEngine
+from df_planner.grid.ray_engine import RETRIES
+from df_planner.grid.results import grid_results
+from df_planner.grid.rows import expand
+from df_planner.grid.rows import load_grid
+from df_planner.grid.run import code_revision
+from df_planner.grid.run import GridRuns
 
 CONTROLLER = {'name': 'controller', 'policy': 'controller'}
 

@@ -27,19 +27,19 @@ import numpy as np
 import pytest
 import yaml
 
-from df_planner.benchmark.baseline import ControllerPolicy
-from df_planner.benchmark.evaluate import EpisodeRunner
-from df_planner.benchmark.evaluate import evaluate
-from df_planner.benchmark.evaluate import Specification
-from df_planner.benchmark.journal import Journal
-from df_planner.benchmark.metrics import without_latencies
-from df_planner.benchmark.protocol import load_starts
-from df_planner.benchmark.protocol import sample_starts
-from df_planner.benchmark.protocol import Starts
 from df_planner.data.generator import generate
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
+from df_planner.evaluation.baseline import ControllerPolicy
+from df_planner.evaluation.evaluate import EpisodeRunner
+from df_planner.evaluation.evaluate import evaluate
+from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.journal import Journal
+from df_planner.evaluation.metrics import without_latencies
+from df_planner.evaluation.protocol import load_starts
+from df_planner.evaluation.protocol import sample_starts
+from df_planner.evaluation.protocol import Starts
 from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
 from df_planner.sim.world import World

@@ -23,7 +23,7 @@ import numpy as np
 import pytest
 import torch
 
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.errors import CheckpointError
 from df_planner.errors import InvalidInput
 from df_planner.forecast.forecaster import Forecaster

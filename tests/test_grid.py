@@ -19,13 +19,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from df_planner.benchmark.grid import expand
-from df_planner.benchmark.grid import load_grid
-from df_planner.benchmark.grid import NEVER_S
-from df_planner.benchmark.grid_cost import Costs
-from df_planner.benchmark.grid_cost import duration
-from df_planner.benchmark.grid_cost import guessed_seconds
 from df_planner.errors import ConfigError
+from df_planner.grid.cost import Costs
+from df_planner.grid.cost import duration
+from df_planner.grid.cost import guessed_seconds
+from df_planner.grid.rows import expand
+from df_planner.grid.rows import load_grid
+from df_planner.grid.rows import NEVER_S
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.stem for path in (ROOT / 'config' / 'benchmark').glob('*.yaml'))

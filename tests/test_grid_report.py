@@ -22,19 +22,19 @@ import numpy as np
 import pytest
 import yaml
 
-from df_planner.benchmark.grid import expand
-from df_planner.benchmark.grid import load_grid
-from df_planner.benchmark.grid_report import csv_text
-from df_planner.benchmark.grid_report import markdown
-from df_planner.benchmark.grid_report import text_overview
-from df_planner.benchmark.grid_report import write_grid_report
-from df_planner.benchmark.grid_results import grid_results
-from df_planner.benchmark.grid_results import published
-from df_planner.benchmark.grid_run import code_revision
-from df_planner.benchmark.grid_run import GridRuns
-from df_planner.benchmark.machine import machine_facts
-from df_planner.benchmark.metrics import episode_record
-from df_planner.benchmark.metrics import summarize
+from df_planner.evaluation.machine import machine_facts
+from df_planner.evaluation.metrics import episode_record
+from df_planner.evaluation.metrics import summarize
+from df_planner.grid.report import csv_text
+from df_planner.grid.report import markdown
+from df_planner.grid.report import text_overview
+from df_planner.grid.report import write_grid_report
+from df_planner.grid.results import grid_results
+from df_planner.grid.results import published
+from df_planner.grid.rows import expand
+from df_planner.grid.rows import load_grid
+from df_planner.grid.run import code_revision
+from df_planner.grid.run import GridRuns
 from df_planner.sim.maze import load_maze
 
 STARTS = 4

@@ -32,18 +32,19 @@ from small_grid import planner_row
 from small_grid import without_times
 from small_grid import write_grid
 
-from df_planner.benchmark import grid_run
-from df_planner.benchmark.evaluate import evaluate
-from df_planner.benchmark.grid import expand
-from df_planner.benchmark.grid import load_grid
-from df_planner.benchmark.grid_results import grid_results
-from df_planner.benchmark.grid_run import GridRuns
-from df_planner.benchmark.jobs import LocalEngine
-from df_planner.benchmark.metrics import without_latencies
-from df_planner.benchmark.protocol import sample_starts
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
+from df_planner.evaluation.evaluate import evaluate
+from df_planner.evaluation.jobs import LocalEngine
+from df_planner.evaluation.jobs import locked
+from df_planner.evaluation.metrics import without_latencies
+from df_planner.evaluation.protocol import sample_starts
+from df_planner.grid import run as grid_run
+from df_planner.grid.results import grid_results
+from df_planner.grid.rows import expand
+from df_planner.grid.rows import load_grid
+from df_planner.grid.run import GridRuns
 from df_planner.sim.maze import load_maze
 
 
@@ -144,7 +145,7 @@ def test_a_checkpoint_that_changes_meanwhile_is_a_failure(folder, monkeypatch):
 
 def test_two_benchmarks_do_not_share_a_folder(folder):
     path = write_grid(folder, [{'name': 'controller', 'policy': 'controller'}])
-    with grid_run.locked(folder / 'out'), pytest.raises(ConfigError, match='another benchmark'):
+    with locked(folder / 'out'), pytest.raises(ConfigError, match='another benchmark'):
         execute(path, folder / 'out')
 
 

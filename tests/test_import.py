@@ -35,9 +35,7 @@ from rosbags.rosbag2 import StoragePlugin
 from small_training import write_config
 import yaml
 
-from df_planner.benchmark.import_speed import in_process
-from df_planner.benchmark.import_speed import write_drive_bag
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.data import importing
 from df_planner.data.columns import load_import_config
 from df_planner.data.d4rl import load_dataset
@@ -46,6 +44,8 @@ from df_planner.data.importing import import_sources
 from df_planner.data.signals import DIFF_DRIVE
 from df_planner.data.signals import MAZE2D
 from df_planner.errors import DatasetError
+from df_planner.experiments.import_speed import in_process
+from df_planner.experiments.import_speed import write_drive_bag
 from df_planner.training.checkpoint import load_arrival_time
 from df_planner.training.checkpoint import load_card
 
@@ -53,7 +53,7 @@ from df_planner.training.checkpoint import load_card
 KILLED_AT_A_WRITE = """
 import os, signal, sys
 import h5py
-from df_planner.cli import main
+from df_planner.cli.main import main
 left, write = int(sys.argv.pop(1)), h5py.Dataset.__setitem__
 def write_or_die(*arguments):
     global left

@@ -21,9 +21,9 @@ from interrupting import interrupted_at
 import numpy as np
 import pytest
 
-from df_planner.benchmark import inpainting
-from df_planner.benchmark.motion import jumps
-from df_planner.cli import main
+from df_planner.cli.main import main
+from df_planner.experiments import inpainting
+from df_planner.experiments.common import jumps
 from df_planner.sim.maze import load_maze
 from df_planner.training.checkpoint import load_card
 
@@ -125,7 +125,7 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
 
 @pytest.mark.parametrize(('number', 'counts'), [(2, [1]), (6, [3, 2])])
 def test_ctrl_c_reports_what_there_is(tmp_path, number, counts):
-    code, said = interrupted_at('df_planner.benchmark.inpainting', 'reconstruct', number, [
+    code, said = interrupted_at('df_planner.experiments.inpainting', 'reconstruct', number, [
         'measure', 'inpainting', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
         '2', '--out', str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said

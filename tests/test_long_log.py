@@ -22,12 +22,12 @@ import numpy as np
 import pytest
 from small_training import write_config
 
-from df_planner.benchmark.long_log import write_long_log
-from df_planner.benchmark.memory import memory_mib
-from df_planner.benchmark.memory import OwnMemoryPeak
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import MAP_FROM_ROWS
 from df_planner.data.generator import generate
+from df_planner.evaluation.machine import memory_mib
+from df_planner.evaluation.machine import OwnMemoryPeak
+from df_planner.experiments.throughput_long import write_long_log
 
 LONG_ROWS = 2_000_000
 BOUND_MIB = 20.0
@@ -69,7 +69,7 @@ def test_training_on_a_long_log_takes_no_more_memory(tmp_path, source):
         write_long_log(source, rows, folder / 'log.hdf5')
         config = write_config(folder, folder / 'log.hdf5', arrival_steps=20)
         done = subprocess.run(
-            [sys.executable, '-m', 'df_planner.benchmark.throughput_training', str(config),
+            [sys.executable, '-m', 'df_planner.experiments.throughput_training', str(config),
              str(folder / 'memory.json')], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         own_mib[rows] = json.loads((folder / 'memory.json').read_text())['own_mib']

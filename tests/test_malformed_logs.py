@@ -37,7 +37,7 @@ from rosbags.rosbag2 import StoragePlugin
 from rosbags.rosbag2 import Writer
 import yaml
 
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.data.columns import load_import_config
 from df_planner.data.generator import generate
 

@@ -21,13 +21,13 @@ import sys
 import numpy as np
 import pytest
 
-from df_planner.benchmark.metrics import episode_record
-from df_planner.benchmark.metrics import LATENCY_FIELDS
-from df_planner.benchmark.metrics import plan_execution_gap
-from df_planner.benchmark.metrics import statistics
-from df_planner.benchmark.metrics import summarize
-from df_planner.benchmark.metrics import wall_crossing_share
-from df_planner.benchmark.metrics import without_latencies
+from df_planner.evaluation.metrics import episode_record
+from df_planner.evaluation.metrics import LATENCY_FIELDS
+from df_planner.evaluation.metrics import plan_execution_gap
+from df_planner.evaluation.metrics import statistics
+from df_planner.evaluation.metrics import summarize
+from df_planner.evaluation.metrics import wall_crossing_share
+from df_planner.evaluation.metrics import without_latencies
 from df_planner.planning.plan import Plan
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
@@ -158,8 +158,8 @@ def test_summary_pools_planning_times_and_counts_reaches():
 
 
 def test_metrics_and_report_need_neither_torch_nor_ros():
-    code = ('import sys; import df_planner.benchmark.metrics, df_planner.benchmark.protocol, '
-            'df_planner.benchmark.report, df_planner.benchmark.picture; '
+    code = ('import sys; import df_planner.evaluation.metrics, df_planner.evaluation.protocol, '
+            'df_planner.evaluation.report, df_planner.evaluation.picture; '
             'print([m for m in ("torch", "rclpy", "mujoco", "matplotlib") if m in sys.modules])')
     out = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert out.stdout.strip() == '[]'

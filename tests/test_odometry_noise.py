@@ -21,8 +21,8 @@ from interrupting import interrupted_and_resumed
 import numpy as np
 import pytest
 
-from df_planner.benchmark import odometry_noise
-from df_planner.cli import main
+from df_planner.cli.main import main
+from df_planner.experiments import odometry_noise
 from df_planner.planning.grid import maze_map
 from df_planner.planning.settings import PlannerSettings
 

@@ -36,7 +36,7 @@ NOT_COPIED = {
 WHERE = """
 from pathlib import Path
 import df_planner
-from df_planner.resources import share_path
+from df_planner.files import share_path
 for name in ('package.xml', 'sim/mazes/medium.yaml', 'config/train/medium.yaml'):
     print(share_path(name))
 print(Path(df_planner.__file__).absolute())

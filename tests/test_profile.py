@@ -23,15 +23,15 @@ from ros.tiny_model import write_tiny_model
 import torch
 
 from df_planner import Planner
-from df_planner.benchmark.latency_profile import FIRST_PLANS
-from df_planner.benchmark.latency_profile import measure_profile
-from df_planner.benchmark.plan_timing import full_starts
-from df_planner.benchmark.plan_timing import NETWORK
-from df_planner.benchmark.plan_timing import REST
-from df_planner.benchmark.plan_timing import time_drive
-from df_planner.benchmark.protocol import sample_starts
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.errors import NoValidPlan
+from df_planner.evaluation.protocol import sample_starts
+from df_planner.experiments.latency_profile import FIRST_PLANS
+from df_planner.experiments.latency_profile import measure_profile
+from df_planner.experiments.plan_timing import full_starts
+from df_planner.experiments.plan_timing import NETWORK
+from df_planner.experiments.plan_timing import REST
+from df_planner.experiments.plan_timing import time_drive
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 

@@ -17,11 +17,11 @@
 import numpy as np
 import pytest
 
-from df_planner.benchmark.protocol import load_starts
-from df_planner.benchmark.protocol import sample_starts
-from df_planner.benchmark.protocol import save_starts
-from df_planner.benchmark.protocol import Starts
 from df_planner.errors import InvalidInput
+from df_planner.evaluation.protocol import load_starts
+from df_planner.evaluation.protocol import sample_starts
+from df_planner.evaluation.protocol import save_starts
+from df_planner.evaluation.protocol import Starts
 from df_planner.sim.maze import load_maze
 
 

@@ -27,7 +27,7 @@ import shlex
 from click import Group
 import pytest
 
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.ros.parameters import markdown_table
 
 ROOT = Path(__file__).parents[1]

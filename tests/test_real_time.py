@@ -16,9 +16,9 @@
 
 import pytest
 
-from df_planner.benchmark.real_time import price_of_latency
-from df_planner.benchmark.real_time import ticks
-from df_planner.benchmark.real_time_picture import draw_real_time_picture
+from df_planner.experiments.real_time import draw_real_time_picture
+from df_planner.experiments.real_time import price_of_latency
+from df_planner.experiments.real_time import ticks
 from df_planner.sim.maze import load_maze
 
 MAZE = load_maze('medium')

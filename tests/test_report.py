@@ -21,17 +21,17 @@ from matplotlib.image import imread
 import numpy as np
 import pytest
 
-from df_planner.benchmark.metrics import episode_record
-from df_planner.benchmark.metrics import summarize
-from df_planner.benchmark.picture import DRIVEN_COLOR
-from df_planner.benchmark.picture import GOAL_COLOR
-from df_planner.benchmark.picture import MAX_PANELS
-from df_planner.benchmark.picture import PLAN_COLORS
-from df_planner.benchmark.picture import sketch
-from df_planner.benchmark.picture import WALL_COLOR
-from df_planner.benchmark.report import progress_line
-from df_planner.benchmark.report import text_table
-from df_planner.benchmark.report import write_results
+from df_planner.evaluation.metrics import episode_record
+from df_planner.evaluation.metrics import summarize
+from df_planner.evaluation.picture import DRIVEN_COLOR
+from df_planner.evaluation.picture import GOAL_COLOR
+from df_planner.evaluation.picture import MAX_PANELS
+from df_planner.evaluation.picture import PLAN_COLORS
+from df_planner.evaluation.picture import sketch
+from df_planner.evaluation.picture import WALL_COLOR
+from df_planner.evaluation.report import progress_line
+from df_planner.evaluation.report import text_table
+from df_planner.evaluation.report import write_results
 from df_planner.planning.plan import Plan
 from df_planner.sim.maze import load_maze
 

@@ -22,9 +22,9 @@ import numpy as np
 import pytest
 
 from df_planner import Planner
-from df_planner.benchmark import rollout
-from df_planner.benchmark.held_out import held_out_windows
-from df_planner.cli import main
+from df_planner.cli.main import main
+from df_planner.experiments import rollout
+from df_planner.experiments.common import held_out_windows
 from df_planner.sim.maze import load_maze
 from df_planner.training.checkpoint import load_card
 
@@ -99,7 +99,7 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
 
 
 def test_ctrl_c_reports_what_there_is(tmp_path):
-    code, said = interrupted_at('df_planner.benchmark.rollout', 'Planner.rollout', 3, [
+    code, said = interrupted_at('df_planner.experiments.rollout', 'Planner.rollout', 3, [
         'measure', 'rollout', '--checkpoint', 'maze2d-umaze', '--starts', '4', '--samples', '2',
         '--multiples', '2', '--set', 'sampling_steps=2', '--out', str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said

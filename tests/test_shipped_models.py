@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
-from df_planner.benchmark.evaluate import evaluate
-from df_planner.benchmark.evaluate import Specification
-from df_planner.benchmark.protocol import sample_starts
+from df_planner.evaluation.evaluate import evaluate
+from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.protocol import sample_starts
 from df_planner.sim.maze import load_maze
 from df_planner.training.checkpoint import load_card
 from df_planner.training.config import TrainConfig

@@ -21,18 +21,18 @@ from click.testing import CliRunner
 import numpy as np
 import pytest
 
-from df_planner.benchmark import throughput
-from df_planner.benchmark import throughput_command
-from df_planner.benchmark import throughput_data
-from df_planner.benchmark import throughput_gpu
-from df_planner.benchmark import throughput_report
-from df_planner.benchmark import throughput_ros
-from df_planner.benchmark import throughput_sim
-from df_planner.benchmark import throughput_training
-from df_planner.benchmark.throughput import Row
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.data.generator import generate
 from df_planner.errors import ConfigError
+from df_planner.experiments import throughput
+from df_planner.experiments import throughput as throughput_command
+from df_planner.experiments import throughput as throughput_report
+from df_planner.experiments import throughput_data
+from df_planner.experiments import throughput_gpu
+from df_planner.experiments import throughput_ros
+from df_planner.experiments import throughput_sim
+from df_planner.experiments import throughput_training
+from df_planner.experiments.throughput import Row
 from df_planner.training.config import load_config
 
 

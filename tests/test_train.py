@@ -30,7 +30,7 @@ from safetensors.torch import load_file
 from small_training import write_config
 import torch
 
-from df_planner.benchmark.assignments import assignments
+from df_planner.configuration import assignments
 from df_planner.data.d4rl import Dataset
 from df_planner.data.generator import generate
 from df_planner.data.normalizer import Normalizer

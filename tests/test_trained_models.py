@@ -25,9 +25,9 @@ from small_grid import write_grid
 from small_training import write_config
 import torch
 
-from df_planner.benchmark.trained_models import training
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.data.generator import generate
+from df_planner.grid.training import training
 from df_planner.training.train import train
 
 

@@ -26,7 +26,7 @@ from small_training import write_config
 
 from df_planner.data.generator import generate
 from df_planner.errors import CheckpointError
-from df_planner.training.replacing import replace_files
+from df_planner.files import replace_files
 from df_planner.training.train import train
 
 KILLS = 20

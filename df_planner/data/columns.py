@@ -45,7 +45,7 @@ import yaml
 from df_planner.data.signals import PLANAR_SIZE
 from df_planner.data.signals import Signals
 from df_planner.errors import ConfigError
-from df_planner.resources import share_path
+from df_planner.files import share_path
 
 DEFAULT = 'maze2d'
 

@@ -28,8 +28,8 @@ from safetensors.torch import save
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.errors import CheckpointError
+from df_planner.files import replace_files
 from df_planner.forecast.config import ForecastConfig
-from df_planner.training.replacing import replace_files
 
 KIND = 'forecaster, version 1'
 

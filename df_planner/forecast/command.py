@@ -21,11 +21,11 @@ from pathlib import Path
 
 import click
 
-from df_planner.benchmark.assignments import assignments
-from df_planner.benchmark.measuring import echo_table
-from df_planner.benchmark.measuring import progress
-from df_planner.benchmark.measuring import result_folder
-from df_planner.benchmark.measuring import write_result
+from df_planner.configuration import assignments
+from df_planner.experiments.common import echo_table
+from df_planner.experiments.common import progress
+from df_planner.experiments.common import result_folder
+from df_planner.experiments.common import write_result
 
 SHOWN_HISTORY = 72  # rows before the fan of a picture
 
@@ -97,11 +97,11 @@ def predict(checkpoint, file, horizon, samples, out, picture, schedule, sampling
     import numpy as np
 
     from df_planner.errors import DatasetError
+    from df_planner.files import replace_files
     from df_planner.forecast.forecaster import Forecaster
     from df_planner.forecast.picture import draw_forecast
     from df_planner.forecast.picture import QUANTILES
     from df_planner.forecast.series import open_series
-    from df_planner.training.replacing import replace_files
 
     forecaster = Forecaster.load(checkpoint, schedule=schedule, sampling_steps=sampling_steps)
     series, names = open_series(file), forecaster.card.names

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from df_planner.training.replacing import replace_files
+from df_planner.files import replace_files
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COLOR, TRUTH_COLOR = '#1f77ff', '#111111'

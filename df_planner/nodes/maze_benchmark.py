@@ -40,19 +40,19 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 import df_planner
-from df_planner.benchmark.metrics import episode_record
-from df_planner.benchmark.metrics import summarize
-from df_planner.benchmark.picture import sketch
-from df_planner.benchmark.protocol import load_starts
-from df_planner.benchmark.protocol import sample_starts
-from df_planner.benchmark.protocol import Starts
-from df_planner.benchmark.report import progress_line
-from df_planner.benchmark.report import text_table
-from df_planner.benchmark.report import write_results
 from df_planner.data.signals import SIGNALS
 from df_planner.errors import CheckpointError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import WaitTimeout
+from df_planner.evaluation.metrics import episode_record
+from df_planner.evaluation.metrics import summarize
+from df_planner.evaluation.picture import sketch
+from df_planner.evaluation.protocol import load_starts
+from df_planner.evaluation.protocol import sample_starts
+from df_planner.evaluation.protocol import Starts
+from df_planner.evaluation.report import progress_line
+from df_planner.evaluation.report import text_table
+from df_planner.evaluation.report import write_results
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diagnostics import Complaints

@@ -37,7 +37,7 @@ import yaml
 
 from df_planner.data.signals import SIGNALS
 from df_planner.errors import ConfigError
-from df_planner.resources import share_path
+from df_planner.files import share_path
 from df_planner.ros.topics import recorded_topics
 from df_planner.ros.topics import ROBOTS
 

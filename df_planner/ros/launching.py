@@ -41,7 +41,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from df_planner.resources import share_path
+from df_planner.files import share_path
 from df_planner.ros.graph import Argument
 from df_planner.ros.graph import ARGUMENTS
 from df_planner.ros.graph import build_graph

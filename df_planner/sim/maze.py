@@ -35,7 +35,7 @@ import yaml
 
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
-from df_planner.resources import share_path
+from df_planner.files import share_path
 
 DT_S = 0.01
 GOAL_RADIUS_M = 0.5

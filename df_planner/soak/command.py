@@ -21,8 +21,8 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from df_planner.benchmark.measuring import echo_table
-from df_planner.benchmark.measuring import result_folder
+from df_planner.experiments.common import echo_table
+from df_planner.experiments.common import result_folder
 
 
 @click.command('soak', epilog='\b\nExamples:\n'
@@ -57,14 +57,14 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     from df_planner.ros.graph import build_graph
     from df_planner.ros.runner import environment
     from df_planner.ros_domain import chosen_domain
-    from df_planner.soak.soak import Soak
+    from df_planner.sim.maze import load_maze
     from df_planner.soak.inputs import BAD_INPUTS
     from df_planner.soak.processes import Processes
     from df_planner.soak.report import main_rows
     from df_planner.soak.report import write_report
     from df_planner.soak.schedule import goals
     from df_planner.soak.schedule import make_schedule
-    from df_planner.sim.maze import load_maze
+    from df_planner.soak.soak import Soak
     from df_planner.training.checkpoint import load_card
 
     maze = load_card(checkpoint).maze
@@ -107,7 +107,7 @@ def _facts(checkpoint: str, seed: int, minutes: float) -> dict:
     from datetime import timezone
     import shlex
 
-    from df_planner.benchmark.machine import machine_facts
+    from df_planner.evaluation.machine import machine_facts
     return {'command': shlex.join(['df_planner', *sys.argv[1:]]),
             'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
             'checkpoint': checkpoint, 'seed': seed, 'minutes': minutes,

@@ -27,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from df_planner.benchmark.measuring import markdown_table
+from df_planner.experiments.common import markdown_table
 from df_planner.soak.checks import Growth
 from df_planner.soak.checks import growth
 from df_planner.soak.picture import draw_soak_picture

@@ -38,9 +38,9 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.networks import Network
 from df_planner.errors import CheckpointError
-from df_planner.resources import share_path
+from df_planner.files import replace_files
+from df_planner.files import share_path
 from df_planner.training.arrival import ArrivalTime
-from df_planner.training.replacing import replace_files
 
 FORMAT_VERSION = 1
 ARRIVAL = 'arrival.'  # what the names of the weights of that network start with

@@ -30,7 +30,7 @@ import yaml
 from df_planner.diffusion.networks import Network
 from df_planner.diffusion.objective import Levels
 from df_planner.errors import ConfigError
-from df_planner.resources import share_path
+from df_planner.files import share_path
 
 # These change where and how a run happens, not what comes out of it.
 RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s',

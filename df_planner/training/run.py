@@ -28,8 +28,8 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
+from df_planner.files import replace_files
 from df_planner.training.config import RunConfig
-from df_planner.training.replacing import replace_files
 
 STATE_VERSION = 2
 

@@ -18,7 +18,7 @@ Train a Diffusion Forcing model on a log.
     df_planner data generate --maze medium
     df_planner train --config config/train/medium.yaml
     df_planner train --config config/train/medium.yaml --set devices=2
-    torchrun --nproc-per-node 2 -m df_planner.cli train --config config/train/medium.yaml
+    torchrun --nproc-per-node 2 -m df_planner.cli.main train --config config/train/medium.yaml
 
 Run the same command again to go on after a kill: the run directory keeps the state of the last
 interval, and every batch is a function of the seed and the step.

@@ -28,7 +28,7 @@ from rosbags.highlevel import AnyReader
 from tiny_model import write_tiny_model
 import yaml
 
-from df_planner.data.bag import read_drive
+from df_planner.drives.bag import read_drive
 from df_planner.errors import ConfigError
 from df_planner.ros.runner import run
 from df_planner.sim.maze import load_maze

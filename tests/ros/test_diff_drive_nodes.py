@@ -33,8 +33,8 @@ import yaml
 from df_planner.data.signals import DIFF_DRIVE
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
+from df_planner.files import share_path
 from df_planner.planning.plan import Plan
-from df_planner.resources import share_path
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.diff_drive_robot import DiffDriveRobot

@@ -26,8 +26,8 @@ from rclpy.qos import ReliabilityPolicy
 from tiny_model import write_tiny_model
 import yaml
 
-from df_planner.data.bag import READ
-from df_planner.resources import share_path
+from df_planner.drives.bag import READ
+from df_planner.files import share_path
 from df_planner.ros.topics import COMMANDS
 from df_planner.ros.topics import recorded_topics
 

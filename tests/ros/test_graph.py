@@ -26,9 +26,9 @@ import yaml
 from df_planner.data.signals import Robot
 from df_planner.data.signals import SIGNALS
 from df_planner.errors import ConfigError
+from df_planner.files import share_path
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
-from df_planner.resources import share_path
 from df_planner.ros import graph
 from df_planner.ros.follower_parameters import FollowerParameters
 from df_planner.ros.graph import ARGUMENTS

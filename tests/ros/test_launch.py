@@ -23,8 +23,8 @@ import pytest
 from tiny_model import write_tiny_model
 import yaml
 
-from df_planner.data.bag import read_drive
-from df_planner.resources import share_path
+from df_planner.drives.bag import read_drive
+from df_planner.files import share_path
 from df_planner.ros.graph import ARGUMENTS
 from df_planner.sim.maze import load_maze
 

@@ -20,7 +20,7 @@ import sys
 from nav_msgs.msg import Odometry
 import pytest
 
-from df_planner.resources import share_path
+from df_planner.files import share_path
 from df_planner.ros import qos
 
 launch_pytest = pytest.importorskip(

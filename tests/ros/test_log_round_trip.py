@@ -26,7 +26,7 @@ from std_srvs.srv import Trigger
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 import yaml
 
-from df_planner.cli import main
+from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.signals import MAZE2D
 from df_planner.planning.planner import Planner

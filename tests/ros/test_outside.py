@@ -35,8 +35,8 @@ from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 import yaml
 
-from df_planner.benchmark.drive_metrics import legs
-from df_planner.data.bag import read_drive
+from df_planner.drives.bag import read_drive
+from df_planner.drives.metrics import legs
 from df_planner.ros.topics import recorded_topics
 
 GOAL = (1.0, -1.0)  # in the map; a corner of the umaze

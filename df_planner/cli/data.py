@@ -1,0 +1,160 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The commands ``df_planner data generate | import | info | check``."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from tqdm import tqdm
+
+from df_planner.cli.options import echo_facts
+from df_planner.cli.options import examples
+from df_planner.data import diff_drive_generator
+from df_planner.data import generator
+from df_planner.data.check import find_problems
+from df_planner.data.columns import load_import_config
+from df_planner.data.coverage_picture import draw_coverage
+from df_planner.data.generator import D4RL_NUM_STEPS
+from df_planner.data.importing import import_sources
+from df_planner.data.importing import refuse
+from df_planner.data.opening import content_sha256
+from df_planner.data.opening import open_source
+from df_planner.data.summary import facts_of
+from df_planner.data.summary import Summary
+from df_planner.errors import ConfigError
+from df_planner.errors import InvalidInput
+
+
+@click.command('generate', epilog=examples(
+    'df_planner data generate --maze medium',
+    'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5',
+    'df_planner data generate --maze medium --robot diff_drive'))
+@click.option('--maze', required=True, help='umaze, medium, large, eval-..., or a YAML file.')
+@click.option('--robot', type=click.Choice(['point', 'diff_drive']), default='point',
+              show_default=True, help="D4RL's ball, or a robot with two driven wheels.")
+@click.option('--num-steps', type=click.IntRange(min=2), default=None,
+              help='Rows of the file.  [default: as many as the data set of D4RL has; 600000 of '
+                   'diff_drive]')
+@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True)
+@click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5, show_default=True,
+              help='Standard deviation of the noise on the actions of the controller, as a share '
+                   'of their limits; of diff_drive in the noisiest drives.')
+@click.option('--repair-stale', is_flag=True,
+              help='Write the true state where D4RL repeats an old observation; point only.')
+@click.option('--out', type=click.Path(dir_okay=False, path_type=Path), default=None,
+              help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5, data/diff_drive-MAZE.hdf5]')
+def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std: float,
+             repair_stale: bool, out: Path | None):
+    """Write a log like D4RL's: a way-point controller with noise drives from goal to goal."""
+    if robot == 'diff_drive':
+        if repair_stale:
+            raise InvalidInput(
+                '--repair-stale: logs of diff_drive have no stale rows; leave it out')
+        click.echo(diff_drive_generator.generate(maze, num_steps, seed, noise_std, out=out))
+        return
+    if num_steps is None:
+        num_steps = D4RL_NUM_STEPS.get(maze.removeprefix('eval-'))
+        if num_steps is None:
+            raise ConfigError(f'D4RL has no data for maze {maze!r}; give --num-steps')
+    click.echo(generator.generate(maze, num_steps, seed, noise_std, repair_stale, out=out))
+
+
+@click.command('import', epilog='\b\nExamples:\n'
+               '  df_planner data import results/RUN/bag --out data/drives.hdf5\n'
+               '  df_planner data import day1 day2 --config diff_drive --out data/robot.hdf5\n'
+               '  df_planner data import maze2d-umaze-sparse-v1.hdf5 --out data/umaze.hdf5\n'
+               '  df_planner data import minari:D4RL/pointmaze/umaze-v2 --out data/umaze.hdf5')
+@click.argument('sources', nargs=-1, required=True, metavar='SOURCE...')
+@click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help='The HDF5 file, which must not be there yet.')
+@click.option('--config', metavar='YAML',
+              help='Columns of bags and Minari data sets: a file, or the name of a shipped one: '
+                   'maze2d, diff_drive, point_maze.  [default: maze2d, point_maze]')
+def import_command(sources: tuple[str, ...], out: Path, config: str | None):
+    """
+    Bring logs into one file that `df_planner train` loads.
+
+    A SOURCE is a bag (its folder, or its .mcap or .db3 file), an HDF5 file with the keys of D4RL,
+    or a Minari data set (its folder, or minari:NAME). Messages of bags are resampled to a fixed
+    rate; gaps and jumps end an episode. After Ctrl-C or a kill the same command goes on.
+    """
+    try:
+        imported = import_sources(sources, out, load_import_config(config) if config else None)
+    except KeyboardInterrupt:
+        click.echo('stopped: the same command goes on with the sources that are left', err=True)
+        raise
+    resumed = f', {imported.num_resumed} sources were done before' if imported.num_resumed else ''
+    click.echo(f'{imported.path}: {imported.num_rows:,} rows, {imported.num_episodes} ends of '
+               f'episodes{resumed}')
+
+
+CONFIG_HELP = ('Columns of a bag or a Minari data set: a file, or the name of a shipped one.  '
+               '[default: maze2d, point_maze]')
+
+
+@click.command('info', epilog='\b\nExamples:\n'
+               '  df_planner data info data/maze2d-medium.hdf5\n'
+               '  df_planner data info results/RUN/bag --out coverage.png')
+@click.argument('source')
+@click.option('--config', metavar='YAML', help=CONFIG_HELP)
+@click.option('--no-repair', is_flag=True, help='Show the observations as they are in the file.')
+@click.option('--out', type=click.Path(dir_okay=False, path_type=Path),
+              help='A PNG of where the robot has been.')
+def info(source: str, config: str | None, no_repair: bool, out: Path | None):
+    """
+    Show what is in a log: counts, rates, ranges, lengths, coverage.
+
+    SOURCE is an HDF5 file with the keys of D4RL, a bag, or a Minari data set.
+    """
+    with _opened(source, config) as (log, on_progress):
+        summary = Summary(log.signals, repair=not no_repair)
+        for block in log.blocks(lambda problem: refuse(log, problem), on_progress):
+            summary.add(block)
+        sha256 = content_sha256(log)
+    echo_facts({'kind': log.kind, **facts_of(summary), 'sha256': sha256, **log.facts()})
+    if out is not None:
+        draw_coverage(out, summary, log.path.name)
+        click.echo(f'picture: {out}')
+
+
+@click.command('check', epilog='\b\nExamples:\n'
+               '  df_planner data check data/maze2d-medium.hdf5\n'
+               '  df_planner data check my_bag --config my_robot.yaml')
+@click.argument('source')
+@click.option('--config', metavar='YAML', help=CONFIG_HELP)
+@click.pass_context
+def check(ctx: click.Context, source: str, config: str | None):
+    """
+    List everything that is wrong with a log, or likely to be; exit code 1 if anything is.
+
+    Rows and messages are given by number. Exit code 2 means that it cannot be opened at all.
+    """
+    problems: list[str] = []
+    with _opened(source, config) as (log, on_progress):
+        summary = find_problems(log, problems.append, on_progress)
+    for problem in problems:
+        click.echo(problem)
+    click.echo(f'{source}: {summary.num_rows:,} rows, {len(problems)} problems')
+    ctx.exit(1 if problems else 0)
+
+
+@contextmanager
+def _opened(source: str, config: str | None):
+    """Open a log and show a bar while it is read."""
+    log = open_source(source, load_import_config(config) if config else None)
+    with tqdm(total=log.total, desc=log.path.name, unit=log.unit, unit_scale=True, delay=1.0,
+              leave=False, disable=None) as bar:
+        yield log, bar.update

@@ -1,0 +1,175 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The command ``df_planner evaluate``."""
+
+from datetime import datetime
+from datetime import timezone
+from pathlib import Path
+import shlex
+import sys
+
+import click
+from tqdm import tqdm
+
+from df_planner.cli.options import examples
+from df_planner.configuration import assignments
+from df_planner.diffusion.backend_names import BACKENDS
+from df_planner.errors import ConfigError
+from df_planner.errors import InvalidInput
+from df_planner.evaluation import protocol
+from df_planner.evaluation.report import text_table
+from df_planner.sim.maze import load_maze
+from df_planner.training.checkpoint import load_card
+
+MAX_TABLE_EPISODES = 30
+
+
+@click.command(epilog=examples(
+    'df_planner evaluate --checkpoint maze2d-medium --episodes 5',
+    'df_planner evaluate --checkpoint maze2d-medium --execution raw --workers 2 --out results/raw',
+    'df_planner evaluate --checkpoint maze2d-umaze --set num_samples=64 --set sampling_steps=4',
+    'df_planner evaluate --policy controller --maze large'))
+@click.option('--checkpoint', help='A shipped name (maze2d-medium) or a .safetensors file.')
+@click.option('--maze', help='Name or YAML file.  [default: the one the checkpoint was made for]')
+@click.option('--policy', type=click.Choice(['planner', 'controller']), default='planner',
+              show_default=True,
+              help='controller: only the baseline, which needs no checkpoint.')
+@click.option('--robot', type=click.Choice(['point', 'diff_drive']), help='Of the controller.')
+@click.option('--episodes', type=click.IntRange(min=1),
+              help='Number of episodes.  [default: 100, or all of --starts]')
+@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
+              help='Of the starts.')
+@click.option('--starts', type=click.Path(path_type=Path),
+              help='An npz file with arrays state (N, S) and goal (N, 2), instead of the seed.')
+@click.option('--multi-goal', is_flag=True, help='A goal of its own for every start (Multi2D).')
+@click.option('--execution', type=click.Choice(['raw', 'tracking', 'time_optimal']),
+              default='tracking', show_default=True,
+              help='Play the diffused actions as they are, track the planned states, or follow '
+                   'the planned way as fast as the robot can.')
+@click.option('--replan-interval-s', type=float, default=0.25, show_default=True,
+              help='Control time between two plans.')
+@click.option('--planner-seed', type=click.IntRange(min=0),
+              help='Of the noise that plans are sampled from.  [default: as --seed]')
+@click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
+              help='Replace a planner setting, for example num_samples=64; may be repeated.')
+@click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.')
+@click.option('--backend', type=click.Choice(BACKENDS), default='auto',
+              show_default=True, help='What evaluates the network; auto is the fastest.')
+@click.option('--workers', type=click.IntRange(min=1), default=1, show_default=True,
+              help='Processes. Only latencies depend on it.')
+@click.option('--baseline/--no-baseline', default=True, show_default=True,
+              help='Run the way-point controller on the same starts.')
+@click.option('--resume', is_flag=True, help='Keep the episodes already in --out.')
+@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
+              help='Folder of the report.  [default: results/evaluate-MAZE-TIME]')
+def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal, execution,
+             replan_interval_s, planner_seed, settings, device, backend, workers, baseline, resume,
+             out):
+    """
+    Score a planner on a maze, without ROS.
+
+    Every episode starts from a fixed state and lasts as long as in D4RL. Writes results.json,
+    results.csv, report.md, paths.png, starts.npz and episodes.jsonl.
+    """
+    from df_planner.evaluation import evaluate as evaluation
+    robot = robot or _robot_of(checkpoint)
+    evaluation.check_simulated(robot, checkpoint)
+    maze = maze or _maze_of(checkpoint)
+    specification = evaluation.Specification(
+        maze, policy, checkpoint, execution, replan_interval_s, seed if planner_seed is None
+        else planner_seed, device, assignments(settings), backend, robot)
+    if starts is None:
+        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal, robot)
+    elif multi_goal:
+        raise InvalidInput('the goals are in the starts file: --multi-goal has no effect with it')
+    else:
+        chosen = protocol.load_starts(starts, robot)
+        chosen = chosen.head(episodes) if episodes else chosen
+    if out is None:
+        out = Path('results', f'evaluate-{Path(maze).stem}-{datetime.now():%Y%m%d-%H%M%S}')
+    facts = {
+        'starts': f'seed {seed}' if starts is None else str(starts),
+        'multi_goal': multi_goal,
+        'command': shlex.join(['df_planner', *sys.argv[1:]]),
+        'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
+    }
+    with Progress(len(chosen)) as progress:
+        try:
+            results = evaluation.evaluate(specification, chosen, out, workers, baseline, resume,
+                                          facts, progress.add)
+        except KeyboardInterrupt:
+            progress.close()
+            click.echo(f'stopped: {progress.finished} of {len(chosen)} episodes are kept in '
+                       f'{out}; add --resume --out {out} to go on', err=True)
+            raise
+    records = results['episodes'] if len(chosen) <= MAX_TABLE_EPISODES else []
+    click.echo(text_table(records, results['summary'], results.get('baseline')))
+    click.echo(f'report: {out / "report.md"}')
+
+
+class Progress:
+    """
+    Count finished episodes; shows nothing where stderr is not a terminal.
+
+    :param episodes: how many there will be.
+    """
+
+    def __init__(self, episodes: int):
+        """Show an empty bar."""
+        self._bar = tqdm(total=episodes, unit='episode', disable=None)
+        self._values: list[float] = []
+        self._reached = 0
+
+    @property
+    def finished(self) -> int:
+        """Return the number of episodes so far."""
+        return len(self._values)
+
+    def __enter__(self) -> 'Progress':
+        """Return the bar, to be closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_) -> None:
+        """Close the bar."""
+        self.close()
+
+    def add(self, record: dict) -> None:
+        """Count an episode by its record."""
+        name = 'return' if record['score'] is None else 'score'
+        self._values.append(record[name])
+        self._reached += record['reached']
+        self._bar.set_postfix_str(f'{name} {sum(self._values) / len(self._values):.1f}, '
+                                  f'reached {self._reached}/{len(self._values)}')
+        self._bar.update()
+
+    def close(self) -> None:
+        """End the line of the bar."""
+        self._bar.close()
+
+
+def _maze_of(checkpoint: str | None) -> str:
+    """Return the maze a checkpoint was made for."""
+    if checkpoint is None:
+        raise ConfigError('give --checkpoint (for example maze2d-medium), '
+                          'or --policy controller and --maze')
+    maze = load_card(checkpoint).maze
+    if maze is None:
+        raise ConfigError(f'checkpoint {checkpoint} names no maze; give --maze')
+    return maze
+
+
+def _robot_of(checkpoint: str | None) -> str | None:
+    """Return the kind of robot a checkpoint was made for."""
+    return load_card(checkpoint).robot if checkpoint else 'point'

@@ -1,0 +1,171 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | …``.
+
+Every error this package raises on purpose becomes one line on stderr and exit code 2. Ctrl-C is
+exit code 130; SIGTERM ends a command in the same way, with 143. The table below says which module
+has which command. A module is imported when its command is asked for, so that ``df_planner
+--help`` is instant.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+from contextlib import contextmanager
+import errno
+from importlib import import_module
+import signal
+
+import click
+
+from df_planner import __version__
+from df_planner.cli.options import examples
+from df_planner.errors import DFPlannerError
+
+CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
+EXIT_ERROR = 2
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_TERMINATED = 128 + signal.SIGTERM
+
+# By name: the module of the command, its name there, and its line in the list of commands.
+COMMANDS = {
+    'data': ('cli.main', 'data', 'Generate, import, look into or check the logs of a robot.'),
+    'train': ('cli.model', 'train', 'Train a model on a log; the same command resumes it.'),
+    'evaluate': ('cli.evaluate', 'evaluate', 'Score a planner on a maze, without ROS.'),
+    'benchmark': ('cli.benchmark', 'benchmark', 'Run a GRID of evaluations and write one report.'),
+    'measure': ('cli.main', 'measure', 'Measure one ability of a planner, or a speed.'),
+    'profile': ('experiments.latency_profile', 'profile',
+                'Show how long plans take, and where the time goes.'),
+    'demo': ('cli.demo', 'demo', 'Drive a maze over ROS 2 topics and score it.'),
+    'report': ('cli.drives', 'report', 'Report on a drive that a bag holds.'),
+    'animate': ('cli.drives', 'animation', 'Draw a drive that a bag holds as a GIF.'),
+    'forecast': ('forecast.command', 'forecast', 'Forecast time series with the same method.'),
+    'info': ('cli.model', 'info', 'Show the card of a CHECKPOINT, or what is shipped.'),
+}
+DATA_COMMANDS = {
+    'generate': ('cli.data', 'generate', "Write a log like D4RL's."),
+    'import': ('cli.data', 'import_command', 'Bring logs into one file that train loads.'),
+    'info': ('cli.data', 'info', 'Show what is in a log.'),
+    'check': ('cli.data', 'check', 'List everything that is wrong with a log.'),
+}
+MEASURE_COMMANDS = {
+    'blocks': ('experiments.blocks', 'blocks', 'Put blocks in the way.'),
+    'calibration': ('experiments.calibration', 'calibration', 'Compare spread with error.'),
+    'cost': ('experiments.cost', 'cost', 'Find what a network call is worth.'),
+    'import': ('experiments.import_speed', 'import_speed', 'Time imports.'),
+    'inpainting': ('experiments.inpainting', 'inpainting', 'Fill in what a log lacks.'),
+    'latency': ('experiments.latency', 'latency', 'Time plans beside a slow reference.'),
+    'noise': ('experiments.odometry_noise', 'noise', 'Drive with noisy odometry.'),
+    'realtime': ('experiments.real_time', 'realtime', 'Drive in real time over ROS 2.'),
+    'rollout': ('experiments.rollout', 'rollout', 'Roll out far beyond the training length.'),
+    'soak': ('soak.command', 'soak', 'Drive for long with bad inputs and kills, watched.'),
+    'throughput': ('experiments.throughput', 'throughput', 'Time training and simulation.'),
+}
+
+
+class LazyGroup(click.Group):
+    """
+    A group that imports a command when it is asked for.
+
+    :param table: by name, the module under ``df_planner``, the name in it, one line of help.
+    """
+
+    def __init__(self, *args, table: Mapping[str, tuple[str, str, str]], **kwargs):
+        super().__init__(*args, **kwargs)
+        self.table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands in the order of the table."""
+        return [*self.table]
+
+    def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
+        """Return a command, its module imported; None if there is no such command."""
+        if cmd_name not in self.table:
+            return None
+        module, name, _ = self.table[cmd_name]
+        return getattr(import_module(f'df_planner.{module}'), name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without importing any."""
+        with formatter.section('Commands'):
+            formatter.write_dl([(name, row[2]) for name, row in self.table.items()])
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: whatever keeps its results and ends its workers on Ctrl-C does so now, too."""
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    def terminate(_number: int, _frame: object) -> None:
+        raise _Terminated
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class Cli(LazyGroup):
+    """The group of all commands: turns errors into exit codes."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command."""
+        try:
+            with _terminable():
+                return super().invoke(ctx)
+        except DFPlannerError as error:
+            _complain(error.code, error)
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise
+            _complain('OS_ERROR', error)
+        except _Terminated:
+            ctx.exit(EXIT_TERMINATED)
+        except KeyboardInterrupt:
+            ctx.exit(EXIT_INTERRUPTED)
+        ctx.exit(EXIT_ERROR)
+
+
+@click.group(cls=Cli, table=COMMANDS, context_settings=CONTEXT, epilog=examples(
+    'df_planner demo', 'df_planner data generate --maze umaze', 'df_planner train --config umaze',
+    'df_planner evaluate --checkpoint maze2d-umaze --episodes 20'))
+@click.version_option(__version__, prog_name='df_planner')
+def main():
+    """
+    Diffusion Forcing planning for robots: from logs to a benchmarked planner.
+
+    Every command has its own --help, with examples. A wrong input is answered with one line and
+    exit code 2.
+    """
+
+
+@click.group(cls=LazyGroup, table=DATA_COMMANDS)
+def data():
+    """Generate logs of a maze, bring in those of a robot, look into one, or check it."""
+
+
+@click.group(cls=LazyGroup, table=MEASURE_COMMANDS)
+def measure():
+    """Measure one ability of a planner, or the speed of what is around it."""
+
+
+def _complain(code: str, error: Exception) -> None:
+    """Say what is wrong in one line on stderr."""
+    click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,61 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The commands ``df_planner train`` and ``df_planner info``: a model is made, and shown."""
+
+import click
+
+from df_planner.cli.options import echo_facts
+from df_planner.cli.options import examples
+from df_planner.configuration import assignments
+from df_planner.files import share_path
+from df_planner.sim.maze import MAZE_NAMES
+from df_planner.training.checkpoint import load_card
+from df_planner.training.config import config_path
+
+
+@click.command(epilog=examples(
+    'df_planner train --config medium',
+    'df_planner train --config config/train/umaze.yaml --set steps=2000 --set name=quick',
+    'df_planner train --config medium --set devices=2',
+    'df_planner train --config medium --set patience_steps=1000 --set tensorboard=true',
+    'torchrun --nproc-per-node 2 -m df_planner.cli train --config medium'))
+@click.option('--config', required=True, help='A YAML file, or the name of a shipped one: medium.')
+@click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',
+              help='Replace a field of the configuration; may be repeated.')
+def train(config: str, overrides: tuple[str, ...]):
+    """
+    Train a model on a log; the same command resumes it.
+
+    The fields of the configuration, their ranges and defaults are in
+    df_planner/training/config.py. Progress goes to RUN_DIR/NAME/loss.csv, the model to OUT_DIR.
+    Processes share each batch, so that their number changes rounding only.
+    """
+    from df_planner.training.train import train as run
+    if (path := run(config_path(config), assignments(overrides))) is not None:
+        click.echo(path)
+
+
+@click.command(epilog=examples(
+    'df_planner info',
+    'df_planner info maze2d-medium'))
+@click.argument('checkpoint', required=False)
+def info(checkpoint: str | None):
+    """Show the card of a CHECKPOINT, or what is shipped."""
+    if checkpoint is None:
+        for card in sorted(share_path('checkpoints').glob('*.json')):
+            click.echo(f'{card.stem:20} {load_card(card).description}')
+        click.echo('mazes: ' + ', '.join(MAZE_NAMES))
+        return
+    echo_facts(load_card(checkpoint).model_dump())

@@ -1,0 +1,301 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+A recorded drive: what was driven, planned and commanded, read from a bag.
+
+A recorded drive as arrays, in the map frame: what was driven, planned and expected.
+
+Read a drive from a bag: MCAP or SQLite, of rosbag2 or of this package's recorder.
+
+Needs no ROS: the message definitions are in the bag.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+import math
+from pathlib import Path
+
+import numpy as np
+
+from df_planner.data.rosbag import check_count
+from df_planner.data.rosbag import open_bag
+from df_planner.errors import BagError
+
+
+@dataclass(frozen=True)
+class Occupancy:
+    """
+    The map.
+
+    :param cells: int8 (H, W), from the lower-left corner: 0 free to 100 occupied, -1 unknown.
+    :param origin_m: (2,) that corner.
+    """
+
+    cells: np.ndarray
+    resolution_m: float
+    origin_m: np.ndarray
+
+    @property
+    def extent_m(self) -> tuple[float, float, float, float]:
+        """Return left, right, bottom and top."""
+        (left, bottom), (height, width) = self.origin_m.tolist(), self.cells.shape
+        return (left, left + width * self.resolution_m,
+                bottom, bottom + height * self.resolution_m)
+
+
+@dataclass(frozen=True)
+class DrivenPlan:
+    """
+    A plan as it was published; without points it means "brake".
+
+    :param heard_s: when it was published, in the time of the drive.
+    :param times_s: (n,) when the robot should be at each point.
+    :param states: (n, 4) position and velocity there.
+    :param planning_time_s: None where it was not recorded, or nothing was planned.
+    """
+
+    heard_s: float
+    times_s: np.ndarray
+    states: np.ndarray
+    planning_time_s: float | None = None
+
+    def __len__(self) -> int:
+        """Return the number of points."""
+        return len(self.times_s)
+
+
+@dataclass(frozen=True)
+class Discs:
+    """Where the robot was expected along a plan: (n, 2) centres and (n,) radii."""
+
+    heard_s: float
+    centres_m: np.ndarray
+    radii_m: np.ndarray
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Sampled plans: (n, 2) points of each, and whether it passed the checks."""
+
+    heard_s: float
+    lines: Sequence[np.ndarray]
+    valid: Sequence[bool]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A goal (2,) and when it was given."""
+
+    heard_s: float
+    position_m: np.ndarray
+
+
+@dataclass(frozen=True)
+class Drive:
+    """
+    Everything in the order of time.
+
+    :param times_s: (N,) stamps of the odometry, the time of the drive; rising.
+    :param states: (N, 4) position and velocity.
+    :param clock_jumps: how often the stamps jumped back; the longest stretch between is kept.
+    :param problems: how often each diagnostic status was a warning or an error, by its words.
+    """
+
+    times_s: np.ndarray
+    states: np.ndarray
+    plans: Sequence[DrivenPlan]
+    occupancy: Occupancy | None = None
+    goals: Sequence[Goal] = ()
+    uncertainty: Sequence[Discs] = ()
+    candidates: Sequence[Candidates] = ()
+    clock_jumps: int = 0
+    problems: dict[str, int] = field(default_factory=dict)
+
+
+NEEDED = {'odom': 'nav_msgs/msg/Odometry',
+          'plan_trajectory': 'trajectory_msgs/msg/MultiDOFJointTrajectory'}
+READ = NEEDED | {
+    'map': 'nav_msgs/msg/OccupancyGrid',
+    'goal_pose': 'geometry_msgs/msg/PoseStamped',
+    'planner/planning_time': 'std_msgs/msg/Float64',
+    'planner/candidates': 'visualization_msgs/msg/MarkerArray',
+    'planner/uncertainty': 'visualization_msgs/msg/MarkerArray',
+}
+DIAGNOSTICS = '/diagnostics'
+WARN = 1  # of diagnostic_msgs/DiagnosticStatus: this level and those above are problems
+STRIP, CYLINDER = 4, 3  # of visualization_msgs/Marker
+MIN_STATES = 2
+
+Heard = tuple[float, object]  # when, in seconds of the recorder's clock, and the message
+
+
+def read_drive(path: str | Path, namespace: str | None = None,
+               on_message: Callable[[int], object] = lambda total: None) -> Drive:
+    """
+    Read a bag.
+
+    :param path: the folder of the bag, or its .mcap file.
+    :param namespace: of the robot, where the bag has several.
+    :param on_message: called with the number of messages for every one that was read.
+    :raises BagError: if it is no bag, is damaged, or lacks what a report needs.
+    """
+    path = Path(path)
+    return _drive(path, *_heard(path, namespace, on_message))
+
+
+def _heard(path: Path, namespace: str | None, on_message: Callable[[int], object]
+           ) -> tuple[dict[str, list[Heard]], list[object]]:
+    """Return the messages by topic without its namespace, and the diagnostics."""
+    heard: dict[str, list[Heard]] = {name: [] for name in READ}
+    diagnostics = []
+    with open_bag(path) as reader:
+        topics = _topics({c.topic: c.msgtype for c in reader.connections}, namespace, path)
+        chosen = [c for c in reader.connections if c.topic in topics]
+        total = sum(connection.msgcount for connection in chosen)
+        count = 0
+        for connection, time_ns, raw in reader.messages(chosen):
+            message = reader.deserialize(raw, connection.msgtype)
+            count += 1
+            on_message(total)
+            if connection.topic == DIAGNOSTICS:
+                diagnostics.append(message)
+            else:
+                heard[topics[connection.topic]].append((time_ns * 1e-9, message))
+        check_count(path, count, total)
+    return heard, diagnostics
+
+
+def _topics(found: dict[str, str], namespace: str | None, path: Path) -> dict[str, str]:
+    """Return what is read as names without namespace, by topic."""
+    spaces = sorted(topic.removesuffix('odom') for topic, kind in found.items()
+                    if topic.endswith('/odom') and kind == READ['odom'])
+    if namespace is not None:
+        prefix = f'/{namespace.strip("/")}/'.replace('//', '/')
+    elif len(spaces) > 1:
+        raise BagError(f'{path}: has several robots, choose one with --namespace: '
+                       + ', '.join(space.strip('/') or '/' for space in spaces))
+    else:
+        prefix = spaces[0] if spaces else '/'
+    topics = {prefix + name: name for name, kind in READ.items()
+              if found.get(prefix + name) == kind}
+    missing = [f'{prefix}{name} ({kind})' for name, kind in NEEDED.items()
+               if prefix + name not in topics]
+    if missing:
+        raise BagError(f'{path}: has no {", no ".join(missing)}; record it with '
+                       '`df_planner demo --record`')
+    return topics | ({DIAGNOSTICS: DIAGNOSTICS} if DIAGNOSTICS in found else {})
+
+
+def _drive(path: Path, heard: dict[str, list[Heard]], diagnostics: list) -> Drive:
+    """Put the messages in the order of the odometry's time."""
+    received_s = np.array([time_s for time_s, _ in heard['odom']])
+    stamps_s = np.array([_seconds(m.header.stamp) for _, m in heard['odom']])
+    states = np.array([_state(m) for _, m in heard['odom']]).reshape(-1, 4)
+    jumps = np.flatnonzero(np.diff(stamps_s) < 0.0) + 1
+    stretches = np.split(np.arange(len(stamps_s)), jumps)
+    kept = max(stretches, key=len)
+    kept = kept[np.insert(np.diff(stamps_s[kept]) > 0.0, 0, True)[:len(kept)]]
+    if len(kept) < MIN_STATES:
+        raise BagError(f'{path}: has fewer than {MIN_STATES} messages of odometry')
+    if not np.isfinite(states[kept]).all():
+        raise BagError(f'{path}: has odometry that is not finite')
+    begin_s, end_s = received_s[kept[[0, -1]]]
+    times_s = stamps_s[kept]
+
+    def during(name: str) -> list[Heard]:
+        """Return the messages of the kept stretch, with the time of the drive."""
+        first = -np.inf if kept[0] == 0 else begin_s
+        last = np.inf if kept[-1] == len(stamps_s) - 1 else end_s
+        return [(float(np.interp(time_s, received_s[kept], times_s)), message)
+                for time_s, message in heard[name] if first <= time_s <= last]
+
+    return Drive(
+        times_s, states[kept], _plans(during('plan_trajectory'), during('planner/planning_time')),
+        _occupancy(path, heard['map'][-1][1]) if heard['map'] else None,
+        [Goal(time_s, _xy(m.pose.position)) for time_s, m in during('goal_pose')],
+        [_discs(time_s, m) for time_s, m in during('planner/uncertainty')],
+        [_candidates(time_s, m) for time_s, m in during('planner/candidates')],
+        len(jumps), _problems(diagnostics))
+
+
+def _plans(trajectories: list[Heard], durations: list[Heard]) -> list[DrivenPlan]:
+    """Return the plans; how long one took is published right after it."""
+    plans: list[DrivenPlan] = []
+    events = sorted([*((t, 0, m) for t, m in trajectories), *((t, 1, m) for t, m in durations)],
+                    key=lambda event: event[:2])
+    for time_s, kind, message in events:
+        if kind == 0:
+            start_s = _seconds(message.header.stamp)
+            plans.append(DrivenPlan(
+                time_s,
+                np.array([start_s + _seconds(p.time_from_start) for p in message.points]),
+                np.array([_point(p) for p in message.points]).reshape(-1, 4)))
+        elif plans and plans[-1].planning_time_s is None:
+            last = plans[-1]
+            plans[-1] = DrivenPlan(last.heard_s, last.times_s, last.states, float(message.data))
+    return plans
+
+
+def _occupancy(path: Path, message) -> Occupancy:
+    info = message.info
+    if info.height * info.width != len(message.data) or not info.resolution > 0.0:
+        raise BagError(f'{path}: its map has {len(message.data)} cells instead of '
+                       f'{info.height} x {info.width}')
+    return Occupancy(np.array(message.data, np.int8).reshape(info.height, info.width),
+                     round(float(info.resolution), 6), _xy(info.origin.position))
+
+
+def _discs(time_s: float, message) -> Discs:
+    found = [m for m in message.markers if m.type == CYLINDER and m.action == 0]
+    return Discs(time_s, np.array([_xy(m.pose.position) for m in found]).reshape(-1, 2),
+                 np.array([m.scale.x / 2.0 for m in found]))
+
+
+def _candidates(time_s: float, message) -> Candidates:
+    found = [m for m in message.markers if m.type == STRIP and m.action == 0]
+    return Candidates(time_s, [np.array([_xy(p) for p in m.points]) for m in found],
+                      [bool(m.color.g > m.color.r) for m in found])
+
+
+def _problems(diagnostics: list) -> dict[str, int]:
+    counts = Counter(f'{status.name}: {status.message}' for message in diagnostics
+                     for status in message.status if status.level >= WARN)
+    return dict(counts.most_common())
+
+
+def _seconds(stamp) -> float:
+    return stamp.sec + stamp.nanosec * 1e-9
+
+
+def _xy(point) -> np.ndarray:
+    return np.array([point.x, point.y])
+
+
+def _state(message) -> tuple[float, float, float, float]:
+    """Return position and velocity; the twist of odometry is in the axes of the robot."""
+    position, velocity = message.pose.pose.position, message.twist.twist.linear
+    q = message.pose.pose.orientation
+    yaw = math.atan2(2.0 * (q.w * q.z + q.x * q.y), 1.0 - 2.0 * (q.y * q.y + q.z * q.z))
+    cosine, sine = math.cos(yaw), math.sin(yaw)
+    return (position.x, position.y, cosine * velocity.x - sine * velocity.y,
+            sine * velocity.x + cosine * velocity.y)
+
+
+def _point(point) -> tuple[float, float, float, float]:
+    position, velocity = point.transforms[0].translation, point.velocities[0].linear
+    return position.x, position.y, velocity.x, velocity.y

@@ -1,0 +1,271 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The report of a run: ``results.json``, ``results.csv``, ``report.md`` and ``paths.png``.
+
+``df_planner evaluate`` and the ROS benchmark node both report here. Usage::
+
+    write_results(out_dir, maze, records, meta, sketches)
+    print(text_table(records, summarize(records)))
+
+``results.json`` holds ``format_version``, ``meta`` (how the run was made), ``summary``,
+``episodes`` (the records of ``metrics.episode_record``) and, when a baseline ran on the same
+starts, ``baseline`` with its own ``name``, ``summary`` and ``episodes``. Never pickle.
+"""
+
+from collections.abc import Sequence
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+from df_planner.evaluation.metrics import summarize
+from df_planner.evaluation.picture import draw_paths
+from df_planner.sim.maze import DT_S
+from df_planner.sim.maze import Maze
+
+FORMAT_VERSION = 1
+MISSING = '-'
+
+
+def write_results(
+    out_dir: str | Path,
+    maze: Maze,
+    records: Sequence[dict],
+    meta: dict,
+    sketches: Sequence[dict] | None = None,
+    baseline: dict | None = None,
+) -> dict:
+    """
+    Write the report of a run, every file whole or not at all, and return the content of its JSON.
+
+    :param out_dir: made if it does not exist; an older report in it is replaced.
+    :param records: of ``episode_record``, at least one.
+    :param meta: JSON-able facts on how the run was made, shown as a table.
+    :param sketches: of ``picture.sketch``, in the order of the records; no picture without them.
+    :param baseline: ``{'name': ..., 'episodes': records}`` of another policy on the same starts.
+    """
+    out_dir = Path(out_dir)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    results = {
+        'format_version': FORMAT_VERSION,
+        'meta': meta,
+        'summary': summarize(records),
+        'episodes': list(records),
+    }
+    if baseline is not None:
+        results['baseline'] = {
+            'name': baseline['name'],
+            'summary': summarize(baseline['episodes']),
+            'episodes': list(baseline['episodes']),
+        }
+    write_text(out_dir / 'results.json', json.dumps(results, indent=1, allow_nan=False) + '\n')
+    write_text(out_dir / 'results.csv', _csv(records))
+    if sketches is not None:
+        partial = out_dir / 'paths.partial.png'
+        draw_paths(partial, maze, records, sketches, title=_title(meta))
+        os.replace(partial, out_dir / 'paths.png')
+    write_text(out_dir / 'report.md', _markdown(results, picture=sketches is not None))
+    return results
+
+
+def progress_line(record: dict, position: int, episodes: int) -> str:
+    """Return one line on a finished episode, for example ``[ 3/5] reached at 1.84 s ...``."""
+    width = len(str(episodes))
+    arrival = (f'goal reached at {record["first_reach_step"] * _dt_s(record):5.2f} s'
+               if record['reached'] else 'goal NOT reached       ')
+    value = (f'score {record["score"]:6.1f}' if record['score'] is not None
+             else f'return {record["return"]:5.0f}')
+    line = f'[{position:{width}d}/{episodes}] {arrival}  {value}'
+    if record['planning_time_p50_s'] is not None:
+        line += f'  {record["plans"]} plans, {1e3 * record["planning_time_p50_s"]:.0f} ms each'
+    return line
+
+
+def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = None) -> str:
+    """
+    Return the episodes and their summary as a table for the terminal.
+
+    :param records: the rows; without any, only the summary is returned.
+    :param baseline: as in ``results.json``, adds its line to the summary.
+    """
+    rows = [['episode', 'goal', 'reached', 'return', 'score', 'plans', 'failed', 'in walls', 'gap',
+             'p50', 'p99']]
+    for record in records:
+        rows.append([
+            str(record['episode']),
+            '({:.1f}, {:.1f})'.format(*record['goal']),
+            number(record['first_reach_step'], '{:.2f} s', _dt_s(record))
+            if record['reached'] else 'no',
+            number(record['return'], '{:.0f}'),
+            number(record['score'], '{:.1f}'),
+            str(record['plans']),
+            str(record['failed_plans']),
+            number(record['wall_crossing_share'], '{:.1f} %', 100.0),
+            number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
+            number(record['planning_time_p50_s'], '{:.0f} ms', 1e3),
+            number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
+        ])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    if records:
+        lines = ['  '.join(cell.rjust(width) for cell, width in zip(row, widths)) for row in rows]
+        rule = '-' * len(lines[0])
+        lines = [lines[0], rule, *lines[1:], rule]
+    lines.append(summary_line(summary))
+    if baseline is not None:
+        lines.append(f'{baseline["name"]}: {summary_line(baseline["summary"])}')
+    return '\n'.join(lines)
+
+
+def summary_line(summary: dict) -> str:
+    """Return reach rate, score and latency in one line."""
+    parts = [f'{summary["reached"]} of {summary["episodes"]} goals reached']
+    name = 'score' if summary['score']['count'] else 'return'
+    parts.append(f'{name} {_mean_and_error(summary[name])}')
+    latency = summary['planning_time_s']
+    if latency['count']:
+        parts.append(f'planning p50 {1e3 * latency["p50"]:.0f} ms, '
+                     f'p99 {1e3 * latency["p99"]:.0f} ms')
+    return ', '.join(parts)
+
+
+def _csv(records: Sequence[dict]) -> str:
+    """Return the records as CSV: vectors as one column per axis, the raw latencies left out."""
+    text = io.StringIO()
+    writer = None
+    for record in records:
+        row = {}
+        for key, value in record.items():
+            if key == 'start':
+                row.update(zip(('start_row', 'start_column', 'start_row_velocity',
+                                'start_column_velocity'), value))
+            elif key == 'goal':
+                row.update(zip(('goal_row', 'goal_column'), value))
+            elif key != 'planning_times_s':
+                row[key] = value
+        if writer is None:
+            writer = csv.DictWriter(text, list(row), lineterminator='\n')
+            writer.writeheader()
+        writer.writerow(row)
+    return text.getvalue()
+
+
+def _markdown(results: dict, picture: bool) -> str:
+    """Return the report for a reader."""
+    summary = results['summary']
+    baseline = results.get('baseline')
+    lines = [f'# {_title(results["meta"])}', '', f'**{summary_line(summary)}.**', '']
+    if picture:
+        lines += ['![Planned and driven paths](paths.png)', '']
+    lines += ['## Summary', '']
+    lines += _summary_table(summary, baseline)
+    lines += [
+        '',
+        'Score: 100 = the reference return of D4RL. Return: observations within 0.5 m of the '
+        'goal. Latched return: every step after the first reach counts. ± is the standard error '
+        'over episodes, sd the standard deviation.', '',
+        '## Episodes', '',
+        '| # | start | goal | return | score | latched | first reach | plans | in walls | gap |'
+        ' latency p50 / p99 |',
+        '|---|---|---|---|---|---|---|---|---|---|---|',
+    ]
+    for record in results['episodes']:
+        cells = [
+            str(record['episode']),
+            '({:.2f}, {:.2f})'.format(*record['start'][:2]),
+            '({:.2f}, {:.2f})'.format(*record['goal']),
+            number(record['return'], '{:.0f}'),
+            number(record['score'], '{:.1f}'),
+            number(record['latched_return'], '{:.0f}'),
+            'never' if not record['reached']
+            else number(record['first_reach_step'], '{:.2f} s', _dt_s(record)),
+            f'{record["plans"]} ({record["failed_plans"]} failed)',
+            number(record['wall_crossing_share'], '{:.2f} %', 100.0),
+            number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
+            number(record['planning_time_p50_s'], '{:.0f}', 1e3) + ' / '
+            + number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
+        ]
+        lines.append('| ' + ' | '.join(cells) + ' |')
+    lines += ['', '## How this was made', '', '| | |', '|---|---|']
+    lines += [f'| {key} | {inline(value)} |' for key, value in results['meta'].items()]
+    return '\n'.join(lines) + '\n'
+
+
+def _summary_table(summary: dict, baseline: dict | None) -> list[str]:
+    """Return the lines of the summary, with the baseline's column where there is one."""
+    columns = [('this run', summary)]
+    if baseline is not None:
+        columns.append((baseline['name'], baseline['summary']))
+    rows = [
+        ('goals reached', lambda s: f'{s["reached"]} of {s["episodes"]}'),
+        ('normalised score', lambda s: _mean_and_error(s['score'])),
+        ('return', lambda s: _mean_and_error(s['return'])),
+        ('latched return', lambda s: _mean_and_error(s['latched_return'])),
+        ('first reach [s]', lambda s: _mean_and_error(s['first_reach_step'], _dt_s(s), 2)),
+        ('planned segments in walls [%]',
+         lambda s: _mean_and_error(s['wall_crossing_share'], 100.0, 2)),
+        ('plan-execution gap [cm]', lambda s: _mean_and_error(s['plan_execution_gap'], 100.0, 1)),
+        ('planning latency p50 / p99 [ms]',
+         lambda s: f'{number(s["planning_time_s"]["p50"], "{:.0f}", 1e3)} / '
+                   f'{number(s["planning_time_s"]["p99"], "{:.0f}", 1e3)}'),
+    ]
+    lines = ['| | ' + ' | '.join(name for name, _ in columns) + ' |', '|---' * (len(columns) + 1)
+             + '|']
+    for label, cell in rows:
+        lines.append(f'| {label} | ' + ' | '.join(cell(values) for _, values in columns) + ' |')
+    return lines
+
+
+def _title(meta: dict) -> str:
+    """Return what ran where, as far as the meta data say it."""
+    checkpoint = Path(meta['checkpoint']).stem if meta.get('checkpoint') else meta.get('policy')
+    parts = [f'maze {meta.get("maze", "?")}', checkpoint, meta.get('execution')]
+    return '  ·  '.join(part for part in parts if part)
+
+
+def _dt_s(values: dict) -> float:
+    """Return the seconds of a step, of a record or a summary; older ones do not say it."""
+    return values.get('dt_s', DT_S)
+
+
+def _mean_and_error(values: dict, scale: float = 1.0, digits: int = 1) -> str:
+    """Return ``mean ± standard error (sd standard deviation)``."""
+    if values['mean'] is None:
+        return MISSING
+    text = f'{scale * values["mean"]:.{digits}f}'
+    if values['std'] is not None:
+        text += (f' ± {scale * values["stderr"]:.{digits}f}'
+                 f' (sd {scale * values["std"]:.{digits}f})')
+    return text
+
+
+def number(value: float | None, pattern: str, scale: float = 1.0) -> str:
+    """Format a number, or a dash where there is none."""
+    return MISSING if value is None else pattern.format(scale * value)
+
+
+def inline(value: object) -> str:
+    """Return a value for a cell of a Markdown table."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return '`' + text.replace('|', '\\|').replace('\n', ' ') + '`'
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    partial = path.with_name(path.name + '.partial')
+    partial.write_text(text, encoding='utf-8')
+    os.replace(partial, path)

@@ -1,0 +1,328 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The table and the picture of how the cost of sampling grows."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+import csv
+from dataclasses import asdict
+from dataclasses import dataclass
+import io
+from pathlib import Path
+import signal
+import time
+
+import click
+from matplotlib.figure import Figure
+import numpy as np
+
+from df_planner.configuration import assignments
+from df_planner.evaluation.evaluate import identity_of
+from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.evaluate import worker_pool
+from df_planner.evaluation.journal import Journal
+from df_planner.evaluation.protocol import sample_starts
+from df_planner.evaluation.report import write_text
+from df_planner.experiments.common import echo_table
+from df_planner.experiments.common import markdown_table
+from df_planner.experiments.common import measure_options
+from df_planner.experiments.common import open_planner
+from df_planner.experiments.common import progress
+from df_planner.experiments.common import result_folder
+from df_planner.experiments.common import write_result
+from df_planner.training.checkpoint import load_card
+
+BASE_HORIZON_STEPS, BASE_CANDIDATES = 400, 8  # while something else is swept
+FAR_STEPS = 800  # from here on the growth with the horizon is fitted
+
+
+@dataclass(frozen=True)
+class Point:
+    """What is measured: roll-outs of control steps x candidates, on so many threads."""
+
+    horizon_steps: int
+    candidates: int
+    sampling_steps: int
+    threads: int
+
+
+def sweeps(horizons: Sequence[int], candidates: Sequence[int], sampling_steps: Sequence[int],
+           threads: Sequence[int], base_sampling_steps: int) -> dict[str, list[Point]]:
+    """Return the points of each sweep, one quantity after the other, for all thread counts."""
+    base = {'horizon_steps': BASE_HORIZON_STEPS, 'candidates': BASE_CANDIDATES,
+            'sampling_steps': base_sampling_steps}
+    return {name: [Point(**{**base, name: value}, threads=count)
+                   for count in sorted(set(threads)) for value in sorted(set(values))]
+            for name, values in (('horizon_steps', horizons), ('candidates', candidates),
+                                 ('sampling_steps', sampling_steps))}
+
+
+def measure_cost(checkpoint: str, device: str, settings: Sequence[str], points: list[Point],
+                 repeats: int, seed: int, journal: Journal,
+                 on_point: Callable[[], None] = lambda: None) -> list[dict]:
+    """
+    Measure every point that the journal lacks and return the records of all, in their order.
+
+    :param settings: NAME=VALUE of planner settings, the same for all points.
+    :param repeats: timed roll-outs per point, after one that is not.
+    :param journal: keeps every finished point at once.
+    :param on_point: called after every point, also for those that were there.
+    """
+    for index, point in enumerate(points):
+        if index not in journal.episodes:
+            with worker_pool(1, _ignore_interrupt) as pool:
+                record = pool.submit(measure_point, checkpoint, device, settings, point, repeats,
+                                     seed).result()
+            journal.add({'record': {'episode': index, **asdict(point), **record}})
+        on_point()
+    return [journal.episodes[index]['record'] for index in range(len(points))]
+
+
+def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: Point,
+                  repeats: int, seed: int) -> dict:
+    """
+    Return the numbers of one point, to be called in a process that has done nothing else.
+
+    They are ``seconds`` of every repetition, ``calls`` of the network, ``call_s`` (mean of a
+    call, median of repetitions) and ``peak_mib``, by how much memory grew at most in the first,
+    untimed repetition; None where the system does not tell.
+    """
+    planner, maze = open_planner(checkpoint, device, settings, point.threads)
+    planner.settings = planner.settings.model_copy(
+        update={'sampling_steps': point.sampling_steps})
+    starts = sample_starts(maze, 1, seed, robot=planner.card.robot)
+
+    def roll_out() -> float:
+        started = time.perf_counter()
+        planner.rollout(starts.state[0], point.horizon_steps, point.candidates, seed,
+                        starts.goal[0])
+        return time.perf_counter() - started
+
+    before = _reset_peak_mib()
+    roll_out()
+    peak_mib = _memory_mib('VmHWM') - before if before is not None else None
+    seconds, call_s = [], []
+    for _ in range(repeats):
+        seconds.append(roll_out())
+        call_s.append(planner.clock.spent_s['network'] / planner.clock.network_calls)
+    return {'seconds': seconds, 'calls': planner.clock.network_calls,
+            'call_s': float(np.median(call_s)), 'peak_mib': peak_mib}
+
+
+def growth_exponent(records: Sequence[dict], name: str, least: float = 0.0) -> float | None:
+    """
+    Return k of seconds ~ value^k, fitted to the medians from ``least`` on; None for one value.
+
+    :param name: of the swept quantity.
+    """
+    known = [(record[name], np.median(record['seconds'])) for record in records
+             if record[name] >= least]
+    if len({value for value, _ in known}) < 2:
+        return None
+    values, seconds = np.log(np.array(known)).T
+    return float(np.polyfit(values, seconds, 1)[0])
+
+
+def _reset_peak_mib() -> float | None:
+    """Forget the peak of this process's memory; return what it holds now, in MiB."""
+    try:
+        Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
+        return _memory_mib('VmHWM')
+    except OSError:
+        return None
+
+
+def _memory_mib(name: str) -> float:
+    """Return an entry of /proc/self/status in MiB."""
+    for line in Path('/proc/self/status').read_text(encoding='ascii').splitlines():
+        if line.startswith(f'{name}:'):
+            return int(line.split()[1]) / 1024.0
+    raise OSError(f'/proc/self/status has no {name}')
+
+
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C to the parent, which ends the worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+LABELS = {'horizon_steps': 'horizon [control steps]', 'candidates': 'candidates',
+          'sampling_steps': 'sampling steps'}
+FITTED_FROM = {'horizon_steps': (0, FAR_STEPS), 'candidates': (BASE_CANDIDATES,),
+               'sampling_steps': (0,)}
+COLORS = ('#1f77ff', '#ee4b3a', '#12a594', '#a23bd8', '#ffb000')
+HEADER = ('sweep', 'horizon [steps]', 'candidates', 'sampling steps', 'threads', 'time [ms]',
+          'min', 'max', 'calls', 'ms per call', 'peak memory [MiB]')
+
+
+def of_sweeps(swept: dict[str, list[Point]], points: list[Point], records: list[dict]
+              ) -> dict[str, list[dict]]:
+    """Return the records of each sweep; the point that sweeps have in common is in all of them."""
+    return {name: [records[points.index(point)] for point in members]
+            for name, members in swept.items()}
+
+
+def cost_table(by_sweep: dict[str, list[dict]]) -> list[list[str]]:
+    """Return one row of text per point and sweep, the header first; times are medians."""
+    return [list(HEADER), *(
+        [name.replace('_', ' '), *(str(record[key]) for key in (
+            'horizon_steps', 'candidates', 'sampling_steps', 'threads')),
+         *(f'{1e3 * value:.1f}' for value in (
+             np.median(record['seconds']), min(record['seconds']), max(record['seconds']))),
+         str(record['calls']), f'{1e3 * record["call_s"]:.2f}',
+         '-' if record['peak_mib'] is None else f'{record["peak_mib"]:.1f}']
+        for name, records in by_sweep.items() for record in records)]
+
+
+def csv_of(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as comma-separated values."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator='\n').writerows(rows)
+    return text.getvalue()
+
+
+def growth(by_sweep: dict[str, list[dict]]) -> list[dict]:
+    """Return the fitted growth exponents: of every sweep and thread count, from a value on."""
+    return [{'sweep': name, 'threads': threads, 'from': least,
+             'exponent': growth_exponent(_on(records, threads), name, least)}
+            for name, records in by_sweep.items()
+            for threads in sorted({record['threads'] for record in records})
+            for least in FITTED_FROM[name]]
+
+
+def growth_lines(fits: list[dict]) -> list[str]:
+    """Return the growth exponents as sentences."""
+    return [f'time ~ {fit["sweep"].replace("_", " ")} ^ {fit["exponent"]:.2f}'
+            + (f' from {fit["from"]} on' if fit['from'] else '')
+            + f', {fit["threads"]} thread{"s" if fit["threads"] > 1 else ""}'
+            for fit in fits if fit['exponent'] is not None]
+
+
+def draw_cost_picture(path: Path, title: str, by_sweep: dict[str, list[dict]]) -> None:
+    """Draw time over each swept quantity, and memory over the horizon, all axes logarithmic."""
+    figure = Figure(figsize=(11.0, 8.0), layout='constrained', facecolor='white')
+    axes = figure.subplots(2, 2).ravel()
+    for axis, (name, records) in zip(axes, by_sweep.items()):
+        for color, threads in zip(COLORS, sorted({record['threads'] for record in records})):
+            _draw_line(axis, name, _on(records, threads), threads, color)
+        axis.set(xlabel=LABELS[name], ylabel='time of a batch [ms]')
+        axis.legend(fontsize=8, frameon=False)
+    for style, name in (('o-', 'horizon_steps'), ('s--', 'candidates')):
+        fewest = min((record['threads'] for record in by_sweep[name]), default=1)
+        known = [record for record in _on(by_sweep[name], fewest)
+                 if record['peak_mib'] is not None and record['peak_mib'] > 0.0]
+        axes[3].plot([record[name] for record in known], [record['peak_mib'] for record in known],
+                     style, color=COLORS[0], markersize=4, label=f'over {LABELS[name]}')
+    axes[3].set(xlabel='value', ylabel='peak growth of memory [MiB]')
+    axes[3].legend(fontsize=8, frameon=False)
+    for axis in axes:
+        axis.set(xscale='log', yscale='log')
+        axis.grid(True, which='both', linewidth=0.3)
+        axis.spines[['top', 'right']].set_visible(False)
+    figure.suptitle(title, fontsize=10)
+    figure.savefig(path, dpi=120)
+
+
+def _draw_line(axis, name: str, records: list[dict], threads: int, color: str) -> None:
+    """Draw medians with the range of the repetitions, and the fit of the far horizons."""
+    values = np.array([record[name] for record in records])
+    seconds = [np.array(record['seconds']) for record in records]
+    medians = 1e3 * np.array([np.median(several) for several in seconds])
+    axis.errorbar(values, medians, [medians - [1e3 * several.min() for several in seconds],
+                                    [1e3 * several.max() for several in seconds] - medians],
+                  color=color, marker='o', markersize=4, capsize=2, linewidth=1.2,
+                  label=f'{threads} thread{"s" if threads > 1 else ""}')
+    least = FITTED_FROM[name][-1]
+    exponent = growth_exponent(records, name, least)
+    if exponent is not None:
+        far = values[values >= least]
+        level = np.exp(np.mean(np.log(medians[values >= least])
+                               - exponent * np.log(far)))
+        axis.plot(far, level * far ** exponent, ':', color=color,
+                  label=f'grows with the power {exponent:.2f}'
+                        + (f' from {least} on' if least else ''))
+
+
+def _on(records: list[dict], threads: int) -> list[dict]:
+    """Return the records of a thread count."""
+    return [record for record in records if record['threads'] == threads]
+
+
+POSITIVE = click.IntRange(min=1)
+JOURNAL_NAME = 'points.jsonl'
+
+
+@click.command(epilog='\b\nExamples:\n'
+               '  df_planner measure cost --checkpoint maze2d-large\n'
+               '  df_planner measure cost --checkpoint maze2d-large --out results/cost --resume\n'
+               '  df_planner measure cost --checkpoint maze2d-umaze --horizon 800 --horizon 4000 '
+               '--candidates 8 --sampling-steps 8 --threads 1')
+@click.option('--horizon', 'horizons', type=POSITIVE, multiple=True, show_default=True,
+              default=(100, 200, 400, 800, 1600, 4000), help='Control steps; may be repeated.')
+@click.option('--candidates', type=POSITIVE, multiple=True, show_default=True,
+              default=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+              help='Trajectories in a batch; may be repeated.')
+@click.option('--sampling-steps', type=POSITIVE, multiple=True, show_default=True,
+              default=(1, 2, 4, 8, 16), help='Denoising steps; may be repeated.')
+@click.option('--threads', type=POSITIVE, multiple=True, show_default=True, default=(1, 2),
+              help='Of the network; may be repeated.')
+@click.option('--repeats', type=POSITIVE, default=5, show_default=True,
+              help='Timed roll-outs per point; the median counts.')
+@click.option('--resume', is_flag=True, help='Keep the points already in --out.')
+@measure_options('cost', seed_of='start and noise',
+                 files='cost.json, cost.csv, cost.md, cost.png and points.jsonl')
+def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, resume, seed,
+         settings, device, out):
+    """
+    Measure how the cost of sampling grows.
+
+    One quantity is swept at a time: the horizon, the candidates of a batch, the sampling steps,
+    each for every number of threads; meanwhile the others are 400 control steps, 8 candidates and
+    the sampling_steps of the planner. What is timed is a roll-out of exactly that size, nothing
+    checked or chosen. Beyond the trained length horizons slide, window by window. Memory is the
+    peak growth of the resident set in one roll-out. Every point runs in a process of its own, and
+    is on disk at once: after Ctrl-C, --resume with the same --out goes on.
+    """
+    card = load_card(checkpoint)
+    specification = Specification(card.maze or '', checkpoint=checkpoint, device=device,
+                                  settings=assignments(settings), robot=card.robot)
+    swept = sweeps(horizons, candidates, sampling_steps, threads,
+                   specification.planner_settings().sampling_steps)
+    points = list(dict.fromkeys(point for members in swept.values() for point in members))
+    identity = {**identity_of(specification), 'points': [vars(point) for point in points],
+                'repeats': repeats, 'seed': seed}
+    folder = result_folder('cost', out)
+    try:
+        with Journal(folder / JOURNAL_NAME, identity, resume) as journal, \
+                progress(len(points), 'points') as bar:
+            records = measure_cost(checkpoint, device, settings, points, repeats, seed, journal,
+                                   lambda: bar.update(1))
+    except KeyboardInterrupt:
+        click.echo(f'stopped: the finished points are kept in {folder}; the same command with '
+                   f'--resume --out {folder} goes on', err=True)
+        raise
+    by_sweep = of_sweeps(swept, points, records)
+    rows, fits = cost_table(by_sweep), growth(by_sweep)
+    echo_table(rows)
+    for line in growth_lines(fits):
+        click.echo(line)
+    title = f'Cost of sampling with {checkpoint} on {device}'
+    write_text(folder / 'cost.csv', csv_of(rows))
+    write_text(folder / 'cost.md', '\n'.join([
+        f'# {title}', '', markdown_table(rows), *(f'- {line}' for line in growth_lines(fits)), '',
+        '![Growth of time and memory](cost.png)', '']))
+    draw_cost_picture(folder / 'cost.png', title, by_sweep)
+    write_result(folder / 'cost.json', checkpoint, seed, {
+        'settings': specification.planner_settings().model_dump(), 'repeats': repeats,
+        'growth': fits, 'records': records})

@@ -1,0 +1,165 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The numbers of a grid: what ``results.json`` holds and tables and plots show.
+
+A row with several training seeds is averaged over them start by start, so that two kinds of
+spread stay apart: the standard error over starts (of these averages), and the standard deviation
+over training seeds (of their mean scores). Differences between rows are taken start by start.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import yaml
+
+from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.metrics import statistics
+from df_planner.evaluation.metrics import summarize
+from df_planner.evaluation.metrics import SUMMARY_FIELDS
+from df_planner.files import share_path
+from df_planner.grid.rows import NEVER
+from df_planner.grid.rows import NEVER_S
+from df_planner.grid.rows import Row
+from df_planner.grid.run import code_revision
+from df_planner.grid.run import GridRuns
+from df_planner.grid.run import Run
+from df_planner.grid.schema import Grid
+from df_planner.sim.maze import load_maze
+
+FORMAT_VERSION = 1
+MEASURED, CONTROLLER, PUBLISHED, LIMIT = 'measured', 'controller', 'published', 'limit'
+
+
+def grid_results(runs: GridRuns, facts: dict | None = None) -> dict:
+    """
+    Return the content of ``results.json``, plain values only.
+
+    A row is there if it was selected or if an earlier run left episodes of it.
+
+    :param facts: more entries for the meta data, for example the command line.
+    """
+    selected = {id(row) for row in runs.selected}
+    shown = [row for row in runs.rows
+             if id(row) in selected or any(run.episodes for run in runs.of(row))]
+    rows = [_row(row, runs) for row in shown]
+    scores = {(row['name'], row['task']): row['by_start'] for row in rows}
+    for row in rows:
+        row['difference'] = _difference(row, scores)
+    grid = runs.grid
+    return {
+        'format_version': FORMAT_VERSION,
+        'meta': {'description': grid.description, 'starts_seed': grid.seed,
+                 'starts': runs.num_episodes, 'code': code_revision(), **(facts or {})},
+        'tasks': {name: _task(name, grid) for name in grid.tasks
+                  if any(row['task'] == name for row in rows)},
+        'rows': rows,
+        'others': published(),
+    }
+
+
+def published() -> dict:
+    """Return the scores of others: ``rows`` with name, kind, source and scores, and a ``note``."""
+    path = share_path('config/published_scores.yaml')
+    return yaml.safe_load(path.read_text(encoding='utf-8'))
+
+
+def average_records(records: Sequence[dict]) -> dict:
+    """Return the record of one start, averaged over training seeds; a None does not count."""
+    if len(records) == 1:
+        return records[0]
+    merged = {name: statistics([record[name] for record in records])['mean']
+              for name in SUMMARY_FIELDS}
+    return {**merged, 'reached': float(np.mean([record['reached'] for record in records])),
+            'planning_times_s': sum((record['planning_times_s'] for record in records), [])}
+
+
+def _row(row: Row, runs: GridRuns) -> dict:
+    """Return the numbers of one row."""
+    started = [run for run in runs.of(row) if run.episodes]
+    common = sorted(set.intersection(*(set(run.episodes) for run in started))) if started else []
+    records = [average_records([run.episodes[index]['record'] for run in started])
+               for index in common]
+    summary = summarize(records)
+    value = 'score' if summary['score']['count'] else 'return'
+    means = [_mean(run, value, common) for run in started]
+    return {
+        'name': row.name, 'group': row.group, 'task': row.task, 'sweep': row.sweep,
+        'value': row.value, 'reference': row.reference, 'failure': runs.failure(row),
+        'kind': (CONTROLLER if all(run.specification.policy == 'controller' for run in started)
+                 and started else MEASURED),
+        'episodes': len(common),
+        'seeds': {'count': len(started), 'wanted': len(row.runs),
+                  'std': float(np.std(means, ddof=1)) if len(means) > 1 else None},
+        'summary': summary,
+        'by_start': {str(index): record[value] for index, record in zip(common, records)},
+        'seconds_per_episode': statistics([episode['seconds'] for run in started
+                                           for episode in run.episodes.values()])['mean'],
+        'runs': [_run(run, value, common) for run in runs.of(row)],
+    }
+
+
+def _run(run: Run, value: str, common: Sequence[int]) -> dict:
+    """Return what one training seed contributes; its mean is over the starts all seeds have."""
+    specification = run.specification
+    return {
+        'checkpoint': specification.checkpoint,
+        'checkpoint_sha256': run.identity.get('checkpoint_sha256'),
+        'settings': _readable(specification),
+        'journal': f'{run.path.parent.name}/{run.path.name}',
+        'episodes': len(run.episodes),
+        f'{value}_mean': _mean(run, value, common),
+        'code': sorted({episode['code'] for episode in run.episodes.values()}),
+        'failure': run.failure,
+    }
+
+
+def _readable(specification: Specification) -> dict:
+    """Return what a row sets, for the reader."""
+    if specification.policy == 'controller':
+        return {}
+    interval = specification.replan_interval_s
+    return {'execution': specification.execution,
+            'replan_interval_s': NEVER if interval == NEVER_S else interval,
+            'planner_seed': specification.planner_seed, 'device': specification.device,
+            'backend': specification.backend,
+            **specification.settings}
+
+
+def _mean(run: Run, value: str, episodes: Sequence[int]) -> float | None:
+    """Return the mean of a field over some finished episodes of a run."""
+    return statistics([run.episodes[index]['record'][value] for index in episodes
+                       if index in run.episodes])['mean']
+
+
+def _difference(row: dict, scores: dict[tuple[str, str], dict]) -> dict | None:
+    """Return the mean difference to the reference on the same starts with its standard error."""
+    other = scores.get((row['reference'], row['task']))
+    if not other or row['reference'] == row['name']:
+        return None
+    pairs = statistics([value - other[index] for index, value in row['by_start'].items()
+                        if index in other])
+    return {'reference': row['reference'],
+            **{key: pairs[key] for key in ('count', 'mean', 'stderr')}}
+
+
+def _task(name: str, grid: Grid) -> dict:
+    """Return what a task is, and the key of its published scores."""
+    task = grid.tasks[name]
+    maze = load_maze(task.maze)
+    goals = 'Multi2D (a goal per start)' if task.multi_goal else 'single task'
+    return {'title': f'{maze.name}, {goals}', 'maze': maze.name, 'multi_goal': task.multi_goal,
+            'steps': maze.max_episode_steps,
+            'published_as': maze.name + ('-multi' if task.multi_goal else '')}

@@ -1,0 +1,247 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Run a grid: every episode of every row over one pool of workers, resumably.
+
+    grid = load_grid('headline')
+    runs = GridRuns(grid, expand(grid), 'results/headline')
+    runs.execute(LocalEngine(workers=8))
+    write_report('results/headline', grid_results(runs))
+
+What rows have in common is run once: a run is known by everything its results depend on (its
+specification, the weights of its checkpoint, its maze, its starts), and its finished episodes lie
+in ``OUT/episodes/KEY.jsonl``. A row that is changed has another key and runs anew; all others
+keep what they have. An episode depends on its run and its start only, so neither the number of
+workers nor the order changes a result.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from collections.abc import Mapping
+from contextlib import closing
+from contextlib import ExitStack
+from dataclasses import dataclass
+from dataclasses import field
+import functools
+import hashlib
+import json
+from pathlib import Path
+import time
+
+import numpy as np
+
+from df_planner.errors import CheckpointError
+from df_planner.evaluation.evaluate import EpisodeRunner
+from df_planner.evaluation.evaluate import identity_of
+from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.jobs import Engine
+from df_planner.evaluation.jobs import Job
+from df_planner.evaluation.jobs import locked
+from df_planner.evaluation.jobs import reason
+from df_planner.evaluation.journal import Journal
+from df_planner.evaluation.journal import read_episodes
+from df_planner.evaluation.protocol import sample_starts
+from df_planner.evaluation.protocol import Starts
+from df_planner.grid.cost import Costs
+from df_planner.grid.rows import Row
+from df_planner.grid.schema import Grid
+from df_planner.sim.maze import load_maze
+
+EPISODES_FOLDER = 'episodes'
+LOADED_POLICIES = 4  # that a worker keeps, so that going from row to row and back is cheap
+RESULT_SOURCES = ('diffusion/*.py', 'planning/*.py', 'sim/*.py', 'data/generator.py',
+                  'data/normalizer.py', 'training/checkpoint.py', 'evaluation/baseline.py',
+                  'evaluation/evaluate.py', 'evaluation/metrics.py', 'evaluation/protocol.py')
+
+
+@dataclass
+class Run:
+    """
+    One specification on the starts of one task.
+
+    :param identity: everything its results depend on, JSON-able.
+    :param episodes: the finished ones by index: ``record``, ``seconds`` and ``code``.
+    :param failure: why it cannot go on.
+    """
+
+    specification: Specification
+    identity: dict
+    starts: Starts
+    path: Path
+    episodes: dict[int, dict] = field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Return the name of its journal."""
+        return self.path.stem
+
+    def missing(self) -> list[int]:
+        """Return the episodes that are still to run."""
+        if self.failure is not None:
+            return []
+        return [index for index in range(len(self.starts)) if index not in self.episodes]
+
+
+class GridRuns:
+    """
+    The runs behind the rows of a grid, with what is on disk of them.
+
+    :param rows: of ``grid.expand``; ``selected`` are those to execute, by default all.
+    :param episodes: starts per task, by default those of the grid.
+    :param untrained: by checkpoint, why it is not there although the grid trains it.
+    """
+
+    def __init__(self, grid: Grid, rows: list[Row], out_dir: str | Path,
+                 selected: list[Row] | None = None, episodes: int | None = None,
+                 untrained: Mapping[str, str] | None = None):
+        """Find out what there is; nothing is written."""
+        self.grid = grid
+        self.rows = rows
+        self.selected = rows if selected is None else selected
+        self.out_dir = Path(out_dir)
+        self.num_episodes = episodes or grid.episodes
+        self.costs = Costs()
+        self._untrained = untrained or {}
+        self._runs: dict[str, Run] = {}
+        self._of_row: dict[int, list[Run]] = {}
+        self._starts = {
+            name: sample_starts(load_maze(task.maze), self.num_episodes, grid.seed,
+                                task.multi_goal)
+            for name, task in grid.tasks.items()}
+        for row in rows:
+            self._of_row[id(row)] = [self._run(row.task, specification)
+                                     for specification in row.runs]
+
+    def of(self, row: Row) -> list[Run]:
+        """Return the runs of a row, one for every training seed."""
+        return self._of_row[id(row)]
+
+    def failure(self, row: Row) -> str | None:
+        """Return why a row could not run, None if it could."""
+        reasons = [row.error, *(run.failure for run in self.of(row))]
+        return '; '.join(dict.fromkeys(reason for reason in reasons if reason)) or None
+
+    def unfinished(self) -> list[Run]:
+        """Return the selected runs that lack episodes, in the order of the rows."""
+        runs = {run.key: run for row in self.selected for run in self.of(row) if run.missing()}
+        return list(runs.values())
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many episodes of the selected rows are finished and how many missing."""
+        runs = {run.key: run for row in self.selected for run in self.of(row)}.values()
+        return (sum(len(run.episodes) for run in runs), sum(len(run.missing()) for run in runs))
+
+    def seconds_left(self) -> float:
+        """Return the expected seconds of what is missing, on one core."""
+        return sum(len(run.missing()) * self.costs.of(run.key, run.specification)
+                   for run in self.unfinished())
+
+    def execute(self, engine: Engine,
+                on_episode: Callable[[Run, dict | None], None] = lambda run, episode: None
+                ) -> None:
+        """
+        Run what is missing of the selected rows.
+
+        A run that fails keeps its reason in ``failure`` and stops no other. On a KeyboardInterrupt
+        the jobs are ended and it is raised again; finished episodes are kept.
+
+        :param engine: that does the episodes.
+        :param on_episode: called with every finished episode, and with None for a failure.
+        :raises ConfigError: if another process works in the same folder.
+        """
+        unfinished = {run.key: run for run in self.unfinished()}
+        if not unfinished:
+            return
+        jobs = [job for run in unfinished.values() for job in _jobs(run)]
+        with locked(self.out_dir), ExitStack() as journals, \
+                closing(engine.outcomes(jobs)) as outcomes:
+            opened = {}
+            for job, outcome in outcomes:
+                run = unfinished[job.group]
+                if isinstance(outcome, Exception):
+                    run.failure = reason(outcome)
+                    on_episode(run, None)
+                    continue
+                if run.key not in opened:
+                    opened[run.key] = journals.enter_context(
+                        Journal(run.path, run.identity, resume=True))
+                episode = {**outcome, 'code': code_revision()}
+                opened[run.key].add(episode)
+                run.episodes[episode['record']['episode']] = episode
+                self.costs.add(run.key, run.specification, episode['seconds'])
+                on_episode(run, episode)
+
+    def _run(self, task: str, specification: Specification) -> Run:
+        """Return the run of a specification, the same one for rows that have it in common."""
+        config, maze = self.grid.tasks[task], load_maze(specification.maze)
+        failure = None
+        try:
+            identity = identity_of(specification)
+        except CheckpointError as error:
+            identity = {'missing': repr(specification)}
+            failure = self._untrained.get(specification.checkpoint, reason(error))
+        identity = {**identity, 'layout': list(maze.rows), 'steps': maze.max_episode_steps,
+                    'starts_seed': self.grid.seed, 'multi_goal': config.multi_goal}
+        key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+        if key not in self._runs:
+            run = Run(specification, identity, self._starts[task],
+                      self.out_dir / EPISODES_FOLDER / f'{key}.jsonl', failure=failure)
+            run.episodes = {
+                index: episode for index, episode in sorted(
+                    read_episodes(run.path, identity).items())
+                if index < len(run.starts)
+                and episode['record']['start'] == run.starts.state[index].tolist()
+                and episode['record']['goal'] == run.starts.goal[index].tolist()}
+            for episode in run.episodes.values():
+                self.costs.add(key, specification, episode['seconds'])
+            self._runs[key] = run
+        return self._runs[key]
+
+
+@functools.cache
+def code_revision(sources: tuple[str, ...] = RESULT_SOURCES) -> str:
+    """Return a checksum of sources, by default those that results of episodes depend on."""
+    package = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for path in sorted(path for pattern in sources for path in package.glob(pattern)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _jobs(run: Run) -> list[Job]:
+    """Return the missing episodes of a run, for workers."""
+    return [Job(run.key, _run_episode, (run.specification, run.identity, index,
+                                        run.starts.state[index], run.starts.goal[index]),
+                num_gpus=int(run.specification.device == 'cuda')) for index in run.missing()]
+
+
+_runners: OrderedDict[str, EpisodeRunner] = OrderedDict()
+
+
+def _run_episode(specification: Specification, identity: dict, episode: int, start: np.ndarray,
+                 goal: np.ndarray) -> dict:
+    """Run one episode in a worker; the runners of the last few specifications are kept."""
+    key = json.dumps(identity, sort_keys=True)
+    if key not in _runners:
+        while len(_runners) >= LOADED_POLICIES:
+            _runners.popitem(last=False)
+        if not identity_of(specification).items() <= identity.items():
+            raise CheckpointError(f'{specification.checkpoint}: changed while the benchmark ran')
+        _runners[key] = EpisodeRunner(specification)
+    _runners.move_to_end(key)
+    started = time.perf_counter()
+    record = _runners[key].run(episode, start, goal)['record']
+    return {'record': record, 'seconds': time.perf_counter() - started}

@@ -1,0 +1,146 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The models that a grid trains before it can be run.
+
+A model that a grid trains before it evaluates it: a configuration with a seed.
+
+A training is known by everything that its model depends on: the configuration with its seed, the
+log, and the checkpoint it starts from. Its name ends with a checksum of that, so that a changed
+configuration is another training and all others keep what they have. Model, state and losses lie
+in ``OUT/models``; a training that was stopped goes on from its saved state.
+
+Train, before a grid is evaluated, the models that its rows are trained for.
+"""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from contextlib import closing
+from contextlib import redirect_stderr
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+import functools
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from df_planner.data.d4rl import file_sha256
+from df_planner.errors import CheckpointError
+from df_planner.evaluation.jobs import Engine
+from df_planner.evaluation.jobs import Job
+from df_planner.evaluation.jobs import locked
+from df_planner.evaluation.jobs import reason
+from df_planner.training.checkpoint import find_checkpoint
+from df_planner.training.config import config_path
+from df_planner.training.config import load_config
+from df_planner.training.config import TrainConfig
+from df_planner.training.train import train
+
+
+@dataclass(frozen=True)
+class Training:
+    """
+    The making of one model.
+
+    :param file: the configuration, of which ``overrides`` replace fields and give ``config``.
+    """
+
+    file: Path
+    overrides: dict[str, object]
+    config: TrainConfig
+
+    @property
+    def checkpoint(self) -> str:
+        """Return where the model will be, without suffix."""
+        return str(self.config.out_dir / self.config.name)
+
+    def finished(self) -> bool:
+        """Tell whether the model is there."""
+        return Path(f'{self.checkpoint}.safetensors').exists()
+
+    def steps_done(self) -> int:
+        """Return the steps so far, as of the last whole row of the log of losses."""
+        if self.finished():
+            return self.config.steps
+        log = self.config.run_dir / self.config.name / 'loss.csv'
+        rows = log.read_text(encoding='utf-8').split('\n')[1:-1] if log.exists() else []
+        return int(rows[-1].partition(',')[0]) if rows else 0
+
+
+def training(name_or_path: str, seed: int, out_dir: Path) -> Training:
+    """
+    Return the training of a configuration with a seed, in one process.
+
+    :param out_dir: folder of the benchmark.
+    :raises ConfigError: if the configuration cannot be read or is wrong.
+    """
+    file = config_path(name_or_path)
+    config = load_config(file, {'seed': seed})
+    models = str(out_dir / 'models')
+    overrides = {
+        'name': f'{config.name}-seed{seed}-{_checksum(config)}', 'seed': seed, 'devices': 1,
+        'num_threads': max(1, config.num_threads), 'run_dir': models, 'out_dir': models}
+    return Training(file, overrides, load_config(file, overrides))
+
+
+def _checksum(config: TrainConfig) -> str:
+    """Return eight digits that change with everything the model depends on."""
+    identity = {**config.identity(), 'dataset_sha256': _sha256(config.dataset)}
+    if config.init:
+        try:
+            identity['init_sha256'] = _sha256(find_checkpoint(config.init))
+        except CheckpointError:
+            pass  # training will tell
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+
+
+@functools.cache
+def _sha256(path: Path) -> str | None:
+    """Return the hash of a file, None if it is missing, which training will tell."""
+    return file_sha256(path) if path.exists() else None
+
+
+def train_missing(
+    trainings: Mapping[str, Training],
+    out_dir: Path,
+    engine: Engine,
+    on_training: Callable[[Training, str | None], None] = lambda training, failure: None,
+) -> dict[str, str]:
+    """
+    Train what is not trained yet; return why the others could not be trained, by checkpoint.
+
+    :param trainings: by checkpoint.
+    :param on_training: called with every training that is done and the reason if it failed.
+    :raises ConfigError: if another process works in the same folder.
+    """
+    failures = {}
+    jobs = [Job(checkpoint, _train, (training.file, training.overrides),
+                training.config.num_threads, int(training.config.device == 'cuda'))
+            for checkpoint, training in trainings.items() if not training.finished()]
+    if not jobs:
+        return failures
+    with locked(out_dir), closing(engine.outcomes(jobs)) as outcomes:
+        for job, outcome in outcomes:
+            if isinstance(outcome, Exception):
+                failures[job.group] = reason(outcome)
+            on_training(trainings[job.group], failures.get(job.group))
+    return failures
+
+
+def _train(file: Path, overrides: dict[str, object]) -> None:
+    """Train in a worker, whose words would get between those of others."""
+    with open(os.devnull, 'w') as nowhere, redirect_stderr(nowhere), redirect_stdout(nowhere):
+        train(file, overrides)
