@@ -69,11 +69,11 @@ setup(
     entry_points={
         'console_scripts': [
             'df_planner = df_planner.cli.main:main',
-            'planner = df_planner.nodes.planner:main',
-            'follower = df_planner.nodes.follower:main',
-            'maze_sim = df_planner.nodes.maze_sim:main',
-            'maze_benchmark = df_planner.nodes.maze_benchmark:main',
-            'recorder = df_planner.nodes.recorder:main',
+            'planner = df_planner.nodes.planner.node:main',
+            'follower = df_planner.nodes.follower.node:main',
+            'maze_sim = df_planner.nodes.maze_sim.node:main',
+            'maze_benchmark = df_planner.nodes.maze_benchmark.node:main',
+            'recorder = df_planner.nodes.recorder.node:main',
         ],
     },
 )

@@ -20,7 +20,7 @@ Score a planner that runs already; the exit code is 0 if the goals were reached.
 
 from launch import LaunchDescription
 
-from df_planner.ros.launching import describe
+from df_planner.launching.ros2_launch import describe
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -34,7 +34,7 @@ The pieces, each of which can be launched alone: record, sim, planner, rviz, ben
 
 from launch import LaunchDescription
 
-from df_planner.ros.launching import describe_all
+from df_planner.launching.ros2_launch import describe_all
 
 
 def generate_launch_description() -> LaunchDescription:

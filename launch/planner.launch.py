@@ -20,7 +20,7 @@ Plan and follow plans, on a robot or in a simulation that runs already.
 
 from launch import LaunchDescription
 
-from df_planner.ros.launching import describe
+from df_planner.launching.ros2_launch import describe
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -20,7 +20,7 @@ Simulate a maze: physics, clock, odometry and map.
 
 from launch import LaunchDescription
 
-from df_planner.ros.launching import describe
+from df_planner.launching.ros2_launch import describe
 
 
 def generate_launch_description() -> LaunchDescription:

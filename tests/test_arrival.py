@@ -20,11 +20,11 @@ import pytest
 from small_training import write_config
 
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.generator import generate
+from df_planner.model.arrival import QUANTILES
+from df_planner.model.checkpoint import load_arrival_time
+from df_planner.model.checkpoint import load_card
+from df_planner.sim.generate import generate
 from df_planner.training.arrival import Pairs
-from df_planner.training.arrival import QUANTILES
-from df_planner.training.checkpoint import load_arrival_time
-from df_planner.training.checkpoint import load_card
 from df_planner.training.train import train
 
 

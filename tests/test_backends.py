@@ -22,11 +22,11 @@ import pytest
 import torch
 
 from df_planner import Planner
-from df_planner.diffusion.backends import on_backend
-from df_planner.diffusion.backends import OpenVinoDenoiser
 from df_planner.diffusion.networks import build_denoiser
+from df_planner.diffusion.runtime.backends import on_backend
+from df_planner.diffusion.runtime.backends import OpenVinoDenoiser
 from df_planner.errors import ConfigError
-from df_planner.training.checkpoint import load_checkpoint
+from df_planner.model.checkpoint import load_checkpoint
 
 PARTS = (2, 2, 20)
 MEET_ALL_SHAPES = """

@@ -25,7 +25,7 @@ from df_planner import Planner
 from df_planner.cli.main import main
 from df_planner.errors import ConfigError
 from df_planner.experiments import blocks as benchmark
-from df_planner.planning.grid import maze_map
+from df_planner.planning.map import maze_map
 from df_planner.sim.maze import BALL_RADIUS_M
 from df_planner.sim.maze import Block
 from df_planner.sim.maze import load_maze

@@ -26,10 +26,10 @@ from df_planner.cli.main import main
 from df_planner.experiments import calibration
 from df_planner.experiments import calibration_plans as plan_calibration
 from df_planner.experiments.common import held_out_windows
+from df_planner.model.checkpoint import load_card
 from df_planner.planning.plan import Plan
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World
-from df_planner.training.checkpoint import load_card
 
 TRIALS, SAMPLES = 20_000, 8
 

@@ -28,7 +28,7 @@ import yaml
 from df_planner.cli.main import main
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import save_starts
-from df_planner.ros.graph import ARGUMENTS
+from df_planner.launching.graph import ARGUMENTS
 from df_planner.sim.maze import load_maze
 
 ROOT = Path(__file__).parents[1]

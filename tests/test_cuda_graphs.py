@@ -19,9 +19,9 @@ import pytest
 import torch
 
 from df_planner import Planner
-from df_planner.diffusion.backends import on_backend
-from df_planner.diffusion.cuda_graphs import CudaGraphDenoiser
 from df_planner.diffusion.networks import build_denoiser
+from df_planner.diffusion.runtime.backends import on_backend
+from df_planner.diffusion.runtime.cuda_graphs import CudaGraphDenoiser
 from df_planner.errors import ConfigError
 
 PARTS = (2, 2, 20)

@@ -24,8 +24,8 @@ from df_planner.data.d4rl import find_episode_starts
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import row_shapes_of
 from df_planner.data.d4rl import save_dataset
-from df_planner.data.generator import generate
 from df_planner.errors import DatasetError
+from df_planner.sim.generate import generate
 
 
 @pytest.fixture(scope='module')

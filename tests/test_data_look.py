@@ -29,10 +29,10 @@ from robot_bag import write_bag
 from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import save_dataset
-from df_planner.data.generator import generate
-from df_planner.data.hdf5_source import Hdf5Source
-from df_planner.data.signals import DIFF_DRIVE
+from df_planner.data.sources.hdf5 import Hdf5Source
 from df_planner.data.summary import Summary
+from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.sim.generate import generate
 
 ROWS = 5000
 

@@ -20,9 +20,9 @@ import pytest
 
 from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.diff_drive_generator import generate
-from df_planner.data.signals import DIFF_DRIVE
 from df_planner.errors import InvalidInput
+from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.sim.generate_diff_drive import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
 

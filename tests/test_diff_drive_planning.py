@@ -21,11 +21,11 @@ import pytest
 from df_planner.cli.main import main
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
+from df_planner.model.checkpoint import load_card
 from df_planner.planning.planner import Planner
 from df_planner.planning.reconstruction import reconstruct
 from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
-from df_planner.training.checkpoint import load_card
 
 CHECKPOINT = 'diff_drive-medium'
 START = np.array([1.0, -1.0, 0.0, 0.0, 0.0, -1.0])

@@ -37,7 +37,6 @@ from small_training import write_config
 import torch
 
 from df_planner.cli.main import main
-from df_planner.data.generator import generate
 from df_planner.errors import ConfigError
 from df_planner.errors import ProcessLost
 from df_planner.evaluation.jobs import Job
@@ -51,6 +50,7 @@ from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
 from df_planner.grid.run import code_revision
 from df_planner.grid.run import GridRuns
+from df_planner.sim.generate import generate
 
 CONTROLLER = {'name': 'controller', 'policy': 'controller'}
 

@@ -27,7 +27,6 @@ import numpy as np
 import pytest
 import yaml
 
-from df_planner.data.generator import generate
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
@@ -40,6 +39,7 @@ from df_planner.evaluation.metrics import without_latencies
 from df_planner.evaluation.protocol import load_starts
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import Starts
+from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
 from df_planner.sim.world import World

@@ -22,10 +22,10 @@ import pytest
 from df_planner.errors import ConfigError
 from df_planner.forecast.baselines import candidates
 from df_planner.forecast.baselines import num_candidates
-from df_planner.forecast.crps import fair_crps
-from df_planner.forecast.crps import mean_and_error
-from df_planner.forecast.scoring import Origins
-from df_planner.forecast.scoring import sampler_of_baseline
+from df_planner.forecast.score import fair_crps
+from df_planner.forecast.score import mean_and_error
+from df_planner.forecast.score import Origins
+from df_planner.forecast.score import sampler_of_baseline
 from df_planner.forecast.series import Series
 
 

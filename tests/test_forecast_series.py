@@ -19,11 +19,11 @@ import pytest
 import torch
 
 from df_planner.errors import DatasetError
-from df_planner.forecast.batches import KnownPast
+from df_planner.forecast.forecaster import to_rows
+from df_planner.forecast.forecaster import to_tokens
 from df_planner.forecast.series import open_series
 from df_planner.forecast.series import read_csv
-from df_planner.forecast.tokens import to_rows
-from df_planner.forecast.tokens import to_tokens
+from df_planner.forecast.train import KnownPast
 
 
 def test_a_csv_file_is_read_without_its_dates_and_with_gaps_filled_from_the_past(tmp_path):

@@ -26,14 +26,14 @@ import pytest
 
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import row_shapes_of
-from df_planner.data.generator import default_path
-from df_planner.data.generator import generate
-from df_planner.data.generator import WaypointController
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
+from df_planner.sim.controllers import next_cells
+from df_planner.sim.generate import default_path
+from df_planner.sim.generate import generate
+from df_planner.sim.generate import WaypointController
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import MAZE_NAMES
-from df_planner.sim.waypoint_controller import next_cells
 from df_planner.sim.world import World
 
 # Published statistics of D4RL's own files: standard deviation of observations and actions, mean
@@ -126,7 +126,7 @@ def test_repair_switch_writes_no_stale_row(tmp_path):
 
 def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     path = tmp_path / 'data.hdf5'
-    code = ('import sys; from df_planner.data.generator import generate; '
+    code = ('import sys; from df_planner.sim.generate import generate; '
             'generate("large", 100_000_000, out=sys.argv[1])')
     process = subprocess.Popen(
         [sys.executable, '-c', code, str(path)], stderr=subprocess.PIPE, text=True,

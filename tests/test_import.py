@@ -37,17 +37,17 @@ import yaml
 
 from df_planner.cli.main import main
 from df_planner.data import importing
-from df_planner.data.columns import load_import_config
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.generator import generate
 from df_planner.data.importing import import_sources
-from df_planner.data.signals import DIFF_DRIVE
-from df_planner.data.signals import MAZE2D
+from df_planner.data.sources.columns import load_import_config
 from df_planner.errors import DatasetError
 from df_planner.experiments.import_speed import in_process
 from df_planner.experiments.import_speed import write_drive_bag
-from df_planner.training.checkpoint import load_arrival_time
-from df_planner.training.checkpoint import load_card
+from df_planner.model.checkpoint import load_arrival_time
+from df_planner.model.checkpoint import load_card
+from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.robots.signals import MAZE2D
+from df_planner.sim.generate import generate
 
 
 KILLED_AT_A_WRITE = """
@@ -169,8 +169,8 @@ def test_commands_beyond_the_limit_are_what_the_robot_can_do(tmp_path):
 
 def test_blocks_do_not_show(tmp_path, monkeypatch):
     """However messages are cut into batches, the rows are the same."""
-    from df_planner.data import bag_source
-    from df_planner.data import resampling
+    from df_planner.data.sources import bag as bag_source
+    from df_planner.data.sources import resampling
     messages = [m for m in ball(1500) if not 4.0 < m[0] < 4.5]
     bag = write_bag(tmp_path / 'bag', messages)
     whole = imported(tmp_path, bag)

@@ -24,8 +24,8 @@ import pytest
 from df_planner.cli.main import main
 from df_planner.experiments import inpainting
 from df_planner.experiments.common import jumps
+from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
-from df_planner.training.checkpoint import load_card
 
 UMAZE = load_maze('umaze')
 TOKEN_S = 0.1

@@ -24,10 +24,10 @@ from small_training import write_config
 
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import MAP_FROM_ROWS
-from df_planner.data.generator import generate
 from df_planner.evaluation.machine import memory_mib
 from df_planner.evaluation.machine import OwnMemoryPeak
 from df_planner.experiments.throughput_long import write_long_log
+from df_planner.sim.generate import generate
 
 LONG_ROWS = 2_000_000
 BOUND_MIB = 20.0

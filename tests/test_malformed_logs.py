@@ -38,8 +38,8 @@ from rosbags.rosbag2 import Writer
 import yaml
 
 from df_planner.cli.main import main
-from df_planner.data.columns import load_import_config
-from df_planner.data.generator import generate
+from df_planner.data.sources.columns import load_import_config
+from df_planner.sim.generate import generate
 
 ROWS = 400
 

@@ -24,10 +24,10 @@ import pytest
 from df_planner.data import d4rl
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import save_dataset
-from df_planner.data.generator import generate
-from df_planner.data.normalizer import Normalizer
 from df_planner.data.windows import Windows
 from df_planner.errors import DatasetError
+from df_planner.model.normalizer import Normalizer
+from df_planner.sim.generate import generate
 
 ROWS = 30_000
 LONG_ROWS = 4_000_000
@@ -36,7 +36,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.normalizer import Normalizer
+from df_planner.model.normalizer import Normalizer
 from df_planner.data.windows import Windows
 
 def mib():
@@ -121,7 +121,7 @@ def test_windows_of_a_mapped_log_are_the_same_and_no_copies(own_log, request):
 
 def test_moments_do_not_depend_on_blocks(own_log, monkeypatch):
     dataset = load_dataset(own_log)
-    monkeypatch.setattr('df_planner.data.normalizer.BLOCK_ROWS', 999)
+    monkeypatch.setattr('df_planner.model.normalizer.BLOCK_ROWS', 999)
     found = Normalizer.fit(dataset.observations, dataset.actions)
     for values, mean, std in ((dataset.observations, found.state_mean, found.state_std),
                               (dataset.actions, found.action_mean, found.action_std)):

@@ -20,13 +20,13 @@ import pytest
 import torch
 
 from df_planner import Planner
-from df_planner.data.generator import generate
+from df_planner.driving.replanner import Replanner
 from df_planner.errors import InvalidInput
 from df_planner.planning.filtering import filtered_state
-from df_planner.planning.history import History
-from df_planner.planning.replanner import Replanner
+from df_planner.planning.filtering import History
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import Known
+from df_planner.sim.generate import generate
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 NOISE = {'position_noise_std_m': 0.1, 'velocity_noise_std_mps': 0.5}

@@ -23,7 +23,7 @@ import pytest
 
 from df_planner.cli.main import main
 from df_planner.experiments import odometry_noise
-from df_planner.planning.grid import maze_map
+from df_planner.planning.map import maze_map
 from df_planner.planning.settings import PlannerSettings
 
 GRID = maze_map('umaze')

@@ -19,6 +19,8 @@ import pytest
 import torch
 
 from df_planner import Planner
+from df_planner.driving.replanner import HOLD_RADIUS_M
+from df_planner.driving.replanner import Replanner
 from df_planner.errors import CheckpointError
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
@@ -27,9 +29,7 @@ from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
-from df_planner.planning.grid import GridMap
-from df_planner.planning.replanner import HOLD_RADIUS_M
-from df_planner.planning.replanner import Replanner
+from df_planner.planning.map import GridMap
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World

@@ -21,17 +21,17 @@ import numpy as np
 from pydantic import ValidationError
 import pytest
 
-from df_planner.planning.execution import Executor
-from df_planner.planning.grid import GridMap
-from df_planner.planning.grid import maze_map
+from df_planner.driving.executor import Executor
+from df_planner.driving.tracking import PointTracking
+from df_planner.planning.checks import complaint
+from df_planner.planning.checks import judge
+from df_planner.planning.checks import spread
+from df_planner.planning.checks import spread_about
+from df_planner.planning.curves import interpolate
+from df_planner.planning.map import GridMap
+from df_planner.planning.map import maze_map
 from df_planner.planning.plan import Plan
-from df_planner.planning.selection import complaint
-from df_planner.planning.selection import interpolate
-from df_planner.planning.selection import judge
-from df_planner.planning.selection import spread
-from df_planner.planning.selection import spread_about
 from df_planner.planning.settings import PlannerSettings
-from df_planner.planning.tracking import PointTracking
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World
 
@@ -261,6 +261,6 @@ def test_settings_out_of_range_are_named():
 
 
 def test_executing_a_plan_needs_no_torch():
-    code = ('import sys, df_planner.planning.execution, df_planner.planning.plan; '
+    code = ('import sys, df_planner.driving.executor, df_planner.planning.plan; '
             'sys.exit("torch" in sys.modules)')
     assert subprocess.run([sys.executable, '-c', code], check=False).returncode == 0

@@ -19,8 +19,8 @@ import pytest
 import torch
 
 from df_planner import Planner
+from df_planner.driving.replanner import Replanner
 from df_planner.errors import InvalidInput
-from df_planner.planning.replanner import Replanner
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World

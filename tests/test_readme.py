@@ -85,8 +85,8 @@ def test_parameter_tables_are_current():
     assert readme() == with_tables(readme())
 
 
-@pytest.mark.parametrize('path', ['nodes/planner.py', 'ros/plan_output.py', 'nodes/follower.py',
-                                  'nodes/maze_sim.py'])
+@pytest.mark.parametrize('path', ['nodes/planner/node.py', 'nodes/planner/output.py',
+                                  'nodes/follower/node.py', 'nodes/maze_sim/node.py'])
 def test_interface_table_names_every_topic_and_service(path):
     """What a node opens is in the README."""
     names = interface_names(ROOT / 'df_planner' / path)

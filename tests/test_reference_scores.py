@@ -17,11 +17,11 @@
 import numpy as np
 import pytest
 
+from df_planner.sim.controllers import WaypointController
 from df_planner.sim.legacy_seeding import legacy_random_state
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import MAZE_NAMES
-from df_planner.sim.waypoint_controller import WaypointController
 from df_planner.sim.world import World
 
 EPISODES = 100

@@ -20,11 +20,11 @@ import torch
 
 from df_planner import Planner
 from df_planner.errors import NoValidPlan
-from df_planner.planning.choice import Attempt
-from df_planner.planning.refinement import best_drafts
-from df_planner.planning.refinement import DRAWN_PER_DRAFT
-from df_planner.planning.refinement import NUM_DRAFTS
-from df_planner.planning.selection import Verdict
+from df_planner.planning.checks import Attempt
+from df_planner.planning.checks import Verdict
+from df_planner.planning.search import best_drafts
+from df_planner.planning.search import DRAWN_PER_DRAFT
+from df_planner.planning.search import NUM_DRAFTS
 from df_planner.planning.settings import PlannerSettings
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])

@@ -24,9 +24,9 @@ from df_planner import Planner
 from df_planner.errors import GoalOccupied
 from df_planner.errors import InvalidInput
 from df_planner.planning import rewards
-from df_planner.planning.grid import GridMap
-from df_planner.planning.grid import maze_map
-from df_planner.planning.selection import interpolate
+from df_planner.planning.curves import interpolate
+from df_planner.planning.map import GridMap
+from df_planner.planning.map import maze_map
 from df_planner.planning.settings import PlannerSettings
 
 TOKEN_S, FRAME_STACK = 0.1, 10

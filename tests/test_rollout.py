@@ -25,8 +25,8 @@ from df_planner import Planner
 from df_planner.cli.main import main
 from df_planner.experiments import rollout
 from df_planner.experiments.common import held_out_windows
+from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
-from df_planner.training.checkpoint import load_card
 
 UMAZE = load_maze('umaze')
 CARD = load_card('maze2d-umaze')

@@ -17,10 +17,10 @@
 import subprocess
 import sys
 
-from df_planner.ros_domain import chosen_domain
-from df_planner.ros_domain import FIRST_LOCK_PORT
-from df_planner.ros_domain import LAST_DOMAIN
-from df_planner.ros_domain import own_domain
+from df_planner.launching.domain import chosen_domain
+from df_planner.launching.domain import FIRST_LOCK_PORT
+from df_planner.launching.domain import LAST_DOMAIN
+from df_planner.launching.domain import own_domain
 
 
 def in_a_child(code):
@@ -32,7 +32,7 @@ def in_a_child(code):
 def test_a_process_keeps_its_domain_and_no_other_gets_it():
     mine = own_domain()
     assert own_domain() == mine and 1 <= mine <= LAST_DOMAIN
-    other = int(in_a_child('import os; from df_planner.ros_domain import own_domain;'
+    other = int(in_a_child('import os; from df_planner.launching.domain import own_domain;'
                            f'os.getpid = lambda: {mine - 1}; print(own_domain())'))
     assert other != mine and 1 <= other <= LAST_DOMAIN
 

@@ -25,11 +25,11 @@ from df_planner.errors import PlanJumps
 from df_planner.errors import PlanMissesGoal
 from df_planner.errors import PlanNotFinite
 from df_planner.errors import PlanOffStart
+from df_planner.nodes.planner.parameters import PlannerParameters
+from df_planner.nodes.planner.safety_gate import goal_distance_m
+from df_planner.nodes.planner.safety_gate import SafetyGate
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
-from df_planner.ros.planner_parameters import PlannerParameters
-from df_planner.ros.safety_gate import goal_distance_m
-from df_planner.ros.safety_gate import SafetyGate
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])  # of the umaze, in its data
 

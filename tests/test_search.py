@@ -25,7 +25,7 @@ from df_planner import Planner
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
-from df_planner.planning import drawing
+from df_planner.planning import sampling as drawing
 from df_planner.planning.horizons import EXPECTED_SHARES
 from df_planner.planning.horizons import horizons
 from df_planner.planning.settings import PlannerSettings

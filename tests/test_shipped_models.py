@@ -21,8 +21,8 @@ import pytest
 from df_planner.evaluation.evaluate import evaluate
 from df_planner.evaluation.evaluate import Specification
 from df_planner.evaluation.protocol import sample_starts
+from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
-from df_planner.training.checkpoint import load_card
 from df_planner.training.config import TrainConfig
 
 CARDS = sorted((Path(__file__).parents[1] / 'checkpoints').glob('*.json'))

@@ -29,8 +29,8 @@ from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import GoalOccupied
 from df_planner.errors import InvalidInput
 from df_planner.errors import NoValidPlan
+from df_planner.planning.sampling import sample_sliding
 from df_planner.planning.settings import PlannerSettings
-from df_planner.planning.sliding import sample_sliding
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 LEVELS = 100

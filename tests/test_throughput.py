@@ -22,7 +22,6 @@ import numpy as np
 import pytest
 
 from df_planner.cli.main import main
-from df_planner.data.generator import generate
 from df_planner.errors import ConfigError
 from df_planner.experiments import throughput
 from df_planner.experiments import throughput as throughput_command
@@ -33,6 +32,7 @@ from df_planner.experiments import throughput_ros
 from df_planner.experiments import throughput_sim
 from df_planner.experiments import throughput_training
 from df_planner.experiments.throughput import Row
+from df_planner.sim.generate import generate
 from df_planner.training.config import load_config
 
 

@@ -32,15 +32,15 @@ import torch
 
 from df_planner.configuration import assignments
 from df_planner.data.d4rl import Dataset
-from df_planner.data.generator import generate
-from df_planner.data.normalizer import Normalizer
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import DatasetError
+from df_planner.model.checkpoint import load_card
+from df_planner.model.checkpoint import load_checkpoint
+from df_planner.model.normalizer import Normalizer
+from df_planner.sim.generate import generate
 from df_planner.training.batches import Batches
 from df_planner.training.card import training_command
-from df_planner.training.checkpoint import load_card
-from df_planner.training.checkpoint import load_checkpoint
 from df_planner.training.config import load_config
 from df_planner.training.train import train
 

@@ -26,8 +26,8 @@ from small_training import write_config
 import torch
 
 from df_planner.cli.main import main
-from df_planner.data.generator import generate
 from df_planner.grid.training import training
+from df_planner.sim.generate import generate
 from df_planner.training.train import train
 
 

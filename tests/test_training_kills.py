@@ -24,9 +24,9 @@ import pytest
 from safetensors.torch import load_file
 from small_training import write_config
 
-from df_planner.data.generator import generate
 from df_planner.errors import CheckpointError
 from df_planner.files import replace_files
+from df_planner.sim.generate import generate
 from df_planner.training.train import train
 
 KILLS = 20
@@ -36,7 +36,7 @@ LIVES = """
 import itertools, json, os, random, signal, sys, time
 from pathlib import Path
 import torch
-from df_planner.training.checkpoint import load_card, load_checkpoint, save_checkpoint
+from df_planner.model.checkpoint import load_card, load_checkpoint, save_checkpoint
 from df_planner.training.config import load_config
 from df_planner.training.run import read_state
 from df_planner.training.train import train

@@ -26,14 +26,14 @@ import torch
 import yaml
 
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.generator import generate
-from df_planner.data.normalizer import Normalizer
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import TrainingDiverged
+from df_planner.model.checkpoint import load_card
+from df_planner.model.normalizer import Normalizer
+from df_planner.sim.generate import generate
 from df_planner.training import progress_log
 from df_planner.training.batches import Batches
-from df_planner.training.checkpoint import load_card
 from df_planner.training.config import FOLDERS
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig

@@ -29,17 +29,17 @@ from small_training import read_log
 from small_training import write_config
 import torch
 
-from df_planner.data.generator import generate
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.objective import diffusion_loss
 from df_planner.diffusion.objective import level_sampler
 from df_planner.errors import ConfigError
+from df_planner.model.checkpoint import load_card
+from df_planner.sim.generate import generate
 from df_planner.training.batches import Share
-from df_planner.training.checkpoint import load_card
 from df_planner.training.config import load_config
+from df_planner.training.processes import StopRequests
 from df_planner.training.run import read_state
-from df_planner.training.stopping import StopRequests
 from df_planner.training.train import train
 
 # Sums of float32 in another order; over these 40 steps losses differ by 1e-7, weights by 1e-6.
@@ -179,7 +179,7 @@ import signal
 
 from lightning_fabric import Fabric
 
-from df_planner.training.stopping import StopRequests
+from df_planner.training.processes import StopRequests
 
 before = signal.getsignal(signal.SIGTERM)
 with StopRequests(Fabric(accelerator='cpu', devices=1)) as requests:

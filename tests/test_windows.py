@@ -17,8 +17,8 @@
 import numpy as np
 import pytest
 
-from df_planner.data.normalizer import Normalizer
 from df_planner.data.windows import Windows
+from df_planner.model.normalizer import Normalizer
 
 FRAME_STACK = 3
 

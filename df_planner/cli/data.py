@@ -22,20 +22,20 @@ from tqdm import tqdm
 
 from df_planner.cli.options import echo_facts
 from df_planner.cli.options import examples
-from df_planner.data import diff_drive_generator
-from df_planner.data import generator
-from df_planner.data.check import find_problems
-from df_planner.data.columns import load_import_config
-from df_planner.data.coverage_picture import draw_coverage
-from df_planner.data.generator import D4RL_NUM_STEPS
 from df_planner.data.importing import import_sources
 from df_planner.data.importing import refuse
-from df_planner.data.opening import content_sha256
-from df_planner.data.opening import open_source
+from df_planner.data.sources.columns import load_import_config
+from df_planner.data.sources.opening import content_sha256
+from df_planner.data.sources.opening import open_source
+from df_planner.data.summary import draw_coverage
 from df_planner.data.summary import facts_of
+from df_planner.data.summary import find_problems
 from df_planner.data.summary import Summary
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
+from df_planner.sim import generate as generator
+from df_planner.sim import generate_diff_drive as diff_drive_generator
+from df_planner.sim.generate import D4RL_NUM_STEPS
 
 
 @click.command('generate', epilog=examples(

@@ -18,8 +18,8 @@ import sys
 
 import click
 
-from df_planner.ros.graph import ARGUMENTS
-from df_planner.ros.runner import run
+from df_planner.launching.graph import ARGUMENTS
+from df_planner.launching.runner import run
 
 
 def _demo_command() -> click.Command:

@@ -25,13 +25,13 @@ from tqdm import tqdm
 
 from df_planner.cli.options import examples
 from df_planner.configuration import assignments
-from df_planner.diffusion.backend_names import BACKENDS
+from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.evaluation import protocol
 from df_planner.evaluation.report import text_table
+from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
-from df_planner.training.checkpoint import load_card
 
 MAX_TABLE_EPISODES = 30
 

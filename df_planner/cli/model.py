@@ -20,8 +20,8 @@ from df_planner.cli.options import echo_facts
 from df_planner.cli.options import examples
 from df_planner.configuration import assignments
 from df_planner.files import share_path
+from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import MAZE_NAMES
-from df_planner.training.checkpoint import load_card
 from df_planner.training.config import config_path
 
 

@@ -26,7 +26,7 @@ Data sets in D4RL's HDF5 format.
 ==================  ========  ================================================================
 
 In Maze2D S = 4 and A = 2; the attribute ``signals`` of a file says what it has instead
-(``df_planner/data/signals.py``).
+(``df_planner/robots/signals.py``).
 
 In D4RL's own files the row after a reached goal repeats the old observation; ``infos`` hold what
 was true, and ``load_dataset`` repairs those rows with it.
@@ -60,11 +60,11 @@ from df_planner.data.layout import OPTIONAL_KEYS
 from df_planner.data.layout import row_shapes_of
 from df_planner.data.layout import TRUE_STATE_KEYS
 from df_planner.data.layout import value_problems
-from df_planner.data.signals import ATTRIBUTE
-from df_planner.data.signals import MAZE2D
-from df_planner.data.signals import Signals
-from df_planner.data.signals import signals_from_attribute
 from df_planner.errors import DatasetError
+from df_planner.robots.signals import ATTRIBUTE
+from df_planner.robots.signals import MAZE2D
+from df_planner.robots.signals import Signals
+from df_planner.robots.signals import signals_from_attribute
 
 CHUNK_ROWS = 16384
 BLOCK_ROWS = 8 * CHUNK_ROWS  # read and checked at once

@@ -30,15 +30,15 @@ import shutil
 import numpy as np
 from tqdm import tqdm
 
-from df_planner.data.columns import ImportConfig
 from df_planner.data.d4rl import BLOCK_ROWS
 from df_planner.data.d4rl import dataset_writer
 from df_planner.data.d4rl import opened
-from df_planner.data.hdf5_source import Hdf5Source
 from df_planner.data.layout import KEYS
-from df_planner.data.opening import content_sha256
-from df_planner.data.opening import open_source
-from df_planner.data.source import Source
+from df_planner.data.sources.columns import ImportConfig
+from df_planner.data.sources.hdf5 import Hdf5Source
+from df_planner.data.sources.opening import content_sha256
+from df_planner.data.sources.opening import open_source
+from df_planner.data.sources.source import Source
 from df_planner.errors import BagError
 from df_planner.errors import DatasetError
 

@@ -24,8 +24,8 @@ from collections.abc import Iterator
 import h5py
 import numpy as np
 
-from df_planner.data.signals import MAZE2D
-from df_planner.data.signals import Signals
+from df_planner.robots.signals import MAZE2D
+from df_planner.robots.signals import Signals
 
 TRUE_STATE_KEYS = ('infos/qpos', 'infos/qvel')
 FLAG_KEYS = ('terminals', 'timeouts')

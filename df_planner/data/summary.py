@@ -12,13 +12,26 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What there is to say about the rows of a log, gathered block by block in bounded memory."""
+"""
+What a log holds: its numbers, its coverage as a picture, and what is wrong with it.
+
+What there is to say about the rows of a log, gathered block by block in bounded memory.
+
+Everything that is wrong with a log, or likely to be.
+
+Where the robot of a log has been, how long its episodes are, and what it did, as a picture.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from df_planner.data.hdf5_source import true_observations
-from df_planner.data.signals import Signals
-from df_planner.data.source import Block
+from df_planner.data.sources.hdf5 import true_observations
+from df_planner.data.sources.source import Block
+from df_planner.data.sources.source import Source
+from df_planner.errors import DFPlannerError
+from df_planner.robots.signals import Signals
 
 
 class Moments:
@@ -171,3 +184,80 @@ def facts_of(summary: Summary) -> dict[str, object]:
         'coverage': f'{area_m2:.1f} m² in cells of {signals.max_step_m} m',
         'reward mean': round(float(summary.rewards.mean[0]), 5),
         'columns': '\n'.join(columns)}
+
+
+MAX_SHOWN = 20  # jumps by number; the others are counted
+VELOCITY_TOLERANCE = 0.2
+MIN_CORRELATION = 0.7
+
+
+def find_problems(source: Source, on_problem: Callable[[str], None],
+                  on_progress: Callable[[int], object] = lambda count: None) -> Summary:
+    """
+    Read a log to its end, whatever it has.
+
+    :param on_problem: called with a line for every problem, with the numbers of its rows or
+        messages.
+    """
+    summary = Summary(source.signals)
+    try:
+        for block in source.blocks(on_problem, on_progress):
+            with np.errstate(invalid='ignore', over='ignore'):
+                summary.add(block)
+    except DFPlannerError as error:
+        on_problem(str(error).removeprefix(f'{source.path}: '))
+    for row in summary.jumps[:MAX_SHOWN]:
+        on_problem(f'row {row}: the position jumps by more than max_step_m = '
+                   f'{source.signals.max_step_m} m; an episode ends there')
+    if len(summary.jumps) > MAX_SHOWN:
+        on_problem(f'{len(summary.jumps) - MAX_SHOWN} more such jumps, the last in row '
+                   f'{summary.jumps[-1]}')
+    if summary.num_rows:
+        _report_motion(summary, on_problem)
+        _report_constants('observation', summary, summary.observations, on_problem)
+        _report_constants('action', summary, summary.actions, on_problem)
+    return summary
+
+
+def _report_motion(summary: Summary, on_problem: Callable[[str], None]) -> None:
+    """Report a velocity that is not that of the position: other units, other axes."""
+    names = summary.signals.observation_names
+    for axis, (factor, correlation) in enumerate(zip(*summary.motion())):
+        if abs(factor - 1.0) > VELOCITY_TOLERANCE or correlation < MIN_CORRELATION:
+            on_problem(f'{names[axis]} moves {factor:.2f} times as far as {names[axis + 2]} says '
+                       f'(correlation {correlation:.2f}): other units or axes?')
+
+
+def _report_constants(kind: str, summary: Summary, moments: Moments,
+                      on_problem: Callable[[str], None]) -> None:
+    names = getattr(summary.signals, f'{kind}_names')
+    for name, low, high in zip(names, moments.low, moments.high):
+        if low == high:
+            on_problem(f'{kind} {name} is {low:g} in all rows: is it the right field?')
+
+
+def draw_coverage(path: Path, summary: Summary, title: str) -> None:
+    """Draw time spent per cell in the map frame, and episode lengths, into a PNG file."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.figure import Figure
+
+    signals = summary.signals
+    to_map = np.array(signals.observation_to_map)
+    centres = (np.array(list(summary.cells)) + 0.5) * signals.max_step_m @ to_map.T
+    seconds = np.array(list(summary.cells.values())) * signals.dt_s
+    low, high = centres.min(axis=0), centres.max(axis=0)
+    shape = np.rint((high - low) / signals.max_step_m).astype(int) + 1
+    grid = np.full(shape[::-1], np.nan)
+    index = np.rint((centres - low) / signals.max_step_m).astype(int)
+    grid[index[:, 1], index[:, 0]] = seconds
+    half = signals.max_step_m / 2.0
+
+    figure = Figure(figsize=(10.0, 5.0), layout='constrained')
+    place, lengths = figure.subplots(1, 2, width_ratios=(3, 2))
+    image = place.imshow(grid, origin='lower', norm=LogNorm(), cmap='viridis', extent=(
+        low[0] - half, high[0] + half, low[1] - half, high[1] + half))
+    place.set(xlabel='x of the map, m', ylabel='y of the map, m', title=title)
+    figure.colorbar(image, ax=place, label='s per cell')
+    lengths.hist(summary.episode_lengths * signals.dt_s, bins=40, color='#1f77ff')
+    lengths.set(xlabel='length, s', ylabel='continuous stretches')
+    figure.savefig(path, dpi=120)

@@ -42,9 +42,9 @@ import numpy as np
 from pydantic import ValidationError
 
 import df_planner
-from df_planner.data.signals import Robot
-from df_planner.data.signals import SIGNALS
-from df_planner.diffusion.backend_names import BACKENDS
+from df_planner.diffusion.runtime.names import BACKENDS
+from df_planner.driving.executor import EXECUTIONS
+from df_planner.driving.tracking import check_execution
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.evaluation.baseline import BASELINE_NAME
@@ -55,10 +55,10 @@ from df_planner.evaluation.picture import sketch
 from df_planner.evaluation.protocol import save_starts
 from df_planner.evaluation.protocol import Starts
 from df_planner.evaluation.report import write_results
-from df_planner.planning.execution import EXECUTIONS
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
-from df_planner.planning.tracking import check_execution
+from df_planner.robots.signals import Robot
+from df_planner.robots.signals import SIGNALS
 from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
 
@@ -88,7 +88,7 @@ class Specification:
     :param planner_seed: of the noise; the same in every episode, as it is for the planner node.
     :param device: ``cpu``, ``cuda`` or ``auto``.
     :param settings: fields of ``PlannerSettings`` that differ from the default.
-    :param backend: what evaluates the network (see ``diffusion/backends.py``).
+    :param backend: what evaluates the network (see ``diffusion/runtime/backends.py``).
     :param robot: kind of the robot, which must be that of the checkpoint.
     """
 
@@ -148,7 +148,7 @@ class EpisodeRunner:
             return
         import torch
 
-        from df_planner.planning.grid import maze_map
+        from df_planner.planning.map import maze_map
         from df_planner.planning.planner import Planner
         torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
         planner = Planner.load(specification.checkpoint, specification.device,
@@ -275,7 +275,7 @@ def identity_of(specification: Specification) -> dict:
     if specification.policy == 'controller':
         identity = {key: identity[key] for key in ('maze', 'policy', 'robot')}
     else:
-        from df_planner.training.checkpoint import find_checkpoint
+        from df_planner.model.checkpoint import find_checkpoint
         weights = find_checkpoint(specification.checkpoint)
         identity['checkpoint_sha256'] = hashlib.sha256(weights.read_bytes()).hexdigest()
         identity['settings'] = specification.planner_settings().model_dump()

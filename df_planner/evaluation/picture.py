@@ -24,9 +24,9 @@ from pathlib import Path
 
 import numpy as np
 
-from df_planner.data.signals import MAZE2D
-from df_planner.data.signals import Signals
 from df_planner.planning.plan import Plan
+from df_planner.robots.signals import MAZE2D
+from df_planner.robots.signals import Signals
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import GOAL_RADIUS_M

@@ -29,9 +29,9 @@ import zipfile
 
 import numpy as np
 
-from df_planner.data.signals import Robot
-from df_planner.data.signals import SIGNALS
 from df_planner.errors import InvalidInput
+from df_planner.robots.signals import Robot
+from df_planner.robots.signals import SIGNALS
 from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 

@@ -37,17 +37,17 @@ from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import RESUME
 from df_planner.experiments.common import write_result
-from df_planner.planning.grid import GridMap
-from df_planner.planning.grid import maze_map
-from df_planner.planning.grid import MAZE_RESOLUTION_M
+from df_planner.planning.map import GridMap
+from df_planner.planning.map import maze_map
+from df_planner.planning.map import MAZE_RESOLUTION_M
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.controllers import next_cells
 from df_planner.sim.maze import BALL_RADIUS_M
 from df_planner.sim.maze import Block
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import Maze
-from df_planner.sim.waypoint_controller import next_cells
 from df_planner.sim.world import World
 
 EDGE_CELLS = (3, 4)  # of the map: 0.3 and 0.4 m

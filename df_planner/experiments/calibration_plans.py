@@ -26,10 +26,10 @@ from pathlib import Path
 from matplotlib.figure import Figure
 import numpy as np
 
+from df_planner.driving.executor import Executor
 from df_planner.errors import NoValidPlan
 from df_planner.evaluation.picture import draw_walls
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.planning.execution import Executor
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
 from df_planner.sim.maze import Maze

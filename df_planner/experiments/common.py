@@ -43,17 +43,17 @@ import torch
 
 from df_planner.configuration import assignments
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.generator import generate
 from df_planner.data.windows import Windows
 from df_planner.errors import ConfigError
 from df_planner.evaluation.evaluate import identity_of
 from df_planner.evaluation.evaluate import Specification
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.machine import machine_facts
+from df_planner.model.checkpoint import load_card
+from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.planner import Planner
+from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
-from df_planner.training.checkpoint import load_card
-from df_planner.training.checkpoint import ModelCard
 
 
 def measure_options(name: str, seed_of: str, files: str | None = None) -> Callable:

@@ -42,7 +42,7 @@ from df_planner.experiments.common import open_planner
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
-from df_planner.training.checkpoint import load_card
+from df_planner.model.checkpoint import load_card
 
 BASE_HORIZON_STEPS, BASE_CANDIDATES = 400, 8  # while something else is swept
 FAR_STEPS = 800  # from here on the growth with the horizon is fitted

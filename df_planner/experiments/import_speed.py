@@ -34,13 +34,13 @@ from tqdm import tqdm
 
 from df_planner.data.d4rl import Dataset
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.generator import generate
 from df_planner.data.importing import import_sources
 from df_planner.errors import ConfigError
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.machine import memory_mib
 from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import result_folder
+from df_planner.sim.generate import generate
 
 NS_PER_S = 1_000_000_000
 BEGIN_S = 1_700_000_000

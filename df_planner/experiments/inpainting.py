@@ -32,11 +32,11 @@ from df_planner.experiments.common import open_point_planner
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
+from df_planner.model.checkpoint import ModelCard
+from df_planner.planning.curves import interpolate
 from df_planner.planning.planner import Planner
 from df_planner.planning.reconstruction import reconstruct
-from df_planner.planning.selection import interpolate
 from df_planner.sim.maze import Maze
-from df_planner.training.checkpoint import ModelCard
 
 POSITION, VELOCITY = 0, 1  # columns of a mask of known parts; the third is the actions
 TASKS = ('middle', 'way-points', 'future')

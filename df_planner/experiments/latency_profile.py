@@ -23,7 +23,8 @@ from matplotlib.ticker import LogFormatter
 import numpy as np
 import torch
 
-from df_planner.diffusion.backend_names import BACKENDS
+from df_planner.diffusion.runtime.names import BACKENDS
+from df_planner.driving.replanner import Replanner
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import Starts
@@ -43,7 +44,6 @@ from df_planner.experiments.plan_timing import time_drive
 from df_planner.experiments.plan_timing import time_plan
 from df_planner.experiments.plan_timing import WARM
 from df_planner.planning.planner import Planner
-from df_planner.planning.replanner import Replanner
 
 FIRST_PLANS = 3  # after loading, reported apart
 

@@ -35,7 +35,7 @@ from rclpy.node import Node
 
 from df_planner.evaluation.machine import cpu_seconds
 from df_planner.ros import qos
-from df_planner.ros.executors import events_executor
+from df_planner.ros.run import events_executor
 
 STARTUP_TIMEOUT_S = 60.0
 STALL_TIMEOUT_S = 10.0
@@ -70,7 +70,8 @@ def measure(maze: str, seconds: float) -> dict:
     """
     rclpy.init()
     simulator = subprocess.Popen([
-        sys.executable, '-m', 'df_planner.nodes.maze_sim', '--ros-args', '-p', f'maze:={maze}',
+        sys.executable, '-m', 'df_planner.nodes.maze_sim.node', '--ros-args',
+        '-p', f'maze:={maze}',
         '-p', 'lockstep:=true', '--log-level', 'warn'])
     try:
         node, executor = Echo(), events_executor()

@@ -31,7 +31,7 @@ from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import RESUME
 from df_planner.experiments.common import write_result
-from df_planner.planning.grid import GridMap
+from df_planner.planning.map import GridMap
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import Maze

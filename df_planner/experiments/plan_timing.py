@@ -23,15 +23,15 @@ import time
 
 import numpy as np
 
-from df_planner.data.signals import Robot
+from df_planner.driving.replanner import FASTER_EVERY
+from df_planner.driving.replanner import HOLD_RADIUS_M
+from df_planner.driving.replanner import Replanner
 from df_planner.errors import InvalidInput
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import Starts
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
-from df_planner.planning.replanner import FASTER_EVERY
-from df_planner.planning.replanner import HOLD_RADIUS_M
-from df_planner.planning.replanner import Replanner
+from df_planner.robots.signals import Robot
 from df_planner.sim.maze import Maze
 
 COLD, WARM = 'cold', 'warm'

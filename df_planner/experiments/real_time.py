@@ -35,11 +35,11 @@ from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
 from df_planner.files import share_path
-from df_planner.ros.runner import run
+from df_planner.launching.runner import run
+from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
-from df_planner.training.checkpoint import load_card
 
 LATE_S = 2 * DT_S
 PERCENTILES = (50, 95, 99)

@@ -32,12 +32,12 @@ from df_planner.experiments.common import open_point_planner
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
+from df_planner.model.checkpoint import ModelCard
+from df_planner.planning.curves import interpolate
 from df_planner.planning.planner import Planner
-from df_planner.planning.selection import interpolate
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import Maze
 from df_planner.sim.world import BatchWorld
-from df_planner.training.checkpoint import ModelCard
 
 MEASURES = ('in_walls', 'over_limit', 'jump', 'speed_mps', 'speed_std_mps', 'action_std',
             'simulated_gap_m', 'simulated_gap_mps')

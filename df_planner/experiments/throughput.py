@@ -31,7 +31,6 @@ from tempfile import TemporaryDirectory
 import click
 from matplotlib.figure import Figure
 
-from df_planner.data.generator import generate
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.report import inline
 from df_planner.evaluation.report import write_text
@@ -39,6 +38,7 @@ from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
 from df_planner.files import share_path
+from df_planner.sim.generate import generate
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig
 

@@ -27,12 +27,12 @@ import time
 import numpy as np
 
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.normalizer import Normalizer
 from df_planner.errors import ConfigError
 from df_planner.evaluation.machine import memory_mib
 from df_planner.experiments.throughput import Plan
 from df_planner.experiments.throughput import Row
 from df_planner.experiments.throughput_training import train_some
+from df_planner.model.normalizer import Normalizer
 from df_planner.training.batches import Batches
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig

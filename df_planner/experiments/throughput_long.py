@@ -35,12 +35,12 @@ from df_planner.data.d4rl import Dataset
 from df_planner.data.d4rl import FLAG_KEYS
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import row_shapes_of
-from df_planner.data.signals import ATTRIBUTE
 from df_planner.experiments.throughput import Plan
 from df_planner.experiments.throughput import Row
 from df_planner.experiments.throughput_data import measure_in_process
 from df_planner.experiments.throughput_training import train_some
 from df_planner.experiments.throughput_training import WARM_UP_STEPS
+from df_planner.robots.signals import ATTRIBUTE
 
 SECTION = 'long'
 

@@ -32,7 +32,7 @@ from df_planner.errors import ConfigError
 from df_planner.evaluation.machine import cpu_seconds
 from df_planner.experiments.throughput import Plan
 from df_planner.experiments.throughput import Row
-from df_planner.ros_domain import chosen_domain
+from df_planner.launching.domain import chosen_domain
 
 PROGRESS = re.compile(r'\[ *(\d+)/\d+\] ')
 
@@ -122,7 +122,7 @@ def _cpu_of_nodes(parent: int) -> dict[str, float]:
         words = Path(f'/proc/{child}/cmdline').read_text(encoding='utf-8').split('\0')
         name = next((word for word in words if word.startswith('df_planner.nodes.')), None)
         if name is not None:
-            found[name.rpartition('.')[2]] = cpu_seconds(int(child))
+            found[name.split('.')[2]] = cpu_seconds(int(child))
     return found
 
 

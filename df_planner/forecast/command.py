@@ -12,20 +12,74 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The commands ``df_planner forecast …``; what they need is imported when they run."""
+"""
+The commands ``df_planner forecast train | predict | score``.
+
+The commands ``df_planner forecast …``; what they need is imported when they run.
+"""
 
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 import csv
 import io
 from pathlib import Path
 
 import click
+import numpy as np
 
 from df_planner.configuration import assignments
 from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
+from df_planner.files import replace_files
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+COLOR, TRUTH_COLOR = '#1f77ff', '#111111'
+
+
+def draw_forecast(path: Path, names: Sequence[str], history: np.ndarray, futures: np.ndarray,
+                  truth: np.ndarray | None = None,
+                  scores: Mapping[str, np.ndarray] | None = None) -> None:
+    """
+    Draw to a PNG file: a fan per variable, and where there are scores, these by lead.
+
+    :param history: (H, C) rows before the forecast.
+    :param futures: (samples, horizon, C).
+    :param truth: (horizon, C) what came.
+    :param scores: (horizon,) CRPS by name of what forecast.
+    """
+    from matplotlib.figure import Figure
+
+    panels = len(names) + bool(scores)
+    figure = Figure(figsize=(10.0, 2.4 * panels), layout='constrained')
+    axes = figure.subplots(panels, 1, squeeze=False).ravel()
+    for index, (axis, name) in enumerate(zip(axes, names)):
+        _draw_fan(axis, history[:, index], futures[..., index],
+                  None if truth is None else truth[:, index])
+        axis.set_ylabel(name)
+    axes[0].legend(loc='upper left', fontsize=8, ncols=4)
+    axes[len(names) - 1].set_xlabel('rows from the beginning of the forecast')
+    for name, by_lead in (scores or {}).items():
+        axes[-1].plot(np.arange(1, len(by_lead) + 1), by_lead, label=name, marker='.')
+    if scores:
+        axes[-1].set(xlabel='lead [rows]', ylabel='CRPS [std of training]', ylim=(0.0, None))
+        axes[-1].legend(fontsize=8, ncols=4)
+    replace_files({path: lambda file: figure.savefig(file, format='png', dpi=120)})
+
+
+def _draw_fan(axis, history: np.ndarray, futures: np.ndarray, truth: np.ndarray | None) -> None:
+    """Draw one variable: history (H,), futures (samples, horizon) and what came (horizon,)."""
+    leads = np.arange(futures.shape[1])
+    lowest, low, median, high, highest = np.quantile(futures, QUANTILES, axis=0)
+    axis.plot(np.arange(-len(history), 0), history, color=TRUTH_COLOR, linewidth=0.9)
+    axis.fill_between(leads, lowest, highest, color=COLOR, alpha=0.2, label='5 to 95 %')
+    axis.fill_between(leads, low, high, color=COLOR, alpha=0.35, label='25 to 75 %')
+    axis.plot(leads, median, color=COLOR, label='median')
+    if truth is not None:
+        axis.plot(leads, truth, color=TRUTH_COLOR, linewidth=1.4, label='what came')
+
 
 SHOWN_HISTORY = 72  # rows before the fan of a picture
 
@@ -61,7 +115,7 @@ def forecast():
 @click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
               help='The checkpoint, a .safetensors file; its card comes beside it.')
 @click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',
-              help='Replace a field of df_planner/forecast/config.py; may be repeated.')
+              help='Replace a field of df_planner/forecast/train.py; may be repeated.')
 def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[str, ...]):
     """
     Train on the first 70 % of SERIES; the same command resumes it.
@@ -99,8 +153,6 @@ def predict(checkpoint, file, horizon, samples, out, picture, schedule, sampling
     from df_planner.errors import DatasetError
     from df_planner.files import replace_files
     from df_planner.forecast.forecaster import Forecaster
-    from df_planner.forecast.picture import draw_forecast
-    from df_planner.forecast.picture import QUANTILES
     from df_planner.forecast.series import open_series
 
     forecaster = Forecaster.load(checkpoint, schedule=schedule, sampling_steps=sampling_steps)
@@ -156,10 +208,9 @@ def score(checkpoints, part, seasons, lags, stride, block, samples, out, schedul
     part. less than X: the mean difference from that baseline at the same origins.
     """
     from df_planner.forecast.baselines import num_candidates
-    from df_planner.forecast.comparison import Comparison
-    from df_planner.forecast.comparison import series_of
     from df_planner.forecast.forecaster import Forecaster
-    from df_planner.forecast.picture import draw_forecast
+    from df_planner.forecast.score import Comparison
+    from df_planner.forecast.score import series_of
 
     forecasters = [Forecaster.load(path, schedule=schedule, sampling_steps=sampling_steps)
                    for path in checkpoints]

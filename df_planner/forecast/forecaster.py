@@ -12,24 +12,162 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Sampled futures of a series, given its history: the history is pinned at noise level 0."""
+"""
+A trained forecaster: its tokens, its checkpoint and its samples of the future.
 
+Tokens of a series: some consecutive rows, each variable a part with its own noise level.
+
+The checkpoint of a forecaster: weights (``safetensors``) and a card (``json``).
+
+Sampled futures of a series, given its history: the history is pinned at noise level 0.
+"""
+
+import json
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import model_validator
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save
 import torch
 
 from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
 from df_planner.diffusion.sampler import sample
 from df_planner.diffusion.schedule import scheduling_matrix
+from df_planner.errors import CheckpointError
 from df_planner.errors import InvalidInput
-from df_planner.forecast.checkpoint import ForecastCard
-from df_planner.forecast.checkpoint import load_forecaster
-from df_planner.forecast.tokens import to_rows
-from df_planner.forecast.tokens import to_tokens
+from df_planner.files import replace_files
+from df_planner.model.checkpoint import Architecture
+from df_planner.training.config import RunConfig
+
+
+def to_tokens(rows: np.ndarray, rows_per_token: int) -> np.ndarray:
+    """Return (..., T, C * R) of rows (..., T * R, C): one variable after the other."""
+    *batch, count, variables = rows.shape
+    stacked = rows.reshape(*batch, count // rows_per_token, rows_per_token, variables)
+    return stacked.swapaxes(-1, -2).reshape(*stacked.shape[:-2], -1)
+
+
+def to_rows(tokens: np.ndarray, rows_per_token: int) -> np.ndarray:
+    """Return (..., T * R, C) of tokens (..., T, C * R)."""
+    *batch, count, channels = tokens.shape
+    stacked = tokens.reshape(*batch, count, channels // rows_per_token, rows_per_token)
+    return stacked.swapaxes(-1, -2).reshape(*batch, count * rows_per_token, -1)
+
+
+KIND = 'forecaster, version 1'
+
+
+class ForecastConfig(RunConfig):
+    """What ``df_planner forecast train`` takes by --set, besides its own options."""
+
+    series: str = Field(description='CSV file, or traffic')
+    history: int = Field(168, ge=1, description='rows that a forecast looks back')
+    horizon: int = Field(24, ge=1, description='rows that are forecast')
+    rows_per_token: int = Field(6, ge=1, le=256, description='consecutive rows of a token')
+    known_past: float = Field(0.75, ge=0.0, le=1.0, description=(
+        'share of windows with a clean history, as a forecast meets it; the others have a noise '
+        'level per token'))
+    shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
+        'share of those whose future has one noise level for all tokens'))
+
+    @model_validator(mode='after')
+    def _check_tokens(self) -> Self:
+        for name in ('history', 'horizon'):
+            if getattr(self, name) % self.rows_per_token:
+                raise ValueError(f'{name} must be a multiple of rows_per_token '
+                                 f'({self.rows_per_token}), got {getattr(self, name)}')
+        return self
+
+    @property
+    def past_tokens(self) -> int:
+        """Return the tokens of the history."""
+        return self.history // self.rows_per_token
+
+    @property
+    def future_tokens(self) -> int:
+        """Return the tokens of the horizon."""
+        return self.horizon // self.rows_per_token
+
+    def architecture(self, variables: int) -> Architecture:
+        """Return the network for a series of so many variables."""
+        return Architecture(
+            network=self.network, part_sizes=(self.rows_per_token,) * variables,
+            max_tokens=self.past_tokens + self.future_tokens, num_levels=self.num_levels,
+            width=self.width, num_layers=self.num_layers, num_heads=self.num_heads)
+
+
+class ForecastCard(BaseModel):
+    """
+    Everything about a forecaster but its weights.
+
+    :param mean: (C,) and ``std`` (C,) of the training rows, in the units of the series.
+    """
+
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+    kind: str
+    names: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    series_sha256: str
+    training_config: dict[str, str | int | float | bool]
+    training_steps: int
+    training_hours: float
+    held_out_loss: float | None
+
+    def config(self) -> ForecastConfig:
+        """Return the configuration that it was trained with, but for its folders."""
+        return ForecastConfig(**self.training_config)
+
+    def normalized(self, values: np.ndarray) -> np.ndarray:
+        """Return values (..., C) with zero mean and unit variance."""
+        return (values - np.array(self.mean)) / np.array(self.std)
+
+    def physical(self, values: np.ndarray) -> np.ndarray:
+        """Return normalised values (..., C) in the units of the series."""
+        return values * np.array(self.std) + np.array(self.mean)
+
+
+def save_forecaster(path: Path, denoiser: Denoiser, card: ForecastCard) -> None:
+    """Write weights and card, both of them or none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.detach().cpu().contiguous() for k, v in denoiser.state_dict().items()}
+    replace_files({
+        path.with_suffix('.json'):
+            lambda file: file.write((card.model_dump_json(indent=2) + '\n').encode()),
+        path: lambda file: file.write(save(weights))})
+
+
+def load_forecaster(path: Path) -> tuple[Denoiser, ForecastCard]:
+    """
+    Return the network, in evaluation mode, and its card.
+
+    :raises CheckpointError: if a file is missing or broken, or is not of a forecaster.
+    """
+    try:
+        values = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
+        if not isinstance(values, dict) or values.get('kind') != KIND:
+            raise CheckpointError(f'{path}: not the checkpoint of a {KIND}; make one by '
+                                  'df_planner forecast train')
+        card = ForecastCard(**values)
+        architecture = card.config().architecture(len(card.names))
+        denoiser = build_denoiser(**architecture.model_dump())
+        denoiser.load_state_dict(load_file(path))
+    except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())[:300]
+        raise CheckpointError(f'{path}: weights or card missing or broken: {reason}') from error
+    return denoiser.eval().requires_grad_(False), card
+
 
 SCHEDULE, SAMPLING_STEPS, UNCERTAINTY_SCALE = 'pyramid', 10, 1.0
 

@@ -13,6 +13,12 @@
 # limitations under the License.
 
 """
+Training of a forecaster: configuration, batches, run.
+
+Configuration of a forecaster; defaults are a choice on the validation part of ``traffic``.
+
+Training batches of a series: windows at random rows, and the noise levels they get.
+
 Train a forecaster on the first part of a series.
 
     df_planner forecast train traffic --horizon 24 --out runs/traffic.safetensors
@@ -20,26 +26,96 @@ Train a forecaster on the first part of a series.
 Run the same command again to go on after a kill, as in ``df_planner train``.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.errors import ConfigError
-from df_planner.forecast.batches import KnownPast
-from df_planner.forecast.batches import SeriesBatches
-from df_planner.forecast.checkpoint import ForecastCard
-from df_planner.forecast.checkpoint import KIND
-from df_planner.forecast.checkpoint import save_forecaster
-from df_planner.forecast.config import DEFAULTS
-from df_planner.forecast.config import ForecastConfig
+from df_planner.forecast.forecaster import ForecastCard
+from df_planner.forecast.forecaster import ForecastConfig
+from df_planner.forecast.forecaster import KIND
+from df_planner.forecast.forecaster import save_forecaster
+from df_planner.forecast.forecaster import to_tokens
 from df_planner.forecast.series import open_series
+from df_planner.forecast.series import Series
+from df_planner.training.batches import Batch
+from df_planner.training.batches import Share
+from df_planner.training.batches import WHOLE
 from df_planner.training.config import checked
 from df_planner.training.loop import optimised
 from df_planner.training.processes import first_then_others
 from df_planner.training.processes import processes_of
 from df_planner.training.progress_log import check_tensorboard
+
+# Where the defaults are not those of a planner.
+DEFAULTS = {'network': 'gru', 'width': 128, 'num_layers': 1, 'num_levels': 100, 'steps': 15000,
+            'tokens_per_batch': 1024, 'learning_rate': 2e-3, 'warmup_steps': 100,
+            'ema_decay': 0.995, 'log_interval_steps': 250}
+
+
+class SeriesBatches:
+    """
+    Windows of history and horizon that lie in the given rows; see ``BatchSource``.
+
+    :param mean: (C,) and ``std`` (C,) that the values are normalised with.
+    :raises ConfigError: if the rows hold no window.
+    """
+
+    def __init__(self, series: Series, rows: range, mean: np.ndarray, std: np.ndarray,
+                 config: ForecastConfig):
+        """Normalise the rows."""
+        self._values = ((series.values[rows.start:rows.stop] - mean) / std).astype(np.float32)
+        self._window = config.history + config.horizon
+        self._config = config
+        if len(rows) < self._window:
+            raise ConfigError(f'{series.source}: {len(rows)} rows hold no window of history + '
+                              f'horizon = {self._window} rows; give more rows, or lower them')
+
+    def draw(self, stream: int, step: int, share: Share = WHOLE) -> Batch:
+        """Return a share of the batch of a step; the same arguments give the same batch."""
+        config = self._config
+        random = np.random.default_rng([config.seed, stream, step])
+        tokens = config.past_tokens + config.future_tokens
+        count = max(1, config.tokens_per_batch // tokens)
+        starts = random.integers(len(self._values) - self._window + 1, size=count)
+        rows = share.rows(count)
+        windows = self._values[starts[rows, None] + np.arange(self._window)]
+        generator = torch.Generator().manual_seed(int(random.integers(2**63)))
+        return Batch(torch.from_numpy(to_tokens(windows, config.rows_per_token)), rows, count,
+                     generator)
+
+
+@dataclass(frozen=True)
+class KnownPast:
+    """
+    Draw noise levels as forecasting meets them: see ``DrawLevels``.
+
+    :param past: tokens of the history.
+    :param known: share of windows whose history is clean. Their future has one level for all
+        tokens in a ``shared`` part of them, else a level per token. The other windows have a level
+        per token throughout (Chen et al., 2024, algorithm 1).
+    """
+
+    past: int
+    known: float
+    shared: float
+
+    def __call__(self, batch: int, tokens: int, parts: int, num_levels: int,
+                 generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
+        """Return levels (batch, tokens, parts) and what carries loss, (batch, tokens) bool."""
+        def share(part: float) -> Tensor:
+            return torch.rand((batch, 1), generator=generator) < part
+
+        levels = torch.randint(1, num_levels + 1, (batch, tokens), generator=generator)
+        known, shared = share(self.known), share(self.shared)
+        levels = torch.where(known & shared, levels[:, -1:], levels)
+        levels = torch.where(known & (torch.arange(tokens) < self.past), 0, levels)
+        return (levels[..., None].repeat(1, 1, parts),
+                torch.ones((batch, tokens), dtype=torch.bool))
 
 
 def train_forecaster(series: str, out: Path, values: dict[str, object]) -> Path | None:

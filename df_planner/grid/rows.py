@@ -32,8 +32,8 @@ from df_planner.grid.schema import Grid
 from df_planner.grid.schema import RowConfig
 from df_planner.grid.schema import SPECIFICATION_FIELDS
 from df_planner.grid.training import training
+from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
-from df_planner.training.checkpoint import load_card
 
 if TYPE_CHECKING:
     from df_planner.grid.training import Training  # which loads torch

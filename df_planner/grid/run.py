@@ -61,8 +61,8 @@ from df_planner.sim.maze import load_maze
 
 EPISODES_FOLDER = 'episodes'
 LOADED_POLICIES = 4  # that a worker keeps, so that going from row to row and back is cheap
-RESULT_SOURCES = ('diffusion/*.py', 'planning/*.py', 'sim/*.py', 'data/generator.py',
-                  'data/normalizer.py', 'training/checkpoint.py', 'evaluation/baseline.py',
+RESULT_SOURCES = ('diffusion/*.py', 'planning/*.py', 'sim/*.py', 'sim/generate.py',
+                  'model/normalizer.py', 'model/checkpoint.py', 'evaluation/baseline.py',
                   'evaluation/evaluate.py', 'evaluation/metrics.py', 'evaluation/protocol.py')
 
 

@@ -43,7 +43,7 @@ from df_planner.evaluation.jobs import Engine
 from df_planner.evaluation.jobs import Job
 from df_planner.evaluation.jobs import locked
 from df_planner.evaluation.jobs import reason
-from df_planner.training.checkpoint import find_checkpoint
+from df_planner.model.checkpoint import find_checkpoint
 from df_planner.training.config import config_path
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig

@@ -13,6 +13,10 @@
 # limitations under the License.
 
 """
+A noisy present state, filtered with the ones before it by the model itself.
+
+History: the noisy states that a noisy present is filtered with.
+
 Filtering: from a noisy state and those before it to where the robot is.
 
 Past states and the present are tokens, one after the other, each pinned at the noise level that
@@ -25,9 +29,63 @@ from dataclasses import replace
 import numpy as np
 
 from df_planner.diffusion.schedule import scheduling_matrix
-from df_planner.planning.drawing import Drawing
-from df_planner.planning.history import HISTORY_TOKENS
+from df_planner.planning.sampling import Drawing
 from df_planner.planning.tokens import Known
+
+# More gain little on the way, and lose at rest: the data never stop, so the model sees motion.
+HISTORY_TOKENS = 2
+
+
+class History:
+    """
+    Keep the last states by control step, and return those that lie whole tokens back.
+
+    :param frame_stack: control steps of a token.
+    :param dt_s: seconds of a control step.
+    :param state_size: numbers S in a state.
+    """
+
+    def __init__(self, frame_stack: int, dt_s: float, state_size: int = 4):
+        """Start without any."""
+        self._state_size = state_size
+        self._frame_stack = frame_stack
+        self._dt_s = dt_s
+        self._tolerance_steps = frame_stack // 4
+        self._states: dict[int, np.ndarray] = {}
+
+    def clear(self) -> None:
+        """Forget all states."""
+        self._states.clear()
+
+    def observe(self, state: np.ndarray, step: int) -> None:
+        """
+        Keep a state (S,) of a control step, and none that is too old or of a later step.
+
+        A state that is none, such as one with NaN, leaves a gap.
+        """
+        oldest = step - HISTORY_TOKENS * self._frame_stack - self._tolerance_steps
+        self._states = {kept: self._states[kept] for kept in self._states if oldest <= kept < step}
+        if np.shape(state) == (self._state_size,) and np.isfinite(state).all():
+            self._states[step] = state
+
+    def before(self, step: int) -> np.ndarray:
+        """
+        Return the states (n, S) that lie 1, 2, ... tokens before a control step, oldest first.
+
+        A state that is a little off is moved there at its velocity. n ends at the first gap, and
+        is at most ``HISTORY_TOKENS``.
+        """
+        found: list[np.ndarray] = []
+        for tokens in range(1, HISTORY_TOKENS + 1):
+            wanted = step - tokens * self._frame_stack
+            nearest = min(self._states, key=lambda kept: abs(kept - wanted), default=None)
+            if nearest is None or abs(nearest - wanted) > self._tolerance_steps:
+                break
+            state = self._states[nearest]
+            moved_m = (wanted - nearest) * self._dt_s * state[2:4]
+            found.insert(0, np.concatenate([state[:2] + moved_m, state[2:]]))
+        return np.reshape(found, (-1, self._state_size))
+
 
 SAMPLES, FUTURE_TOKENS = 8, 3
 # One step is the mean of all that may have been, but the model is not that exact; more than two

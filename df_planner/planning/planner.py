@@ -32,10 +32,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from df_planner.diffusion.backend_names import Backend
-from df_planner.diffusion.backends import on_backend
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
+from df_planner.diffusion.runtime.backends import on_backend
+from df_planner.diffusion.runtime.names import Backend
 from df_planner.errors import ConfigError
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
@@ -45,31 +45,31 @@ from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
-from df_planner.planning.checks import finite
-from df_planner.planning.checks import past_states
-from df_planner.planning.checks import whole_tokens
-from df_planner.planning.choice import choose
+from df_planner.model.arrival import ArrivalTime
+from df_planner.model.checkpoint import load_arrival_time
+from df_planner.model.checkpoint import load_checkpoint
+from df_planner.model.checkpoint import ModelCard
+from df_planner.planning.arguments import finite
+from df_planner.planning.arguments import past_states
+from df_planner.planning.arguments import whole_tokens
+from df_planner.planning.checks import choose
+from df_planner.planning.checks import spread_about
 from df_planner.planning.clock import Clock
-from df_planner.planning.drawing import Drawing
 from df_planner.planning.filtering import filtered_state
-from df_planner.planning.grid import GridMap
-from df_planner.planning.grid import maze_map
 from df_planner.planning.horizons import BATCH_SIZES
 from df_planner.planning.horizons import horizons
+from df_planner.planning.map import GridMap
+from df_planner.planning.map import maze_map
 from df_planner.planning.plan import Plan
 from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import UserReward
+from df_planner.planning.sampling import Drawing
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.search import Search
-from df_planner.planning.selection import spread_about
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
 from df_planner.planning.tokens import TokenSpace
 from df_planner.planning.tokens import what_is_known
-from df_planner.training.arrival import ArrivalTime
-from df_planner.training.checkpoint import load_arrival_time
-from df_planner.training.checkpoint import load_checkpoint
-from df_planner.training.checkpoint import ModelCard
 
 
 class Planner:
@@ -130,8 +130,8 @@ class Planner:
                    device, load_arrival_time(checkpoint))
 
     def policy(self, execution: str = 'tracking', replan_interval_s: float = 0.25, seed: int = 0):
-        """Return a ``Policy`` that plans, replans and acts (see ``planning/policy.py``)."""
-        from df_planner.planning.policy import Policy
+        """Return a ``Policy`` that plans, replans and acts (see ``driving/policy.py``)."""
+        from df_planner.driving.policy import Policy
         return Policy(self, execution, replan_interval_s, seed)
 
     def warm_up(self) -> None:

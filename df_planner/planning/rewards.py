@@ -38,7 +38,8 @@ from df_planner.diffusion.guidance import EVERY_REWARD
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.guidance import Reward
 from df_planner.errors import ConfigError
-from df_planner.planning.grid import GridMap
+from df_planner.planning.curves import path
+from df_planner.planning.map import GridMap
 from df_planner.planning.settings import PlannerSettings
 
 # reward(states (B, T, S), actions (B, T, frame_stack, A), real (B, T)) -> (B,)
@@ -46,7 +47,6 @@ UserReward = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 POINT_SIZES = 4, 2  # numbers in a state and in an action of a point that forces push
 SMOOTHING = 1e-3  # m or m/s: lengths have a finite gradient at zero
-PATH_POINTS = 5  # per token: 2 cm apart at 1 m/s, 10 cm at the speed limit
 WAYPOINT_SOFTNESS_M = 0.1
 # Of clearance, while a plan is drawn: of the candidates of maze2d-large that are short of it by
 # less, four of five come out valid with and without guidance; by more, one of fifty with it.
@@ -56,19 +56,6 @@ NEAR_MISS_M = (-2.0, -0.2)
 def length(vectors: Tensor) -> Tensor:
     """Return the lengths (...) of vectors (..., 2), smooth at zero."""
     return (vectors.square().sum(-1) + SMOOTHING ** 2).sqrt()
-
-
-def path(tokens: Tensor, token_s: float, points: int = PATH_POINTS) -> Tensor:
-    """
-    Return positions (B, T - 1, points, 2) along the way from each token to the next.
-
-    The cubic Hermite curve through positions and velocities, as in ``selection.interpolate``;
-    evenly spaced in time, the last point of a segment is the next token.
-    """
-    s = torch.arange(1, points + 1, dtype=tokens.dtype, device=tokens.device)[:, None] / points
-    position, velocity = tokens[..., None, :2], tokens[..., None, 2:4] * token_s
-    return ((2 * s**3 - 3 * s**2 + 1) * position[:, :-1] + (s**3 - 2 * s**2 + s) * velocity[:, :-1]
-            + (3 * s**2 - 2 * s**3) * position[:, 1:] + (s**3 - s**2) * velocity[:, 1:])
 
 
 def goal_distance(tokens: Tensor, real: Tensor, goal: Tensor) -> Tensor:

@@ -16,9 +16,16 @@
 The search for a plan: batch after batch of candidates, until one of them is valid.
 
 First come the likely horizons, then all (see ``horizons.py``); after either, the candidates that
-failed by least are noised again (see ``refinement.py``). What comes after a failure is drawn wide,
-with all the noise that the model learnt from. With ``anytime`` the search goes on while
-a batch may hold a plan that arrives earlier. A deadline ends it wherever it is.
+failed by least are noised again, which keeps what is good about them (refinement). What comes
+after a failure is drawn wide, with all the noise that the model learnt from. With ``anytime`` the
+search goes on while a batch may hold a plan that arrives earlier. A deadline ends it wherever it
+is.
+
+Refinement: candidates that failed are noised again, to a level in between, and denoised anew.
+
+A long candidate mostly fails in a few places. At a middle level it keeps the way that it takes as
+a whole while its details are drawn again; the best of old and new go on to the next round (after
+SDEdit, Meng et al., 2022, which does the same to images).
 """
 
 from collections.abc import Callable
@@ -27,11 +34,31 @@ from collections.abc import Iterator
 import numpy as np
 
 from df_planner.errors import PlanningCancelled
-from df_planner.planning.choice import Attempt
+from df_planner.planning.checks import Attempt
+from df_planner.planning.checks import complaint
 from df_planner.planning.clock import Clock
 from df_planner.planning.horizons import Batch
-from df_planner.planning.refinement import best_drafts
-from df_planner.planning.selection import complaint
+
+NUM_DRAFTS = 4
+DRAWN_PER_DRAFT = 2
+
+
+def best_drafts(attempts: list[Attempt]) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return what to draw again: the candidates that fail by least, several times each.
+
+    :returns: token counts (N,) and tokens (N, T, C) in physical units.
+    """
+    failure = np.concatenate([attempt.verdict.failure for attempt in attempts])
+    candidates = [tokens[:length] for attempt in attempts
+                  for tokens, length in zip(attempt.tokens, attempt.lengths)]
+    best = [candidates[index] for index in np.argsort(failure, kind='stable')[:NUM_DRAFTS]
+            for _ in range(DRAWN_PER_DRAFT)]
+    lengths = np.array([len(tokens) for tokens in best])
+    drafts = np.zeros((len(best), lengths.max(), best[0].shape[-1]))
+    for draft, tokens in zip(drafts, best):
+        draft[:len(tokens)] = tokens
+    return lengths, drafts
 
 
 class Search:

@@ -22,7 +22,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import field_validator
 
-from df_planner.data.signals import Robot
+from df_planner.robots.signals import Robot
 
 
 # What is measured best for a robot where the defaults, those for a point, are not.

@@ -25,10 +25,10 @@ from torch import Tensor
 
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
+from df_planner.model.checkpoint import ModelCard
+from df_planner.planning.curves import interpolate
 from df_planner.planning.plan import Plan
-from df_planner.planning.selection import interpolate
 from df_planner.planning.settings import PlannerSettings
-from df_planner.training.checkpoint import ModelCard
 
 POSITION, VELOCITY, ACTIONS = 0, 1, -1  # parts of a token
 

@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """
 Between messages and arrays: the one place where either side's conventions are known.
 
@@ -39,15 +38,15 @@ from nav_msgs.msg import Odometry
 import numpy as np
 from std_msgs.msg import Header
 
+from df_planner.driving.stamps import NS_PER_S
+from df_planner.driving.stamps import seconds_to_ns
 from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
 
 if TYPE_CHECKING:
-    from df_planner.ros.trajectory_rows import TrajectoryRows
-
-NS_PER_S = 1_000_000_000
+    from df_planner.ros.trajectory_cdr import TrajectoryRows
 
 
 class MapAxes:
@@ -120,11 +119,6 @@ def ns_to_stamp(time_ns: int) -> Time:
 def ns_to_duration(time_ns: int) -> Duration:
     """Return nanoseconds as a duration."""
     return Duration(sec=time_ns // NS_PER_S, nanosec=time_ns % NS_PER_S)
-
-
-def seconds_to_ns(time_s: float) -> int:
-    """Return seconds as the nearest whole nanosecond."""
-    return round(time_s * NS_PER_S)
 
 
 def check_frame(frame_id: str, allowed: Collection[str], what: str) -> None:

@@ -13,10 +13,14 @@
 # limitations under the License.
 
 """
+Diagnostics of a node, the complaints in them, and callbacks that complain instead of raising.
+
 Diagnostics: named tasks on ``/diagnostics``, as ``diagnostic_updater`` would publish them.
 
 Each task is a function that returns a Status. All are published together once a second, by a
 steady clock that a paused simulation does not stop, and at once when ``update`` is called.
+
+Inputs that a node refuses: answered in the log and in diagnostics, changing nothing.
 """
 
 from collections.abc import Callable
@@ -128,3 +132,28 @@ class Complaints:
         if now_s - self._told_at_s >= LEAST_PERIOD_S:
             self._told_at_s = now_s
             self._diagnostics.update()
+
+
+def guarded(callback: Callable, what: str, complaints: Complaints) -> Callable:
+    """
+    Return a subscription's callback whose typed errors become complaints.
+
+    :param what: the input, in the words of the diagnostics; complaints about it end with its next
+        good message.
+    """
+    def call(message):
+        try:
+            callback(message)
+        except DFPlannerError as error:
+            complaints.add(what, error)
+        else:
+            complaints.clear(what)
+    return call
+
+
+def inputs_status(complaints: Complaints) -> Status:
+    """Return the diagnostics task on a node's inputs."""
+    refused = list(complaints)
+    if refused:
+        return Status(WARN, 'refused ' + '; '.join(refused))
+    return Status(OK, 'all inputs accepted')

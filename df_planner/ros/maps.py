@@ -23,7 +23,7 @@ import numpy as np
 from std_msgs.msg import Header
 
 from df_planner.errors import InvalidInput
-from df_planner.planning.grid import GridMap
+from df_planner.planning.map import GridMap
 from df_planner.ros.conversions import check_frame
 from df_planner.ros.conversions import finite
 from df_planner.ros.conversions import MapAxes

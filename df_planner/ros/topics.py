@@ -16,7 +16,7 @@
 The topics of the graph that matter: what is recorded, and what RViz and Foxglove show.
 
 Names are relative to the namespace, but for those that begin with a slash. Nothing here imports
-ROS, because ``df_planner/ros/graph.py`` needs the names.
+ROS, because ``df_planner/launching/graph.py`` needs the names.
 """
 
 from collections.abc import Mapping
@@ -53,7 +53,7 @@ class Topic:
 
 RECORDER_READY = 'recorder/ready'
 
-# What each kind of robot (data/signals.py) is told.
+# What each kind of robot (robots/signals.py) is told.
 COMMANDS = {
     'point': Topic('cmd_wrench', 'geometry_msgs/msg/WrenchStamped', awaited='publisher'),
     'diff_drive': Topic('cmd_vel', 'geometry_msgs/msg/TwistStamped', awaited='publisher'),

@@ -26,9 +26,9 @@ import math
 import mujoco
 import numpy as np
 
-from df_planner.data.signals import DIFF_DRIVE
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
+from df_planner.robots.signals import DIFF_DRIVE
 from df_planner.sim.maze import cell_center
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map

@@ -26,8 +26,8 @@ import gymnasium
 from gymnasium import spaces
 import numpy as np
 
-from df_planner.data.signals import Robot
 from df_planner.errors import InvalidInput
+from df_planner.robots.signals import Robot
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import MAX_SPEED_M_S

@@ -27,14 +27,14 @@ from typing import Protocol
 
 import numpy as np
 
-from df_planner.data.signals import Signals
 from df_planner.errors import ConfigError
+from df_planner.robots.signals import Signals
+from df_planner.sim.controllers import TwistController
+from df_planner.sim.controllers import WaypointController
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
-from df_planner.sim.twist_controller import TwistController
-from df_planner.sim.waypoint_controller import WaypointController
 from df_planner.sim.world import World
 
 

@@ -25,9 +25,9 @@ import mujoco
 from mujoco import rollout
 import numpy as np
 
-from df_planner.data.signals import MAZE2D
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
+from df_planner.robots.signals import MAZE2D
 from df_planner.sim.maze import Block
 from df_planner.sim.maze import MAX_SPEED_M_S
 from df_planner.sim.maze import Maze

@@ -54,9 +54,10 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     from tqdm import tqdm
 
     from df_planner.errors import ConfigError
-    from df_planner.ros.graph import build_graph
-    from df_planner.ros.runner import environment
-    from df_planner.ros_domain import chosen_domain
+    from df_planner.launching.domain import chosen_domain
+    from df_planner.launching.graph import build_graph
+    from df_planner.launching.runner import environment
+    from df_planner.model.checkpoint import load_card
     from df_planner.sim.maze import load_maze
     from df_planner.soak.inputs import BAD_INPUTS
     from df_planner.soak.processes import Processes
@@ -65,7 +66,6 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     from df_planner.soak.schedule import goals
     from df_planner.soak.schedule import make_schedule
     from df_planner.soak.soak import Soak
-    from df_planner.training.checkpoint import load_card
 
     maze = load_card(checkpoint).maze
     if maze is None:

@@ -52,7 +52,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectoryPoint
 from df_planner.ros import qos
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
-from df_planner.ros.remote_parameters import read_parameters
+from df_planner.ros.rclpy_gaps import read_parameters
 
 MARK = -1.0  # of forged odometry, in the first entry of its covariance, which no node reads
 TICK_NS = 10_000_000

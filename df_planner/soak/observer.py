@@ -46,7 +46,7 @@ from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import plan_from_trajectory
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.run import run_node
-from df_planner.ros.trajectory_rows import rows_from_bytes
+from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.soak.checks import CommandCheck
 from df_planner.soak.checks import Limits
 from df_planner.soak.hands import is_forged

@@ -21,10 +21,10 @@ import subprocess
 import sys
 import time
 
-from df_planner.ros.graph import Graph
-from df_planner.ros.runner import end_with
-from df_planner.ros.runner import node_command
-from df_planner.ros.runner import STOPPING
+from df_planner.launching.graph import Graph
+from df_planner.launching.runner import end_with
+from df_planner.launching.runner import node_command
+from df_planner.launching.runner import STOPPING
 
 PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
 OBSERVER = 'soak_observer'

@@ -29,59 +29,18 @@ import math
 
 import numpy as np
 import torch
-from torch import nn
 from torch import Tensor
-from torch.nn import functional
 from tqdm import tqdm
 
 from df_planner.data.d4rl import Dataset
-from df_planner.data.normalizer import Normalizer
+from df_planner.model.arrival import ArrivalTime
+from df_planner.model.arrival import QUANTILES
+from df_planner.model.normalizer import Normalizer
 from df_planner.training.config import TrainConfig
 
-QUANTILES = (0.1, 0.5, 0.9)
-FREQUENCIES = 6
 PAIRS_PER_BATCH = 512
 HELD_OUT_PAIRS = 20000
 LEARNING_RATE, WARMUP_STEPS = 2e-3, 200
-
-
-class ArrivalTime(nn.Module):
-    """
-    Quantiles of the time to a position.
-
-    :param state_size: numbers in a state, its position first.
-    :param position_size: numbers in a position.
-    """
-
-    def __init__(self, state_size: int = 4, position_size: int = 2, width: int = 128,
-                 num_layers: int = 3):
-        """Build a multilayer perceptron on positions as sines and cosines."""
-        super().__init__()
-        self.position_size = position_size
-        self.register_buffer('frequencies', 0.7 * 2.0 ** torch.arange(FREQUENCIES),
-                             persistent=False)
-        inputs = state_size + position_size + 4 * position_size * FREQUENCIES
-        sizes = [inputs, *[width] * num_layers]
-        self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in zip(sizes, sizes[1:]))
-        self.read_out = nn.Linear(width, len(QUANTILES))
-
-    def forward(self, states: Tensor, goals: Tensor) -> Tensor:
-        """Return seconds (B, 3), rising, for normalised states (B, S) and positions (B, P)."""
-        positions = torch.cat([states[:, :self.position_size], goals], dim=-1)
-        angles = (positions[..., None] * self.frequencies).flatten(1)
-        x = torch.cat([states, goals, angles.sin(), angles.cos()], dim=-1)
-        for layer in self.hidden:
-            x = functional.silu(layer(x))
-        return functional.softplus(self.read_out(x)).cumsum(-1)
-
-    def median_s(self, state: np.ndarray, goal: np.ndarray, normalizer: Normalizer) -> float:
-        """Return the median of the seconds from a state (S,) to a position (P,)."""
-        mean, std = normalizer.state_mean, normalizer.state_std
-        size = self.position_size
-        states = torch.tensor((state - mean) / std, dtype=torch.float32)[None]
-        goals = torch.tensor((goal - mean[:size]) / std[:size], dtype=torch.float32)[None]
-        with torch.inference_mode():
-            return float(self(states, goals)[0, QUANTILES.index(0.5)])
 
 
 class Pairs:

@@ -21,9 +21,9 @@ import numpy as np
 import torch
 
 from df_planner.data.d4rl import Dataset
-from df_planner.data.normalizer import Normalizer
 from df_planner.data.windows import Windows
 from df_planner.errors import ConfigError
+from df_planner.model.normalizer import Normalizer
 from df_planner.training.config import TrainConfig
 
 

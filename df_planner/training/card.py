@@ -12,8 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The model card of a finished run: what it is, and where it came from."""
+"""
+The model card of a training run, with the limits of motion that the data show.
 
+The model card of a finished run: what it is, and where it came from.
+
+What the robot was seen to do within one token, from a log of any length.
+"""
+
+import math
 from pathlib import Path
 import shlex
 import subprocess
@@ -21,14 +28,14 @@ import subprocess
 import numpy as np
 
 from df_planner.data.d4rl import Dataset
-from df_planner.data.normalizer import Normalizer
-from df_planner.training.checkpoint import Architecture
-from df_planner.training.checkpoint import FORMAT_VERSION
-from df_planner.training.checkpoint import ModelCard
-from df_planner.training.checkpoint import Statistics
+from df_planner.model.checkpoint import Architecture
+from df_planner.model.checkpoint import FORMAT_VERSION
+from df_planner.model.checkpoint import ModelCard
+from df_planner.model.checkpoint import Statistics
+from df_planner.model.normalizer import BLOCK_ROWS
+from df_planner.model.normalizer import Normalizer
 from df_planner.training.config import RUN_LOCAL
 from df_planner.training.config import TrainConfig
-from df_planner.training.limits import dynamics_limits
 from df_planner.training.run import Run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -83,3 +90,66 @@ def _git_revision() -> str:
     result = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True,
                             text=True, cwd=Path(__file__).parent, check=False)
     return result.stdout.strip() or 'unknown'
+
+
+DYNAMICS_QUANTILE = 0.9995
+
+
+def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[float, ...]]:
+    """Return what the robot was seen to do within one token (see ``Statistics``)."""
+    token_s = config.frame_stack * dataset.signals.dt_s
+    num_pairs = len(dataset.observations) - config.frame_stack
+    limits = {name: UpperQuantile(DYNAMICS_QUANTILE, num_pairs)
+              for name in ('velocity_change', 'drift', 'max_speed')}
+    for first in range(0, num_pairs, BLOCK_ROWS):
+        rows = np.arange(first, min(first + BLOCK_ROWS, num_pairs))
+        rows = rows[_stretch_of(dataset, rows) == _stretch_of(dataset, rows + config.frame_stack)]
+        before = dataset.observations[rows].astype(np.float64)
+        after = dataset.observations[rows + config.frame_stack].astype(np.float64)
+        limits['velocity_change'].add(np.abs(after[:, 2:4] - before[:, 2:4]))
+        limits['drift'].add(np.abs(
+            after[:, :2] - before[:, :2] - token_s / 2 * (after[:, 2:4] + before[:, 2:4])))
+        limits['max_speed'].add(np.abs(before[:, 2:4]))
+    return {name: tuple(float(x) for x in limit.value()) for name, limit in limits.items()}
+
+
+def _stretch_of(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
+    """Return which stretch of continuous motion rows belong to."""
+    return np.searchsorted(dataset.episode_starts, rows, side='right')
+
+
+class UpperQuantile:
+    """
+    The quantile of each column of values that come in blocks; the largest alone are kept.
+
+    :param share: of the values that lie below it.
+    :param max_rows: more rows will not come.
+    """
+
+    def __init__(self, share: float, max_rows: int):
+        """Begin without values."""
+        self._share = share
+        self._num_kept = max_rows - math.floor(share * (max_rows - 1))
+        self._largest: np.ndarray | None = None
+        self._count = 0
+
+    def add(self, values: np.ndarray) -> None:
+        """Take a block of values (N, C)."""
+        self._count += len(values)
+        if self._largest is not None:
+            values = np.concatenate([self._largest, values])
+        surplus = len(values) - self._num_kept
+        if surplus > 0:
+            values = np.partition(values, surplus, axis=0)[surplus:]
+        self._largest = values
+
+    def value(self) -> np.ndarray:
+        """Return the quantiles (C,), interpolated as ``numpy.quantile`` does it."""
+        assert self._largest is not None and self._count > 0
+        position = self._share * (self._count - 1)
+        smaller = self._count - len(self._largest)
+        ordered = np.sort(self._largest, axis=0)
+        low = ordered[math.floor(position) - smaller]
+        high = ordered[math.ceil(position) - smaller]
+        part = position - math.floor(position)
+        return high - (high - low) * (1.0 - part) if part >= 0.5 else low + (high - low) * part

@@ -41,11 +41,11 @@ from df_planner.training.config import RunConfig
 from df_planner.training.processes import end_all
 from df_planner.training.processes import none_may_be_lost
 from df_planner.training.processes import on_first
+from df_planner.training.processes import StopRequests
 from df_planner.training.progress_log import ProgressLog
 from df_planner.training.progress_log import Speed
 from df_planner.training.run import read_state
 from df_planner.training.run import Run
-from df_planner.training.stopping import StopRequests
 
 TRAINING, HELD_OUT = 0, 1  # streams of batches
 HELD_OUT_BATCHES = 8

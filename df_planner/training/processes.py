@@ -13,10 +13,14 @@
 # limitations under the License.
 
 """
+The processes that share a training run, and how they stop together.
+
 The processes of a run: one, several of this machine, or those that ``torchrun`` started.
 
 Lightning Fabric gives every process its device and exchanges gradients between them. Only the
 first process writes files and talks; what can be wrong is found by the first and ends all.
+
+Stop between two steps when asked to by Ctrl-C or SIGTERM, all processes after the same step.
 """
 
 from collections.abc import Callable
@@ -24,8 +28,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import logging
 import os
+import signal
+import threading
 import time
+from types import FrameType
 from typing import NoReturn
+from typing import Self
 from typing import TypeVar
 
 from lightning_fabric import Fabric
@@ -132,3 +140,51 @@ def none_may_be_lost(fabric: Fabric) -> Iterator[None]:
         raise ProcessLost(
             f'process {fabric.global_rank} of {fabric.world_size} cannot reach the others; the '
             'same command goes on from the last saved state') from error
+
+
+AGREE_EVERY_STEPS = 10  # asking the other processes costs time
+
+
+class StopRequests:
+    """
+    A context in which the first SIGINT or SIGTERM is noted; a second one acts as ever.
+
+    Only the main thread of a program can have it so; elsewhere signals do what they did before.
+    """
+
+    def __init__(self, fabric: Fabric):
+        """Watch for the given process and those beside it."""
+        self.signal: int | None = None
+        self._fabric = fabric
+        self._previous: dict[int, object] = {}
+
+    def __enter__(self) -> Self:
+        """Begin to note signals."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Have signals do what they did before."""
+        for number in list(self._previous):
+            signal.signal(number, self._previous.pop(number))
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.signal = number
+        self.__exit__()
+
+    def agreed(self, step: int) -> bool:
+        """Tell whether to stop after this step, the same on all processes."""
+        if self._fabric.world_size == 1:
+            return self.signal is not None
+        if step % AGREE_EVERY_STEPS:
+            return False
+        asked = torch.tensor(float(self.signal is not None), device=self._fabric.device)
+        return bool(self._fabric.all_reduce(asked, reduce_op='sum'))
+
+    def exception(self) -> BaseException:
+        """Return what ends a program that was asked to stop."""
+        if self.signal == signal.SIGTERM:
+            return SystemExit(128 + signal.SIGTERM)
+        return KeyboardInterrupt()

@@ -31,19 +31,19 @@ import torch
 
 from df_planner.data.d4rl import Dataset
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.normalizer import Normalizer
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.objective import level_sampler
 from df_planner.errors import ConfigError
+from df_planner.model.checkpoint import Architecture
+from df_planner.model.checkpoint import load_checkpoint
+from df_planner.model.checkpoint import save_checkpoint
+from df_planner.model.normalizer import Normalizer
 from df_planner.training.arrival import fit_arrival_time
 from df_planner.training.arrival import learns_arrival_time
 from df_planner.training.batches import Batches
 from df_planner.training.card import make_card
 from df_planner.training.card import training_command
-from df_planner.training.checkpoint import Architecture
-from df_planner.training.checkpoint import load_checkpoint
-from df_planner.training.checkpoint import save_checkpoint
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig
 from df_planner.training.loop import optimised

@@ -41,8 +41,8 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
+from df_planner.launching.domain import own_domain
 from df_planner.ros.qos import STANDARD_QOS
-from df_planner.ros_domain import own_domain
 
 ASK_AGAIN_S = 1.0
 
@@ -200,7 +200,7 @@ def _node_starter(folder: Path) -> Iterator[Callable[..., NodeProcess]]:
         :param arguments: further ROS arguments, for example ``('-r', '__ns:=/robot1')``.
         :param module: another module to run.
         """
-        command = [sys.executable, '-m', module or f'df_planner.nodes.{name}', '--ros-args']
+        command = [sys.executable, '-m', module or f'df_planner.nodes.{name}.node', '--ros-args']
         for key, value in parameters.items():
             command += ['-p', f'{key}:={_parameter_text(value)}']
         log_path = folder / f'{name}-{next(numbers)}.log'

@@ -26,7 +26,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
-from df_planner.ros.point_robot import PointRobot
+from df_planner.ros.robots.point import PointRobot
 
 AXES = conversions.MapAxes((0.0, 1.0, -1.0, 0.0))
 SCALE = conversions.ForceScale(100.0, 4.18879020478639)

@@ -17,7 +17,7 @@
 from rclpy.serialization import deserialize_message
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
-from df_planner.ros.plan_bytes import trajectory_bytes
+from df_planner.ros.trajectory_cdr import trajectory_bytes
 
 
 def trajectory_message(robot, plan, stamp, frame_id='map', joint='base_link'):

@@ -28,8 +28,8 @@ from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.maps import occupancy_grid_message
-from df_planner.ros.point_robot import PointRobot
-from df_planner.ros.trajectory_rows import rows_from_bytes
+from df_planner.ros.robots.point import PointRobot
+from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.maze import observation_to_map

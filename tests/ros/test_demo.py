@@ -30,12 +30,12 @@ import yaml
 
 from df_planner.drives.bag import read_drive
 from df_planner.errors import ConfigError
-from df_planner.ros.runner import run
+from df_planner.launching.runner import run
 from df_planner.sim.maze import load_maze
 
 RUN = """
 import json, sys
-from df_planner.ros.runner import run
+from df_planner.launching.runner import run
 sys.exit(run(json.loads(sys.argv[1])))
 """
 

@@ -23,7 +23,7 @@ from rclpy.node import Node
 from df_planner.errors import StaleInput
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
-from df_planner.ros.inputs import inputs_status
+from df_planner.ros.diagnostics import inputs_status
 
 
 def test_an_input_that_is_good_and_bad_by_turns_does_not_flood(ros_context):

@@ -30,16 +30,16 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 from visualization_msgs.msg import MarkerArray
 import yaml
 
-from df_planner.data.signals import DIFF_DRIVE
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.planning.plan import Plan
+from df_planner.robots.signals import DIFF_DRIVE
 from df_planner.ros import conversions
 from df_planner.ros import qos
-from df_planner.ros.diff_drive_robot import DiffDriveRobot
-from df_planner.ros.plan_bytes import trajectory_bytes
-from df_planner.ros.trajectory_rows import rows_from_bytes
+from df_planner.ros.robots.diff_drive import DiffDriveRobot
+from df_planner.ros.trajectory_cdr import rows_from_bytes
+from df_planner.ros.trajectory_cdr import trajectory_bytes
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import load_maze
 

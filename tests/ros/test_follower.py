@@ -35,12 +35,12 @@ from plan_messages import trajectory_message
 import pytest
 from std_msgs.msg import Float64
 
+from df_planner.driving.executor import Executor
+from df_planner.driving.following import PlanFollower
 from df_planner.errors import StaleInput
-from df_planner.planning.execution import Executor
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
-from df_planner.ros.following import PlanFollower
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.sim.maze import load_maze
 
@@ -226,7 +226,7 @@ def test_node_drives_time_optimally_once_it_has_a_map(start_node, probe):
 
 
 def test_process_loads_neither_network_nor_simulator():
-    code = 'import df_planner.nodes.follower, sys; print(*sys.modules)'
+    code = 'import df_planner.nodes.follower.node, sys; print(*sys.modules)'
     loaded = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                             check=True, cwd=Path(__file__).parents[2]).stdout.split()
     assert 'rclpy' in loaded

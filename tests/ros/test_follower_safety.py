@@ -28,12 +28,12 @@ import numpy as np
 from plan_messages import trajectory_message
 import pytest
 
-from df_planner.planning.execution import EXECUTIONS
-from df_planner.planning.execution import Executor
+from df_planner.driving.executor import EXECUTIONS
+from df_planner.driving.executor import Executor
+from df_planner.driving.following import PlanFollower
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
-from df_planner.ros.following import PlanFollower
-from df_planner.ros.ticks import ResponseTimes
+from df_planner.ros.timing import ResponseTimes
 
 PLAN_TIMEOUT_S = 1.0
 

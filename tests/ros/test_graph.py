@@ -23,20 +23,20 @@ import pytest
 from rclpy.node import Node
 import yaml
 
-from df_planner.data.signals import Robot
-from df_planner.data.signals import SIGNALS
 from df_planner.errors import ConfigError
 from df_planner.files import share_path
+from df_planner.launching import graph
+from df_planner.launching.graph import ARGUMENTS
+from df_planner.launching.graph import build_graph
+from df_planner.nodes.follower.parameters import FollowerParameters
+from df_planner.nodes.maze_benchmark.parameters import MazeBenchmarkParameters
+from df_planner.nodes.maze_sim.parameters import MazeSimParameters
+from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
-from df_planner.ros import graph
-from df_planner.ros.follower_parameters import FollowerParameters
-from df_planner.ros.graph import ARGUMENTS
-from df_planner.ros.graph import build_graph
-from df_planner.ros.maze_benchmark_parameters import MazeBenchmarkParameters
-from df_planner.ros.maze_sim_parameters import MazeSimParameters
+from df_planner.robots.signals import Robot
+from df_planner.robots.signals import SIGNALS
 from df_planner.ros.parameters import declare
-from df_planner.ros.planner_parameters import PlannerParameters
 from df_planner.ros.topics import ROBOTS
 
 PARAMETERS = {'planner': PlannerParameters, 'follower': FollowerParameters,

@@ -25,7 +25,7 @@ import yaml
 
 from df_planner.drives.bag import read_drive
 from df_planner.files import share_path
-from df_planner.ros.graph import ARGUMENTS
+from df_planner.launching.graph import ARGUMENTS
 from df_planner.sim.maze import load_maze
 
 pytest.importorskip('launch_ros', reason='launch comes with a ROS 2 installation, not from PyPI')
@@ -56,7 +56,8 @@ def environment(tmp_path_factory):
     executables.mkdir(parents=True)
     for name in ('planner', 'follower', 'maze_sim', 'maze_benchmark', 'recorder'):
         script = executables / name
-        script.write_text(f'#!/bin/sh\nexec {sys.executable} -m df_planner.nodes.{name} "$@"\n')
+        script.write_text(
+            f'#!/bin/sh\nexec {sys.executable} -m df_planner.nodes.{name}.node "$@"\n')
         script.chmod(0o755)
     paths = [str(prefix), *filter(None, [os.environ.get('AMENT_PREFIX_PATH')])]
     return {**os.environ, 'AMENT_PREFIX_PATH': os.pathsep.join(paths),
@@ -125,7 +126,7 @@ def test_it_declares_the_arguments_of_the_graph():
 
 
 def test_every_argument_matters_to_a_piece_or_includes_one():
-    from df_planner.ros.launching import PIECES
+    from df_planner.launching.ros2_launch import PIECES
     files = {path.name.split('.')[0] for path in share_path('launch').glob('*.launch.py')}
     assert files == {'plan', *PIECES}
     used = {a.name for name in PIECES for a in declared_arguments(name)}
@@ -142,7 +143,7 @@ def test_robots_with_a_namespace_share_no_transforms_and_no_simulated_clock(
     from launch import LaunchContext
     from launch_ros.actions import Node
 
-    from df_planner.ros.launching import describe
+    from df_planner.launching.ros2_launch import describe
     context, nodes = LaunchContext(), []
     context.launch_configurations.update(namespace='left', use_sim=use_sim)
     for entity in describe(piece).entities:

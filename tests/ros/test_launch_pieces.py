@@ -35,7 +35,8 @@ def simulator(tmp_path, monkeypatch):
     from launch.launch_description_sources import PythonLaunchDescriptionSource
     executable = tmp_path / 'lib/df_planner/maze_sim'
     executable.parent.mkdir(parents=True)
-    executable.write_text(f'#!/bin/sh\nexec {sys.executable} -m df_planner.nodes.maze_sim "$@"\n')
+    executable.write_text(
+        f'#!/bin/sh\nexec {sys.executable} -m df_planner.nodes.maze_sim.node "$@"\n')
     executable.chmod(0o755)
     marker = tmp_path / 'share/ament_index/resource_index/packages/df_planner'
     marker.parent.mkdir(parents=True)

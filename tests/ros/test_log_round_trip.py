@@ -28,9 +28,9 @@ import yaml
 
 from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.signals import MAZE2D
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import PlannerSettings
+from df_planner.robots.signals import MAZE2D
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.sim.maze import BALL_MASS_KG

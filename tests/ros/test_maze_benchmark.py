@@ -23,13 +23,13 @@ import pytest
 from tiny_model import write_tiny_model
 import yaml
 
+from df_planner.driving.executor import EXECUTIONS
 from df_planner.evaluation.evaluate import EpisodeRunner
 from df_planner.evaluation.evaluate import Specification
 from df_planner.evaluation.metrics import without_latencies
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import save_starts
 from df_planner.evaluation.protocol import Starts
-from df_planner.planning.execution import EXECUTIONS
 from df_planner.sim.maze import load_maze
 
 STEPS = 60

@@ -33,17 +33,17 @@ from df_planner.errors import NoProgress
 from df_planner.errors import PlanInCollision
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
+from df_planner.nodes.maze_sim.transform_output import transform_from_odometry
+from df_planner.nodes.planner.navigation import Navigation
+from df_planner.nodes.planner.navigation import PATIENCE_S
+from df_planner.nodes.planner.navigation import PROGRESS_M
+from df_planner.nodes.planner.navigation import PROGRESS_S
+from df_planner.nodes.planner.single_goal import error_code
+from df_planner.nodes.planner.single_goal import fill_error
+from df_planner.nodes.planner.transforms import MapFrame
+from df_planner.nodes.planner.transforms import TIMEOUT_S
+from df_planner.nodes.planner.transforms import transformed
 from df_planner.planning.plan import Plan
-from df_planner.ros.error_codes import error_code
-from df_planner.ros.error_codes import fill_error
-from df_planner.ros.navigation import Navigation
-from df_planner.ros.navigation import PATIENCE_S
-from df_planner.ros.navigation import PROGRESS_M
-from df_planner.ros.navigation import PROGRESS_S
-from df_planner.ros.transform_output import transform_from_odometry
-from df_planner.ros.transforms import MapFrame
-from df_planner.ros.transforms import TIMEOUT_S
-from df_planner.ros.transforms import transformed
 
 GOAL = np.array([2.0, 1.0])
 

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 from rclpy.lifecycle import LifecycleNode
 
-NODES = sorted((Path(__file__).parents[2] / 'df_planner/nodes').glob('[a-z]*.py'))
+NODES = sorted((Path(__file__).parents[2] / 'df_planner/nodes').glob('*/node.py'))
 
 
 def assigned_attributes(path: Path) -> set[str]:

@@ -28,11 +28,11 @@ from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
 from df_planner.errors import PlanOffStart
 from df_planner.errors import StaleInput
-from df_planner.planning.grid import maze_map
-from df_planner.ros import planning_session
-from df_planner.ros.model_loading import load_planner
-from df_planner.ros.planner_parameters import PlannerParameters
-from df_planner.ros.planning_session import PlanningSession
+from df_planner.nodes.planner import session as planning_session
+from df_planner.nodes.planner.model_swap import load_planner
+from df_planner.nodes.planner.parameters import PlannerParameters
+from df_planner.nodes.planner.session import PlanningSession
+from df_planner.planning.map import maze_map
 from df_planner.ros.worker import Worker
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])  # of the umaze, in its data

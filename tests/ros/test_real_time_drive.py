@@ -34,7 +34,14 @@ from std_msgs.msg import Float64
 from tiny_model import write_tiny_model
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
-from df_planner.planning.execution import Executor
+from df_planner.driving.executor import Executor
+from df_planner.driving.following import PlanFollower
+from df_planner.driving.latency import entered_at
+from df_planner.driving.latency import Latency
+from df_planner.driving.latency import off_plan
+from df_planner.driving.latency import predicted_state
+from df_planner.nodes.planner.report import parts_of
+from df_planner.nodes.planner.report import PlanTimes
 from df_planner.planning.plan import Plan
 from df_planner.ros import qos
 from df_planner.ros.conversions import ForceScale
@@ -43,15 +50,8 @@ from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import plan_from_trajectory
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.conversions import state_from_odometry
-from df_planner.ros.following import PlanFollower
-from df_planner.ros.latency import entered_at
-from df_planner.ros.latency import Latency
-from df_planner.ros.latency import off_plan
-from df_planner.ros.latency import predicted_state
-from df_planner.ros.plan_times import parts_of
-from df_planner.ros.plan_times import PlanTimes
-from df_planner.ros.ticks import TickMeter
-from df_planner.ros.trajectory_rows import rows_from_message
+from df_planner.ros.timing import TickMeter
+from df_planner.ros.trajectory_cdr import rows_from_message
 
 START_UP_S = 90.0  # torch takes its time to load on a busy machine
 TICK_NS = 10_000_000

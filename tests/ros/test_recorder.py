@@ -32,8 +32,8 @@ from std_msgs.msg import Bool
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.errors import ConfigError
+from df_planner.nodes.recorder.bag_writer import BagWriter
 from df_planner.ros import qos
-from df_planner.ros.bag_writer import BagWriter
 from df_planner.ros.topics import recorded_topics
 
 BURST = 300  # less than the history of the publisher: sent faster than they could be recorded

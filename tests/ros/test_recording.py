@@ -17,8 +17,8 @@
 
 import numpy as np
 
+from df_planner.nodes.maze_benchmark.recording import EpisodeRecording
 from df_planner.planning.plan import Plan
-from df_planner.ros.recording import EpisodeRecording
 
 TICK_NS = 10_000_000
 START_NS = 7_000_000_000

@@ -21,7 +21,7 @@ import pytest
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from df_planner.ros.remote_parameters import read_parameters
+from df_planner.ros.rclpy_gaps import read_parameters
 
 NAMES = ['execution', 'position_gain']
 

@@ -21,7 +21,7 @@ from lifecycle_msgs.srv import GetState
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from df_planner.ros.transitions import refuse_impossible_transitions
+from df_planner.ros.rclpy_gaps import refuse_impossible_transitions
 
 
 class Device(LifecycleNode):

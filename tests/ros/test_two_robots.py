@@ -24,9 +24,9 @@ import pytest
 from rosgraph_msgs.msg import Clock
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
+from df_planner.launching.graph import build_graph
+from df_planner.launching.runner import node_command
 from df_planner.ros import qos
-from df_planner.ros.graph import build_graph
-from df_planner.ros.runner import node_command
 
 START_UP_S = 150.0
 DRIVE_S = 150.0  # of wall time, both together on a busy machine; some seconds of the robots'

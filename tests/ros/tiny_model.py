@@ -18,12 +18,12 @@ from pathlib import Path
 
 import torch
 
-from df_planner.data.signals import SIGNALS
-from df_planner.training.checkpoint import Architecture
-from df_planner.training.checkpoint import FORMAT_VERSION
-from df_planner.training.checkpoint import ModelCard
-from df_planner.training.checkpoint import save_checkpoint
-from df_planner.training.checkpoint import Statistics
+from df_planner.model.checkpoint import Architecture
+from df_planner.model.checkpoint import FORMAT_VERSION
+from df_planner.model.checkpoint import ModelCard
+from df_planner.model.checkpoint import save_checkpoint
+from df_planner.model.checkpoint import Statistics
+from df_planner.robots.signals import SIGNALS
 
 
 FRAME_STACK = 10

@@ -1,0 +1,73 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Find out what kind of log a source is, open it, and tell its content from that of others."""
+
+import hashlib
+from pathlib import Path
+
+from df_planner.data.d4rl import file_sha256
+from df_planner.data.sources.bag import BagSource
+from df_planner.data.sources.columns import ImportConfig
+from df_planner.data.sources.hdf5 import Hdf5Source
+from df_planner.data.sources.minari import is_minari
+from df_planner.data.sources.minari import minari_folder
+from df_planner.data.sources.minari import MinariSource
+from df_planner.data.sources.minari import PREFIX
+from df_planner.data.sources.source import Source
+from df_planner.errors import DatasetError
+
+HDF5_SUFFIXES = ('.hdf5', '.h5')
+BAG_SUFFIXES = ('.mcap', '.db3')
+
+
+def open_source(name: str, config: ImportConfig | None = None) -> Source:
+    """
+    Open a log by what it is: HDF5 file, Minari data set, or bag.
+
+    :param name: a path, or ``minari:`` and the name of a local data set.
+    :param config: its columns, for bags and Minari; by default those of the maze.
+    :raises DFPlannerError: DatasetError, BagError or ConfigError, naming it and what is wrong.
+    """
+    path = minari_folder(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(name)
+    if not path.exists():
+        raise DatasetError(f'{name}: no such file or folder')
+    if path.is_dir():
+        if is_minari(path):
+            return MinariSource(path, config)
+        if (path / 'metadata.yaml').is_file():
+            return BagSource(path, config)
+        raise DatasetError(f'{name}: is a folder with neither metadata.yaml (of a bag) nor '
+                           'data/metadata.json (of a Minari data set)')
+    if path.stat().st_size == 0:
+        raise DatasetError(f'{name}: is empty')
+    if path.suffix in HDF5_SUFFIXES:
+        return Hdf5Source(path)
+    if path.suffix in BAG_SUFFIXES:
+        return BagSource(path, config)
+    raise DatasetError(f'{name}: its name must end in one of '
+                       + ', '.join((*HDF5_SUFFIXES, *BAG_SUFFIXES)))
+
+
+def content_sha256(source: Source) -> str:
+    """Return a hash of the content of a source: not of its name, nor of what describes it."""
+    path = source.path
+    files = [path]
+    if path.is_dir():
+        described_by = ('metadata.yaml', 'metadata.json')
+        files = sorted(file for file in path.rglob('*')
+                       if file.is_file() and file.name not in described_by)
+    if len(files) == 1:
+        return file_sha256(files[0])
+    return hashlib.sha256(' '.join(map(file_sha256, files)).encode()).hexdigest()

@@ -1,0 +1,130 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Replanning: what happens to the plan in hand when a new one is due.
+
+``Policy`` and the planner node both use this class, so that ROS and ``df_planner evaluate`` decide
+alike. It only ever needs states, a goal and a count of control steps.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from df_planner.errors import NoValidPlan
+from df_planner.planning.filtering import History
+from df_planner.planning.plan import Plan
+from df_planner.planning.planner import Planner
+
+# Nearer to the goal than this there is nothing left to plan.
+HOLD_RADIUS_M = 0.3
+# Of so many plans in a row one is looked for anew, from pure noise, and may be faster; the others
+# go on with what there is, at a third of the time.
+FASTER_EVERY = 3
+
+
+class Replanner:
+    """
+    Plan again and again towards one goal.
+
+    :param hold_at_goal: near the goal, return a plan that stays there instead of asking the model,
+        whose data never stop. ``raw`` execution cannot follow such a plan and turns this off: then
+        every plan is made to come to rest at the goal.
+    :param seed: the noise of the k-th plan after ``reset`` depends on (seed, k) only.
+    """
+
+    def __init__(self, planner: Planner, hold_at_goal: bool = True, seed: int = 0):
+        """Start without a goal; call ``reset`` first."""
+        self.planner = planner
+        self.hold_at_goal = hold_at_goal
+        self.seed = seed
+        self.goal: np.ndarray | None = None
+        self.last_error: NoValidPlan | None = None
+        self._plan: Plan | None = None
+        self._plan_step = 0
+        self._history = History(planner.card.frame_stack, planner.card.dt_s,
+                                len(planner.card.observation_names))
+        self._count = 0
+
+    def reset(self, goal: np.ndarray) -> None:
+        """Take a new goal (2,) and forget plan and states; the errors of ``check_goal``."""
+        self.goal = self.planner.check_goal(goal)
+        self.last_error = None
+        self._plan = None
+        self._history.clear()
+        self._count = 0
+
+    def observe(self, state: np.ndarray, step: int) -> None:
+        """Take a state (S,) of any control step: a noisy present is filtered with it."""
+        self._history.observe(state, step)
+
+    def delay(self, steps: int) -> None:
+        """Count the plan in hand from this many steps later: the robot waited for it."""
+        self._plan_step += steps
+
+    def replan(self, state: np.ndarray, step: int,
+               should_stop: Callable[[], bool] = lambda: False) -> Plan | None:
+        """
+        Return the plan to execute from this state on, its first row being now.
+
+        A new plan if one is valid, else what is left of the previous one, else None: brake.
+        ``last_error`` tells why there is no new plan.
+
+        :param step: control steps since any fixed time.
+        """
+        state = self.planner.check_state(state)
+        previous = self._rest_of_plan(state, step)
+        seed = int(np.random.SeedSequence([self.seed, self._count]).generate_state(1)[0])
+        self.last_error = None
+        if self.hold_at_goal and np.linalg.norm(state[:2] - self.goal) <= HOLD_RADIUS_M:
+            plan = self._hold(state)
+        else:
+            try:
+                plan = self.planner.plan(state, self.goal, seed=seed, previous=previous,
+                                         rest_at_goal=not self.hold_at_goal,
+                                         should_stop=should_stop, prefix=self._prefix(step),
+                                         history=self._history.before(step),
+                                         faster=self._count % FASTER_EVERY == 1)
+            except NoValidPlan as error:
+                self.last_error = error
+                plan = previous if previous is not None and len(previous) > 1 else None
+        self._count += 1
+        self._plan, self._plan_step = plan, step
+        return plan
+
+    def _rest_of_plan(self, state: np.ndarray, step: int) -> Plan | None:
+        """Return the plan in hand from where the robot is on it; it may be ahead of time."""
+        if self._plan is None:
+            return None
+        rest = self._plan.shifted(step - self._plan_step)
+        distance = np.linalg.norm(rest.states[:, :2] - state[:2], axis=-1)
+        return rest.shifted(int(distance.argmin()))
+
+    def _prefix(self, step: int) -> np.ndarray | None:
+        """Return the actions (P, A) of the ``delay_steps`` from now on, in whole tokens."""
+        delay_steps = self.planner.settings.delay_steps
+        if self._plan is None or delay_steps == 0:
+            return None
+        rest = self._plan.shifted(step - self._plan_step)
+        frame_stack = self.planner.card.frame_stack
+        tokens = min(-(-delay_steps // frame_stack), (len(rest) - 1) // frame_stack)
+        return rest.actions[:tokens * frame_stack] if tokens else None
+
+    def _hold(self, state: np.ndarray) -> Plan:
+        """Return the plan of one row that rests at the goal, else as the robot is."""
+        rest = np.concatenate([self.goal, np.zeros(2), state[4:]])[None]
+        card = self.planner.card
+        return Plan(actions=np.zeros((1, len(card.action_names))), states=rest, dt_s=card.dt_s,
+                    goal=self.goal, timings={'total': 0.0})

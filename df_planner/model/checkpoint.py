@@ -1,0 +1,232 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The checkpoint format: ``NAME.safetensors`` with the weights and ``NAME.json`` with the model card.
+
+The card holds all that is needed to rebuild and to judge the model. Nothing is ever unpickled.
+"""
+
+from collections.abc import Callable
+import json
+from pathlib import Path
+
+import numpy as np
+from pydantic import BaseModel
+from pydantic import ConfigDict
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save
+from torch import nn
+
+from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.networks import build_denoiser
+from df_planner.diffusion.networks import Network
+from df_planner.errors import CheckpointError
+from df_planner.files import replace_files
+from df_planner.files import share_path
+from df_planner.model.arrival import ArrivalTime
+from df_planner.model.normalizer import Normalizer
+from df_planner.robots.signals import Robot
+from df_planner.robots.signals import robot_kind
+
+FORMAT_VERSION = 1
+ARRIVAL = 'arrival.'  # what the names of the weights of that network start with
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra='forbid', frozen=True)
+
+
+class Architecture(_Section):
+    """The arguments of ``build_denoiser``."""
+
+    network: Network = 'transformer'
+    part_sizes: tuple[int, ...]
+    max_tokens: int
+    num_levels: int
+    width: int
+    num_layers: int
+    num_heads: int
+
+
+class Statistics(_Section):
+    """
+    What the data say about states and actions.
+
+    ``velocity_change`` and ``drift`` are the 99.95 % quantiles, per axis, of what happens within
+    one token: the change of velocity, and the displacement that the mean of the two end velocities
+    does not explain. A plan that exceeds them is not something the robot was ever seen to do.
+    """
+
+    state_mean: tuple[float, ...]
+    state_std: tuple[float, ...]
+    action_mean: tuple[float, ...]
+    action_std: tuple[float, ...]
+    velocity_change: tuple[float, ...]
+    drift: tuple[float, ...]
+    max_speed: tuple[float, ...]
+
+
+class ModelCard(_Section):
+    """Everything about a model but its weights."""
+
+    format_version: int
+    name: str
+    description: str
+    architecture: Architecture
+    statistics: Statistics
+    frame_stack: int
+    dt_s: float
+    observation_names: tuple[str, ...]
+    observation_units: tuple[str, ...]
+    action_names: tuple[str, ...]
+    action_units: tuple[str, ...]
+    action_limits: tuple[float, ...] = (1.0, 1.0)  # of the models of Maze2D
+    robot_radius_m: float = 0.1
+    maze: str | None
+    observation_to_map: tuple[tuple[float, float], tuple[float, float]]
+    dataset_sha256: str
+    dataset_attributes: dict[str, str | int | float | bool]
+    training_command: str
+    training_config: dict[str, str | int | float | bool]
+    training_steps: int
+    training_processes: int = 1
+    training_hours: float
+    held_out_loss: float | None
+    arrival_error_s: float | None = None
+    seed: int
+    git_revision: str
+    scores: list[dict[str, object]] = []
+
+    @property
+    def robot(self) -> Robot | None:
+        """Return the kind of the robot, None for one that is not known."""
+        return robot_kind(self.observation_names, self.action_names)
+
+    def normalizer(self) -> Normalizer:
+        """Return the normaliser the model was trained with."""
+        values = self.statistics
+        return Normalizer(*(np.array(v) for v in (
+            values.state_mean, values.state_std, values.action_mean, values.action_std)))
+
+    def build(self) -> Denoiser:
+        """Return an untrained network of the card's architecture."""
+        return build_denoiser(**self.architecture.model_dump())
+
+
+def find_checkpoint(name_or_path: str | Path) -> Path:
+    """
+    Return the .safetensors path of a shipped name (``maze2d-medium``) or of a path.
+
+    :raises CheckpointError: if there is none, naming the shipped ones.
+    """
+    path = Path(name_or_path)
+    if path.suffix in ('.safetensors', '.json'):
+        path = path.with_suffix('')
+    weights = path.with_name(path.name + '.safetensors')
+    if weights.exists():
+        return weights
+    shipped = {}
+    try:
+        shipped = {p.stem: p for p in sorted(share_path('checkpoints').glob('*.safetensors'))}
+    except FileNotFoundError:
+        pass
+    if str(path) in shipped:
+        return shipped[str(path)]
+    raise CheckpointError(f'{name_or_path}: no such checkpoint; give a .safetensors file or one '
+                          f'of the shipped names: {", ".join(shipped) or "none are installed"}')
+
+
+def load_card(name_or_path: str | Path) -> ModelCard:
+    """
+    Read the model card of a checkpoint.
+
+    :raises CheckpointError: if it is missing, broken, or of another format version.
+    """
+    path = find_checkpoint(name_or_path).with_suffix('.json')
+    try:
+        values = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError as error:
+        raise CheckpointError(f'{path}: the model card is missing; a checkpoint is a .safetensors '
+                              'file with a .json card of the same name beside it') from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f'{path}: not a readable model card: {error}') from error
+    version = values.get('format_version') if isinstance(values, dict) else None
+    if version != FORMAT_VERSION:
+        raise CheckpointError(f'{path}: format version {version!r} cannot be read; this version '
+                              f'of df_planner reads {FORMAT_VERSION}: train the model again')
+    try:
+        return ModelCard(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise CheckpointError(f'{path}: {".".join(map(str, first["loc"]))}: '
+                              f'{first["msg"]}') from error
+
+
+def load_checkpoint(name_or_path: str | Path, device: str = 'cpu') -> tuple[Denoiser, ModelCard]:
+    """
+    Return the network, in evaluation mode, and its card.
+
+    :raises CheckpointError: if either file is missing or broken or they do not belong together.
+    """
+    path = find_checkpoint(name_or_path)
+    card = load_card(path)
+    denoiser = card.build()
+    _fill(denoiser, path, lambda name: None if name.startswith(ARRIVAL) else name)
+    return denoiser.to(device).eval().requires_grad_(False), card
+
+
+def load_arrival_time(name_or_path: str | Path) -> ArrivalTime | None:
+    """
+    Return the network that tells the arrival time, on the CPU; None if the checkpoint has none.
+
+    :raises CheckpointError: as ``load_checkpoint``.
+    """
+    path = find_checkpoint(name_or_path)
+    card = load_card(path)
+    if card.arrival_error_s is None:
+        return None
+    network = ArrivalTime(len(card.observation_names))
+    _fill(network, path, lambda name: name.removeprefix(ARRIVAL)
+          if name.startswith(ARRIVAL) else None)
+    return network.eval().requires_grad_(False)
+
+
+def _fill(network: nn.Module, path: Path, name_in_network: Callable[[str], str | None]) -> None:
+    """Load those weights of a file that have a name in the network."""
+    try:
+        weights = {name_in_network(name): weight for name, weight in load_file(path).items()}
+        network.load_state_dict({k: v for k, v in weights.items() if k is not None})
+    except (OSError, SafetensorError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())[:300]
+        raise CheckpointError(f'{path}: the weights cannot be read or do not fit the card: '
+                              f'{reason}') from error
+
+
+def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard,
+                    arrival_time: ArrivalTime | None = None) -> Path:
+    """Write weights and card, both of them or none; return the path of the weights."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / f'{card.name}.safetensors'
+    weights = dict(denoiser.state_dict())
+    if arrival_time is not None:
+        weights.update({ARRIVAL + k: v for k, v in arrival_time.state_dict().items()})
+    weights = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
+    replace_files({
+        path.with_suffix('.json'):
+            lambda file: file.write((card.model_dump_json(indent=2) + '\n').encode()),
+        path: lambda file: file.write(save(weights))})
+    return path

@@ -1,0 +1,127 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+
+"""The parameters of the follower node."""
+
+from dataclasses import dataclass
+
+from df_planner.driving.elastic_band import ElasticBand
+from df_planner.driving.elastic_band import RobotLimits
+from df_planner.driving.executor import EXECUTIONS
+from df_planner.driving.tracking import check_execution
+from df_planner.driving.tracking import PointTracking
+from df_planner.driving.tracking import TrackingLaw
+from df_planner.driving.unicycle import UnicycleTracking
+from df_planner.errors import ConfigError
+from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.ros.parameters import parameter
+from df_planner.ros.topics import ROBOTS
+
+
+@dataclass(frozen=True)
+class FollowerParameters:
+    """How plans are executed; all is fixed at start-up."""
+
+    robot: str = parameter(
+        'point', 'Kind of the robot: a point, which gets forces on cmd_wrench, or a differential '
+        'drive, which gets twists on cmd_vel.', choices=ROBOTS, read_only=True)
+    execution: str = parameter(
+        'tracking', 'Play the planned actions as they are (raw), follow the planned states '
+        'with feedback (tracking), or, a point only, follow the planned way as fast as the robot '
+        'can, clear of the obstacles of the map (time_optimal).', choices=EXECUTIONS,
+        read_only=True)
+    position_gain: float = parameter(
+        PointTracking().position_gain, 'Tracking of a point: action per metre of position error.',
+        low=0.0, read_only=True)
+    velocity_gain: float = parameter(
+        PointTracking().velocity_gain, 'Tracking and braking of a point: action per m/s of '
+        'velocity error.', low=0.0, read_only=True)
+    along_gain_per_s: float = parameter(
+        UnicycleTracking().along_gain_per_s, 'Tracking of a differential drive: forward speed per '
+        'metre of error ahead.', low=0.0, read_only=True)
+    across_gain_per_m2: float = parameter(
+        UnicycleTracking().across_gain_per_m2, 'Tracking of a differential drive: turning rate '
+        'per metre of error to the side and m/s of the plan.', low=0.0, read_only=True)
+    heading_gain_per_s: float = parameter(
+        UnicycleTracking().heading_gain_per_s, 'Tracking of a differential drive: turning rate '
+        'per radian of heading error.', low=0.0, read_only=True)
+    max_speed_mps: float = parameter(
+        RobotLimits().max_speed_mps, 'time_optimal: speed per axis that is never planned for.',
+        low=0.01, read_only=True)
+    damping_per_s: float = parameter(
+        RobotLimits().damping_per_s, 'time_optimal: deceleration per speed without force.',
+        low=0.0, read_only=True)
+    clearance_m: float = parameter(
+        ElasticBand().clearance_m, 'time_optimal: distance that the centre of the robot keeps '
+        'from obstacles.', low=0.0, read_only=True)
+    occupied_threshold: int = parameter(
+        65, 'time_optimal: cells of the map of this value or above are obstacles.', low=1,
+        high=100, read_only=True)
+    plan_timeout_s: float = parameter(
+        2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01, read_only=True)
+    odom_timeout_s: float = parameter(
+        0.5, 'Wall time without odometry after which the force becomes zero; a gap this long in '
+        'its stamps ends the plan in hand.', low=0.01, read_only=True)
+    lockstep: bool = parameter(
+        False, 'Answer an odometry only when there is a plan for it (see lockstep_plan_steps).',
+        read_only=True)
+    lockstep_plan_steps: int = parameter(
+        25, 'Lockstep: control steps a plan is executed for; the interval of the planner.', low=1,
+        read_only=True)
+    control_period_s: float = parameter(
+        0.01, 'Time from one odometry, or one row of a plan, to the next.', low=0.0001,
+        read_only=True)
+    realtime_priority: int = parameter(
+        50, 'SCHED_FIFO priority, where the system permits it; 0 does without. Not used in '
+        'lockstep.', low=0, high=99, read_only=True)
+    max_force_n: float = parameter(100.0, 'Force per axis at action 1.', low=1e-6, read_only=True)
+    mass_kg: float = parameter(4.18879020478639, 'Mass of the robot.', low=1e-6, read_only=True)
+    observation_to_map: tuple[float, ...] = parameter(
+        (0.0, 1.0, -1.0, 0.0), "Matrix from the model's axes to those of the map, row by row; as "
+        'in the model card.', low=-1.0, high=1.0, read_only=True)
+    max_linear_mps: float = parameter(
+        DIFF_DRIVE.action_limits[0], 'Of a differential drive: largest forward speed in a '
+        'command.', low=0.0, read_only=True)
+    max_angular_radps: float = parameter(
+        DIFF_DRIVE.action_limits[1], 'Of a differential drive: largest turning rate in a command.',
+        low=0.0, read_only=True)
+    enable_stamped_cmd_vel: bool = parameter(
+        True, 'cmd_vel is a TwistStamped (true) or a Twist (false).', read_only=True)
+    global_frame_id: str = parameter('map', 'Frame of the plans and of forces.', read_only=True)
+    odom_frame_id: str = parameter('odom', 'Frame of the odometry; equal to the map.',
+                                   read_only=True)
+    base_frame_id: str = parameter('base_link', 'Frame of twists.', read_only=True)
+
+    def __post_init__(self):
+        """Check the parameters against each other."""
+        check_execution(self.robot, self.execution)
+        if self.lockstep and self.robot == 'diff_drive' and not self.enable_stamped_cmd_vel:
+            raise ConfigError('parameter enable_stamped_cmd_vel: must be true in lockstep, which '
+                              'counts by stamps')
+
+    @property
+    def action_limits(self) -> tuple[float, float]:
+        """Return the largest magnitudes of the actions of the robot."""
+        if self.robot == 'diff_drive':
+            return self.max_linear_mps, self.max_angular_radps
+        return 1.0, 1.0
+
+    @property
+    def law(self) -> TrackingLaw:
+        """Return how the robot follows planned states."""
+        if self.robot == 'diff_drive':
+            return UnicycleTracking(self.along_gain_per_s, self.across_gain_per_m2,
+                                    self.heading_gain_per_s, self.action_limits)
+        return PointTracking(self.position_gain, self.velocity_gain)

@@ -1,0 +1,183 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+A differential-drive robot: twists in its own axes on ``cmd_vel`` (REP 103 and 105).
+
+Odometry has its velocity in the frame of the robot, as nav_msgs/Odometry says; states and plans
+have it in the axes of the position.
+"""
+
+from collections.abc import Collection
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose
+from geometry_msgs.msg import Quaternion
+from geometry_msgs.msg import Twist
+from geometry_msgs.msg import TwistStamped
+from geometry_msgs.msg import Vector3
+from nav_msgs.msg import Odometry
+import numpy as np
+from std_msgs.msg import Header
+
+from df_planner.errors import InvalidInput
+from df_planner.planning.plan import Plan
+from df_planner.ros import conversions
+from df_planner.ros.conversions import MapAxes
+from df_planner.ros.robots.messages import RobotMessages
+from df_planner.ros.trajectory_cdr import TrajectoryRows
+
+UNIT_TOLERANCE = 0.01  # by which the norm of an orientation may differ from 1
+
+
+class DiffDriveRobot(RobotMessages):
+    """
+    States (6,) are position, velocity and the cosine and sine of the heading.
+
+    Actions (2,) are linear and angular velocity, in m/s and rad/s.
+
+    :param stamped: commands are TwistStamped, else Twist.
+    """
+
+    def __init__(self, axes: MapAxes, stamped: bool = True):
+        super().__init__(axes)
+        self.command_type = TwistStamped if stamped else Twist
+        # Axes that mirror the map turn the other way round.
+        self._turn = float(np.linalg.det(axes.observation_to_map).round())
+
+    def state(self, msg: Odometry, frames: Collection[str]) -> np.ndarray:
+        """Return position, velocity and heading (6,)."""
+        conversions.check_frame(msg.header.frame_id, frames, 'odometry')
+        heading = heading_from_quaternion(msg.pose.pose.orientation, 'odometry')
+        position, linear = msg.pose.pose.position, msg.twist.twist.linear
+        x, y, forward, left = conversions.finite(
+            (position.x, position.y, linear.x, linear.y), 'odometry').tolist()
+        velocity = forward * heading + left * to_left(heading)
+        return self._to_observation(np.array((x, y)), velocity, heading)
+
+    def odometry(self, state: np.ndarray, stamp: Time, frame_id: str, child_frame_id: str
+                 ) -> Odometry:
+        """Return the odometry of position, velocity and heading (6,); no angular velocity."""
+        msg = Odometry(header=Header(stamp=stamp, frame_id=frame_id),
+                       child_frame_id=child_frame_id)
+        msg.pose.pose = self.pose(state)
+        heading, velocity = self.axes.to_map(state[4:6]), self.axes.to_map(state[2:4])
+        msg.twist.twist.linear = Vector3(x=float(velocity @ heading),
+                                         y=float(velocity @ to_left(heading)))
+        return msg
+
+    def at_rest(self, pose: Pose, what: str) -> np.ndarray:
+        """Return position and heading of a pose with no velocity, (6,)."""
+        xy = conversions.finite((pose.position.x, pose.position.y), what)
+        heading = heading_from_quaternion(pose.orientation, what)
+        return self._to_observation(xy, np.zeros(2), heading)
+
+    def pose(self, state: np.ndarray) -> Pose:
+        """Return position and heading of a state (6,)."""
+        pose = conversions.pose_from_position(state[:2], self.axes)
+        pose.orientation = quaternion_from_heading(self.axes.to_map(state[4:6]))
+        return pose
+
+    def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
+                ) -> TwistStamped | Twist:
+        """Return the twist of linear and angular velocity (2,)."""
+        twist = Twist(linear=Vector3(x=float(action[0])),
+                      angular=Vector3(z=float(self._turn * action[1])))
+        if self.command_type is Twist:
+            return twist
+        return TwistStamped(header=Header(stamp=stamp, frame_id=base_frame_id), twist=twist)
+
+    def action(self, msg: TwistStamped | Twist, frames: Collection[str]) -> np.ndarray:
+        """Return linear and angular velocity (2,); what is neither of the two is ignored."""
+        stamped = conversions.stamped_twist(msg)
+        conversions.check_frame(stamped.header.frame_id, frames, 'cmd_vel')
+        twist = stamped.twist
+        linear, angular = conversions.finite((twist.linear.x, twist.angular.z), 'cmd_vel')
+        return np.array((linear, self._turn * angular))
+
+    def _points(self, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """
+        Return poses, velocities and accelerations in the map's axes.
+
+        The angular velocity is the commanded one; the acceleration is what would take the planned
+        velocity to the commanded one within a control step.
+        """
+        transforms, (velocities, accelerations) = np.zeros((len(plan), 7)), np.zeros(
+            (2, len(plan), 6))
+        headings = self._headings(plan)
+        half_turns = 0.5 * np.arctan2(headings[:, 1], headings[:, 0])
+        transforms[:, :2] = self.axes.to_map(plan.states[:, :2])
+        transforms[:, 5], transforms[:, 6] = np.sin(half_turns), np.cos(half_turns)
+        velocities[:, :2] = self.axes.to_map(plan.states[:, 2:4])
+        velocities[:, 5] = self._turn * plan.actions[:, 1]
+        accelerations[:, :2] = (plan.actions[:, :1] * headings - velocities[:, :2]) / plan.dt_s
+        return transforms, velocities, accelerations
+
+    def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
+        """Return the plan of poses, velocities and accelerations."""
+        conversions.check_trajectory(rows, frames, dt_s)
+        if not len(rows):
+            return None
+        numbers = conversions.finite(np.concatenate(
+            (rows.transforms[:, :2], rows.velocities[:, :2], rows.accelerations[:, :2],
+             rows.velocities[:, 5:]), axis=1), 'trajectory')
+        headings = headings_from_quaternions(rows.transforms[:, 3:], 'trajectory')
+        states = self._to_observation(numbers[:, :2], numbers[:, 2:4], headings)
+        linear = ((numbers[:, 2:4] + dt_s * numbers[:, 4:6]) * headings).sum(axis=1)
+        # Actions are float32 numbers: rounding undoes the way there and back.
+        actions = np.stack((linear, self._turn * numbers[:, 6]), axis=1).astype(np.float32)
+        return Plan(actions=actions.astype(np.float64), states=states, dt_s=dt_s,
+                    goal=states[-1, :2])
+
+    def _headings(self, plan: Plan) -> np.ndarray:
+        """Return the headings (H, 2) of a plan in the map's axes, of length 1."""
+        headings = self.axes.to_map(plan.states[:, 4:6])
+        return headings / np.linalg.norm(headings, axis=1, keepdims=True)
+
+    def _to_observation(self, *vectors: np.ndarray) -> np.ndarray:
+        """Join vectors (..., 2) of the map's axes to states (..., S) of the data's."""
+        return np.concatenate([self.axes.to_observation(vector) for vector in vectors], axis=-1)
+
+
+def to_left(heading: np.ndarray) -> np.ndarray:
+    """Return a vector (2,) of the map, turned by a quarter to the left."""
+    return np.array((-heading[1], heading[0]))
+
+
+def heading_from_quaternion(rotation: Quaternion, what: str) -> np.ndarray:
+    """Return where the x axis of an orientation points on the plane: cosine and sine, (2,)."""
+    return headings_from_quaternions(
+        np.array([(rotation.x, rotation.y, rotation.z, rotation.w)]), what)[0]
+
+
+def headings_from_quaternions(rotations: np.ndarray, what: str) -> np.ndarray:
+    """
+    Return where the x axes of orientations (n, 4) point on the plane: cosine and sine, (n, 2).
+
+    :raises InvalidInput: for one that is not finite, is no rotation, or points up or down.
+    """
+    x, y, z, w = conversions.finite(rotations, what).T
+    headings = np.stack((w * w + x * x - y * y - z * z, 2.0 * (x * y + w * z)), axis=1)
+    lengths = np.linalg.norm(headings, axis=1, keepdims=True)
+    bad = (np.abs(w * w + x * x + y * y + z * z - 1.0) > UNIT_TOLERANCE) | (lengths[:, 0] < 0.5)
+    if bad.any():
+        raise InvalidInput(f'{what}: orientation must be a rotation about z of length 1, '
+                           f'got {rotations[bad.argmax()].tolist()}')
+    return headings / lengths
+
+
+def quaternion_from_heading(heading: np.ndarray) -> Quaternion:
+    """Return the rotation about z that points the x axis along (2,), of any length but 0."""
+    half = 0.5 * np.arctan2(heading[1], heading[0])
+    return Quaternion(z=float(np.sin(half)), w=float(np.cos(half)))

@@ -1,0 +1,35 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Which class speaks for which kind of robot: the one place that knows both."""
+
+from df_planner.ros.conversions import ForceScale
+from df_planner.ros.conversions import MapAxes
+from df_planner.ros.robots.diff_drive import DiffDriveRobot
+from df_planner.ros.robots.messages import RobotMessages
+from df_planner.ros.robots.point import PointRobot
+
+
+def robot_messages(kind: str, axes: MapAxes, max_force_n: float, mass_kg: float,
+                   stamped: bool = True) -> RobotMessages:
+    """
+    Return the messages of a kind of robot, one of ``topics.ROBOTS``.
+
+    :param max_force_n: of a point, force per axis at action 1.
+    :param mass_kg: of a point.
+    :param stamped: commands on ``cmd_vel`` are TwistStamped, else Twist.
+    """
+    if kind == 'diff_drive':
+        return DiffDriveRobot(axes, stamped)
+    return PointRobot(axes, ForceScale(max_force_n, mass_kg))

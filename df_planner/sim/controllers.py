@@ -1,0 +1,221 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The controllers that make the data: way-points by force, and by twist.
+
+The controller behind D4RL's Maze2D data and its reference scores.
+
+It plans once per goal with value iteration over the cells, jitters the way-points so that the data
+cover the corridors, and tracks them with a PD law.
+
+The controller behind the data of the differential-drive robot, and the baseline of its planner.
+
+It knows the maze: value iteration over the cells finds the way, as for D4RL's controller. It turns
+in place towards a way-point far off its heading, and drives there, slower the more it has to turn.
+"""
+
+from collections.abc import Sequence
+import math
+
+import numpy as np
+
+from df_planner.sim.maze import cell_center
+from df_planner.sim.maze import map_to_observation
+from df_planner.sim.maze import Maze
+from df_planner.sim.maze import observation_to_map
+
+MOVES = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # in the order in which ties are resolved
+DISCOUNT = 0.99
+VALUE_SWEEPS = 50
+MAX_WAYPOINTS = 100
+
+CRUISE_MPS = 0.9  # what is left up to the limit is for feedback on plans
+TURN_GAIN_PER_S = 4.0
+MAX_TURN_RADPS = 3.0
+TURN_IN_PLACE_RAD = math.radians(60.0)
+NEXT_WAYPOINT_M = 0.35  # a way-point nearer than this is passed
+REACHED_M = 0.1
+SLOWING_PER_S, SLOWEST_MPS = 2.0, 0.15  # of the distance to the goal
+
+
+class WaypointController:
+    """
+    Drive from way-point to way-point.
+
+    Planning happens when the *cell* of the goal changes and at no other time, as in D4RL: without
+    ``reset`` a second episode with the same goal goes on with the way-points of the first.
+
+    :param rng: source of the way-point jitter; anything with ``random(size=None)`` in [0, 1).
+    :param position_gain: action per metre of distance to the way-point.
+    :param velocity_gain: action per m/s, braking.
+    :param tolerance_m: a way-point nearer than this is reached.
+    :param jitter_m: way-points move by up to this much towards negative rows and columns.
+    """
+
+    def __init__(self, maze: Maze, rng: np.random.Generator | np.random.RandomState,
+                 position_gain: float = 10.0, velocity_gain: float = 1.0,
+                 tolerance_m: float = 0.1, jitter_m: float = 0.2):
+        self.maze = maze
+        self.position_gain = position_gain
+        self.velocity_gain = velocity_gain
+        self.tolerance_m = tolerance_m
+        self.jitter_m = jitter_m
+        self._rng = rng
+        self._next_cells: dict[tuple[int, int], dict] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the goal, so that the next call plans anew."""
+        self._goal: tuple[int, int] | None = None
+        self._waypoints: list[tuple[float, float]] = []
+        self._index = 0
+        self._previous = (0.0, 0.0)
+
+    def action(self, state: Sequence[float], goal: Sequence[float]
+               ) -> tuple[float, float, bool]:
+        """
+        Return the action for a state (4,), clipped to [-1, 1], and whether the goal is reached.
+
+        The goal (2,) is rounded to its cell.
+        """
+        row, column, row_velocity, column_velocity = state
+        goal_cell = (round(goal[0]), round(goal[1]))
+        if goal_cell != self._goal:
+            self._plan((round(row), round(column)), goal_cell)
+        # A step moves less than the tolerance; only the first one after planning, measured from
+        # the centre of the cell, may not count as an arrival.
+        settled = math.hypot(row - self._previous[0], column - self._previous[1]) < 0.1
+        reached = settled and math.hypot(
+            row - goal_cell[0], column - goal_cell[1]) < self.tolerance_m
+        target = goal_cell if reached else self._waypoints[self._index]
+        row_error, column_error = target[0] - row, target[1] - column
+        if settled and not reached and math.hypot(row_error, column_error) < self.tolerance_m:
+            self._index += 1
+        self._previous = (row, column)
+        return (
+            _clip(self.position_gain * row_error - self.velocity_gain * row_velocity),
+            _clip(self.position_gain * column_error - self.velocity_gain * column_velocity),
+            reached)
+
+    def _plan(self, start: tuple[int, int], goal: tuple[int, int]) -> None:
+        """Follow the values from the start's cell to the goal's and jitter the way."""
+        if goal not in self._next_cells:
+            self._next_cells[goal] = next_cells(self.maze, goal)
+        cell = start
+        waypoints: list[tuple[float, float]] = []
+        while len(waypoints) < MAX_WAYPOINTS:
+            cell = self._next_cells[goal][cell]
+            self._rng.random()  # D4RL's grid draws the outcome of each move, though it is certain
+            if cell == goal:
+                waypoints.append(cell)
+                break
+            jitter = self._rng.random(2) * self.jitter_m
+            waypoints.append((cell[0] - float(jitter[0]), cell[1] - float(jitter[1])))
+        self._goal = goal
+        self._waypoints = waypoints
+        self._index = 0
+        self._previous = start
+
+
+def next_cells(maze: Maze, goal: tuple[int, int]) -> dict[tuple[int, int], tuple[int, int]]:
+    """
+    Return for every cell the best next one on the way to the goal.
+
+    Wall cells are included: a ball that hugs a wall may round to one.
+    """
+    shape = maze.walls.shape
+    successors = {}
+    for cell in np.ndindex(shape):
+        moved = [(cell[0] + row, cell[1] + column) for row, column in MOVES]
+        successors[cell] = [
+            other if 0 <= other[0] < shape[0] and 0 <= other[1] < shape[1]
+            and not maze.walls[other] else cell for other in moved]
+    values = dict.fromkeys(successors, 0.0)
+    action_values = {}
+    for _ in range(VALUE_SWEEPS):
+        action_values = {
+            cell: [float(cell == goal) + DISCOUNT * values[other] for other in others]
+            for cell, others in successors.items()}
+        values = {cell: max(row) for cell, row in action_values.items()}
+    return {cell: others[int(np.argmax(action_values[cell]))]
+            for cell, others in successors.items()}
+
+
+def _clip(action: float) -> float:
+    return min(max(action, -1.0), 1.0)
+
+
+class TwistController:
+    """
+    Drive from cell to cell to the goal; positions are in the map frame.
+
+    :param rng: source of the way-point jitter.
+    :param jitter_m: way-points lie up to this far from the centres of cells, along each axis.
+    """
+
+    def __init__(self, maze: Maze, rng: np.random.Generator, jitter_m: float = 0.1):
+        self.maze = maze
+        self.jitter_m = jitter_m
+        self._rng = rng
+        self._next_cells: dict[tuple[int, int], dict] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the goal, so that the next call plans anew."""
+        self._goal: tuple[float, float] | None = None
+        self._waypoints: list[tuple[float, float]] = []
+
+    def action(self, state: Sequence[float], goal: Sequence[float]
+               ) -> tuple[float, float, bool]:
+        """
+        Return linear velocity in m/s, angular velocity in rad/s, and whether the goal is reached.
+
+        :param state: (6,) as of ``DiffDriveWorld``.
+        :param goal: (2,) a free position; a new one is planned for.
+        """
+        x, y, _, _, cosine, sine = state
+        goal = (float(goal[0]), float(goal[1]))
+        if goal != self._goal:
+            self._plan((x, y), goal)
+        while len(self._waypoints) > 1 and math.dist((x, y), self._waypoints[0]) < NEXT_WAYPOINT_M:
+            self._waypoints.pop(0)
+        target_x, target_y = self._waypoints[0]
+        ahead = cosine * (target_x - x) + sine * (target_y - y)
+        left = cosine * (target_y - y) - sine * (target_x - x)
+        distance, bearing = math.hypot(ahead, left), math.atan2(left, ahead)
+        is_last = len(self._waypoints) == 1
+        if is_last and distance < REACHED_M:
+            return 0.0, 0.0, True
+        turn = min(max(TURN_GAIN_PER_S * bearing, -MAX_TURN_RADPS), MAX_TURN_RADPS)
+        if abs(bearing) > TURN_IN_PLACE_RAD:
+            return 0.0, turn, False
+        speed = CRUISE_MPS * math.cos(bearing) ** 2
+        if is_last:
+            speed = min(speed, max(SLOWING_PER_S * distance, SLOWEST_MPS))
+        return speed, turn, False
+
+    def _plan(self, start: tuple[float, float], goal: tuple[float, float]) -> None:
+        """Follow the values from the start's cell to the goal's, and jitter the way."""
+        goal_cell = self.maze.cell_of(map_to_observation(goal))
+        if goal_cell not in self._next_cells:
+            self._next_cells[goal_cell] = next_cells(self.maze, goal_cell)
+        cell = self.maze.cell_of(map_to_observation(start))
+        self._waypoints = []
+        while cell != goal_cell and len(self._waypoints) < MAX_WAYPOINTS:
+            cell = self._next_cells[goal_cell][cell]
+            jitter = self._rng.uniform(-self.jitter_m, self.jitter_m, 2)
+            self._waypoints.append(tuple(observation_to_map(cell_center(cell) + jitter).tolist()))
+        self._waypoints[-1:] = [goal]
+        self._goal = goal

@@ -1,0 +1,164 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+Generate Maze2D data the way D4RL's were made.
+
+A way-point controller drives one endless trajectory from random goal to random goal; Gaussian
+noise on its actions makes the data the ones that D4RL published (without it, their statistics
+differ).
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from df_planner.data.d4rl import CHUNK_ROWS
+from df_planner.data.d4rl import dataset_writer
+from df_planner.errors import InvalidInput
+from df_planner.sim.controllers import WaypointController
+from df_planner.sim.maze import GOAL_RADIUS_M
+from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import Maze
+from df_planner.sim.world import World
+
+__all__ = ['default_path', 'draw_goal', 'draw_start', 'generate', 'WaypointController']
+
+GENERATOR_VERSION = 1
+D4RL_NUM_STEPS = {'umaze': 1_000_000, 'medium': 2_000_000, 'large': 4_000_000}
+
+
+def default_path(maze: str) -> Path:
+    """Return where a maze's data set goes if nobody says otherwise."""
+    return Path('data') / f'maze2d-{Path(maze).stem}.hdf5'
+
+
+def draw_goal(maze: Maze, rng: np.random.Generator) -> np.ndarray:
+    """Draw a position (2,): a free cell, the goal's included, and up to 0.1 m off its integer."""
+    cell = np.array(maze.cells[rng.integers(len(maze.cells))], dtype=float)
+    return cell + rng.uniform(-0.1, 0.1, size=2)
+
+
+def draw_start(maze: Maze, rng: np.random.Generator) -> np.ndarray:
+    """Draw a start state (4,): a position like a goal's and a velocity of 0.1 m/s deviation."""
+    return np.concatenate((draw_goal(maze, rng), 0.1 * rng.standard_normal(2)))
+
+
+def generate(maze: str, num_steps: int, seed: int = 0, noise_std: float = 0.5,
+             repair_stale: bool = False, progress: bool = True, out: Path | None = None) -> Path:
+    """
+    Write a data set of D4RL's format and statistics and return its path.
+
+    :param maze: a shipped maze's name or a YAML file.
+    :param num_steps: rows of the file.
+    :param noise_std: of the Gaussian noise on each action, before clipping.
+    :param repair_stale: show the controller the true observation after a reached goal; False
+        repeats the old one there, as D4RL did, for the controller and in the file.
+    :param out: the file, by default ``default_path(maze)``; appears only when complete.
+    """
+    check_numbers(num_steps, noise_std)
+    layout = load_maze(maze)
+    out = default_path(maze) if out is None else Path(out)
+    attributes = {
+        'maze': layout.name, 'layout': '\n'.join(layout.rows), 'seed': seed,
+        'noise_std': noise_std, 'repair_stale': repair_stale,
+        'generator_version': GENERATOR_VERSION}
+    source = _Source(layout, seed, noise_std, repair_stale)
+    with dataset_writer(out, num_steps, attributes=attributes) as write:
+        write_rows(write, source.rows, num_steps, layout.name, progress)
+    return out
+
+
+def check_numbers(num_steps: int, noise_std: float) -> None:
+    """Raise InvalidInput for a number of rows, or a strength of noise, that cannot be."""
+    if num_steps < 2:
+        raise InvalidInput(f'num_steps must be at least 2, got {num_steps}')
+    if not 0.0 <= noise_std < float('inf'):
+        raise InvalidInput(f'noise_std must be a finite number >= 0, got {noise_std}')
+
+
+def write_rows(write: Callable[[int, dict], None], rows: Callable[[int], dict], num_steps: int,
+               title: str, progress: bool) -> None:
+    """
+    Write the rows of a log in stretches, with a progress bar.
+
+    :param write: what ``dataset_writer`` gives.
+    :param rows: gives so many of the next rows under their keys.
+    """
+    with tqdm(total=num_steps, desc=f'{title} data', unit='step', unit_scale=True,
+              disable=not progress) as bar:
+        for first_row in range(0, num_steps, CHUNK_ROWS):
+            count = min(CHUNK_ROWS, num_steps - first_row)
+            write(first_row, rows(count))
+            bar.update(count)
+
+
+class _Source:
+    """The endless trajectory, handed out in stretches."""
+
+    def __init__(self, maze: Maze, seed: int, noise_std: float, repair_stale: bool):
+        self._maze = maze
+        self._noise_std = noise_std
+        self._repair_stale = repair_stale
+        self._rng = np.random.default_rng(seed)
+        self._world = World(maze)
+        self._controller = WaypointController(maze, self._rng)
+        self._goal = draw_goal(maze, self._rng)
+        start = draw_start(maze, self._rng)
+        self._world.set_state(start)
+        self._state = self._observation = start.tolist()
+
+    def rows(self, count: int) -> dict[str, np.ndarray]:
+        """Return the next ``count`` rows under D4RL's keys."""
+        noise = (self._noise_std * self._rng.standard_normal((count, 2))).tolist()
+        act, advance = self._controller.action, self._world.advance
+        state, observation, goal = self._state, self._observation, self._goal
+        observations, states, actions, goals, timeouts = [], [], [], [], []
+        for row_noise, column_noise in noise:
+            row_action, column_action, reached = act(observation, goal)
+            action = (_clip(row_action + row_noise), _clip(column_action + column_noise))
+            observations.append(observation)
+            states.append(state)
+            actions.append(action)
+            goals.append(goal)
+            timeouts.append(reached)
+            state = advance(*action)
+            if reached:
+                goal = draw_goal(self._maze, self._rng)
+            if self._repair_stale or not reached:
+                observation = state
+        self._state, self._observation, self._goal = state, observation, goal
+        return self._relabelled(observations, states, actions, goals, timeouts)
+
+    def _relabelled(self, observations: list, states: list, actions: list, goals: list,
+                    timeouts: list) -> dict[str, np.ndarray]:
+        """Turn rows into arrays; rewards are those of the maze's own fixed goal."""
+        seen = np.array(observations, dtype=np.float32)
+        true = np.array(states, dtype=np.float32)
+        distance = np.linalg.norm(seen[:, :2] - np.array(self._maze.goal_cell), axis=1)
+        return {
+            'observations': seen,
+            'actions': np.array(actions, dtype=np.float32),
+            'rewards': (distance <= GOAL_RADIUS_M).astype(np.float32),
+            'terminals': np.zeros(len(seen), dtype=bool),
+            'timeouts': np.array(timeouts),
+            'infos/goal': np.array(goals, dtype=np.float32),
+            'infos/qpos': true[:, :2],
+            'infos/qvel': true[:, 2:]}
+
+
+def _clip(action: float) -> float:
+    return min(max(action, -1.0), 1.0)
