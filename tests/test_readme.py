@@ -13,9 +13,9 @@
 # limitations under the License.
 
 """
-The README tells what the code does: parameters, topics, commands and files.
+The documents tell what the code does: commands, options, settings, topics, parameters, files.
 
-Run as a program, this file writes the parameter tables into the README.
+Run as a program, this file writes the generated tables of ``docs/interface.md``.
 """
 
 import ast
@@ -28,15 +28,35 @@ from click import Group
 import pytest
 
 from df_planner.cli.main import main
+from df_planner.forecast.forecaster import ForecastConfig
+from df_planner.launching.graph import ARGUMENTS
+from df_planner.planning.settings import PlannerSettings
 from df_planner.ros.parameters import markdown_table
+from df_planner.training.config import config_path
+from df_planner.training.config import load_config
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / 'README.md'
+INTERFACE = ROOT / 'docs/interface.md'
+DOCUMENTS = [ROOT / name for name in (
+    'README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'QUALITY_DECLARATION.md')]
+DOCUMENTS += sorted((ROOT / 'docs').glob('*.md'))
+MOST_LINES_OF_README = 200
 TABLE = re.compile(r'(<!-- parameters: (\S+) -->\n).*?(<!-- end -->)', flags=re.DOTALL)
+BLOCK = re.compile(r'^```(\w*)\n(.*?)^```', flags=re.DOTALL | re.MULTILINE)
+FOLDERS = 'config|df_planner|docs|launch|sim|tests'
+FILE = re.compile(rf'(?<![\w/.$-])(?:{FOLDERS})/[\w./*-]*')
+ENVIRONMENT = re.compile(r'df_planner/\w+-\w+-v\d$')  # a name of Gymnasium, not a file
+EV = 'df_planner evaluate --checkpoint maze2d-medium --episodes 5'  # as docs/abilities.md says
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a document."""
+    return path.read_text(encoding='utf-8')
 
 
 def with_tables(text: str) -> str:
-    """Return the README with its parameter tables as the code has them."""
+    """Return a document with its parameter tables as the code has them."""
     def table(match: re.Match) -> str:
         module, _, name = match[2].rpartition('.')
         rows = markdown_table(getattr(importlib.import_module(module), name))
@@ -45,30 +65,51 @@ def with_tables(text: str) -> str:
     return TABLE.sub(table, text)
 
 
-def readme() -> str:
-    """Return the text of the README."""
-    return README.read_text(encoding='utf-8')
+def blocks(text: str, language: str) -> list[str]:
+    """Return the code blocks of a language."""
+    return [code for found, code in BLOCK.findall(text) if found == language]
 
 
-def documents() -> list[Path]:
-    """Return the README and what it leads to."""
-    return [README, ROOT / 'CONTRIBUTING.md', *sorted((ROOT / 'docs').glob('*.md'))]
+def code_lines(text: str) -> list[str]:
+    """Return the lines of shell blocks and what stands between ticks, a command on one line."""
+    lines = [line.split(' #')[0] for block in (*blocks(text, 'bash'), *blocks(text, 'sh'))
+             for line in block.replace('\\\n', ' ').splitlines()]
+    spans = re.findall(r'`([^`]+)`', BLOCK.sub('', text))
+    return [line.strip() for line in (*lines, *(' '.join(span.split()) for span in spans))]
 
 
-def commands(program: str) -> list[list[str]]:
-    """Return the words of every command line of a program, in code blocks and between ticks."""
-    lines = []
-    for path in documents():
-        text = path.read_text(encoding='utf-8')
-        blocks = re.findall(r'```bash\n(.*?)```', text, flags=re.DOTALL)
-        lines += [line.split('#')[0] for block in blocks
-                  for line in block.replace('\\\n', ' ').splitlines()]
-        lines += re.findall(r'`([^`\n]+)`', re.sub(r'```.*?```', '', text, flags=re.DOTALL))
-    lines = [line for line in lines if re.match(rf'{program} [a-z]', line.strip())]
-    return [shlex.split(line)[1:] for line in lines if 'needs Python' not in line]
+def commands(program: str, path: Path) -> list[list[str]]:
+    """Return the words after the program of every command line of a document."""
+    lines = [re.sub(r'^(\.venv/bin/|python -m |torchrun .* -m )df_planner(\.cli)? ',
+                    'df_planner ', re.sub(r'^EV ', f'{EV} ', line))
+             for line in code_lines(text_of(path))]
+    lines = [line for line in lines if re.match(rf'{program} [a-z]', line)]
+    return [shlex.split(line)[len(program.split()):] for line in lines
+            if 'needs Python' not in line]
 
 
-def interface_names(path: Path) -> set[str]:
+def all_commands(program: str) -> list[list[str]]:
+    """Return the words after the program of every command line of all documents."""
+    return [words for path in DOCUMENTS for words in commands(program, path)]
+
+
+def values(words: list[str], option: str) -> list[str]:
+    """Return what a command line gives to an option."""
+    return [value for word, value in zip(words, words[1:]) if word == option]
+
+
+def slug(heading: str) -> str:
+    """Return the anchor of a heading, as GitHub makes it."""
+    return re.sub(r'[^\w\- ]', '', heading.strip().lower()).replace(' ', '-')
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a document."""
+    return {slug(heading) for heading in re.findall(
+        r'^#+ (.*)$', BLOCK.sub('', text_of(path)), flags=re.MULTILINE)}
+
+
+def opened_names(path: Path) -> set[str]:
     """Return the topics and services that a node's file names: the strings passed to rclpy."""
     names = set()
     for call in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
@@ -79,26 +120,57 @@ def interface_names(path: Path) -> set[str]:
     return names
 
 
-def test_parameter_tables_are_current():
-    """The tables are generated: run this file as a program after changing a parameter."""
-    assert len(TABLE.findall(readme())) == 4
-    assert readme() == with_tables(readme())
+def interface_rows(text: str) -> set[tuple[str, str, str]]:
+    """Return the (direction, name, type) of the tables of topics, services and actions."""
+    rows = re.findall(r'\| (sub|pub|srv|act|client) \| (.*?) \| (.*?) \|', text)
+    found = set()
+    for direction, names, types in rows:
+        names, types = re.findall('`(.*?)`', names), types.split(', ')
+        found |= {(direction, name, kind)
+                  for name, kind in zip(names, types if len(types) > 1 else types * len(names))}
+    return found
+
+
+def test_readme_is_short():
+    """It welcomes; everything else is in docs/."""
+    assert len(text_of(README).splitlines()) <= MOST_LINES_OF_README
+
+
+def test_readme_leads_to_every_document():
+    """A page that nothing leads to is not found."""
+    linked = set(re.findall(r'\]\((docs/[\w.]+\.md)', text_of(README)))
+
+    assert linked == {f'docs/{path.name}' for path in (ROOT / 'docs').glob('*.md')}
+
+
+def test_generated_tables_are_current():
+    """Run this file as a program after changing a parameter."""
+    assert len(TABLE.findall(text_of(INTERFACE))) == 4
+    assert text_of(INTERFACE) == with_tables(text_of(INTERFACE))
 
 
 @pytest.mark.parametrize('path', ['nodes/planner/node.py', 'nodes/planner/output.py',
                                   'nodes/follower/node.py', 'nodes/maze_sim/node.py'])
-def test_interface_table_names_every_topic_and_service(path):
-    """What a node opens is in the README."""
-    names = interface_names(ROOT / 'df_planner' / path)
+def test_interface_names_every_topic_and_service(path):
+    """What a node opens is in docs/interface.md."""
+    names = opened_names(ROOT / 'df_planner' / path)
 
     assert names
-    assert not {name for name in names if f'`{name}`' not in readme()}
+    assert not {name for name in names if f'`{name}`' not in text_of(INTERFACE)}
+
+
+def test_readme_shows_rows_of_the_interface():
+    """The README's table of the planner is a part of docs/interface.md."""
+    rows = interface_rows(text_of(README))
+
+    assert len(rows) >= 12
+    assert not rows - interface_rows(text_of(INTERFACE))
 
 
 def test_make_targets_exist():
     """Every ``make`` command of the documents is a target that ``make help`` lists."""
     makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
-    named = {word for words in commands('make') for word in words if '=' not in word}
+    named = {words[0] for words in all_commands('make')}
 
     assert {'demo', 'test'} <= named
     assert not {name for name in named if not re.search(rf'^{name}:.*##', makefile, re.MULTILINE)}
@@ -106,9 +178,9 @@ def test_make_targets_exist():
 
 def test_df_planner_commands_exist():
     """Every ``df_planner`` command of the documents has a command with such options."""
-    found = commands('df_planner')
+    found = all_commands('df_planner')
 
-    assert len(found) >= 40
+    assert len(found) >= 90
     for words in found:
         command, rest = main, list(words)
         while isinstance(command, Group) and rest:
@@ -119,13 +191,76 @@ def test_df_planner_commands_exist():
         assert {word for word in words if word.startswith('--')} <= options, words
 
 
-def test_links_lead_somewhere():
-    """Files that the documents name are there."""
-    for path in documents():
-        text = path.read_text(encoding='utf-8')
-        targets = re.findall(r'\]\((?!https?:)([^)#]+)(?:#[^)]*)?\)', text)
-        assert not [target for target in targets if not (path.parent / target).exists()]
+def test_configurations_models_and_settings_of_commands_exist():
+    """``--config``, ``--checkpoint`` and every ``--set`` of the documents are accepted."""
+    shipped = {path.stem for path in (ROOT / 'checkpoints').glob('*.json')}
+    for path in DOCUMENTS:
+        for words in commands('df_planner', path):
+            chosen = dict(pair.split('=', 1) for pair in values(words, '--set'))
+            for checkpoint in values(words, '--checkpoint'):
+                assert '/' in checkpoint or checkpoint in shipped, words
+            if words[0] == 'train':
+                for config in values(words, '--config'):
+                    if f'cat > {config}' not in text_of(path):
+                        load_config(config_path(config), chosen)
+            elif words[0] == 'forecast':
+                assert set(chosen) <= set(ForecastConfig.model_fields), words
+            else:
+                PlannerSettings(**chosen)
+
+
+def test_launch_files_arguments_and_nodes_exist():
+    """What ``ros2 launch`` and ``ros2 run`` are given in the documents."""
+    arguments = {argument.name for argument in ARGUMENTS} | {'use_respawn'}
+    launched, run = all_commands('ros2 launch'), all_commands('ros2 run')
+
+    assert launched and run
+    for package, file, *words in launched:
+        assert package == 'df_planner' and (ROOT / 'launch' / file).is_file(), file
+        assert {word.split(':=')[0] for word in words if ':=' in word} <= arguments, words
+    for package, node, *_ in run:
+        assert (ROOT / 'df_planner/nodes' / node / 'node.py').is_file(), node
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=lambda path: path.name)
+def test_python_blocks_import_what_exists(path):
+    """A name that moved is found here, before a user finds it."""
+    for block in blocks(text_of(path), 'python'):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom):
+                module = importlib.import_module(node.module)
+                assert not [name.name for name in node.names if not hasattr(module, name.name)]
+
+
+def test_the_python_of_the_readme_runs():
+    """As a user pastes it."""
+    block, = blocks(text_of(README), 'python')
+    names: dict = {}
+    exec(block, names)
+
+    assert names['plan'].valid and names['action'].shape == (2,)
+
+
+@pytest.mark.parametrize('path', DOCUMENTS, ids=lambda path: path.name)
+def test_files_named_exist(path):
+    """Paths of this repository between ticks, in commands and in links; anchors too."""
+    text = text_of(path)
+    named = {file for line in code_lines(text) for file in FILE.findall(line)
+             if not ENVIRONMENT.match(file) and f'--out {file}' not in text}
+
+    assert not {file for file in named if not list(ROOT.glob(file))}
+    for target, anchor in re.findall(r'\]\((?!https?:)([^)#]*)#?([^)]*)\)', text):
+        file = path.parent / target if target else path
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f'{target}#{anchor}'
+
+
+def test_every_picture_is_shown():
+    """A picture that no document shows can go."""
+    shown = {name for path in DOCUMENTS for name in re.findall(r'images/([\w.]+)', text_of(path))}
+
+    assert shown == {path.name for path in (ROOT / 'docs/images').iterdir()}
 
 
 if __name__ == '__main__':
-    README.write_text(with_tables(readme()), encoding='utf-8')
+    INTERFACE.write_text(with_tables(text_of(INTERFACE)), encoding='utf-8')

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The README and the SROS2 policy against live nodes: parameters, topics, services, actions.
+The documented interface and the SROS2 policy against live nodes: parameters, topics, and so on.
 
 Every node runs as it does by default, and once more, in namespaces, in the modes and for the robot
 that open other topics.
@@ -45,13 +45,13 @@ START_UP_S = 120.0  # torch and a model, on a busy machine
 TYPE_NAMES = {1: 'bool', 2: 'int', 3: 'float', 4: 'str', 7: 'list of int', 8: 'list of float',
               9: 'list of str'}
 OF_RCLPY = re.compile(r'use_sim_time$|start_type_description_service$|qos_overrides\.')
-# What every node has, or every lifecycle node: in the policy, but not in the README.
+# What every node has, or every lifecycle node: in the policy, but not in docs/interface.md.
 OF_EVERY_NODE = re.compile(
     r'^/rosout$|^/parameter_events$|/(describe|get|list|set)_parameters(_atomically)?$'
     r'|/get_parameter_types$|/get_type_description$|/(change|get)_state$|/transition_event$'
     r'|/get_available_(states|transitions)$|/get_transition_graph$')
 KINDS = {'pub': 'publish', 'sub': 'subscribe', 'srv': 'reply', 'client': 'request',
-         'action': 'execute'}
+         'act': 'execute'}
 # A part of the policy that only matters with a package that may not be installed.
 OPTIONAL = {'actions': 'nav2_msgs', '/tf': 'tf2_msgs', '/tf_static': 'tf2_msgs'}
 
@@ -160,9 +160,9 @@ def is_installed(package: str) -> bool:
 
 
 def section(title: str) -> str:
-    """Return a section of the README."""
-    text = (ROOT / 'README.md').read_text(encoding='utf-8')
-    return re.search(rf'^## {title}\n(.*?)^## ', text, flags=re.DOTALL | re.MULTILINE)[1]
+    """Return a section of docs/interface.md."""
+    text = (ROOT / 'docs/interface.md').read_text(encoding='utf-8')
+    return re.search(rf'^##+ {title}\n(.*?)(^##|\Z)', text, flags=re.DOTALL | re.MULTILINE)[1]
 
 
 def resolved(name: str, node: str) -> str:
@@ -171,7 +171,7 @@ def resolved(name: str, node: str) -> str:
 
 
 def documented_interface() -> dict[str, dict[tuple[str, str], set[str]]]:
-    """Return for every node the types by (rule, name) that the README says."""
+    """Return for every node the types by (rule, name) that docs/interface.md says."""
     found: dict[str, dict[tuple[str, str], set[str]]] = {node: {} for node in NODES}
     nodes: tuple[str, ...] = ()
     for row in re.findall(r'^\| (.*?) *\| (\w+) \| (.*?) \| (.*?) \|', section(
@@ -193,28 +193,27 @@ def documented_interface() -> dict[str, dict[tuple[str, str], set[str]]]:
 
 
 @pytest.mark.parametrize('node', NODES)
-def test_readme_has_every_topic_and_service_and_no_other(node, used):
+def test_documents_have_every_topic_and_service_and_no_other(node, used):
     """By direction, name and type; what every ROS 2 node has is not listed."""
-    in_readme = documented_interface()[node]
+    documented = documented_interface()[node]
     here = {key: types for key, types in used[node].items()
             if not OF_EVERY_NODE.search(key[1]) and key != ('subscribe', '/clock')}
 
-    assert set(here) == set(in_readme)
-    assert not {key: types for key, types in here.items() if not types <= in_readme[key]}
+    assert set(here) == set(documented)
+    assert not {key: types for key, types in here.items() if not types <= documented[key]}
 
 
 @pytest.mark.parametrize('node', NODES)
-def test_readme_has_every_parameter_and_no_other(node, live):
+def test_documents_have_every_parameter_and_no_other(node, live):
     """By name, type, default and description."""
-    table = re.search(rf'<code>{node}</code>(.*?)</details>', section('Parameters'), re.DOTALL)[1]
-    in_readme = {row[0]: row[1:] for row in re.findall(
-        r'^\| `(\w+)` \| (.*?) \| `(.*?)` \| (.*?) \|$', table, flags=re.MULTILINE)}
+    documented = {row[0]: row[1:] for row in re.findall(
+        r'^\| `(\w+)` \| (.*?) \| `(.*?)` \| (.*?) \|$', section(f'`{node}`'), flags=re.MULTILINE)}
     declared = live.parameters(node)
 
-    assert {name for name, *_ in declared} == set(in_readme)
+    assert {name for name, *_ in declared} == set(documented)
     for name, kind, value, description in declared:
-        readme_kind, default, text = in_readme[name]
-        assert kind == readme_kind, name
+        documented_kind, default, text = documented[name]
+        assert kind == documented_kind, name
         assert text.startswith(description), name
         value = value if isinstance(value, (bool, int, float, str)) else tuple(value)
         assert name in STARTED_WITH[node] or shown(value) == default, name
