@@ -15,16 +15,19 @@
 """
 Files: the shipped ones, wherever the package is installed, and writing whole or not at all.
 
-Find the package's data files: the source tree, a colcon install or a pip install.
-
-Files that are replaced as a whole: a kill or a power cut leaves the old or the new ones.
+``replace_files`` and ``replacing`` write beside the file and rename at the end: a kill or a power
+cut leaves the old content or the new, never a part of it.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
 import os
 from pathlib import Path
+import subprocess
 import sys
+import tempfile
 from typing import BinaryIO
 
 
@@ -47,29 +50,69 @@ def share_path(relative: str) -> Path:
     raise FileNotFoundError(f'{relative} is not in any of ' + ', '.join(str(r) for r in roots))
 
 
-def replace_files(writers: Mapping[Path, Callable[[BinaryIO], object]]) -> None:
-    """
-    Write files of one folder that belong together, and have them take the place of older ones.
-
-    All are on the disk before the first gets its name, and get their names in the given order.
-
-    :param writers: what fills each file.
-    """
-    partial = {path: path.with_name(f'{path.name}.partial') for path in writers}
+def git_revision() -> str:
+    """Return the revision of the source tree, ``unknown`` outside a git checkout."""
     try:
-        for path, write in writers.items():
+        result = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True,
+                                text=True, cwd=Path(__file__).parent, check=False)
+    except OSError:
+        return 'unknown'
+    return result.stdout.strip() or 'unknown'
+
+
+def replace_files(contents: Mapping[Path, str | Callable[[BinaryIO], object]]) -> None:
+    """
+    Write files that belong together, each whole or not at all.
+
+    All are on the disk before the first gets its name, and they get their names in the given
+    order. The folders must exist.
+
+    :param contents: the text of each file, or a function that writes it.
+    """
+    partial = {path: path.with_name(f'{path.name}.partial') for path in contents}
+    try:
+        for path, content in contents.items():
             with partial[path].open('wb') as file:
-                write(file)
+                if callable(content):
+                    content(file)
+                else:
+                    file.write(content.encode())
                 file.flush()
                 os.fsync(file.fileno())
-        for path in writers:
+        for path in contents:
             os.replace(partial[path], path)
     finally:
         for path in partial.values():
             path.unlink(missing_ok=True)
-    for folder in {path.parent for path in writers}:
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    for folder in {path.parent for path in contents}:
+        _sync(folder)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """
+    Give a hidden file beside ``path``, which takes its name if the block ends without an error.
+
+    For what is written piece by piece. Several processes may replace the same file at once.
+    """
+    handle, name = tempfile.mkstemp(
+        prefix=f'.{path.name.lstrip(".")}.', suffix='.part', dir=path.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        partial.chmod(0o644)
+        _sync(partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -31,9 +31,9 @@ from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.evaluation.baseline import ControllerPolicy
-from df_planner.evaluation.evaluate import EpisodeRunner
+from df_planner.evaluation.episodes import EpisodeRunner
+from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.evaluate import evaluate
-from df_planner.evaluation.evaluate import Specification
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.metrics import without_latencies
 from df_planner.evaluation.protocol import load_starts

@@ -118,11 +118,11 @@ def test_a_sweep_is_one_row_per_value(tmp_path):
 
 
 @pytest.mark.parametrize(('row', 'message'), [
-    ({'sped': 1}, "row 'bad': sped: Extra inputs"),
+    ({'sped': 1}, "row 'bad': sped: no such field"),
     ({'settings': {'sped': 1}}, "row 'bad': planner setting sped"),
     ({'settings': {'num_samples': 0}}, "row 'bad': planner setting num_samples"),
     ({'execution': 'rough'}, "row 'bad': execution must be one of"),
-    ({'replan_interval_s': 'sometimes'}, "row 'bad': replan_interval_s: Input should be a valid"),
+    ({'replan_interval_s': 'sometimes'}, "row 'bad': replan_interval_s: must be a valid"),
     ({'checkpoint': '{modles}/x'}, "row 'bad': checkpoint: no variable 'modles'"),
     ({'checkpoint': None}, "row 'bad': the planner needs a checkpoint"),
     ({'tasks': ['moon']}, "row 'bad': tasks: no task moon"),
@@ -139,10 +139,11 @@ def test_a_fault_names_file_row_and_field(tmp_path, row, message):
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({'epsiodes': 3}, 'epsiodes: Extra inputs'), ({'episodes': 0}, 'episodes: Input should be'),
+    ({'epsiodes': 3}, 'epsiodes: no such field; did you mean episodes'),
+    ({'episodes': 0}, 'episodes: must be'),
     ({'rows': []}, 'rows: List should have'), ({'reference': 'x'}, "reference: no row 'x'"),
     ({'tasks': {'a': {'maze': 'moon'}}}, "task 'a': no maze 'moon'"),
-    ({'tasks': {'a': {'maze': 'umaze', 'goals': 2}}}, 'tasks.a.goals: Extra inputs'),
+    ({'tasks': {'a': {'maze': 'umaze', 'goals': 2}}}, 'tasks.a.goals: no such field'),
 ])
 def test_a_fault_of_the_file_is_named(tmp_path, changes, message):
     path = tmp_path / 'grid.yaml'

@@ -152,8 +152,8 @@ def test_own_maze_from_a_file(tmp_path):
     ('layout: 3\nmax_episode_steps: 50', 'list of strings'),
     ('layout: []\nmax_episode_steps: 50', 'one length'),
     ('layout: ["###"]', 'needs the keys'),
-    ('[1, 2', 'not YAML'),
-    ('', 'needs the keys')])
+    ('[1, 2', 'cannot be read'),
+    ('', 'must be a mapping')])
 def test_bad_maze_file_is_answered_with_its_cause(tmp_path, text, cause):
     path = tmp_path / 'bad.yaml'
     path.write_text(text)

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.evaluate import evaluate
-from df_planner.evaluation.evaluate import Specification
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze

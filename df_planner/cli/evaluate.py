@@ -83,11 +83,13 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
     Every episode starts from a fixed state and lasts as long as in D4RL. Writes results.json,
     results.csv, report.md, paths.png, starts.npz and episodes.jsonl.
     """
-    from df_planner.evaluation import evaluate as evaluation
+    from df_planner.evaluation.episodes import check_simulated
+    from df_planner.evaluation.episodes import Specification
+    from df_planner.evaluation.evaluate import evaluate as evaluated
     robot = robot or _robot_of(checkpoint)
-    evaluation.check_simulated(robot, checkpoint)
+    check_simulated(robot, checkpoint)
     maze = maze or _maze_of(checkpoint)
-    specification = evaluation.Specification(
+    specification = Specification(
         maze, policy, checkpoint, execution, replan_interval_s, seed if planner_seed is None
         else planner_seed, device, assignments(settings), backend, robot)
     if starts is None:
@@ -107,8 +109,8 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
     }
     with Progress(len(chosen)) as progress:
         try:
-            results = evaluation.evaluate(specification, chosen, out, workers, baseline, resume,
-                                          facts, progress.add)
+            results = evaluated(specification, chosen, out, workers, baseline, resume, facts,
+                                progress.add)
         except KeyboardInterrupt:
             progress.close()
             click.echo(f'stopped: {progress.finished} of {len(chosen)} episodes are kept in '

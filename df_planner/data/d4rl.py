@@ -42,11 +42,9 @@ from dataclasses import dataclass
 from dataclasses import field
 import hashlib
 import logging
-import os
 from pathlib import Path
 import re
 import shlex
-import tempfile
 
 import h5py
 import numpy as np
@@ -61,6 +59,7 @@ from df_planner.data.layout import row_shapes_of
 from df_planner.data.layout import TRUE_STATE_KEYS
 from df_planner.data.layout import value_problems
 from df_planner.errors import DatasetError
+from df_planner.files import replacing
 from df_planner.robots.signals import ATTRIBUTE
 from df_planner.robots.signals import MAZE2D
 from df_planner.robots.signals import Signals
@@ -295,33 +294,25 @@ def dataset_writer(path: str | Path, num_rows: int | None, keys: tuple[str, ...]
         raise DatasetError(f'{path}: unknown keys {sorted(unknown)}, missing {sorted(missing)}')
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.part', dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
-        row_shapes = row_shapes_of(signals)
-        with h5py.File(partial, 'w') as file:
+    row_shapes = row_shapes_of(signals)
+    with replacing(path) as partial, h5py.File(partial, 'w') as file:
+        for key in keys:
+            file.create_dataset(
+                key, (num_rows or 0, *row_shapes[key]), maxshape=(num_rows, *row_shapes[key]),
+                dtype=bool if key in FLAG_KEYS else np.float32, compression='gzip',
+                chunks=(min(num_rows or CHUNK_ROWS, CHUNK_ROWS), *row_shapes[key]))
+        file.attrs.update(attributes or {})
+        if signals != MAZE2D:
+            file.attrs[ATTRIBUTE] = signals.model_dump_json()
+
+        def write(first_row: int, arrays: Mapping[str, np.ndarray]) -> None:
             for key in keys:
-                file.create_dataset(
-                    key, (num_rows or 0, *row_shapes[key]), maxshape=(num_rows, *row_shapes[key]),
-                    dtype=bool if key in FLAG_KEYS else np.float32, compression='gzip',
-                    chunks=(min(num_rows or CHUNK_ROWS, CHUNK_ROWS), *row_shapes[key]))
-            file.attrs.update(attributes or {})
-            if signals != MAZE2D:
-                file.attrs[ATTRIBUTE] = signals.model_dump_json()
+                last = first_row + len(arrays[key])
+                if num_rows is None:
+                    file[key].resize(last, axis=0)
+                file[key][first_row:last] = arrays[key]
 
-            def write(first_row: int, arrays: Mapping[str, np.ndarray]) -> None:
-                for key in keys:
-                    last = first_row + len(arrays[key])
-                    if num_rows is None:
-                        file[key].resize(last, axis=0)
-                    file[key][first_row:last] = arrays[key]
-
-            yield write
-        partial.chmod(0o644)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+        yield write
 
 
 def file_sha256(path: str | Path) -> str:

@@ -26,12 +26,12 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-import os
 from pathlib import Path
-import tempfile
 
 import h5py
 import numpy as np
+
+from df_planner.files import replacing
 
 VERSION = 1  # of the checks and of the layout; a copy of another version is made anew
 
@@ -95,24 +95,15 @@ def copy_writer(copy: Path, sha256: str, shapes: Mapping[str, tuple[int, ...]],
     :param flag_keys: keys of type bool; the others are float32.
     :raises CannotWrite: naming the copy and the cause.
     """
-    partial = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f'{copy.name}.', suffix='.part', dir=copy.parent)
-        os.close(handle)
-        partial = Path(name)
-        with h5py.File(partial, 'w') as file:
+        with replacing(copy) as partial, h5py.File(partial, 'w') as file:
             for key, shape in shapes.items():
                 file.create_dataset(key, shape, bool if key in flag_keys else np.float32)
             file.attrs.update(log_sha256=sha256, version=VERSION)
             yield file
-        partial.chmod(0o644)
-        partial.replace(copy)
     except OSError as error:
         cause = ' '.join(str(error).split())
         raise CannotWrite(f'{copy}: cannot be written ({cause})') from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
 
 
 def finish(file: h5py.File, episode_starts: np.ndarray, num_repaired: int) -> None:

@@ -108,7 +108,7 @@ class LocalEngine:
 
     def _in_processes(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, object]]:
         queue, failed = deque(jobs), set()
-        with _processes(min(self.workers, len(jobs))) as idle:
+        with processes(min(self.workers, len(jobs))) as idle:
             running: dict[Future, tuple[ProcessPoolExecutor, Job]] = {}
             while queue or running:
                 while queue and idle:
@@ -131,7 +131,7 @@ class LocalEngine:
 
 
 @contextmanager
-def _processes(count: int) -> Iterator[list[ProcessPoolExecutor]]:
+def processes(count: int) -> Iterator[list[ProcessPoolExecutor]]:
     """
     Start processes; on any error, Ctrl-C included, end them, and wait for trainings to be saved.
 

@@ -20,10 +20,10 @@ with its record and its sketch. A run that was stopped goes on after its last wh
 """
 
 import json
-import os
 from pathlib import Path
 
 from df_planner.errors import ConfigError
+from df_planner.files import replace_files
 
 
 class Journal:
@@ -41,12 +41,9 @@ class Journal:
         """Read what is there and open the file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.episodes = read_episodes(path, identity) if resume else {}
-        partial = path.with_name(path.name + '.partial')
-        self._file = open(partial, 'w', encoding='utf-8')
-        self._write({'identity': identity})
-        for episode in self.episodes.values():
-            self._write(episode)
-        os.replace(partial, path)  # only now: a kill while writing loses nothing
+        replace_files({path: ''.join(map(_line, [{'identity': identity},
+                                                 *self.episodes.values()]))})
+        self._file = open(path, 'a', encoding='utf-8')
 
     def __enter__(self) -> 'Journal':
         """Return the journal, to be closed at the end of the block."""
@@ -59,15 +56,12 @@ class Journal:
     def add(self, episode: dict) -> None:
         """Keep an episode: ``{'record': ..., 'sketch': ...}``."""
         self.episodes[episode['record']['episode']] = episode
-        self._write(episode)
+        self._file.write(_line(episode))
+        self._file.flush()
 
     def finished(self) -> list[dict]:
         """Return the episodes in their order."""
         return [self.episodes[index] for index in sorted(self.episodes)]
-
-    def _write(self, content: dict) -> None:
-        self._file.write(json.dumps(content, allow_nan=False) + '\n')
-        self._file.flush()
 
 
 def read_episodes(path: Path, identity: dict) -> dict[int, dict]:
@@ -92,3 +86,7 @@ def read_episodes(path: Path, identity: dict) -> dict[int, dict]:
         raise ConfigError(f'{path}: holds another run, which differs in {", ".join(changed)}; '
                           'choose another folder, or do not resume')
     return {episode['record']['episode']: episode for episode in lines[1:]}
+
+
+def _line(content: dict) -> str:
+    return json.dumps(content, allow_nan=False) + '\n'

@@ -24,11 +24,11 @@ from importlib import metadata
 import os
 from pathlib import Path
 import platform
-import subprocess
 import threading
 from typing import Self
 
 import df_planner
+from df_planner.files import git_revision
 
 PACKAGES = ('torch', 'numpy', 'mujoco', 'scipy')
 
@@ -42,7 +42,7 @@ def machine_facts() -> dict:
         'load_average': round(os.getloadavg()[0], 1),
         'system': f'{platform.system()} {platform.machine()}, Python {platform.python_version()}',
         'packages': f'df_planner {df_planner.__version__}, {packages}',
-        'revision': _revision(),
+        'revision': git_revision(),
     }
 
 
@@ -60,16 +60,6 @@ def _processor() -> str:
         return platform.processor() or 'unknown'
     names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
     return names[0] if names else platform.processor() or 'unknown'
-
-
-def _revision() -> str:
-    """Return the revision of the source tree, 'unknown' outside a git checkout."""
-    try:
-        result = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True,
-                                text=True, cwd=Path(__file__).parent, check=False)
-    except OSError:
-        return 'unknown'
-    return result.stdout.strip() or 'unknown'
 
 
 def memory_mib(entry: str) -> float:

@@ -21,6 +21,7 @@ Drawn with the column to the right and the row downwards, as the maze is printed
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def sketch(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]] = (),
 
 
 def draw_paths(
-    path: str | Path,
+    file: str | Path | BinaryIO,
     maze: Maze,
     records: Sequence[dict],
     sketches: Sequence[dict],
@@ -115,7 +116,7 @@ def draw_paths(
     note = (f'{len(shown)} of {len(records)} episodes, evenly spaced from best to worst'
             if len(shown) < len(records) else '')
     figure.suptitle('  ·  '.join(part for part in (title, note) if part), fontsize=11)
-    figure.savefig(path, dpi=140)
+    figure.savefig(file, format='png', dpi=140)
 
 
 def _thinned(points: np.ndarray) -> list[list[float]]:

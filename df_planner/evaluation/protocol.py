@@ -23,13 +23,13 @@ of the robot's states: those of a point are D4RL's observation frame.
 
 from dataclasses import dataclass
 from dataclasses import replace
-import os
 from pathlib import Path
 import zipfile
 
 import numpy as np
 
 from df_planner.errors import InvalidInput
+from df_planner.files import replace_files
 from df_planner.robots.signals import Robot
 from df_planner.robots.signals import SIGNALS
 from df_planner.sim.maze import in_maze
@@ -128,10 +128,7 @@ def save_starts(path: str | Path, starts: Starts) -> None:
     """Write starts to an npz file, whole or not at all; the name is kept as given."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
-    with open(partial, 'wb') as file:
-        np.savez(file, state=starts.state, goal=starts.goal)
-    os.replace(partial, path)
+    replace_files({path: lambda file: np.savez(file, state=starts.state, goal=starts.goal)})
 
 
 def load_starts(path: str | Path, robot: Robot = 'point') -> Starts:

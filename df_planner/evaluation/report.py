@@ -29,11 +29,11 @@ from collections.abc import Sequence
 import csv
 import io
 import json
-import os
 from pathlib import Path
 
 from df_planner.evaluation.metrics import summarize
 from df_planner.evaluation.picture import draw_paths
+from df_planner.files import replace_files
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import Maze
 
@@ -72,13 +72,13 @@ def write_results(
             'summary': summarize(baseline['episodes']),
             'episodes': list(baseline['episodes']),
         }
-    write_text(out_dir / 'results.json', json.dumps(results, indent=1, allow_nan=False) + '\n')
-    write_text(out_dir / 'results.csv', _csv(records))
+    replace_files({
+        out_dir / 'results.json': json.dumps(results, indent=1, allow_nan=False) + '\n',
+        out_dir / 'results.csv': _csv(records)})
     if sketches is not None:
-        partial = out_dir / 'paths.partial.png'
-        draw_paths(partial, maze, records, sketches, title=_title(meta))
-        os.replace(partial, out_dir / 'paths.png')
-    write_text(out_dir / 'report.md', _markdown(results, picture=sketches is not None))
+        replace_files({out_dir / 'paths.png': lambda file: draw_paths(
+            file, maze, records, sketches, title=_title(meta))})
+    replace_files({out_dir / 'report.md': _markdown(results, picture=sketches is not None)})
     return results
 
 
@@ -262,10 +262,3 @@ def inline(value: object) -> str:
     """Return a value for a cell of a Markdown table."""
     text = value if isinstance(value, str) else json.dumps(value)
     return '`' + text.replace('|', '\\|').replace('\n', ' ') + '`'
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    partial = path.with_name(path.name + '.partial')
-    partial.write_text(text, encoding='utf-8')
-    os.replace(partial, path)

@@ -68,11 +68,11 @@ class Arm:
     """
     A way to plan among blocks.
 
-    :param settings: fields of ``PlannerSettings`` that differ from the default.
+    :param settings: of the planner.
     :param sees_blocks: the blocks are on the planner's map.
     """
 
-    settings: dict
+    settings: PlannerSettings
     sees_blocks: bool = True
 
 
@@ -81,9 +81,9 @@ def arms(settings: dict) -> dict[str, Arm]:
     common = {**COMMON_SETTINGS, **settings}
     without = {**common, 'guide_clearance': 0.0}
     return {
-        'clearance': Arm({**CLEARANCE_SETTINGS, **common}),
-        'selection': Arm({**without, 'guidance_scale': 0.0}),
-        'blind': Arm({**without, 'guidance_scale': 0.0}, sees_blocks=False),
+        'clearance': Arm(PlannerSettings(**{**CLEARANCE_SETTINGS, **common})),
+        'selection': Arm(PlannerSettings(**{**without, 'guidance_scale': 0.0})),
+        'blind': Arm(PlannerSettings(**{**without, 'guidance_scale': 0.0}), sees_blocks=False),
     }
 
 
@@ -97,7 +97,7 @@ def drive(planner: Planner, arm: Arm, maze: Maze, blocks: list[Block], start: np
     """
     grid = maze_map(maze.name)
     planner.map = block_map(grid, blocks) if arm.sees_blocks else grid
-    planner.settings = PlannerSettings(**arm.settings)
+    planner.settings = arm.settings
     policy = planner.policy('tracking', seed=seed)
     world = World(maze, blocks)
     world.set_state(start)

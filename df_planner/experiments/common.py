@@ -45,8 +45,8 @@ from df_planner.configuration import assignments
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.windows import Windows
 from df_planner.errors import ConfigError
-from df_planner.evaluation.evaluate import identity_of
-from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.episodes import identity_of
+from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.machine import machine_facts
 from df_planner.model.checkpoint import load_card
@@ -104,7 +104,7 @@ def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), thr
         raise ConfigError(f'checkpoint {checkpoint} names no maze')
     planner.settings = Specification(
         planner.card.maze, checkpoint=checkpoint, settings=assignments(settings),
-        robot=planner.card.robot).planner_settings()
+        robot=planner.card.robot).planner_settings
     planner.warm_up()
     return planner, load_maze(planner.card.maze)
 

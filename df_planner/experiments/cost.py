@@ -21,7 +21,6 @@ from dataclasses import asdict
 from dataclasses import dataclass
 import io
 from pathlib import Path
-import signal
 import time
 
 import click
@@ -29,12 +28,11 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from df_planner.configuration import assignments
-from df_planner.evaluation.evaluate import identity_of
-from df_planner.evaluation.evaluate import Specification
-from df_planner.evaluation.evaluate import worker_pool
+from df_planner.evaluation.episodes import identity_of
+from df_planner.evaluation.episodes import Specification
+from df_planner.evaluation.jobs import processes
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.evaluation.report import write_text
 from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import markdown_table
 from df_planner.experiments.common import measure_options
@@ -42,6 +40,7 @@ from df_planner.experiments.common import open_planner
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
+from df_planner.files import replace_files
 from df_planner.model.checkpoint import load_card
 
 BASE_HORIZON_STEPS, BASE_CANDIDATES = 400, 8  # while something else is swept
@@ -82,9 +81,9 @@ def measure_cost(checkpoint: str, device: str, settings: Sequence[str], points: 
     """
     for index, point in enumerate(points):
         if index not in journal.episodes:
-            with worker_pool(1, _ignore_interrupt) as pool:
-                record = pool.submit(measure_point, checkpoint, device, settings, point, repeats,
-                                     seed).result()
+            with processes(1) as (process,):
+                record = process.submit(measure_point, checkpoint, device, settings, point,
+                                        repeats, seed).result()
             journal.add({'record': {'episode': index, **asdict(point), **record}})
         on_point()
     return [journal.episodes[index]['record'] for index in range(len(points))]
@@ -150,11 +149,6 @@ def _memory_mib(name: str) -> float:
         if line.startswith(f'{name}:'):
             return int(line.split()[1]) / 1024.0
     raise OSError(f'/proc/self/status has no {name}')
-
-
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent, which ends the worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 LABELS = {'horizon_steps': 'horizon [control steps]', 'candidates': 'candidates',
@@ -298,7 +292,7 @@ def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, res
     specification = Specification(card.maze or '', checkpoint=checkpoint, device=device,
                                   settings=assignments(settings), robot=card.robot)
     swept = sweeps(horizons, candidates, sampling_steps, threads,
-                   specification.planner_settings().sampling_steps)
+                   specification.planner_settings.sampling_steps)
     points = list(dict.fromkeys(point for members in swept.values() for point in members))
     identity = {**identity_of(specification), 'points': [vars(point) for point in points],
                 'repeats': repeats, 'seed': seed}
@@ -318,11 +312,11 @@ def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, res
     for line in growth_lines(fits):
         click.echo(line)
     title = f'Cost of sampling with {checkpoint} on {device}'
-    write_text(folder / 'cost.csv', csv_of(rows))
-    write_text(folder / 'cost.md', '\n'.join([
+    replace_files({folder / 'cost.csv': csv_of(rows)})
+    replace_files({folder / 'cost.md': '\n'.join([
         f'# {title}', '', markdown_table(rows), *(f'- {line}' for line in growth_lines(fits)), '',
-        '![Growth of time and memory](cost.png)', '']))
+        '![Growth of time and memory](cost.png)', ''])})
     draw_cost_picture(folder / 'cost.png', title, by_sweep)
     write_result(folder / 'cost.json', checkpoint, seed, {
-        'settings': specification.planner_settings().model_dump(), 'repeats': repeats,
+        'settings': specification.planner_settings.model_dump(), 'repeats': repeats,
         'growth': fits, 'records': records})

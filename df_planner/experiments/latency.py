@@ -23,7 +23,6 @@ import torch
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import Starts
-from df_planner.evaluation.report import write_text
 from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import markdown_table
 from df_planner.experiments.common import measure_options
@@ -37,6 +36,7 @@ from df_planner.experiments.plan_timing import COLD
 from df_planner.experiments.plan_timing import full_starts
 from df_planner.experiments.plan_timing import time_drive
 from df_planner.experiments.plan_timing import WARM
+from df_planner.files import replace_files
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import settings_for
 
@@ -228,13 +228,13 @@ def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
              'reference': ', '.join(f'{key} {value}' for key, value in
                                     REFERENCE_SETTINGS.items()),
              'planner': ', '.join(settings) or 'defaults'}
-    write_text(folder / 'report.md', '\n'.join([
+    replace_files({folder / 'report.md': '\n'.join([
         f'# {title}', '', markdown_table(rows),
         'ratio: planner / reference from start to start, median and where 80 % of the starts '
         f'lie; {len({record["start"] for record in records})} starts, {rounds} rounds in turns.',
         '', '![Latency and its ratio](latency.png)', '',
         markdown_table([('what', 'value'), *((key, str(value)) for key, value in facts.items())]),
-    ]))
+    ])})
     draw_comparison_picture(folder / 'latency.png', title, records)
     write_result(folder / 'results.json', checkpoint, seed, {
         'maze': maze.name, 'threads': threads, 'device': planner.device, 'rounds': rounds,

@@ -28,7 +28,6 @@ from df_planner.driving.replanner import Replanner
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import Starts
-from df_planner.evaluation.report import write_text
 from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import markdown_table
 from df_planner.experiments.common import measure_options
@@ -43,6 +42,7 @@ from df_planner.experiments.plan_timing import REST
 from df_planner.experiments.plan_timing import time_drive
 from df_planner.experiments.plan_timing import time_plan
 from df_planner.experiments.plan_timing import WARM
+from df_planner.files import replace_files
 from df_planner.planning.planner import Planner
 
 FIRST_PLANS = 3  # after loading, reported apart
@@ -249,11 +249,11 @@ def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
         click.echo()
     click.echo(apart)
     facts = {**machine_facts(), 'threads': threads, 'device': planner.device, 'backend': backend}
-    write_text(folder / 'report.md', '\n'.join([
+    replace_files({folder / 'report.md': '\n'.join([
         f'# Profile of {title}', '', *(markdown_table(table) for table in tables), apart + '.', '',
         '![Latency and its parts](profile.png)', '',
         markdown_table([('what', 'value'), *((key, str(value)) for key, value in facts.items())]),
-    ]))
+    ])})
     draw_profile_picture(folder / 'profile.png', title, measured['records'], summary)
     write_result(folder / 'results.json', checkpoint, seed, {
         'maze': maze.name, 'threads': threads, 'device': planner.device, 'backend': backend,

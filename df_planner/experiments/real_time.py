@@ -24,8 +24,8 @@ import yaml
 
 from df_planner.configuration import assignments
 from df_planner.errors import ConfigError
+from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.evaluate import evaluate
-from df_planner.evaluation.evaluate import Specification
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import save_starts
@@ -181,7 +181,7 @@ def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, se
 def _drive_in_real_time(specification, planning_frequency_hz: float, folder: Path):
     """Return the records of the episodes and what was heard; a KeyboardInterrupt if stopped."""
     parameters = yaml.safe_load(share_path('config/params.yaml').read_text(encoding='utf-8'))
-    chosen = specification.planner_settings().model_dump(include=set(specification.settings))
+    chosen = specification.planner_settings.model_dump(include=set(specification.settings))
     parameters['/**/planner']['ros__parameters'] |= chosen
     (folder / 'params.yaml').write_text(yaml.safe_dump(parameters), encoding='utf-8')
     code = run({

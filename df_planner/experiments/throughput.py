@@ -33,10 +33,10 @@ from matplotlib.figure import Figure
 
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.report import inline
-from df_planner.evaluation.report import write_text
 from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
+from df_planner.files import replace_files
 from df_planner.files import share_path
 from df_planner.sim.generate import generate
 from df_planner.training.config import load_config
@@ -211,9 +211,9 @@ def write_report(folder: Path, maze: str, facts: dict, rows: list[Row]) -> None:
 
     :param facts: how it was made, plain values.
     """
-    write_text(folder / 'throughput.csv', table_csv(rows))
+    replace_files({folder / 'throughput.csv': table_csv(rows)})
     draw_rates(folder / 'throughput.png', rows)
-    write_text(folder / 'throughput.md', markdown(maze, facts, rows))
+    replace_files({folder / 'throughput.md': markdown(maze, facts, rows)})
     write_result(folder / 'throughput.json', f'maze2d-{maze}', 0,
                  {'maze': maze, **facts, 'rows': [row.content() for row in rows]})
 

@@ -144,7 +144,7 @@ def save_forecaster(path: Path, denoiser: Denoiser, card: ForecastCard) -> None:
     weights = {k: v.detach().cpu().contiguous() for k, v in denoiser.state_dict().items()}
     replace_files({
         path.with_suffix('.json'):
-            lambda file: file.write((card.model_dump_json(indent=2) + '\n').encode()),
+            card.model_dump_json(indent=2) + '\n',
         path: lambda file: file.write(save(weights))})
 
 

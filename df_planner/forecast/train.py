@@ -33,6 +33,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from df_planner.configuration import checked
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.errors import ConfigError
 from df_planner.forecast.forecaster import ForecastCard
@@ -45,7 +46,6 @@ from df_planner.forecast.series import Series
 from df_planner.training.batches import Batch
 from df_planner.training.batches import Share
 from df_planner.training.batches import WHOLE
-from df_planner.training.config import checked
 from df_planner.training.loop import optimised
 from df_planner.training.processes import first_then_others
 from df_planner.training.processes import processes_of

@@ -21,7 +21,7 @@ episodes correct it while the grid runs.
 
 from collections import defaultdict
 
-from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.episodes import Specification
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
 
@@ -39,7 +39,7 @@ def guessed_seconds(specification: Specification) -> float:
     steps = load_maze(specification.maze).max_episode_steps
     if specification.policy == 'controller':
         return steps * STEP_S
-    settings = specification.planner_settings()
+    settings = specification.planner_settings
     calls = settings.sampling_steps
     if settings.schedule == 'autoregressive':
         calls *= TOKENS

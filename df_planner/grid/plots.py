@@ -19,7 +19,6 @@ Every plot is drawn from the content of ``results.json`` alone. Matplotlib is im
 """
 
 from collections.abc import Callable
-import os
 from pathlib import Path
 import re
 
@@ -28,6 +27,7 @@ from matplotlib.ticker import LogLocator
 from matplotlib.ticker import NullFormatter
 from matplotlib.ticker import ScalarFormatter
 
+from df_planner.files import replace_files
 from df_planner.grid.results import CONTROLLER
 from df_planner.grid.results import LIMIT
 from df_planner.grid.results import MEASURED
@@ -55,9 +55,8 @@ def draw_plots(folder: Path, results: dict) -> dict[str, str]:
     def save(name: str, caption: str, draw: Callable, *arguments: object) -> None:
         figure = draw(*arguments)
         if figure is not None:
-            partial = folder / f'{name}.partial.png'
-            figure.savefig(partial, dpi=130)
-            os.replace(partial, folder / f'{name}.png')
+            replace_files({folder / f'{name}.png':
+                           lambda file: figure.savefig(file, format='png', dpi=130)})
             captions[f'{name}.png'] = caption
 
     save('scores', f'Scores of {group} (blue: measured here, grey: the controller, orange: '

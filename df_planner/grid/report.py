@@ -26,7 +26,7 @@ from pathlib import Path
 from df_planner.evaluation.report import inline
 from df_planner.evaluation.report import MISSING
 from df_planner.evaluation.report import number
-from df_planner.evaluation.report import write_text
+from df_planner.files import replace_files
 from df_planner.grid.plots import draw_plots
 from df_planner.grid.results import LIMIT
 from df_planner.sim.maze import DT_S
@@ -60,9 +60,10 @@ def write_grid_report(out_dir: str | Path, results: dict) -> None:
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    write_text(out_dir / 'results.json', json.dumps(results, indent=1, allow_nan=False) + '\n')
-    write_text(out_dir / 'results.csv', csv_text(results))
-    write_text(out_dir / 'report.md', markdown(results, draw_plots(out_dir, results)))
+    replace_files({
+        out_dir / 'results.json': json.dumps(results, indent=1, allow_nan=False) + '\n',
+        out_dir / 'results.csv': csv_text(results)})
+    replace_files({out_dir / 'report.md': markdown(results, draw_plots(out_dir, results))})
 
 
 def csv_text(results: dict) -> str:

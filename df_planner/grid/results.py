@@ -25,7 +25,7 @@ from collections.abc import Sequence
 import numpy as np
 import yaml
 
-from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.metrics import summarize
 from df_planner.evaluation.metrics import SUMMARY_FIELDS

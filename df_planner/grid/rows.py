@@ -26,7 +26,7 @@ import yaml
 
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
-from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.episodes import Specification
 from df_planner.files import share_path
 from df_planner.grid.schema import Grid
 from df_planner.grid.schema import RowConfig

@@ -43,9 +43,9 @@ import time
 import numpy as np
 
 from df_planner.errors import CheckpointError
-from df_planner.evaluation.evaluate import EpisodeRunner
-from df_planner.evaluation.evaluate import identity_of
-from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.episodes import EpisodeRunner
+from df_planner.evaluation.episodes import identity_of
+from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.jobs import Engine
 from df_planner.evaluation.jobs import Job
 from df_planner.evaluation.jobs import locked

@@ -50,7 +50,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import model_validator
 
-from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.episodes import Specification
 
 SPECIFICATION_FIELDS = {field.name for field in fields(Specification)} - {'maze', 'checkpoint'}
 

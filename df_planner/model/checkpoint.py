@@ -31,6 +31,7 @@ from safetensors.torch import load_file
 from safetensors.torch import save
 from torch import nn
 
+from df_planner.configuration import faults
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.networks import Network
@@ -171,9 +172,7 @@ def load_card(name_or_path: str | Path) -> ModelCard:
     try:
         return ModelCard(**values)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise CheckpointError(f'{path}: {".".join(map(str, first["loc"]))}: '
-                              f'{first["msg"]}') from error
+        raise CheckpointError(f'{path}: {faults(error)}') from error
 
 
 def load_checkpoint(name_or_path: str | Path, device: str = 'cpu') -> tuple[Denoiser, ModelCard]:
@@ -227,6 +226,6 @@ def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard,
     weights = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
     replace_files({
         path.with_suffix('.json'):
-            lambda file: file.write((card.model_dump_json(indent=2) + '\n').encode()),
+            card.model_dump_json(indent=2) + '\n',
         path: lambda file: file.write(save(weights))})
     return path

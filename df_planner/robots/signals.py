@@ -33,6 +33,7 @@ from pydantic import Field
 from pydantic import model_validator
 from pydantic import ValidationError
 
+from df_planner.configuration import faults
 from df_planner.errors import DatasetError
 
 Robot = Literal['point', 'diff_drive']
@@ -146,6 +147,4 @@ def signals_from_attribute(text: str | None, source: str) -> Signals:
     try:
         return Signals.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise DatasetError(f'{source}: attribute {ATTRIBUTE}: '
-                           f'{".".join(map(str, first["loc"]))} {first["msg"]}') from error
+        raise DatasetError(f'{source}: attribute {ATTRIBUTE}: {faults(error)}') from error

@@ -31,8 +31,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import yaml
 
+from df_planner.configuration import read_yaml
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
@@ -208,11 +208,8 @@ def load_maze(name_or_path: str | Path) -> Maze:
             raise ConfigError(f'no maze {name!r}: neither a file nor one of '
                               + ', '.join(MAZE_NAMES))
         name = path.stem
-    try:
-        content = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path}: not YAML: {" ".join(str(error).split())}') from error
-    if not isinstance(content, dict) or not {'layout', 'max_episode_steps'} <= set(content):
+    content = read_yaml(path)
+    if not {'layout', 'max_episode_steps'} <= set(content):
         raise ConfigError(f'{path}: needs the keys layout and max_episode_steps')
     layout = content['layout']
     if not isinstance(layout, list) or not all(isinstance(row, str) for row in layout):

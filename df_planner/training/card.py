@@ -23,11 +23,11 @@ What the robot was seen to do within one token, from a log of any length.
 import math
 from pathlib import Path
 import shlex
-import subprocess
 
 import numpy as np
 
 from df_planner.data.d4rl import Dataset
+from df_planner.files import git_revision
 from df_planner.model.checkpoint import Architecture
 from df_planner.model.checkpoint import FORMAT_VERSION
 from df_planner.model.checkpoint import ModelCard
@@ -65,7 +65,7 @@ def make_card(run: Run, config: TrainConfig, processes: int, architecture: Archi
         training_config=config.stored(), training_steps=step, training_processes=processes,
         training_hours=round(run.seconds / 3600.0, 3), held_out_loss=held_out_loss,
         arrival_error_s=arrival_error_s,
-        seed=config.seed, git_revision=_git_revision())
+        seed=config.seed, git_revision=git_revision())
 
 
 def training_command(config_path: Path | str, overrides: dict[str, object]) -> str:
@@ -83,13 +83,6 @@ def _portable(path: Path | str) -> str:
     if path.resolve().is_relative_to(ROOT):
         return path.resolve().relative_to(ROOT).as_posix()
     return path.name if path.is_absolute() else path.as_posix()
-
-
-def _git_revision() -> str:
-    """Return the revision of the source tree, or 'unknown' outside a git checkout."""
-    result = subprocess.run(['git', 'describe', '--always', '--dirty'], capture_output=True,
-                            text=True, cwd=Path(__file__).parent, check=False)
-    return result.stdout.strip() or 'unknown'
 
 
 DYNAMICS_QUANTILE = 0.9995

@@ -17,27 +17,24 @@
 from pathlib import Path
 from typing import Literal
 from typing import Self
-from typing import TypeVar
 
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import field_validator
 from pydantic import model_validator
-from pydantic import ValidationError
-import yaml
 
+from df_planner.configuration import checked
+from df_planner.configuration import read_yaml
+from df_planner.configuration import shipped_path
 from df_planner.diffusion.networks import Network
 from df_planner.diffusion.objective import Levels
-from df_planner.errors import ConfigError
-from df_planner.files import share_path
 
 # These change where and how a run happens, not what comes out of it.
 RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s',
              'log_interval_steps', 'tensorboard', 'run_dir', 'out_dir'}
 # Where a run keeps its files.
 FOLDERS = {'run_dir', 'out_dir'}
-Config = TypeVar('Config', bound='RunConfig')
 
 
 class RunConfig(BaseModel):
@@ -134,13 +131,7 @@ class TrainConfig(RunConfig):
 
 def config_path(name_or_path: Path | str) -> Path:
     """Return the file of a configuration: a path, or a shipped name as ``medium``; ConfigError."""
-    if Path(name_or_path).exists():
-        return Path(name_or_path)
-    try:
-        return share_path(f'config/train/{name_or_path}.yaml')
-    except FileNotFoundError as error:
-        raise ConfigError(f'no configuration {str(name_or_path)!r}: neither a file nor a shipped '
-                          'name') from error
+    return shipped_path('config/train', name_or_path, 'configuration')
 
 
 def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:
@@ -148,26 +139,7 @@ def load_config(path: Path | str, overrides: dict[str, object] | None = None) ->
     Read a training configuration.
 
     :param overrides: values that replace those of the file, by field name.
-    :raises ConfigError: one line that names the file, the field and what is wrong with it.
+    :raises ConfigError: one line that names the file, the field, its value and what is allowed.
     """
     path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
-    if not isinstance(values, dict):
-        raise ConfigError(f'{path}: must be a mapping of field names to values')
-    return checked(TrainConfig, {**values, **(overrides or {})}, str(path))
-
-
-def checked(kind: type[Config], values: dict[str, object], source: str) -> Config:
-    """
-    Return a configuration made of values by field name.
-
-    :raises ConfigError: one line that names the source, the field and what is wrong with it.
-    """
-    try:
-        return kind(**values)
-    except ValidationError as error:
-        problems = '; '.join(f'{".".join(map(str, e["loc"]))}: {e["msg"]}' for e in error.errors())
-        raise ConfigError(f'{source}: {problems}') from error
+    return checked(TrainConfig, {**read_yaml(path), **(overrides or {})}, str(path))

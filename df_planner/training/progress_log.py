@@ -17,7 +17,7 @@
 from collections.abc import Mapping
 import csv
 from importlib.util import find_spec
-import os
+import io
 from pathlib import Path
 import time
 from typing import Self
@@ -25,6 +25,7 @@ from typing import Self
 import yaml
 
 from df_planner.errors import ConfigError
+from df_planner.files import replace_files
 from df_planner.training.config import RunConfig
 from df_planner.training.run import Run
 
@@ -101,12 +102,11 @@ class ProgressLog:
             with self._path.open(newline='', encoding='utf-8') as file:
                 rows = [row for row in csv.DictReader(file)
                         if None not in row.values() and int(row['step']) <= step]
-        partial = self._path.with_suffix('.partial')
-        with partial.open('w', newline='', encoding='utf-8') as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        os.replace(partial, self._path)
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
+        replace_files({self._path: text.getvalue()})
 
 
 def check_tensorboard(config: RunConfig) -> None:

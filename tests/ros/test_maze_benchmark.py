@@ -24,8 +24,8 @@ from tiny_model import write_tiny_model
 import yaml
 
 from df_planner.driving.executor import EXECUTIONS
-from df_planner.evaluation.evaluate import EpisodeRunner
-from df_planner.evaluation.evaluate import Specification
+from df_planner.evaluation.episodes import EpisodeRunner
+from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.metrics import without_latencies
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import save_starts

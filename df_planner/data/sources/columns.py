@@ -39,11 +39,10 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import field_validator
 from pydantic import model_validator
-from pydantic import ValidationError
-import yaml
 
-from df_planner.errors import ConfigError
-from df_planner.files import share_path
+from df_planner.configuration import checked
+from df_planner.configuration import read_yaml
+from df_planner.configuration import shipped_path
 from df_planner.robots.signals import PLANAR_SIZE
 from df_planner.robots.signals import Signals
 
@@ -121,24 +120,7 @@ def load_import_config(name: str | Path) -> ImportConfig:
     """
     Read the file of this path, or the shipped one of this name.
 
-    :raises ConfigError: one line that names the file, the key and what is wrong with it.
+    :raises ConfigError: one line that names the file, the field, its value and what is allowed.
     """
-    path = Path(name)
-    if not path.exists():
-        try:
-            path = share_path(f'config/import/{name}.yaml')
-        except FileNotFoundError as error:
-            raise ConfigError(f'no columns {str(name)!r}: neither a file nor a shipped name '
-                              '(maze2d, diff_drive)') from error
-    try:
-        values = yaml.safe_load(path.read_text(encoding='utf-8'))
-        if not isinstance(values, dict):
-            raise ConfigError(f'{path}: must be a mapping of keys to values')
-        return ImportConfig(**values)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
-    except (TypeError, ValidationError) as error:
-        if isinstance(error, TypeError):
-            raise ConfigError(f'{path}: keys must be words') from error
-        problems = '; '.join(f'{".".join(map(str, e["loc"]))}: {e["msg"]}' for e in error.errors())
-        raise ConfigError(f'{path}: {problems}') from error
+    path = shipped_path('config/import', name, 'columns')
+    return checked(ImportConfig, read_yaml(path), str(path))

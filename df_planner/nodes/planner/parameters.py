@@ -22,6 +22,7 @@ from typing import get_args
 from pydantic import BaseModel
 from pydantic import ValidationError
 
+from df_planner.configuration import faults
 from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.planning.settings import PlannerSettings
 from df_planner.ros.parameters import parameter
@@ -101,8 +102,7 @@ class NodeParameters:
             return PlannerSettings(**{name: getattr(self, name)
                                       for name in PlannerSettings.model_fields})
         except ValidationError as error:
-            first = error.errors()[0]
-            raise ValueError(f'parameter {first["loc"][0]}: {first["msg"]}') from error
+            raise ValueError(f'parameter {faults(error)}') from error
 
 
 def fields_of(model: type[BaseModel]) -> list[tuple[str, type, Any]]:

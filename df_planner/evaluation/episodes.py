@@ -1,0 +1,210 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+One episode in the simulated maze: what is evaluated, and how it is driven, in lockstep.
+
+An episode depends on its start, its goal and the specification only: neither the number of workers
+nor the order nor the speed of the machine changes a result. The code that decides results is this
+module and what it imports (``code_revision``).
+"""
+
+from dataclasses import asdict
+from dataclasses import dataclass
+from dataclasses import field
+from functools import cached_property
+from functools import lru_cache
+import hashlib
+import json
+import time
+
+import numpy as np
+from pydantic import ValidationError
+
+import df_planner
+from df_planner.configuration import faults
+from df_planner.diffusion.runtime.names import BACKENDS
+from df_planner.driving.executor import EXECUTIONS
+from df_planner.driving.tracking import check_execution
+from df_planner.errors import CheckpointError
+from df_planner.errors import ConfigError
+from df_planner.evaluation.baseline import ControllerPolicy
+from df_planner.evaluation.metrics import episode_record
+from df_planner.evaluation.picture import sketch
+from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.settings import settings_for
+from df_planner.robots.signals import Robot
+from df_planner.robots.signals import SIGNALS
+from df_planner.sim.maze import load_maze
+from df_planner.sim.robots import simulated_robot
+
+POLICIES = ('planner', 'controller')
+LOADED_RUNNERS = 4  # that a process keeps, so that going from one to the next and back is cheap
+
+
+def check_simulated(robot: Robot | None, checkpoint: str | None) -> None:
+    """Raise ConfigError for a robot that the simulator does not know."""
+    if robot not in SIGNALS:
+        raise ConfigError(
+            f'checkpoint {checkpoint} is of a robot of no known kind: to simulate it, it must be '
+            f'one of {", ".join(SIGNALS)}, which the names of its columns tell')
+
+
+@dataclass(frozen=True)
+class Specification:
+    """
+    What is evaluated, in plain values that travel to worker processes.
+
+    :param maze: a shipped maze's name or a YAML file.
+    :param policy: ``planner``, or ``controller`` for the baseline alone.
+    :param checkpoint: of the planner, a shipped name or a path.
+    :param execution: ``raw``, ``tracking`` or ``time_optimal``.
+    :param replan_interval_s: control time between two plans.
+    :param planner_seed: of the noise; the same in every episode, as it is for the planner node.
+    :param device: ``cpu``, ``cuda`` or ``auto``.
+    :param settings: fields of ``PlannerSettings`` that differ from the default.
+    :param backend: what evaluates the network (see ``diffusion/runtime/backends.py``).
+    :param robot: kind of the robot, which must be that of the checkpoint.
+    """
+
+    maze: str
+    policy: str = 'planner'
+    checkpoint: str | None = None
+    execution: str = 'tracking'
+    replan_interval_s: float = 0.25
+    planner_seed: int = 0
+    device: str = 'cpu'
+    settings: dict = field(default_factory=dict)
+    backend: str = 'auto'
+    robot: str = 'point'
+
+    def __post_init__(self):
+        """Check every field, with one line for each fault."""
+        check_simulated(self.robot, self.checkpoint)
+        if self.policy not in POLICIES:
+            raise ConfigError(f'policy must be one of {", ".join(POLICIES)}, got {self.policy!r}')
+        if self.policy == 'planner' and not self.checkpoint:
+            raise ConfigError('the planner needs a checkpoint: a shipped name or a path')
+        if self.execution not in EXECUTIONS:
+            raise ConfigError(f'execution must be one of {", ".join(EXECUTIONS)}, '
+                              f'got {self.execution!r}')
+        check_execution(self.robot, self.execution)
+        if not 0.0 < self.replan_interval_s < float('inf'):
+            raise ConfigError('replan_interval_s must be above 0 and finite, '
+                              f'got {self.replan_interval_s}')
+        if self.backend not in BACKENDS:
+            raise ConfigError(f'backend must be one of {", ".join(BACKENDS)}, '
+                              f'got {self.backend!r}')
+        if self.planner_seed < 0:
+            raise ConfigError(f'planner_seed must be 0 or more, got {self.planner_seed}')
+        self.planner_settings  # noqa: B018  # checked here, where they come in, and only here
+
+    @cached_property
+    def planner_settings(self) -> PlannerSettings:
+        """Return all settings of the planner; ConfigError for an unknown name or a bad value."""
+        try:
+            return settings_for(self.robot, SIGNALS[self.robot].robot_radius_m, **self.settings)
+        except ValidationError as error:
+            raise ConfigError(faults(error, PlannerSettings.model_fields, lambda location:
+                                     f'planner setting {".".join(map(str, location))}')) from error
+
+
+class EpisodeRunner:
+    """One policy in one maze, built once and used for many episodes."""
+
+    def __init__(self, specification: Specification):
+        """Load the maze and the policy; CheckpointError if that fails."""
+        self.maze = load_maze(specification.maze)
+        robot = simulated_robot(specification.robot)
+        self._signals = robot.signals
+        self._world = robot.world(self.maze)
+        if specification.policy == 'controller':
+            self._policy = ControllerPolicy(robot, self.maze)
+            return
+        import torch
+
+        from df_planner.planning.map import maze_map
+        from df_planner.planning.planner import Planner
+        torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
+        planner = Planner.load(specification.checkpoint, specification.device,
+                               maze_map(specification.maze, robot.signals.observation_to_map),
+                               specification.planner_settings, specification.backend)
+        if planner.card.robot != specification.robot:
+            raise ConfigError(f'checkpoint {specification.checkpoint} is of a robot of the kind '
+                              f'{planner.card.robot}, not {specification.robot}')
+        planner.warm_up()
+        self._policy = planner.policy(specification.execution, specification.replan_interval_s,
+                                      specification.planner_seed)
+
+    def run(self, episode: int, start: np.ndarray, goal: np.ndarray) -> dict:
+        """
+        Drive one episode of the maze's full length.
+
+        :param start: (S,) and ``goal`` (2,) in the axes of the robot's states.
+        :returns: ``record`` of ``episode_record`` and ``sketch`` for the picture.
+        """
+        steps = self.maze.max_episode_steps
+        states = np.empty((steps + 1, self._signals.observation_size))
+        actions = np.empty((steps, self._signals.action_size))
+        self._world.set_state(start)
+        self._policy.reset(goal)
+        states[0] = self._world.state
+        for step in range(steps):
+            actions[step] = self._policy.act(states[step])
+            states[step + 1] = self._world.step(actions[step])
+        plans = self._policy.plans
+        return {
+            'record': episode_record(self.maze, episode, start, goal, states, actions, plans,
+                                     self._policy.planning_times_s, self._signals),
+            'sketch': sketch(states, plans, self._signals),
+        }
+
+
+def identity_of(specification: Specification) -> dict:
+    """Return everything but the starts that results depend on, JSON-able."""
+    identity = asdict(specification)
+    if specification.policy == 'controller':
+        identity = {key: identity[key] for key in ('maze', 'policy', 'robot')}
+    else:
+        from df_planner.model.checkpoint import find_checkpoint
+        weights = find_checkpoint(specification.checkpoint)
+        identity['checkpoint_sha256'] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        identity['settings'] = specification.planner_settings.model_dump()
+    identity['df_planner_version'] = df_planner.__version__
+    return identity
+
+
+def run_episode(specification: Specification, identity: dict, episode: int, start: np.ndarray,
+                goal: np.ndarray) -> dict:
+    """
+    Drive one episode in whatever process this is, with a runner that it may have used before.
+
+    :param identity: everything that results depend on, ``identity_of`` included.
+    :returns: of ``EpisodeRunner.run``, with its ``seconds``.
+    :raises CheckpointError: if the checkpoint is no longer that of the identity.
+    """
+    runner = _runner(json.dumps(asdict(specification)), json.dumps(identity, sort_keys=True))
+    started = time.perf_counter()
+    result = runner.run(episode, start, goal)
+    return {**result, 'seconds': time.perf_counter() - started}
+
+
+@lru_cache(LOADED_RUNNERS)
+def _runner(specification: str, identity: str) -> EpisodeRunner:
+    """Return the runner of a specification; the texts are JSON."""
+    fields = Specification(**json.loads(specification))
+    now = json.loads(json.dumps(identity_of(fields)))
+    if not now.items() <= json.loads(identity).items():
+        raise CheckpointError(f'{fields.checkpoint}: changed since this evaluation began')
+    return EpisodeRunner(fields)
