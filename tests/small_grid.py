@@ -24,7 +24,7 @@ import yaml
 from df_planner.evaluation.jobs import LocalEngine
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
-from df_planner.grid.run import GridRuns
+from df_planner.grid.runs import GridRuns
 from df_planner.sim.maze import load_maze
 
 CHEAP = {'collision_check': False, 'num_samples': 2, 'sampling_steps': 1}

@@ -49,7 +49,7 @@ def test_ratios_are_of_the_same_starts():
 def test_the_grid_has_the_same_reference():
     rows = expand(load_grid('latency'))
     assert {row.task for row in rows} == {'large', 'medium'}
-    settings = {row.name: row.runs[0].settings for row in rows if row.task == 'large'}
+    settings = {row.name: row.specifications[0].settings for row in rows if row.task == 'large'}
     assert settings['slow reference sampler'] == REFERENCE_SETTINGS and settings['default'] == {}
     assert all(row.reference == 'default' for row in rows)
 

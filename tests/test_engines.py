@@ -42,14 +42,13 @@ from df_planner.errors import ProcessLost
 from df_planner.evaluation.jobs import Job
 from df_planner.evaluation.jobs import LocalEngine
 from df_planner.grid.ray_engine import _work
-from df_planner.grid.ray_engine import ALL_SOURCES
 from df_planner.grid.ray_engine import RayEngine
 from df_planner.grid.ray_engine import RETRIES
 from df_planner.grid.results import grid_results
+from df_planner.grid.revision import sources_revision
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
-from df_planner.grid.run import code_revision
-from df_planner.grid.run import GridRuns
+from df_planner.grid.runs import GridRuns
 from df_planner.sim.generate import generate
 
 CONTROLLER = {'name': 'controller', 'policy': 'controller'}
@@ -125,7 +124,7 @@ def test_what_no_machine_has_is_an_error_instead_of_a_wait(engine):
 
 def test_a_machine_without_the_folder_or_the_sources_says_so(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # a worker changes its folder
-    revision = code_revision(ALL_SOURCES)
+    revision = sources_revision()
     here = str(tmp_path)
     with pytest.raises(ConfigError, match='nowhere.*every machine of the cluster needs that'):
         _work(f'{here}/nowhere', revision, divmod, (7, 2))

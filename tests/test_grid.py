@@ -20,12 +20,12 @@ import pytest
 import yaml
 
 from df_planner.errors import ConfigError
-from df_planner.grid.cost import Costs
-from df_planner.grid.cost import duration
-from df_planner.grid.cost import guessed_seconds
+from df_planner.grid.progress import duration
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
 from df_planner.grid.rows import NEVER_S
+from df_planner.grid.runs import Costs
+from df_planner.grid.runs import guessed_seconds
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.stem for path in (ROOT / 'config' / 'benchmark').glob('*.yaml'))
@@ -53,7 +53,7 @@ def test_shipped_grids_are_valid(name):
 def test_headline_has_every_maze_task_and_execution():
     rows = expand(load_grid('headline'))
     assert len({row.task for row in rows}) == 6
-    planner = [row.runs[0] for row in rows if row.runs[0].policy == 'planner']
+    planner = [row.specifications[0] for row in rows if row.specifications[0].policy == 'planner']
     for maze in ('umaze', 'medium', 'large'):
         runs = [run for run in planner if run.maze == maze]
         assert {run.checkpoint for run in runs} == {f'maze2d-{maze}'}
@@ -65,10 +65,11 @@ def test_headline_has_every_maze_task_and_execution():
 def test_a_checkpoint_named_after_the_maze_runs_everywhere(tmp_path):
     rows = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'maze2d-{maze}', 'execution': 'raw'}],
                  seed=7)
-    assert [(row.task, row.runs[0].maze, row.runs[0].checkpoint) for row in rows] == [
+    first = [row.specifications[0] for row in rows]
+    assert [(row.task, made.maze, made.checkpoint) for row, made in zip(rows, first)] == [
         ('umaze', 'umaze', 'maze2d-umaze'), ('medium', 'medium', 'maze2d-medium'),
         ('medium-multi', 'medium', 'maze2d-medium')]
-    assert rows[0].runs[0].execution == 'raw' and rows[0].runs[0].planner_seed == 7
+    assert first[0].execution == 'raw' and first[0].planner_seed == 7
 
 
 def test_a_checkpoint_runs_in_the_tasks_of_its_maze(tmp_path):
@@ -82,7 +83,7 @@ def test_a_missing_checkpoint_is_a_row_with_a_reason(tmp_path):
     row, other = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'nowhere'},
                                   {'name': 'b', 'policy': 'controller', 'tasks': ['umaze']}])
     assert row.task is None and 'nowhere' in row.error
-    assert other.error is None and other.runs[0].policy == 'controller'
+    assert other.error is None and other.specifications[0].policy == 'controller'
 
 
 def test_training_seeds_and_variables(tmp_path):
@@ -90,10 +91,11 @@ def test_training_seeds_and_variables(tmp_path):
                              'checkpoint': ['{models}/x-0', '{models}/x-1']}],
                  variables={'models': 'runs/models'})
     row, = expand(load_grid(path))
-    assert [run.checkpoint for run in row.runs] == ['runs/models/x-0', 'runs/models/x-1']
+    assert [made.checkpoint for made in row.specifications] == [
+        'runs/models/x-0', 'runs/models/x-1']
     row, = expand(load_grid(path, {'device': 'cuda'}, {'models': 'm'}))
-    assert [run.checkpoint for run in row.runs] == ['m/x-0', 'm/x-1']
-    assert row.runs[0].device == 'cuda'
+    assert [made.checkpoint for made in row.specifications] == ['m/x-0', 'm/x-1']
+    assert row.specifications[0].device == 'cuda'
     with pytest.raises(ConfigError, match='no variable modles; it has models'):
         load_grid(path, variables={'modles': 'm'})
 
@@ -110,11 +112,11 @@ def test_a_sweep_is_one_row_per_value(tmp_path):
         'steps 2', 'steps 4', 'interval 1', 'interval never', 'both raw, 1', 'both raw, 2',
         'both tracking, 1', 'both tracking, 2']
     assert [row.value for row in rows[:4]] == [2, 4, 1, 'never']
-    assert rows[1].runs[0].settings == {'num_samples': 3, 'sampling_steps': 4}
+    assert rows[1].specifications[0].settings == {'num_samples': 3, 'sampling_steps': 4}
     assert rows[0].sweep == 'steps' and rows[2].group == 'b'
-    assert [row.runs[0].replan_interval_s for row in rows[2:4]] == [1.0, NEVER_S]
-    assert rows[6].runs[0].execution == 'tracking' and rows[6].runs[0].settings == {
-        'num_samples': 1}
+    assert [row.specifications[0].replan_interval_s for row in rows[2:4]] == [1.0, NEVER_S]
+    assert rows[6].specifications[0].execution == 'tracking'
+    assert rows[6].specifications[0].settings == {'num_samples': 1}
 
 
 @pytest.mark.parametrize(('row', 'message'), [
@@ -162,7 +164,7 @@ def test_no_such_grid_names_the_shipped_ones():
 def test_costs_follow_what_is_measured(tmp_path):
     cheap, dear = _rows(tmp_path, [{'name': 'steps', 'checkpoint': 'maze2d-umaze',
                                     'sweep': {'settings.sampling_steps': [1, 100]}}])
-    cheap, dear = cheap.runs[0], dear.runs[0]
+    cheap, dear = cheap.specifications[0], dear.specifications[0]
     assert guessed_seconds(dear) > 10 * guessed_seconds(cheap)
     costs = Costs()
     assert costs.of('dear', dear) == guessed_seconds(dear)

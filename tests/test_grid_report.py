@@ -31,10 +31,10 @@ from df_planner.grid.report import text_overview
 from df_planner.grid.report import write_grid_report
 from df_planner.grid.results import grid_results
 from df_planner.grid.results import published
+from df_planner.grid.revision import code_revision
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
-from df_planner.grid.run import code_revision
-from df_planner.grid.run import GridRuns
+from df_planner.grid.runs import GridRuns
 from df_planner.sim.maze import load_maze
 
 STARTS = 4

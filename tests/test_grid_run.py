@@ -44,7 +44,7 @@ from df_planner.grid import run as grid_run
 from df_planner.grid.results import grid_results
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
-from df_planner.grid.run import GridRuns
+from df_planner.grid.runs import GridRuns
 from df_planner.sim.maze import load_maze
 
 
@@ -66,7 +66,7 @@ def test_workers_and_order_change_nothing_and_a_row_equals_evaluate(folder):
     assert rows_one == rows_many and len(rows_one) == 4
     planner = next(row for row in one.rows if row.name == 'planner')
     starts = sample_starts(load_maze(folder / 'short.yaml'), 3, seed=0)
-    alone = evaluate(planner.runs[0], starts, folder / 'alone', baseline=False)
+    alone = evaluate(planner.specifications[0], starts, folder / 'alone', baseline=False)
     assert [without_latencies(record) for record in alone['episodes']] == [
         without_latencies(one.of(planner)[0].episodes[index]['record']) for index in range(3)]
     summary = next(row['summary'] for row in grid_results(one)['rows']

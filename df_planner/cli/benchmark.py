@@ -30,7 +30,7 @@ import click
 from df_planner.errors import ConfigError
 from df_planner.evaluation.jobs import LocalEngine
 from df_planner.evaluation.machine import machine_facts
-from df_planner.grid.cost import duration
+from df_planner.grid.progress import duration
 from df_planner.grid.progress import GridProgress
 from df_planner.grid.progress import TrainingProgress
 from df_planner.grid.ray_engine import RayEngine
@@ -40,7 +40,7 @@ from df_planner.grid.results import grid_results
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import grid_path
 from df_planner.grid.rows import load_grid
-from df_planner.grid.run import GridRuns
+from df_planner.grid.runs import GridRuns
 from df_planner.grid.training import train_missing
 
 EXIT_FAILED_ROWS = 1

@@ -26,10 +26,9 @@ from tqdm import tqdm
 
 from df_planner.evaluation.metrics import summarize
 from df_planner.evaluation.report import summary_line
-from df_planner.grid.cost import duration
 from df_planner.grid.rows import Row
-from df_planner.grid.run import GridRuns
-from df_planner.grid.run import Run
+from df_planner.grid.runs import GridRuns
+from df_planner.grid.runs import RowRun
 from df_planner.grid.training import Training
 
 LOOK_EVERY_S = 1.0
@@ -101,7 +100,7 @@ class GridProgress:
         """Close the bar."""
         self._bar.close()
 
-    def add(self, run: Run, episode: dict | None) -> None:
+    def add(self, run: RowRun, episode: dict | None) -> None:
         """Count an episode, None for a run that failed."""
         if episode is None:
             self._bar.total = sum(self._runs.counts())
@@ -126,3 +125,11 @@ class GridProgress:
             return f'FAILED: {failure}'
         return summary_line(summarize([episode['record'] for run in self._runs.of(row)
                                        for episode in run.episodes.values()]))
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in words: ``40 s``, ``12 min``, ``3 h 05 min``."""
+    minutes = round(seconds / 60.0)
+    if minutes < 2:
+        return f'{seconds:.0f} s'
+    return f'{minutes} min' if minutes < 120 else f'{minutes // 60} h {minutes % 60:02d} min'

@@ -35,13 +35,12 @@ from ray.exceptions import RayTaskError
 from df_planner.errors import ConfigError
 from df_planner.errors import ProcessLost
 from df_planner.evaluation.jobs import Job
-from df_planner.grid.run import code_revision
+from df_planner.grid.revision import sources_revision
 
 RETRIES = 3  # of a job whose worker was lost
 CONNECT_S = 5.0
 STOP_S = 30.0  # that a training has to save its state
 OBJECT_STORE_BYTES = 80_000_000  # near the least that Ray takes; jobs and results are small
-ALL_SOURCES = ('**/*.py',)
 
 
 class RayEngine:
@@ -86,7 +85,7 @@ class RayEngine:
         :raises ConfigError: if no machine of the cluster has what a job needs.
         """
         _check_resources(jobs)
-        place = (str(Path.cwd()), code_revision(ALL_SOURCES))
+        place = (str(Path.cwd()), sources_revision())
         open_jobs = {_submit(job, place): job for job in jobs}
         try:
             while open_jobs:
@@ -132,7 +131,7 @@ def _work(folder: str, revision: str, function: Callable[..., object], arguments
     except OSError as error:
         raise ConfigError(f'{platform.node()}: {error}; every machine of the cluster needs that '
                           'folder') from error
-    if code_revision(ALL_SOURCES) != revision:
+    if sources_revision() != revision:
         raise ConfigError(f'{platform.node()}: has another version of df_planner')
     return function(*arguments)
 

@@ -23,19 +23,19 @@ over training seeds (of their mean scores). Differences between rows are taken s
 from collections.abc import Sequence
 
 import numpy as np
-import yaml
 
+from df_planner.configuration import read_yaml
 from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.metrics import summarize
 from df_planner.evaluation.metrics import SUMMARY_FIELDS
 from df_planner.files import share_path
+from df_planner.grid.revision import code_revision
 from df_planner.grid.rows import NEVER
 from df_planner.grid.rows import NEVER_S
 from df_planner.grid.rows import Row
-from df_planner.grid.run import code_revision
-from df_planner.grid.run import GridRuns
-from df_planner.grid.run import Run
+from df_planner.grid.runs import GridRuns
+from df_planner.grid.runs import RowRun
 from df_planner.grid.schema import Grid
 from df_planner.sim.maze import load_maze
 
@@ -72,8 +72,7 @@ def grid_results(runs: GridRuns, facts: dict | None = None) -> dict:
 
 def published() -> dict:
     """Return the scores of others: ``rows`` with name, kind, source and scores, and a ``note``."""
-    path = share_path('config/published_scores.yaml')
-    return yaml.safe_load(path.read_text(encoding='utf-8'))
+    return read_yaml(share_path('config/published_scores.yaml'))
 
 
 def average_records(records: Sequence[dict]) -> dict:
@@ -101,7 +100,7 @@ def _row(row: Row, runs: GridRuns) -> dict:
         'kind': (CONTROLLER if all(run.specification.policy == 'controller' for run in started)
                  and started else MEASURED),
         'episodes': len(common),
-        'seeds': {'count': len(started), 'wanted': len(row.runs),
+        'seeds': {'count': len(started), 'wanted': len(row.specifications),
                   'std': float(np.std(means, ddof=1)) if len(means) > 1 else None},
         'summary': summary,
         'by_start': {str(index): record[value] for index, record in zip(common, records)},
@@ -111,7 +110,7 @@ def _row(row: Row, runs: GridRuns) -> dict:
     }
 
 
-def _run(run: Run, value: str, common: Sequence[int]) -> dict:
+def _run(run: RowRun, value: str, common: Sequence[int]) -> dict:
     """Return what one training seed contributes; its mean is over the starts all seeds have."""
     specification = run.specification
     return {
@@ -138,7 +137,7 @@ def _readable(specification: Specification) -> dict:
             **specification.settings}
 
 
-def _mean(run: Run, value: str, episodes: Sequence[int]) -> float | None:
+def _mean(run: RowRun, value: str, episodes: Sequence[int]) -> float | None:
     """Return the mean of a field over some finished episodes of a run."""
     return statistics([run.episodes[index]['record'][value] for index in episodes
                        if index in run.episodes])['mean']

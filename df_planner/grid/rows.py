@@ -12,31 +12,30 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A grid of evaluations (``grid_schema.py``), read from its file, checked and expanded to rows."""
+"""A grid of evaluations (``schema.py``), read from its file, checked and expanded to rows."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 from pydantic import ValidationError
-import yaml
 
+from df_planner.configuration import checked
+from df_planner.configuration import faults
+from df_planner.configuration import read_yaml
+from df_planner.configuration import shipped_path
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.evaluation.episodes import Specification
-from df_planner.files import share_path
 from df_planner.grid.schema import Grid
 from df_planner.grid.schema import RowConfig
 from df_planner.grid.schema import SPECIFICATION_FIELDS
+from df_planner.grid.training import Training
 from df_planner.grid.training import training
 from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
-
-if TYPE_CHECKING:
-    from df_planner.grid.training import Training  # which loads torch
 
 NEVER = 'never'
 NEVER_S = 1e6  # longer than any episode
@@ -48,7 +47,7 @@ class Row:
     One row of the report in one task.
 
     :param task: its name; None if that cannot be told because of ``error``.
-    :param runs: one specification for every training seed, in the order of the file.
+    :param specifications: one for every training seed, in the order of the file.
     :param sweep: name of the row in the file that it was made from, with the ``value`` it has.
     :param error: why it cannot run.
     :param trainings: what makes the checkpoints of the runs, if the grid does.
@@ -57,12 +56,12 @@ class Row:
     name: str
     group: str
     task: str | None
-    runs: tuple[Specification, ...] = ()
+    specifications: tuple[Specification, ...] = ()
     reference: str | None = None
     sweep: str | None = None
     value: object = None
     error: str | None = None
-    trainings: tuple['Training', ...] = ()
+    trainings: tuple[Training, ...] = ()
 
     @property
     def title(self) -> str:
@@ -72,14 +71,7 @@ class Row:
 
 def grid_path(name_or_path: str | Path) -> Path:
     """Return the file of a grid: a path, or a shipped name as ``headline``; ConfigError."""
-    if Path(name_or_path).is_file():
-        return Path(name_or_path)
-    try:
-        return share_path(f'config/benchmark/{name_or_path}.yaml')
-    except FileNotFoundError as error:
-        shipped = sorted(path.stem for path in share_path('config/benchmark').glob('*.yaml'))
-        raise ConfigError(f'no grid {str(name_or_path)!r}: neither a file nor one of '
-                          + ', '.join(shipped)) from error
+    return shipped_path('config/benchmark', name_or_path, 'grid')
 
 
 def load_grid(name_or_path: str | Path, overrides: dict | None = None,
@@ -92,24 +84,16 @@ def load_grid(name_or_path: str | Path, overrides: dict | None = None,
     :raises ConfigError: naming the file, the row and the field.
     """
     path = grid_path(name_or_path)
+    values = read_yaml(path)
+    grid = checked(Grid, {**values, **(overrides or {})}, str(path),
+                   lambda location: _where(location, values))
     try:
-        values = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
-    if not isinstance(values, dict):
-        raise ConfigError(f'{path}: must be a mapping with tasks and rows')
-    try:
-        grid = Grid(**{**values, **(overrides or {})})
         unknown = set(variables or {}) - set(grid.variables)
         if unknown:
             raise ConfigError(f'no variable {", ".join(sorted(unknown))}; it has '
                               + (', '.join(grid.variables) or 'none'))
         grid = grid.model_copy(update={'variables': {**grid.variables, **(variables or {})}})
         _check(grid)
-    except ValidationError as error:
-        raise ConfigError(f'{path}: ' + '; '.join(
-            f'{_where(fault["loc"], values)}: {fault["msg"]}, got {fault["input"]!r}'
-            for fault in error.errors())) from error
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
     return grid
@@ -124,17 +108,17 @@ def expand(grid: Grid, out_dir: Path = Path()) -> list[Row]:
     rows = []
     for config in grid.rows:
         config, trainings = _with_checkpoints(config, grid, out_dir)
-        for name, value, specification in _variants(config, grid):
+        for name, value, fields in _variants(config, grid):
             common = {'name': name, 'group': config.group, 'value': value,
                       'reference': config.reference or grid.reference,
                       'sweep': config.name if config.sweep else None, 'trainings': trainings}
             try:
-                tasks = _tasks(config, specification, grid)
+                tasks = _tasks(config, fields, grid)
             except CheckpointError as error:
                 rows.append(Row(task=None, error=str(error), **common))
                 continue
-            rows += [Row(task=task, runs=tuple(_runs(specification, grid, task)), **common)
-                     for task in tasks]
+            rows += [Row(task=task, specifications=tuple(_specifications(fields, grid, task)),
+                         **common) for task in tasks]
     return rows
 
 
@@ -155,10 +139,10 @@ def _check(grid: Grid) -> None:
             config, _ = _with_checkpoints(config, grid, Path())
         except ConfigError as error:
             raise ConfigError(f'row {config.name!r}: train: {error}') from error
-        for name, _, specification in _variants(config, grid):
+        for name, _, fields in _variants(config, grid):
             names.append(name)
             for task in config.tasks or grid.tasks:
-                list(_runs(specification, grid, task, config.name))
+                list(_specifications(fields, grid, task, config.name))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise ConfigError(f'row {twice[0]!r}: name: another row has it too')
@@ -169,7 +153,7 @@ def _check(grid: Grid) -> None:
 
 
 def _with_checkpoints(config: RowConfig, grid: Grid, out_dir: Path
-                      ) -> tuple[RowConfig, tuple['Training', ...]]:
+                      ) -> tuple[RowConfig, tuple[Training, ...]]:
     """
     Return a row with the checkpoints, and the tasks, of the trainings that it names.
 
@@ -207,11 +191,11 @@ def _variants(config: RowConfig, grid: Grid) -> Iterator[tuple[str, object, dict
         yield f'{config.name} {label}', values[0] if len(values) == 1 else label, chosen
 
 
-def _tasks(config: RowConfig, specification: dict, grid: Grid) -> list[str]:
+def _tasks(config: RowConfig, fields: dict, grid: Grid) -> list[str]:
     """Return the tasks of a row; CheckpointError if that needs a model card that is missing."""
     if config.tasks is not None:
         return config.tasks
-    checkpoints = _checkpoints(specification)
+    checkpoints = _checkpoints(fields)
     if checkpoints == [None] or '{maze}' in checkpoints[0]:
         return list(grid.tasks)
     maze = load_card(checkpoints[0].format(**grid.variables)).maze
@@ -222,28 +206,27 @@ def _tasks(config: RowConfig, specification: dict, grid: Grid) -> list[str]:
     return tasks
 
 
-def _checkpoints(specification: dict) -> list[str | None]:
+def _checkpoints(fields: dict) -> list[str | None]:
     """Return the checkpoints as a list."""
-    value = specification['checkpoint']
+    value = fields['checkpoint']
     return list(value) if isinstance(value, list) else [value]
 
 
-def _runs(specification: dict, grid: Grid, task: str, row: str = '') -> Iterator[Specification]:
+def _specifications(fields: dict, grid: Grid, task: str, row: str = ''
+                    ) -> Iterator[Specification]:
     """Yield one specification per checkpoint; ConfigError names the row and the field."""
     maze = grid.tasks[task].maze
-    values = dict(specification)
+    values = dict(fields)
     if values.get('replan_interval_s') == NEVER:
         values['replan_interval_s'] = NEVER_S
-    for checkpoint in _checkpoints(specification):
+    for checkpoint in _checkpoints(fields):
         try:
             if checkpoint is not None:
                 checkpoint = str(checkpoint).format(**grid.variables, maze=Path(maze).stem)
             yield TypeAdapter(Specification).validate_python(
                 {**values, 'maze': maze, 'checkpoint': checkpoint})
         except ValidationError as error:
-            raise ConfigError(f'row {row!r}: ' + '; '.join(
-                f'{".".join(map(str, fault["loc"]))}: {fault["msg"]}, got {fault["input"]!r}'
-                for fault in error.errors())) from error
+            raise ConfigError(f'row {row!r}: {faults(error)}') from error
         except (KeyError, IndexError, ValueError) as error:
             raise ConfigError(
                 f'row {row!r}: checkpoint: no variable {error} for {checkpoint!r}') from error

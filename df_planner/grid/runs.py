@@ -27,24 +27,21 @@ keep what they have. An episode depends on its run and its start only, so neithe
 workers nor the order changes a result.
 """
 
-from collections import OrderedDict
+from collections import defaultdict
 from collections.abc import Callable
 from collections.abc import Mapping
 from contextlib import closing
 from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import field
-import functools
 import hashlib
 import json
 from pathlib import Path
-import time
 
-import numpy as np
 
 from df_planner.errors import CheckpointError
-from df_planner.evaluation.episodes import EpisodeRunner
 from df_planner.evaluation.episodes import identity_of
+from df_planner.evaluation.episodes import run_episode
 from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.jobs import Engine
 from df_planner.evaluation.jobs import Job
@@ -54,20 +51,25 @@ from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.journal import read_episodes
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import Starts
-from df_planner.grid.cost import Costs
+from df_planner.grid.revision import code_revision
 from df_planner.grid.rows import Row
 from df_planner.grid.schema import Grid
+from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
 
 EPISODES_FOLDER = 'episodes'
-LOADED_POLICIES = 4  # that a worker keeps, so that going from row to row and back is cheap
-RESULT_SOURCES = ('diffusion/*.py', 'planning/*.py', 'sim/*.py', 'sim/generate.py',
-                  'model/normalizer.py', 'model/checkpoint.py', 'evaluation/baseline.py',
-                  'evaluation/evaluate.py', 'evaluation/metrics.py', 'evaluation/protocol.py')
+
+# Of the shipped models on one core of a server: orders of magnitude, corrected as episodes finish.
+STEP_S = 5e-5  # of the simulator and the executor
+SAMPLE_CALL_S = 5e-4  # one call of the network for one candidate
+GRADIENT_CALLS = 3  # what a call with its gradient costs
+REPLAN_SAMPLES = 10  # candidates when there is a previous plan
+MOVING_SHARE = 0.4  # of an episode; then an execution that stops at the goal plans no more
+TOKENS = 40
 
 
 @dataclass
-class Run:
+class RowRun:
     """
     One specification on the starts of one task.
 
@@ -115,17 +117,17 @@ class GridRuns:
         self.num_episodes = episodes or grid.episodes
         self.costs = Costs()
         self._untrained = untrained or {}
-        self._runs: dict[str, Run] = {}
-        self._of_row: dict[int, list[Run]] = {}
+        self._runs: dict[str, RowRun] = {}
+        self._of_row: dict[int, list[RowRun]] = {}
         self._starts = {
             name: sample_starts(load_maze(task.maze), self.num_episodes, grid.seed,
                                 task.multi_goal)
             for name, task in grid.tasks.items()}
         for row in rows:
             self._of_row[id(row)] = [self._run(row.task, specification)
-                                     for specification in row.runs]
+                                     for specification in row.specifications]
 
-    def of(self, row: Row) -> list[Run]:
+    def of(self, row: Row) -> list[RowRun]:
         """Return the runs of a row, one for every training seed."""
         return self._of_row[id(row)]
 
@@ -134,7 +136,7 @@ class GridRuns:
         reasons = [row.error, *(run.failure for run in self.of(row))]
         return '; '.join(dict.fromkeys(reason for reason in reasons if reason)) or None
 
-    def unfinished(self) -> list[Run]:
+    def unfinished(self) -> list[RowRun]:
         """Return the selected runs that lack episodes, in the order of the rows."""
         runs = {run.key: run for row in self.selected for run in self.of(row) if run.missing()}
         return list(runs.values())
@@ -150,7 +152,7 @@ class GridRuns:
                    for run in self.unfinished())
 
     def execute(self, engine: Engine,
-                on_episode: Callable[[Run, dict | None], None] = lambda run, episode: None
+                on_episode: Callable[[RowRun, dict | None], None] = lambda run, episode: None
                 ) -> None:
         """
         Run what is missing of the selected rows.
@@ -178,13 +180,14 @@ class GridRuns:
                 if run.key not in opened:
                     opened[run.key] = journals.enter_context(
                         Journal(run.path, run.identity, resume=True))
-                episode = {**outcome, 'code': code_revision()}
+                episode = {'record': outcome['record'], 'seconds': outcome['seconds'],
+                           'code': code_revision()}
                 opened[run.key].add(episode)
                 run.episodes[episode['record']['episode']] = episode
                 self.costs.add(run.key, run.specification, episode['seconds'])
                 on_episode(run, episode)
 
-    def _run(self, task: str, specification: Specification) -> Run:
+    def _run(self, task: str, specification: Specification) -> RowRun:
         """Return the run of a specification, the same one for rows that have it in common."""
         config, maze = self.grid.tasks[task], load_maze(specification.maze)
         failure = None
@@ -197,8 +200,8 @@ class GridRuns:
                     'starts_seed': self.grid.seed, 'multi_goal': config.multi_goal}
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         if key not in self._runs:
-            run = Run(specification, identity, self._starts[task],
-                      self.out_dir / EPISODES_FOLDER / f'{key}.jsonl', failure=failure)
+            run = RowRun(specification, identity, self._starts[task],
+                         self.out_dir / EPISODES_FOLDER / f'{key}.jsonl', failure=failure)
             run.episodes = {
                 index: episode for index, episode in sorted(
                     read_episodes(run.path, identity).items())
@@ -211,37 +214,57 @@ class GridRuns:
         return self._runs[key]
 
 
-@functools.cache
-def code_revision(sources: tuple[str, ...] = RESULT_SOURCES) -> str:
-    """Return a checksum of sources, by default those that results of episodes depend on."""
-    package = Path(__file__).parents[1]
-    digest = hashlib.sha256()
-    for path in sorted(path for pattern in sources for path in package.glob(pattern)):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _jobs(run: Run) -> list[Job]:
+def _jobs(run: RowRun) -> list[Job]:
     """Return the missing episodes of a run, for workers."""
-    return [Job(run.key, _run_episode, (run.specification, run.identity, index,
-                                        run.starts.state[index], run.starts.goal[index]),
+    return [Job(run.key, run_episode, (run.specification, run.identity, index,
+                                       run.starts.state[index], run.starts.goal[index]),
                 num_gpus=int(run.specification.device == 'cuda')) for index in run.missing()]
 
 
-_runners: OrderedDict[str, EpisodeRunner] = OrderedDict()
+def guessed_seconds(specification: Specification) -> float:
+    """Return a rough guess of the seconds of one episode on one core."""
+    steps = load_maze(specification.maze).max_episode_steps
+    if specification.policy == 'controller':
+        return steps * STEP_S
+    settings = specification.planner_settings
+    calls = settings.sampling_steps
+    if settings.schedule == 'autoregressive':
+        calls *= TOKENS
+    elif settings.schedule == 'pyramid':
+        calls += TOKENS * settings.uncertainty_scale
+    if settings.guidance_scale > 0.0:
+        mcg = settings.schedule != 'full_sequence'
+        calls *= GRADIENT_CALLS * (settings.guidance_samples if mcg else 1)
+    moving = 1.0 if specification.execution == 'raw' else MOVING_SHARE
+    plans = moving * steps * DT_S / specification.replan_interval_s
+    samples = settings.num_samples
+    later = min(REPLAN_SAMPLES, samples) if settings.pin_goal else samples
+    return steps * STEP_S + SAMPLE_CALL_S * calls * (samples + max(plans - 1.0, 0.0) * later)
 
 
-def _run_episode(specification: Specification, identity: dict, episode: int, start: np.ndarray,
-                 goal: np.ndarray) -> dict:
-    """Run one episode in a worker; the runners of the last few specifications are kept."""
-    key = json.dumps(identity, sort_keys=True)
-    if key not in _runners:
-        while len(_runners) >= LOADED_POLICIES:
-            _runners.popitem(last=False)
-        if not identity_of(specification).items() <= identity.items():
-            raise CheckpointError(f'{specification.checkpoint}: changed while the benchmark ran')
-        _runners[key] = EpisodeRunner(specification)
-    _runners.move_to_end(key)
-    started = time.perf_counter()
-    record = _runners[key].run(episode, start, goal)['record']
-    return {'record': record, 'seconds': time.perf_counter() - started}
+class Costs:
+    """Seconds per episode of every run, from its own episodes if there are any."""
+
+    def __init__(self):
+        """Know nothing yet."""
+        self._measured: dict[str, list[float]] = defaultdict(list)
+        self._guesses: dict[str, float] = {}
+
+    def add(self, key: str, specification: Specification, seconds: float) -> None:
+        """Take the time of a finished episode of the run ``key``."""
+        self.of(key, specification)
+        self._measured[key].append(seconds)
+
+    def of(self, key: str, specification: Specification) -> float:
+        """Return the expected seconds of one episode of a run on one core."""
+        if key not in self._guesses:
+            self._guesses[key] = guessed_seconds(specification)
+        if self._measured.get(key):
+            return sum(self._measured[key]) / len(self._measured[key])
+        guessed = sum(self._guesses[k] * len(v) for k, v in self._measured.items())
+        measured = sum(sum(v) for v in self._measured.values())
+        return self._guesses[key] * (measured / guessed if guessed > 0.0 else 1.0)
+
+    def is_measured(self, key: str) -> bool:
+        """Tell whether the cost of a run comes from its own episodes."""
+        return bool(self._measured.get(key))
