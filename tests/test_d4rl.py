@@ -17,13 +17,13 @@
 import h5py
 import numpy as np
 import pytest
+from small_log import save_dataset
 
 from df_planner.data.d4rl import dataset_writer
 from df_planner.data.d4rl import file_sha256
 from df_planner.data.d4rl import find_episode_starts
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import row_shapes_of
-from df_planner.data.d4rl import save_dataset
 from df_planner.errors import DatasetError
 from df_planner.sim.generate import generate
 

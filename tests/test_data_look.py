@@ -25,10 +25,10 @@ from robot_bag import circle
 from robot_bag import odometry
 from robot_bag import STAMP_S
 from robot_bag import write_bag
+from small_log import save_dataset
 
 from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.d4rl import save_dataset
 from df_planner.data.sources.hdf5 import Hdf5Source
 from df_planner.data.summary import Summary
 from df_planner.robots.signals import DIFF_DRIVE

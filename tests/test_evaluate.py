@@ -25,6 +25,7 @@ import time
 
 import numpy as np
 import pytest
+from ros.episode_records import without_latencies
 import yaml
 
 from df_planner.errors import CheckpointError
@@ -35,7 +36,6 @@ from df_planner.evaluation.episodes import EpisodeRunner
 from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.evaluate import evaluate
 from df_planner.evaluation.journal import Journal
-from df_planner.evaluation.metrics import without_latencies
 from df_planner.evaluation.protocol import load_starts
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import Starts

@@ -23,6 +23,7 @@ import time
 
 from click.testing import CliRunner
 import pytest
+from ros.episode_records import without_latencies
 from ros.tiny_model import write_tiny_model
 from small_grid import execute
 from small_grid import fill_folder
@@ -35,12 +36,11 @@ from small_grid import write_grid
 from df_planner.cli.main import main
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
+from df_planner.evaluation.episodes import run_episode
 from df_planner.evaluation.evaluate import evaluate
 from df_planner.evaluation.jobs import LocalEngine
 from df_planner.evaluation.jobs import locked
-from df_planner.evaluation.metrics import without_latencies
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.grid import run as grid_run
 from df_planner.grid.results import grid_results
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
@@ -138,9 +138,8 @@ def test_a_checkpoint_that_changes_meanwhile_is_a_failure(folder, monkeypatch):
     run = GridRuns(grid, rows, folder / 'out').of(rows[0])[0]
     weights = folder / 'tiny.safetensors'
     weights.write_bytes(weights.read_bytes()[:-4] + b'\0\0\0\1')
-    with pytest.raises(CheckpointError, match='changed while the benchmark ran'):
-        grid_run._run_episode(run.specification, run.identity, 0, run.starts.state[0],
-                              run.starts.goal[0])
+    with pytest.raises(CheckpointError, match='changed since this evaluation began'):
+        run_episode(run.specification, run.identity, 0, run.starts.state[0], run.starts.goal[0])
 
 
 def test_two_benchmarks_do_not_share_a_folder(folder):

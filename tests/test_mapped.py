@@ -20,10 +20,10 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from small_log import save_dataset
 
 from df_planner.data import d4rl
 from df_planner.data.d4rl import load_dataset
-from df_planner.data.d4rl import save_dataset
 from df_planner.data.windows import Windows
 from df_planner.errors import DatasetError
 from df_planner.model.normalizer import Normalizer
@@ -36,8 +36,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from df_planner.data.d4rl import load_dataset
-from df_planner.model.normalizer import Normalizer
 from df_planner.data.windows import Windows
+from df_planner.model.normalizer import Normalizer
 
 def mib():
     """Return this process's own memory, now; mapped pages belong to the kernel."""

@@ -20,6 +20,7 @@ import sys
 
 import numpy as np
 import pytest
+from ros.episode_records import without_latencies
 
 from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.metrics import LATENCY_FIELDS
@@ -27,7 +28,6 @@ from df_planner.evaluation.metrics import plan_execution_gap
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.metrics import summarize
 from df_planner.evaluation.metrics import wall_crossing_share
-from df_planner.evaluation.metrics import without_latencies
 from df_planner.planning.plan import Plan
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze

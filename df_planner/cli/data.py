@@ -25,8 +25,8 @@ from df_planner.cli.options import examples
 from df_planner.data.importing import import_sources
 from df_planner.data.importing import refuse
 from df_planner.data.sources.columns import load_import_config
-from df_planner.data.sources.opening import content_sha256
-from df_planner.data.sources.opening import open_source
+from df_planner.data.sources.formats import content_sha256
+from df_planner.data.sources.formats import open_source
 from df_planner.data.summary import draw_coverage
 from df_planner.data.summary import facts_of
 from df_planner.data.summary import find_problems

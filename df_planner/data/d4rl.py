@@ -267,15 +267,6 @@ def find_episode_starts(observations: np.ndarray, terminals: np.ndarray,
     return np.concatenate(starts)
 
 
-def save_dataset(path: str | Path, arrays: Mapping[str, np.ndarray],
-                 attributes: Mapping[str, object] | None = None,
-                 signals: Signals = MAZE2D) -> None:
-    """Write arrays under D4RL's keys, all at once; the file appears only when it is complete."""
-    num_rows = len(arrays['observations'])
-    with dataset_writer(path, num_rows, tuple(arrays), attributes, signals) as write:
-        write(0, arrays)
-
-
 @contextmanager
 def dataset_writer(path: str | Path, num_rows: int | None, keys: tuple[str, ...] = KEYS,
                    attributes: Mapping[str, object] | None = None,

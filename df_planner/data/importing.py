@@ -35,9 +35,9 @@ from df_planner.data.d4rl import dataset_writer
 from df_planner.data.d4rl import opened
 from df_planner.data.layout import KEYS
 from df_planner.data.sources.columns import ImportConfig
+from df_planner.data.sources.formats import content_sha256
+from df_planner.data.sources.formats import open_source
 from df_planner.data.sources.hdf5 import Hdf5Source
-from df_planner.data.sources.opening import content_sha256
-from df_planner.data.sources.opening import open_source
 from df_planner.data.sources.source import Source
 from df_planner.errors import BagError
 from df_planner.errors import DatasetError

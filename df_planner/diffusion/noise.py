@@ -54,10 +54,6 @@ class NoiseSchedule:
         """Return the share of noise at integer levels (any shape)."""
         return self._sigma[level]
 
-    def snr(self, level: Tensor) -> Tensor:
-        """Return the signal-to-noise ratio alpha^2 / sigma^2; infinite at level 0."""
-        return (self._alpha[level] / self._sigma[level]) ** 2
-
     def level_of_noise(self, std: float) -> int:
         """Return the level that noise of ``std`` on a value amounts to: sigma / alpha = std."""
         return round(self.num_levels * math.atan(std) / (math.pi / 2))

@@ -32,8 +32,8 @@ from pathlib import Path
 
 import numpy as np
 
-from df_planner.data.sources.rosbag import check_count
-from df_planner.data.sources.rosbag import open_bag
+from df_planner.data.sources.bag import check_count
+from df_planner.data.sources.bag import open_bag
 from df_planner.errors import BagError
 
 

@@ -111,11 +111,6 @@ def episode_record(
     }
 
 
-def without_latencies(record: dict) -> dict:
-    """Return the part of a record that does not depend on the speed of the machine."""
-    return {key: value for key, value in record.items() if key not in LATENCY_FIELDS}
-
-
 def wall_crossing_share(maze: Maze, plans: Sequence[Plan], signals: Signals = MAZE2D
                         ) -> float | None:
     """

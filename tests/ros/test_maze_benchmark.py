@@ -18,6 +18,7 @@
 import json
 import re
 
+from episode_records import without_latencies
 import numpy as np
 import pytest
 from tiny_model import write_tiny_model
@@ -26,7 +27,6 @@ import yaml
 from df_planner.driving.executor import EXECUTIONS
 from df_planner.evaluation.episodes import EpisodeRunner
 from df_planner.evaluation.episodes import Specification
-from df_planner.evaluation.metrics import without_latencies
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import save_starts
 from df_planner.evaluation.protocol import Starts

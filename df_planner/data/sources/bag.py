@@ -12,9 +12,14 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A bag as a source of rows: messages of some topics, resampled (``resampling.py``)."""
+"""
+Bags, MCAP or SQLite, of rosbag2 or of this package's recorder, read without ROS.
+
+As a source of rows, the messages of some topics are resampled (``resampling.py``).
+"""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -26,15 +31,14 @@ from df_planner.data.sources.columns import Column
 from df_planner.data.sources.columns import DEFAULT
 from df_planner.data.sources.columns import ImportConfig
 from df_planner.data.sources.columns import load_import_config
-from df_planner.data.sources.fields import message_fields
-from df_planner.data.sources.fields import MessageFields
+from df_planner.data.sources.message_fields import message_fields
+from df_planner.data.sources.message_fields import MessageFields
 from df_planner.data.sources.resampling import Resampler
-from df_planner.data.sources.rosbag import check_count
-from df_planner.data.sources.rosbag import open_bag
 from df_planner.data.sources.source import Block
 from df_planner.data.sources.source import OnProblem
 from df_planner.data.sources.source import OnProgress
 from df_planner.errors import BagError
+from df_planner.errors import DFPlannerError
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -42,6 +46,37 @@ if TYPE_CHECKING:
 
 NS_PER_S = 1_000_000_000
 BATCH = 32768  # messages that wait to become numbers
+
+
+@contextmanager
+def open_bag(path: Path) -> Iterator['AnyReader']:
+    """
+    Open a bag for the duration of a block.
+
+    :param path: its folder, or its only file.
+    :raises BagError: if there is none, or if it proves damaged within the block.
+    """
+    from rosbags.highlevel import AnyReader
+    from rosbags.typesys import get_typestore
+    from rosbags.typesys import Stores
+
+    if not path.exists():
+        raise BagError(f'{path}: no such bag')
+    try:
+        with AnyReader([path], default_typestore=get_typestore(Stores.ROS2_JAZZY)) as reader:
+            yield reader
+    except DFPlannerError:
+        raise
+    except Exception as error:  # of YAML, SQLite, zstd or struct, whatever is damaged
+        words = ' '.join(str(error).split()) or type(error).__name__
+        raise BagError(f'{path}: cannot be read as a bag: {words}; if its recorder was killed, '
+                       '`mcap recover` or `ros2 bag reindex` may repair it') from error
+
+
+def check_count(path: Path, count: int, total: int) -> None:
+    """Raise a BagError if fewer messages were read than the bag says to have."""
+    if count != total:
+        raise BagError(f'{path}: is damaged: {count} of {total} messages can be read')
 
 
 class BagSource:

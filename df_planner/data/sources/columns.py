@@ -26,7 +26,7 @@ Which number of a log becomes which column: the YAML file behind ``data import -
     actions:                     # the latest command holds until the next
     - {name: linear_velocity, unit: m/s, topic: cmd_vel, field: linear.x, limit: 1.0}
 
-``topic`` and ``field`` name a number in the messages of a bag (``fields.py``), or an
+``topic`` and ``field`` name a number in the messages of a bag (``message_fields.py``), or an
 array of a file and the number of its column. Shipped ones are in ``config/import``.
 """
 
