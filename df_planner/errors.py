@@ -33,7 +33,7 @@ class InvalidInput(DFPlannerError, ValueError):
 
 
 class StaleInput(DFPlannerError):
-    """An input that is too old, lies in the future, or is not there."""
+    """An input that is missing, too old, or stamped in the future."""
 
     code = 'STALE_INPUT'
 
@@ -81,7 +81,7 @@ class PlanningTimeout(NoValidPlan):
 
 
 class UnsafePlan(NoValidPlan):
-    """A plan that the safety gate does not let out; one class per reason."""
+    """A plan that the safety gate rejects; one class per reason."""
 
     code = 'UNSAFE_PLAN'
 
@@ -93,43 +93,43 @@ class PlanNotFinite(UnsafePlan):
 
 
 class PlanOffStart(UnsafePlan):
-    """The plan does not begin where, and as fast as, the robot is."""
+    """The plan does not begin with the robot's position and velocity."""
 
     code = 'PLAN_OFF_START'
 
 
 class PlanBeyondLimits(UnsafePlan):
-    """An action, a speed or a step of the plan is larger than the robot can do."""
+    """An action, a speed or a step of the plan exceeds the limits of the robot."""
 
     code = 'PLAN_BEYOND_LIMITS'
 
 
 class PlanInCollision(UnsafePlan):
-    """The plan hits an obstacle of the present map."""
+    """The plan hits an obstacle of the current map."""
 
     code = 'PLAN_IN_COLLISION'
 
 
 class PlanMissesGoal(UnsafePlan):
-    """The plan ends further from the goal than tolerated."""
+    """The plan ends outside the tolerance of the goal."""
 
     code = 'PLAN_MISSES_GOAL'
 
 
 class PlanJumps(UnsafePlan):
-    """The plan leaves the way of the one that is being executed, which is still good."""
+    """The plan jumps away from the plan being executed, which is still valid."""
 
     code = 'PLAN_JUMPS'
 
 
 class WaitTimeout(DFPlannerError):
-    """Something that had to happen did not happen in time."""
+    """An expected event did not happen in time."""
 
     code = 'TIMEOUT'
 
 
 class NoProgress(DFPlannerError):
-    """The robot does not get any further although there is a plan."""
+    """The robot makes no progress although it has a plan."""
 
     code = 'FAILED_TO_MAKE_PROGRESS'
 
@@ -171,12 +171,12 @@ class ConfigError(DFPlannerError):
 
 
 class ProcessLost(DFPlannerError):
-    """Another process of the same run has ended before its time."""
+    """Another process of the same run ended too early."""
 
     code = 'PROCESS_LOST'
 
 
 class TrainingDiverged(DFPlannerError):
-    """Training has come to a gradient that is not finite."""
+    """A gradient of the training is not finite."""
 
     code = 'TRAINING_DIVERGED'

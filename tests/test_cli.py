@@ -123,7 +123,7 @@ def test_a_robot_of_no_known_kind_is_not_simulated(tmp_path, options):
     path.with_suffix('.safetensors').write_bytes(b'')
     result = _run('evaluate', '--checkpoint', path.with_suffix('.safetensors'), *options)
     assert result.exit_code == 2
-    assert 'forklift.safetensors is of a robot of no known kind' in result.stderr
+    assert 'forklift.safetensors: its columns are those of no known robot' in result.stderr
 
 
 def test_the_process_exits_with_the_code_of_the_command():

@@ -134,7 +134,7 @@ def with_nan(array, row):
 
 
 @pytest.mark.parametrize('key, change, cause', [
-    ('observations', lambda a: None, 'key observations is missing, has actions'),
+    ('observations', lambda a: None, 'key observations is missing; the file has actions'),
     ('actions', lambda a: None, 'key actions is missing'),
     ('rewards', lambda a: None, 'key rewards is missing'),
     ('terminals', lambda a: None, 'key terminals is missing'),

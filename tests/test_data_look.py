@@ -171,7 +171,7 @@ def test_check_lists_everything_at_once(spoilt):
      'other units or axes?'),
     (lambda a: a['actions'].__setitem__((..., 1), 0.0),
      'action col force is 0 in all rows: is it the right field?'),
-    (lambda a: a.pop('actions'), 'key actions is missing, has observations')])
+    (lambda a: a.pop('actions'), 'key actions is missing; the file has observations')])
 def test_check_finds_what_loads_but_is_not_what_it_says(spoilt, change, cause):
     result = run('data', 'check', spoilt(change))
     assert result.exit_code == 1

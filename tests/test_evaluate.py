@@ -219,7 +219,7 @@ def test_bad_specifications_are_typed_errors():
         ({'policy': 'oracle'}, 'policy must be one of'),
         ({}, 'needs a checkpoint'),
         ({'checkpoint': 'x', 'robot': None, 'execution': 'raw'},
-         'checkpoint x is of a robot of no known kind: .* one of point, diff_drive'),
+         'checkpoint x: its columns are those of no known robot; .* point, diff_drive'),
         ({'checkpoint': 'x', 'execution': 'rough'}, 'execution must be one of'),
         ({'checkpoint': 'x', 'replan_interval_s': float('nan')}, 'replan_interval_s'),
         ({'checkpoint': 'x', 'planner_seed': -1}, 'planner_seed'),

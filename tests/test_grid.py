@@ -131,7 +131,7 @@ def test_a_sweep_is_one_row_per_value(tmp_path):
     ({'reference': 'moon'}, "row 'bad': reference: no row 'moon'"),
     ({'sweep': {'speed': [1]}}, "row 'bad': sweep: no field 'speed'"),
     ({'sweep': {'settings.sped': [1]}}, "row 'bad.*planner setting sped"),
-    ({'name': 'good'}, "row 'good': name: another row has it too"),
+    ({'name': 'good'}, "row 'good': name: another row has the same"),
 ])
 def test_a_fault_names_file_row_and_field(tmp_path, row, message):
     good = {'name': 'good', 'policy': 'controller'}

@@ -229,8 +229,8 @@ def test_what_not_all_logs_have_is_left_out_aloud(tmp_path, caplog):
     assert not caplog.records
     dataset = imported(tmp_path, first, write_bag(tmp_path / 'bag', ball(200)))
     [warning] = [record.getMessage() for record in caplog.records]
-    assert warning.startswith('timeouts, infos/goal, infos/qpos, infos/qvel: left out, as ')
-    assert f'not all of it is in {tmp_path / "bag"}; ' in warning
+    assert warning.startswith('timeouts, infos/goal, infos/qpos, infos/qvel: left out, because ')
+    assert f'missing in {tmp_path / "bag"}; ' in warning
     assert 'without timeouts training learns no arrival time' in warning
     assert load_dataset(first).timeouts.any() and not dataset.timeouts.any()
 
@@ -246,13 +246,13 @@ def test_the_same_content_twice_is_refused(tmp_path):
 def test_other_columns_do_not_mix(tmp_path):
     log = generate('umaze', 500, progress=False, out=tmp_path / 'log.hdf5')
     bag = write_bag(tmp_path / 'bag', circle(200))
-    with pytest.raises(DatasetError, match='log.hdf5 has .*import them into files of their own'):
+    with pytest.raises(DatasetError, match='log.hdf5 has .*import them into separate files'):
         imported(tmp_path, log, bag, config='diff_drive')
 
 
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / 'out.hdf5').write_text('precious')
-    with pytest.raises(DatasetError, match='is there already'):
+    with pytest.raises(DatasetError, match='exists already'):
         imported(tmp_path, write_bag(tmp_path / 'bag', ball(100)))
     assert (tmp_path / 'out.hdf5').read_text() == 'precious'
 

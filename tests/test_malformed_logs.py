@@ -141,7 +141,8 @@ HDF5 = {
     'cut in the header': (cut(0.01), 'truncated or not HDF5'),
     'cut near the end': (cut(0.95), 'truncated or not HDF5'),
     'zeros in the middle': (flip, 'not HDF5'),
-    'no observations': (without('observations'), 'key observations is missing, has actions'),
+    'no observations': (
+        without('observations'), 'key observations is missing; the file has actions'),
     'no actions': (without('actions'), 'key actions is missing'),
     'no terminals': (without('terminals'), 'key terminals is missing'),
     'integers': (with_array('observations', lambda a: a.astype(int)), 'must be of dtype float'),
@@ -276,9 +277,10 @@ def much_later(message, _):
 
 
 MESSAGES = {
-    'nothing': ([], 'has no topic odom, but nothing'),
-    'no odometry': ([m for m in ball(ROWS) if m[1] != 'odom'], 'has no topic odom, but /cmd_wr'),
-    'no commands': ([m for m in ball(ROWS) if m[1] == 'odom'], 'has no topic cmd_wrench'),
+    'nothing': ([], 'no topic odom; the bag has nothing'),
+    'no odometry': (
+        [m for m in ball(ROWS) if m[1] != 'odom'], 'no topic odom; the bag has /cmd_wrench'),
+    'no commands': ([m for m in ball(ROWS) if m[1] == 'odom'], 'no topic cmd_wrench; '),
     'another type': ([*((t, 'cmd_wrench', twist(0.1, 0.2)) for t in range(5)), *(
         m for m in ball(ROWS) if m[1] == 'odom')], f'has no number force.y in {TWIST}'),
     'NaN': (changed('odom', set_x), 'message 201 of /odom: pose.pose.position.x is not a finite'),
@@ -287,9 +289,10 @@ MESSAGES = {
     'reversed stamps': (changed('odom', backwards, 0), 'message 2 of /odom: its stamp goes back'),
     'one stamp backwards': (changed('odom', a_second_back, 399), 'message 400 of /odom: its st'),
     'commands of another time': (changed('cmd_wrench', much_later, 0), 'gives no rows: 400'),
-    'one message': (ball(1), 'gives 1 rows, needs at least 2'),
+    'one message': (ball(1), 'gives 1 rows; at least 2 are needed'),
     'two robots': ([(t, f'{robot}/{name}', message) for robot in 'ab' for t, name, message in
-                    ball(5)], 'has several odom, say which in --config: /a/odom, /b/odom'),
+                    ball(5)], 'several topics named odom; choose one in --config: '
+                   '/a/odom, /b/odom'),
 }
 
 

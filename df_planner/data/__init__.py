@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Logs in: D4RL files, the generator, windows and the normaliser."""
+"""Logs: D4RL's format, imports from other formats, and windows for training."""

@@ -28,8 +28,8 @@ Data sets in D4RL's HDF5 format.
 In Maze2D S = 4 and A = 2; the attribute ``signals`` of a file says what it has instead
 (``df_planner/robots/signals.py``).
 
-In D4RL's own files the row after a reached goal repeats the old observation; ``infos`` hold what
-was true, and ``load_dataset`` repairs those rows with it.
+In D4RL's own files the row after a reached goal repeats the old observation; ``infos`` hold the
+true state, with which ``load_dataset`` repairs those rows.
 
 These files are compressed. A short log is read into memory; of a long one ``load_dataset`` keeps a
 checked and repaired copy beside it, which is mapped: see ``df_planner/data/mapped.py``.
@@ -111,9 +111,9 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
     """
     Load and check a data set, generated or D4RL's own.
 
-    A log of ``MAP_FROM_ROWS`` rows or more is checked once, and mapped from then on: it opens at
-    once, whatever its length, and takes no memory that others need. Where its copy cannot be
-    written, the log is read into memory.
+    A log of ``MAP_FROM_ROWS`` rows or more is checked once and mapped from then on: it opens at
+    once and its memory is given back when others need it. Where its copy cannot be written, the
+    log is read into memory.
 
     :param repair: replace stale observations by the state in ``infos``, where the file has it.
     :raises DatasetError: naming the file and the cause.
@@ -141,7 +141,7 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open a file for reading; what HDF5 cannot read, now or later, is a DatasetError."""
+    """Open a file for reading; DatasetError if HDF5 cannot read it, now or within the block."""
     try:
         with h5py.File(path, 'r') as file:
             yield file
@@ -274,8 +274,7 @@ def dataset_writer(path: str | Path, num_rows: int | None, keys: tuple[str, ...]
     """
     Give a function ``write(first_row, arrays)`` that fills a new file stretch by stretch.
 
-    The file gets its name on leaving the context without an exception (a Ctrl-C is one); until
-    then it is a hidden one beside it, which an exception removes.
+    The file is hidden until the block ends; an exception, Ctrl-C included, removes it.
 
     :param num_rows: of the file; None for one that grows with what is written.
     """

@@ -15,8 +15,8 @@
 """
 Bring logs of any format into one file that training loads.
 
-Every source becomes a file of its own in a hidden folder beside the result, and these are joined
-at the end: a kill costs the source in hand, and the same command goes on with the next.
+Every source becomes a file in a hidden folder beside the result; they are joined at the end. After
+a kill the same command goes on with the source that was being read.
 """
 
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ IMPORT_VERSION = 1
 
 @dataclass(frozen=True)
 class Imported:
-    """What came out."""
+    """The result of an import."""
 
     path: Path
     num_rows: int
@@ -61,19 +61,19 @@ def import_sources(names: Sequence[str], out: Path, config: ImportConfig | None 
     Write one data set from several logs, in their order, with the keys that all of them have.
 
     :param names: of the logs; see ``open_source``.
-    :param out: the file, which must not be there yet; appears only when complete.
+    :param out: the file, which must not exist; it appears when it is complete.
     :param config: the columns of bags and Minari data sets.
     :raises DFPlannerError: DatasetError, BagError or ConfigError, naming the log and the cause:
         one that is wrong, the same content twice, columns that differ.
     """
     if out.exists():
-        raise DatasetError(f'{out}: is there already; move it, or name another file')
+        raise DatasetError(f'{out}: exists already; move it, or choose another file')
     sources = [open_source(name, config) for name in names]
     for source in sources:
         for problem in source.layout_problems:
             refuse(source, problem)
     _require_same_signals(sources)
-    _say_what_is_left_out(sources)
+    _warn_of_lost_keys(sources)
     hashes = [content_sha256(source) for source in sources]
     for index, sha256 in enumerate(hashes):
         if sha256 in hashes[:index]:
@@ -102,7 +102,7 @@ def import_sources(names: Sequence[str], out: Path, config: ImportConfig | None 
 
 
 def refuse(source: Source, problem: str) -> None:
-    """Raise what is wrong with a source as its error."""
+    """Raise a problem as the error of the source."""
     raise (BagError if source.kind == 'rosbag2' else DatasetError)(f'{source.path}: {problem}')
 
 
@@ -113,27 +113,27 @@ def _require_same_signals(sources: Sequence[Source]) -> None:
             wanted = getattr(first.signals, name)
             if value != wanted:
                 raise DatasetError(f'{source.path}: has {name} {value}, {first.path} has '
-                                   f'{wanted}; import them into files of their own')
+                                   f'{wanted}; import them into separate files')
 
 
 def _kept_keys(sources: Sequence[Source]) -> tuple[str, ...]:
     return tuple(key for key in KEYS if all(key in source.keys for source in sources))
 
 
-def _say_what_is_left_out(sources: Sequence[Source]) -> None:
-    """Warn of keys that some of the logs have: not what a reader of their rows would expect."""
+def _warn_of_lost_keys(sources: Sequence[Source]) -> None:
+    """Warn of keys that only some of the logs have."""
     kept = _kept_keys(sources)
     lost = [key for key in KEYS
             if key not in kept and any(key in source.keys for source in sources)]
     if lost:
         lacking = [str(source.path) for source in sources if not set(lost) <= set(source.keys)]
         logging.getLogger(__name__).warning(
-            '%s: left out, as not all of it is in %s%s', ', '.join(lost), ', '.join(lacking),
+            '%s: left out, because missing in %s%s', ', '.join(lost), ', '.join(lacking),
             '; without timeouts training learns no arrival time' if 'timeouts' in lost else '')
 
 
 def _part_name(sha256: str, config: ImportConfig | None) -> str:
-    """Return a name that is another one for other content, columns or program."""
+    """Return a name that changes with the content, the columns and the version of the import."""
     columns = config.model_dump_json() if config else 'default'
     return hashlib.sha256(f'{IMPORT_VERSION} {sha256} {columns}'.encode()).hexdigest()[:32]
 
@@ -146,7 +146,7 @@ def _write_part(source: Source, part: Path, bar: tqdm) -> None:
             write(rows, block)
             rows += len(block['actions'])
         if rows < 2:
-            refuse(source, f'gives {rows} rows, needs at least 2')
+            refuse(source, f'gives {rows} rows; at least 2 are needed')
 
 
 def _join(sources: Sequence[Source], parts: Sequence[Path], hashes: Sequence[str], out: Path

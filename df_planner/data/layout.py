@@ -15,8 +15,8 @@
 """
 The layout of data sets in D4RL's HDF5 format, and what can be wrong with one.
 
-Every check says what it found as a line without the name of the file; who checks decides whether
-the first one ends the matter (``load_dataset``) or all are listed (``df_planner data check``).
+Every check yields lines without the name of the file. ``load_dataset`` raises the first one,
+``df_planner data check`` lists all.
 """
 
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def layout_problems(file: h5py.File, signals: Signals) -> Iterator[str]:
         stored = file.get(key)
         if stored is None:
             if key not in OPTIONAL_KEYS:
-                yield f'key {key} is missing, has {_keys(file)}'
+                yield f'key {key} is missing; the file has {_keys(file)}'
             continue
         problem = _array_problem(key, stored, row_shape)
         if problem is not None:

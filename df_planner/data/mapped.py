@@ -13,12 +13,12 @@
 # limitations under the License.
 
 """
-The copy of a long log that is mapped instead of read: checked, repaired, and not compressed.
+The mapped copy of a long log: checked, repaired, and not compressed.
 
 It is a hidden file beside the log, ``.maze2d-large.hdf5.repaired``, HDF5 with contiguous arrays,
-and belongs to the content of the log by its SHA-256: a log that has changed gets a new copy in
-place of the old one. It may be removed at any time; the next run makes it again. Mapped arrays are
-read page by page when they are used, and the kernel takes the pages back when memory is short.
+and is tied to the content of the log by its SHA-256: a changed log gets a new copy in place of the
+old one. It may be deleted at any time; the next run makes it again. Mapped arrays are read page by
+page when they are used, and the kernel takes the pages back when memory is short.
 """
 
 from collections.abc import Collection
@@ -33,11 +33,11 @@ import numpy as np
 
 from df_planner.files import replacing
 
-VERSION = 1  # of the checks and of the layout; a copy of another version is made anew
+VERSION = 1  # of the checks and of the layout; a copy of another version is replaced
 
 
 class CannotWrite(Exception):
-    """There is no place for a copy: a folder without write permission, or a full disk."""
+    """The copy cannot be written: no permission, or a full disk."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Content:
 
 def open_copy(copy: Path, sha256: str) -> Content | None:
     """
-    Map a copy; None if there is none, or not a whole one of this log.
+    Map a copy; None if there is no whole one of this log.
 
     :param sha256: of the log.
     """
@@ -89,7 +89,7 @@ def copy_writer(copy: Path, sha256: str, shapes: Mapping[str, tuple[int, ...]],
     """
     Give a new file with arrays of these shapes, to be filled and closed with ``finish``.
 
-    It gets its name on leaving the context without an exception, and is gone after one.
+    It takes its name if the block ends without an exception, and vanishes otherwise.
 
     :param sha256: of the log.
     :param flag_keys: keys of type bool; the others are float32.
@@ -107,6 +107,6 @@ def copy_writer(copy: Path, sha256: str, shapes: Mapping[str, tuple[int, ...]],
 
 
 def finish(file: h5py.File, episode_starts: np.ndarray, num_repaired: int) -> None:
-    """Add what was found while the arrays were filled."""
+    """Add the results of filling the arrays."""
     file['episode_starts'] = episode_starts
     file.attrs['num_repaired'] = num_repaired

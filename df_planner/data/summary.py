@@ -12,15 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-What a log holds: its numbers, its coverage as a picture, and what is wrong with it.
-
-What there is to say about the rows of a log, gathered block by block in bounded memory.
-
-Everything that is wrong with a log, or likely to be.
-
-Where the robot of a log has been, how long its episodes are, and what it did, as a picture.
-"""
+"""A log in numbers and as a picture, and its problems, block by block in bounded memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -72,8 +64,8 @@ class Summary:
     """
     The rows of a log.
 
-    :param repair: look at the true state where D4RL repeats an old observation.
-    :ivar jumps: rows to which the position jumps, though no terminal says that an episode ends.
+    :param repair: use the true state where D4RL repeats an old observation.
+    :ivar jumps: rows to which the position jumps although no episode ends.
     :ivar cells: how often the robot was in each cell of ``max_step_m``, by its (2,) number.
     """
 
@@ -160,7 +152,7 @@ class Summary:
 
 
 def facts_of(summary: Summary) -> dict[str, object]:
-    """Return what a person wants to read, by name; needs rows."""
+    """Return facts for a reader, by name; needs at least one row."""
     signals, lengths = summary.signals, summary.episode_lengths
     stale = f'{summary.num_stale} ({summary.num_stale / summary.num_rows:.2%})'
     names = (*signals.observation_names, *signals.action_names)
@@ -194,10 +186,9 @@ MIN_CORRELATION = 0.7
 def find_problems(source: Source, on_problem: Callable[[str], None],
                   on_progress: Callable[[int], object] = lambda count: None) -> Summary:
     """
-    Read a log to its end, whatever it has.
+    Read a log to its end and report all that is wrong with it, or likely to be.
 
-    :param on_problem: called with a line for every problem, with the numbers of its rows or
-        messages.
+    :param on_problem: called with a line for every problem, which names rows or messages.
     """
     summary = Summary(source.signals)
     try:
@@ -220,7 +211,7 @@ def find_problems(source: Source, on_problem: Callable[[str], None],
 
 
 def _report_motion(summary: Summary, on_problem: Callable[[str], None]) -> None:
-    """Report a velocity that is not that of the position: other units, other axes."""
+    """Report a velocity that does not fit the position: other units, other axes."""
     names = summary.signals.observation_names
     for axis, (factor, correlation) in enumerate(zip(*summary.motion())):
         if abs(factor - 1.0) > VELOCITY_TOLERANCE or correlation < MIN_CORRELATION:

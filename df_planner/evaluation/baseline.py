@@ -13,10 +13,10 @@
 # limitations under the License.
 
 """
-The baseline: the way-point controller that made the data, planned anew for every episode.
+The baseline: the way-point controller that made the data.
 
-It knows the maze and needs no learning, and on its own starts it is what published planners equal;
-its score on the same starts stands beside every result.
+It knows the maze, learns nothing, and plans every episode from scratch. Published planners reach
+about its score; its score on the same starts stands beside every result.
 """
 
 import numpy as np
@@ -32,13 +32,13 @@ class ControllerPolicy:
     """
     The robot's way-point controller behind the interface of ``planning.policy.Policy``.
 
-    The jitter of its way-points is drawn from the start of the episode, so that
-    it differs from episode to episode and yet not with what ran before.
+    The jitter of its way-points is seeded by the start of the episode: it differs between
+    episodes and does not depend on earlier ones.
     """
 
     def __init__(self, robot: SimulatedRobot, maze: Maze):
         """Wait for a goal."""
-        self.plans: list = []  # its way-points are no plan with states and actions
+        self.plans: list = []  # way-points have no states and actions
         self.planning_times_s: list[float] = []
         self._robot = robot
         self._maze = maze

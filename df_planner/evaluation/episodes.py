@@ -54,11 +54,11 @@ LOADED_RUNNERS = 4  # that a process keeps, so that going from one to the next a
 
 
 def check_simulated(robot: Robot | None, checkpoint: str | None) -> None:
-    """Raise ConfigError for a robot that the simulator does not know."""
+    """Raise ConfigError if the simulator does not have this robot."""
     if robot not in SIGNALS:
         raise ConfigError(
-            f'checkpoint {checkpoint} is of a robot of no known kind: to simulate it, it must be '
-            f'one of {", ".join(SIGNALS)}, which the names of its columns tell')
+            f'checkpoint {checkpoint}: its columns are those of no known robot; the simulator has '
+            + ', '.join(SIGNALS))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,8 @@ class Specification:
     :param device: ``cpu``, ``cuda`` or ``auto``.
     :param settings: fields of ``PlannerSettings`` that differ from the default.
     :param backend: what evaluates the network (see ``diffusion/runtime/backends.py``).
-    :param robot: kind of the robot, which must be that of the checkpoint.
+    :param robot: kind of the robot, that of the checkpoint.
+    :raises ConfigError: naming the field, its value and what is allowed.
     """
 
     maze: str
@@ -90,7 +91,7 @@ class Specification:
     robot: str = 'point'
 
     def __post_init__(self):
-        """Check every field, with one line for each fault."""
+        """Check every field."""
         check_simulated(self.robot, self.checkpoint)
         if self.policy not in POLICIES:
             raise ConfigError(f'policy must be one of {", ".join(POLICIES)}, got {self.policy!r}')
@@ -121,7 +122,7 @@ class Specification:
 
 
 class EpisodeRunner:
-    """One policy in one maze, built once and used for many episodes."""
+    """One policy in one maze, built once for many episodes."""
 
     def __init__(self, specification: Specification):
         """Load the maze and the policy; CheckpointError if that fails."""
@@ -141,8 +142,8 @@ class EpisodeRunner:
                                maze_map(specification.maze, robot.signals.observation_to_map),
                                specification.planner_settings, specification.backend)
         if planner.card.robot != specification.robot:
-            raise ConfigError(f'checkpoint {specification.checkpoint} is of a robot of the kind '
-                              f'{planner.card.robot}, not {specification.robot}')
+            raise ConfigError(f'checkpoint {specification.checkpoint} is for the robot '
+                              f'{planner.card.robot}, not for {specification.robot}')
         planner.warm_up()
         self._policy = planner.policy(specification.execution, specification.replan_interval_s,
                                       specification.planner_seed)
@@ -188,9 +189,9 @@ def identity_of(specification: Specification) -> dict:
 def run_episode(specification: Specification, identity: dict, episode: int, start: np.ndarray,
                 goal: np.ndarray) -> dict:
     """
-    Drive one episode in whatever process this is, with a runner that it may have used before.
+    Drive one episode in this process, which keeps its last few runners.
 
-    :param identity: everything that results depend on, ``identity_of`` included.
+    :param identity: all that results depend on, ``identity_of`` included.
     :returns: of ``EpisodeRunner.run``, with its ``seconds``.
     :raises CheckpointError: if the checkpoint is no longer that of the identity.
     """

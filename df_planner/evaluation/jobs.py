@@ -13,11 +13,10 @@
 # limitations under the License.
 
 """
-Jobs of a benchmark, and the processes of this machine that do them.
+Jobs of an evaluation or a training, and the processes of this machine that do them.
 
-``LocalEngine`` here and ``RayEngine`` in ``ray_engine.py`` are used in the same way, with the same
-results. An engine has ``workers``, the jobs that it does at a time, a ``description`` for the
-report, and ``outcomes``.
+``LocalEngine`` and ``grid/ray_engine.RayEngine`` have the same interface, ``Engine``, and give the
+same results.
 """
 
 from collections import deque
@@ -46,10 +45,10 @@ class Job:
     """
     One call for a worker.
 
-    :param group: of jobs that fail together: after one's failure the rest of them is dropped.
-    :param function: of a module, so that a worker can import it.
+    :param group: after the failure of one job the rest of its group is dropped.
+    :param function: of a module, for a worker to import.
     :param arguments: plain values, arrays and dataclasses of this package.
-    :param num_cpus: threads that it computes with.
+    :param num_cpus: threads that it uses.
     :param num_gpus: 1 if it needs one.
     """
 
@@ -61,16 +60,21 @@ class Job:
 
 
 class Engine(Protocol):
-    """What does the jobs."""
+    """
+    Runs jobs.
+
+    :ivar workers: jobs that run at a time.
+    :ivar description: for the report.
+    """
 
     workers: int
     description: str
 
     def outcomes(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, object]]:
         """
-        Yield every job with its result as it is done, or with the exception that it ended with.
+        Yield every job, as it ends, with its result or its exception.
 
-        Closing the iterator, by Ctrl-C too, ends the jobs that are being done.
+        Closing the iterator, by Ctrl-C too, ends the running jobs.
 
         :raises DFPlannerError: if the engine itself cannot go on.
         """
@@ -133,9 +137,9 @@ class LocalEngine:
 @contextmanager
 def processes(count: int) -> Iterator[list[ProcessPoolExecutor]]:
     """
-    Start processes; on any error, Ctrl-C included, end them, and wait for trainings to be saved.
+    Start processes; on any error, Ctrl-C included, end them and wait for trainings to be saved.
 
-    Each is a pool of its own: that one ends, a pool would answer by ending all at once.
+    Each is a pool of its own, since a pool that loses one process ends all of them.
     """
     others = set(multiprocessing.active_children())
     pools = [ProcessPoolExecutor(1, multiprocessing.get_context('spawn'), _leave_interrupts)
@@ -152,13 +156,13 @@ def processes(count: int) -> Iterator[list[ProcessPoolExecutor]]:
 
 
 def _leave_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which ends its workers; a training would listen to it."""
+    """Leave Ctrl-C to the parent, which ends its workers; a training would react to it, too."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Keep other processes out of a folder; ConfigError if one is already in it."""
+    """Lock a folder against other processes; ConfigError if one has locked it."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / '.lock', 'w') as file:
         try:
@@ -169,6 +173,6 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def reason(error: Exception) -> str:
-    """Return one line on an error."""
+    """Return the code and the message of an error in one line."""
     kind = error.code if isinstance(error, DFPlannerError) else type(error).__name__
     return f'{kind}: {" ".join(str(error).split())}'

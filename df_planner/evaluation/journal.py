@@ -13,10 +13,10 @@
 # limitations under the License.
 
 """
-The journal of an evaluation: every finished episode on disk at once, so that nothing is lost.
+The journal of an evaluation: every finished episode is on disk at once.
 
 ``episodes.jsonl`` starts with a line that identifies the run; each further line is one episode
-with its record and its sketch. A run that was stopped goes on after its last whole line.
+with its record and its sketch. A stopped run goes on after its last whole line.
 """
 
 import json

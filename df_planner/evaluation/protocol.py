@@ -76,7 +76,7 @@ class Starts:
         return len(self.state)
 
     def head(self, episodes: int) -> 'Starts':
-        """Return the first ``episodes`` starts; asking for more than there are is an error."""
+        """Return the first ``episodes`` starts; InvalidInput if there are fewer."""
         if not 1 <= episodes <= len(self):
             raise InvalidInput(f'episodes must be in 1..{len(self)} for these starts, '
                                f'got {episodes}')

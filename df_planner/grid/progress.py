@@ -13,9 +13,9 @@
 # limitations under the License.
 
 """
-Progress bars over the trainings and over all episodes of a grid, with a line for what is done.
+Progress bars over the trainings and the episodes of a grid, with a line for every finished row.
 
-Lines are told also where there is no terminal.
+Without a terminal, only the lines are written.
 """
 
 from collections.abc import Collection
@@ -36,13 +36,13 @@ LOOK_EVERY_S = 1.0
 
 class TrainingProgress:
     """
-    Count the steps of trainings, wherever they run, as their logs of losses tell them.
+    Count the steps of trainings from their logs of losses, wherever they run.
 
     :param trainings: to be done.
     """
 
     def __init__(self, trainings: Collection[Training]):
-        """Show what is already there."""
+        """Show what earlier runs did."""
         self._trainings = trainings
         self._bar = tqdm(total=sum(training.config.steps for training in trainings),
                          initial=self._steps(), unit='step', desc='training', disable=None)
@@ -50,18 +50,18 @@ class TrainingProgress:
         self._watcher = threading.Thread(target=self._watch)
 
     def __enter__(self) -> 'TrainingProgress':
-        """Begin to look."""
+        """Start to watch the logs."""
         self._watcher.start()
         return self
 
     def __exit__(self, *_) -> None:
-        """Look no more, and close the bar."""
+        """Stop watching, and close the bar."""
         self._ended.set()
         self._watcher.join()
         self._bar.close()
 
     def add(self, training: Training, failure: str | None) -> None:
-        """Tell of a training that is done."""
+        """Write a line about a training that ended."""
         tqdm.write(f'{training.config.name}: '
                    + ('trained' if failure is None else f'FAILED: {failure}'), file=sys.stderr)
 
@@ -76,14 +76,14 @@ class TrainingProgress:
 
 class GridProgress:
     """
-    Count episodes and rows and tell the time left.
+    Count episodes and rows and show the time left.
 
-    :param runs: of ``grid_run.GridRuns``.
+    :param runs: of ``runs.GridRuns``.
     :param workers: processes that share the work.
     """
 
     def __init__(self, runs: GridRuns, workers: int):
-        """Show what is already there."""
+        """Show what earlier runs did."""
         self._runs, self._workers = runs, workers
         self._open = [row for row in runs.selected if any(run.missing() for run in runs.of(row))]
         self._done = len(runs.selected) - len(self._open)

@@ -13,10 +13,10 @@
 # limitations under the License.
 
 """
-Jobs of a benchmark on a Ray cluster: one that is started for them on this machine, or another.
+Jobs of a benchmark on a Ray cluster, which runs already or is started on this machine.
 
-A worker of another machine works in the folder of the same name as this program, with the same
-sources, and says so if it cannot. A job whose worker is lost is done again by another one.
+A worker on another machine needs the same working folder and the same sources, and fails with a
+ConfigError otherwise. A job whose worker is lost is repeated by another one.
 """
 
 from collections.abc import Callable
@@ -47,7 +47,7 @@ class RayEngine:
     """
     The workers of a cluster, one for every core.
 
-    :param workers: cores of a cluster that is started on this machine, None with ``address``.
+    :param workers: cores of a cluster to start on this machine, None with ``address``.
     :param address: of a running cluster, as ``HOST:6379``, or ``auto`` for this machine's.
     """
 
@@ -71,11 +71,11 @@ class RayEngine:
         self.description = f'ray {ray.__version__}, machines: {len(_machines())}'
 
     def __enter__(self) -> Self:
-        """Return the engine, to be closed at the end of the block."""
+        """Return the engine."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Disconnect, and end the processes of a cluster that was started here."""
+        """Disconnect; a cluster that was started here ends."""
         ray.shutdown(wait_for_processes=True)
 
     def outcomes(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, object]]:
@@ -107,7 +107,7 @@ class RayEngine:
 
 
 def _check_answers(address: str) -> None:
-    """Raise ConfigError for an address that Ray itself would try for minutes."""
+    """Raise ConfigError for a silent address, which Ray itself would try for minutes."""
     host, _, port = address.rpartition(':')
     if not host or not port.isdecimal():
         raise ConfigError(f'--ray-address: must be HOST:PORT or auto, got {address!r}')
@@ -125,14 +125,15 @@ def _submit(job: Job, place: tuple[str, str]) -> ray.ObjectRef:
 
 
 def _work(folder: str, revision: str, function: Callable[..., object], arguments: tuple) -> object:
-    """Do a job in a worker, where and with what the program that asks for it would."""
+    """Do a job in a worker, in the folder and with the sources of the caller."""
     try:
         os.chdir(folder)
     except OSError as error:
         raise ConfigError(f'{platform.node()}: {error}; every machine of the cluster needs that '
                           'folder') from error
     if sources_revision() != revision:
-        raise ConfigError(f'{platform.node()}: has another version of df_planner')
+        raise ConfigError(f'{platform.node()}: has another version of df_planner; install '
+                          'the same on every machine')
     return function(*arguments)
 
 
@@ -160,5 +161,5 @@ def _check_resources(jobs: Sequence[Job]) -> None:
 
 
 def _machines() -> list[dict]:
-    """Return the machines of the cluster that are there."""
+    """Return the living machines of the cluster."""
     return [node for node in ray.nodes() if node['Alive']]

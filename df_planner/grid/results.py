@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The numbers of a grid: what ``results.json`` holds and tables and plots show.
+The numbers of a grid: the content of ``results.json``, from which tables and plots are made.
 
 A row with several training seeds is averaged over them start by start, so that two kinds of
 spread stay apart: the standard error over starts (of these averages), and the standard deviation

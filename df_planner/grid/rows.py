@@ -46,11 +46,11 @@ class Row:
     """
     One row of the report in one task.
 
-    :param task: its name; None if that cannot be told because of ``error``.
+    :param task: its name; None if ``error`` hides it.
     :param specifications: one for every training seed, in the order of the file.
     :param sweep: name of the row in the file that it was made from, with the ``value`` it has.
-    :param error: why it cannot run.
-    :param trainings: what makes the checkpoints of the runs, if the grid does.
+    :param error: why the row cannot run.
+    :param trainings: of the checkpoints, where the grid makes them.
     """
 
     name: str
@@ -123,7 +123,7 @@ def expand(grid: Grid, out_dir: Path = Path()) -> list[Row]:
 
 
 def _check(grid: Grid) -> None:
-    """Raise ConfigError for what the schema alone cannot see."""
+    """Raise ConfigError for faults that the schema alone does not find."""
     for name, task in grid.tasks.items():
         try:
             load_maze(task.maze)
@@ -145,7 +145,7 @@ def _check(grid: Grid) -> None:
                 list(_specifications(fields, grid, task, config.name))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f'row {twice[0]!r}: name: another row has it too')
+        raise ConfigError(f'row {twice[0]!r}: name: another row has the same')
     for config in (grid, *grid.rows):
         if config.reference is not None and config.reference not in names:
             where = f'row {config.name!r}: ' if isinstance(config, RowConfig) else ''

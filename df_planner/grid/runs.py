@@ -18,13 +18,15 @@ Run a grid: every episode of every row over one pool of workers, resumably.
     grid = load_grid('headline')
     runs = GridRuns(grid, expand(grid), 'results/headline')
     runs.execute(LocalEngine(workers=8))
-    write_report('results/headline', grid_results(runs))
+    write_grid_report('results/headline', grid_results(runs))
 
-What rows have in common is run once: a run is known by everything its results depend on (its
-specification, the weights of its checkpoint, its maze, its starts), and its finished episodes lie
-in ``OUT/episodes/KEY.jsonl``. A row that is changed has another key and runs anew; all others
-keep what they have. An episode depends on its run and its start only, so neither the number of
+A run is identified by all that its results depend on (specification, weights of the checkpoint,
+maze, starts), so rows that share a run share its episodes, in ``OUT/episodes/KEY.jsonl``. A
+changed row has another key and runs again; all others keep their episodes. Neither the number of
 workers nor the order changes a result.
+
+How long a grid will take is measured where episodes ran before. Elsewhere it is a rough guess from
+the calls of the network, which the seconds of finished episodes correct while the grid runs.
 """
 
 from collections import defaultdict
@@ -73,9 +75,9 @@ class RowRun:
     """
     One specification on the starts of one task.
 
-    :param identity: everything its results depend on, JSON-able.
+    :param identity: all that its results depend on, JSON-able.
     :param episodes: the finished ones by index: ``record``, ``seconds`` and ``code``.
-    :param failure: why it cannot go on.
+    :param failure: why the run cannot go on.
     """
 
     specification: Specification
@@ -99,17 +101,17 @@ class RowRun:
 
 class GridRuns:
     """
-    The runs behind the rows of a grid, with what is on disk of them.
+    The runs behind the rows of a grid, with their episodes on disk.
 
-    :param rows: of ``grid.expand``; ``selected`` are those to execute, by default all.
+    :param rows: of ``rows.expand``; ``selected`` are those to execute, by default all.
     :param episodes: starts per task, by default those of the grid.
-    :param untrained: by checkpoint, why it is not there although the grid trains it.
+    :param untrained: by checkpoint, why the grid could not train it.
     """
 
     def __init__(self, grid: Grid, rows: list[Row], out_dir: str | Path,
                  selected: list[Row] | None = None, episodes: int | None = None,
                  untrained: Mapping[str, str] | None = None):
-        """Find out what there is; nothing is written."""
+        """Read the finished episodes; nothing is written."""
         self.grid = grid
         self.rows = rows
         self.selected = rows if selected is None else selected
@@ -155,12 +157,12 @@ class GridRuns:
                 on_episode: Callable[[RowRun, dict | None], None] = lambda run, episode: None
                 ) -> None:
         """
-        Run what is missing of the selected rows.
+        Run the missing episodes of the selected rows.
 
         A run that fails keeps its reason in ``failure`` and stops no other. On a KeyboardInterrupt
-        the jobs are ended and it is raised again; finished episodes are kept.
+        the jobs end and it is raised again; finished episodes are kept.
 
-        :param engine: that does the episodes.
+        :param engine: runs the episodes.
         :param on_episode: called with every finished episode, and with None for a failure.
         :raises ConfigError: if another process works in the same folder.
         """
@@ -188,7 +190,7 @@ class GridRuns:
                 on_episode(run, episode)
 
     def _run(self, task: str, specification: Specification) -> RowRun:
-        """Return the run of a specification, the same one for rows that have it in common."""
+        """Return the run of a specification, the same one for all rows that share it."""
         config, maze = self.grid.tasks[task], load_maze(specification.maze)
         failure = None
         try:

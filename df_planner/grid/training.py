@@ -13,16 +13,12 @@
 # limitations under the License.
 
 """
-The models that a grid trains before it can be run.
+The models that a grid trains before it evaluates them: a configuration with a seed each.
 
-A model that a grid trains before it evaluates it: a configuration with a seed.
-
-A training is known by everything that its model depends on: the configuration with its seed, the
-log, and the checkpoint it starts from. Its name ends with a checksum of that, so that a changed
-configuration is another training and all others keep what they have. Model, state and losses lie
-in ``OUT/models``; a training that was stopped goes on from its saved state.
-
-Train, before a grid is evaluated, the models that its rows are trained for.
+The name of a training ends with a checksum of all that its model depends on: the configuration
+with its seed, the log, and the checkpoint it starts from. So a changed configuration is another
+training and all others keep their models. Model, state and losses lie in ``OUT/models``; a stopped
+training goes on from its saved state.
 """
 
 from collections.abc import Callable
@@ -53,9 +49,9 @@ from df_planner.training.train import train
 @dataclass(frozen=True)
 class Training:
     """
-    The making of one model.
+    The training of one model.
 
-    :param file: the configuration, of which ``overrides`` replace fields and give ``config``.
+    :param file: the configuration; with the fields of ``overrides`` replaced it is ``config``.
     """
 
     file: Path
@@ -64,15 +60,15 @@ class Training:
 
     @property
     def checkpoint(self) -> str:
-        """Return where the model will be, without suffix."""
+        """Return the path of the model, without suffix."""
         return str(self.config.out_dir / self.config.name)
 
     def finished(self) -> bool:
-        """Tell whether the model is there."""
+        """Tell whether the model exists."""
         return Path(f'{self.checkpoint}.safetensors').exists()
 
     def steps_done(self) -> int:
-        """Return the steps so far, as of the last whole row of the log of losses."""
+        """Return the steps so far, from the last whole row of the log of losses."""
         if self.finished():
             return self.config.steps
         log = self.config.run_dir / self.config.name / 'loss.csv'
@@ -103,13 +99,13 @@ def _checksum(config: TrainConfig) -> str:
         try:
             identity['init_sha256'] = _sha256(find_checkpoint(config.init))
         except CheckpointError:
-            pass  # training will tell
+            pass  # the training reports it
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
 
 
 @functools.cache
 def _sha256(path: Path) -> str | None:
-    """Return the hash of a file, None if it is missing, which training will tell."""
+    """Return the hash of a file, None if it is missing, which the training reports."""
     return file_sha256(path) if path.exists() else None
 
 
@@ -120,10 +116,10 @@ def train_missing(
     on_training: Callable[[Training, str | None], None] = lambda training, failure: None,
 ) -> dict[str, str]:
     """
-    Train what is not trained yet; return why the others could not be trained, by checkpoint.
+    Train the missing models; return why some could not be trained, by checkpoint.
 
     :param trainings: by checkpoint.
-    :param on_training: called with every training that is done and the reason if it failed.
+    :param on_training: called with every training that ended, and the reason if it failed.
     :raises ConfigError: if another process works in the same folder.
     """
     failures = {}
@@ -141,6 +137,6 @@ def train_missing(
 
 
 def _train(file: Path, overrides: dict[str, object]) -> None:
-    """Train in a worker, whose words would get between those of others."""
+    """Train in a worker, silently: workers share one terminal."""
     with open(os.devnull, 'w') as nowhere, redirect_stderr(nowhere), redirect_stdout(nowhere):
         train(file, overrides)

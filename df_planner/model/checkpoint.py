@@ -44,7 +44,7 @@ from df_planner.robots.signals import Robot
 from df_planner.robots.signals import robot_kind
 
 FORMAT_VERSION = 1
-ARRIVAL = 'arrival.'  # what the names of the weights of that network start with
+ARRIVAL = 'arrival.'  # prefix of the weights of ``ArrivalTime``
 
 
 class _Section(BaseModel):
@@ -65,11 +65,11 @@ class Architecture(_Section):
 
 class Statistics(_Section):
     """
-    What the data say about states and actions.
+    Statistics of states and actions in the data.
 
     ``velocity_change`` and ``drift`` are the 99.95 % quantiles, per axis, of what happens within
     one token: the change of velocity, and the displacement that the mean of the two end velocities
-    does not explain. A plan that exceeds them is not something the robot was ever seen to do.
+    does not explain. A plan that exceeds them is out of distribution.
     """
 
     state_mean: tuple[float, ...]
@@ -114,7 +114,7 @@ class ModelCard(_Section):
 
     @property
     def robot(self) -> Robot | None:
-        """Return the kind of the robot, None for one that is not known."""
+        """Return the kind of the robot, None if it is unknown."""
         return robot_kind(self.observation_names, self.action_names)
 
     def normalizer(self) -> Normalizer:
@@ -190,7 +190,7 @@ def load_checkpoint(name_or_path: str | Path, device: str = 'cpu') -> tuple[Deno
 
 def load_arrival_time(name_or_path: str | Path) -> ArrivalTime | None:
     """
-    Return the network that tells the arrival time, on the CPU; None if the checkpoint has none.
+    Return the network that predicts the arrival time, on the CPU; None if there is none.
 
     :raises CheckpointError: as ``load_checkpoint``.
     """
@@ -205,7 +205,7 @@ def load_arrival_time(name_or_path: str | Path) -> ArrivalTime | None:
 
 
 def _fill(network: nn.Module, path: Path, name_in_network: Callable[[str], str | None]) -> None:
-    """Load those weights of a file that have a name in the network."""
+    """Load the weights of a file that ``name_in_network`` renames, without the others."""
     try:
         weights = {name_in_network(name): weight for name, weight in load_file(path).items()}
         network.load_state_dict({k: v for k, v in weights.items() if k is not None})
@@ -217,7 +217,7 @@ def _fill(network: nn.Module, path: Path, name_in_network: Callable[[str], str |
 
 def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard,
                     arrival_time: ArrivalTime | None = None) -> Path:
-    """Write weights and card, both of them or none; return the path of the weights."""
+    """Write weights and card, both or none; return the path of the weights."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f'{card.name}.safetensors'
     weights = dict(denoiser.state_dict())

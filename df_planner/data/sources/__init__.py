@@ -12,4 +12,4 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Logs of many formats, read as signals in time."""
+"""Logs of many formats, each read as rows."""

@@ -92,7 +92,7 @@ class BagSource:
     layout_problems = ()
 
     def __init__(self, path: Path, config: ImportConfig | None):
-        """Look into the bag; its messages are read later."""
+        """Read the topics of the bag; messages come later."""
         self.path = path
         self.config = config or load_import_config(DEFAULT)
         self.signals = self.config.signals()
@@ -106,7 +106,7 @@ class BagSource:
                     for c in sorted(reader.connections, key=lambda c: c.topic) if c.msgcount)}
 
     def facts(self) -> dict[str, object]:
-        """Return what there is to say about the bag besides its rows."""
+        """Return facts about the bag, besides its rows."""
         return self._facts
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:
@@ -131,7 +131,7 @@ class _Topic:
     count: int = 0
 
     def take(self, on_problem: OnProblem) -> tuple[np.ndarray, np.ndarray]:
-        """Return times (n,) and columns (n, C) of what was read since, without what is wrong."""
+        """Return times (n,) and columns (n, C) of the valid messages since the last call."""
         times_ns = np.array(self.times_ns, np.int64)
         raw = np.array(self.numbers, np.float64).reshape(len(times_ns), -1)
         places = list(self.places)
@@ -143,7 +143,7 @@ class _Topic:
         for index in np.flatnonzero(~finite):
             column = self.columns[int(np.argmin(np.isfinite(values[index])))].field
             on_problem(f'message {places[index]} of {self.name}: ' + (
-                'its orientation is no rotation' if np.isfinite(raw[index]).all()
+                'its orientation is no unit quaternion' if np.isfinite(raw[index]).all()
                 else f'{column} is not a finite number'))
         return times_ns[finite], np.clip(values[finite], -limits, limits)
 
@@ -202,7 +202,7 @@ class _Reading:
                 if topic is self._topics[0]:
                     self._ahead_ns = time_ns - received_ns
             elif self._ahead_ns is None:
-                return  # received before anything is known of the clock of the stamps
+                return  # the offset between the clocks is not known yet
             else:
                 time_ns += self._ahead_ns
         problem = None
@@ -248,7 +248,7 @@ def _stack(columns: list[np.ndarray]) -> np.ndarray:
 
 
 def _topics(path: Path, config: ImportConfig, reader: 'AnyReader') -> list[_Topic]:
-    """Return what is read, that with the position first."""
+    """Return the topics to read, the one with the position first."""
     found = []
     for held, columns in ((False, config.observations), (True, config.actions)):
         for name in dict.fromkeys(column.topic for column in columns):
@@ -264,15 +264,16 @@ def _topics(path: Path, config: ImportConfig, reader: 'AnyReader') -> list[_Topi
 
 
 def _connection(path: Path, name: str, connections: list['Connection']) -> 'Connection':
-    """Return the topic of a name, in any namespace if that is clear."""
+    """Return the topic of a name, in any namespace if it is unique."""
     matches = [c for c in connections if c.topic == '/' + name.lstrip('/')] or [
         c for c in connections if c.topic.endswith('/' + name)]
     if len({c.topic for c in matches}) > 1:
-        raise BagError(f'{path}: has several {name}, say which in --config: '
+        raise BagError(f'{path}: several topics named {name}; choose one in --config: '
                        + ', '.join(sorted(c.topic for c in matches)))
     if not matches:
         there = ', '.join(sorted(f'{c.topic} ({c.msgtype})' for c in connections)) or 'nothing'
-        raise BagError(f'{path}: has no topic {name}, but {there}; name topics with --config')
+        raise BagError(f'{path}: no topic {name}; the bag has {there}; choose topics with '
+                       '--config')
     if len(matches) > 1:
         raise BagError(f'{path}: {matches[0].topic} has several types or publishers: '
                        + ', '.join(sorted(c.msgtype for c in matches)))

@@ -53,9 +53,9 @@ class Column(BaseModel):
     """
     A column and where it comes from.
 
-    :param scale: what the number is multiplied by to have the unit.
-    :param limit: of the magnitude, after scaling: a command beyond it becomes this, as the robot
-        cannot do more. Every action needs one.
+    :param scale: factor from the number to the unit.
+    :param limit: of the magnitude, after scaling: the robot cannot do more, so larger commands are
+        clipped. Every action needs one.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True)
@@ -79,7 +79,7 @@ class ImportConfig(BaseModel):
 
     :param time: when a message holds: ``stamp``, by its header where it has one, or ``received``,
         by the recorder's clock.
-    :param observation_to_map: see ``Signals``, as ``robot_radius_m``.
+    :param observation_to_map: and ``robot_radius_m``: see ``Signals``.
     """
 
     model_config = ConfigDict(extra='forbid', frozen=True)
@@ -96,16 +96,16 @@ class ImportConfig(BaseModel):
     @model_validator(mode='after')
     def _check_position(self) -> Self:
         if self.observations[0].topic != self.observations[1].topic:
-            raise ValueError('the first two observations are the position: of one topic')
+            raise ValueError('the first two observations are the position and need one topic')
         unlimited = [column.name for column in self.actions if column.limit is None]
         if unlimited:
-            raise ValueError('actions need a limit, what the robot can do at most: '
+            raise ValueError('actions need a limit, the most that the robot can do: '
                              + ', '.join(unlimited))
         self.signals()
         return self
 
     def signals(self) -> Signals:
-        """Return what the columns mean."""
+        """Return the meaning of the columns."""
         return Signals(
             observation_names=tuple(column.name for column in self.observations),
             observation_units=tuple(column.unit for column in self.observations),

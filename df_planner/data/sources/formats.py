@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Find out what kind of log a source is, open it, and tell its content from that of others."""
+"""The formats of logs: find out which one a log has, open it, and hash its content."""
 
 import hashlib
 from pathlib import Path
@@ -34,11 +34,11 @@ BAG_SUFFIXES = ('.mcap', '.db3')
 
 def open_source(name: str, config: ImportConfig | None = None) -> Source:
     """
-    Open a log by what it is: HDF5 file, Minari data set, or bag.
+    Open a log: an HDF5 file, a Minari data set, or a bag.
 
     :param name: a path, or ``minari:`` and the name of a local data set.
-    :param config: its columns, for bags and Minari; by default those of the maze.
-    :raises DFPlannerError: DatasetError, BagError or ConfigError, naming it and what is wrong.
+    :param config: the columns of bags and Minari; by default those of the maze.
+    :raises DFPlannerError: DatasetError, BagError or ConfigError, naming the log and the cause.
     """
     path = minari_folder(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(name)
     if not path.exists():
@@ -48,10 +48,10 @@ def open_source(name: str, config: ImportConfig | None = None) -> Source:
             return MinariSource(path, config)
         if (path / 'metadata.yaml').is_file():
             return BagSource(path, config)
-        raise DatasetError(f'{name}: is a folder with neither metadata.yaml (of a bag) nor '
+        raise DatasetError(f'{name}: the folder has neither metadata.yaml (of a bag) nor '
                            'data/metadata.json (of a Minari data set)')
     if path.stat().st_size == 0:
-        raise DatasetError(f'{name}: is empty')
+        raise DatasetError(f'{name}: the file is empty')
     if path.suffix in HDF5_SUFFIXES:
         return Hdf5Source(path)
     if path.suffix in BAG_SUFFIXES:
@@ -61,7 +61,7 @@ def open_source(name: str, config: ImportConfig | None = None) -> Source:
 
 
 def content_sha256(source: Source) -> str:
-    """Return a hash of the content of a source: not of its name, nor of what describes it."""
+    """Return a hash of the content of a source, without its name and its metadata."""
     path = source.path
     files = [path]
     if path.is_dir():

@@ -38,15 +38,15 @@ class Hdf5Source:
     """
     A file of observations, actions and the other keys of D4RL (``d4rl.py``), kept as they are.
 
-    :ivar attributes: of the file, but for ``signals``.
-    :raises DatasetError: if it is no HDF5.
+    :ivar attributes: of the file, without ``signals``.
+    :raises DatasetError: if the file is not HDF5.
     """
 
     kind = 'hdf5'
     unit = 'row'
 
     def __init__(self, path: Path):
-        """Look at what the file says it has; its rows are read later."""
+        """Read the layout of the file; rows come later."""
         self.path = path
         with opened(path) as file:
             self.attributes = {name: value.item() if isinstance(value, np.generic) else value
@@ -58,7 +58,7 @@ class Hdf5Source:
             self._num_bytes = file.id.get_filesize()
 
     def facts(self) -> dict[str, object]:
-        """Return what there is to say about the file besides its rows."""
+        """Return facts about the file, besides its rows."""
         return {'keys': ', '.join(self.keys), 'bytes': f'{self._num_bytes:,}', **self.attributes}
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:

@@ -13,11 +13,11 @@
 # limitations under the License.
 
 """
-Numbers out of messages: what ``field`` in ``config/import`` may say.
+Numbers in messages, as ``field`` in ``config/import`` names them.
 
-A path of names leads to a number: ``pose.pose.position.x``. That of a stamped message may leave
-out the name of what is stamped: ``linear.x`` is that of a Twist and of a TwistStamped. Odometry
-has four more, as its twist is in the axes of the robot (nav_msgs, REP 105): ``velocity.x`` and
+A path of names leads to a number: ``pose.pose.position.x``. In a stamped message the name of the
+stamped part may be left out: ``linear.x`` works for Twist and TwistStamped. Odometry has four more
+fields, since its twist is in the axes of the robot (nav_msgs, REP 105): ``velocity.x`` and
 ``velocity.y``, turned into the axes of its pose, and ``heading.cos`` and ``heading.sin``.
 """
 
@@ -40,10 +40,10 @@ OF_ODOMETRY = ('velocity.x', 'velocity.y', 'heading.cos', 'heading.sin')
 @dataclass(frozen=True)
 class MessageFields:
     """
-    How to get F numbers out of the messages of one topic.
+    How to get F numbers from the messages of one topic.
 
-    :param read: gives (P,) numbers of a message, as they are in it.
-    :param convert: turns (n, P) of them into (n, F) fields; NaN where they make no sense.
+    :param read: returns (P,) numbers of a message, unchanged.
+    :param convert: turns (n, P) of them into (n, F) fields; NaN where they are invalid.
     :param stamped: the message has a header.
     """
 
@@ -88,7 +88,7 @@ def message_fields(fields: Sequence[str], kind: str, definitions: dict) -> Messa
 
 
 def _of_odometry(numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what is derived from quaternion and twist (n, 6)."""
+    """Return the fields ``OF_ODOMETRY`` from quaternion and twist (n, 6)."""
     x, y, z, w, forward, left = numbers.T
     cos, sin = 1.0 - 2.0 * (y * y + z * z), 2.0 * (w * z + x * y)
     length = np.hypot(cos, sin)

@@ -15,7 +15,7 @@
 """
 A Minari data set as a source of rows; needs the package ``minari``.
 
-An episode of T actions has T + 1 observations; the last one, which no action follows, is left out.
+An episode of T actions has T + 1 observations; the last one is left out, since no action follows.
 """
 
 from collections.abc import Iterator
@@ -72,7 +72,7 @@ class MinariSource:
     layout_problems = ()
 
     def __init__(self, path: Path, config: ImportConfig | None):
-        """Look at what it says it has."""
+        """Read the metadata of the data set; rows come later."""
         self.path = path
         self.config = config or load_import_config(DEFAULT)
         self.signals = self.config.signals()
@@ -82,7 +82,7 @@ class MinariSource:
                        'written by': f'minari {dataset.spec.minari_version}'}
 
     def facts(self) -> dict[str, object]:
-        """Return what there is to say about it besides its rows."""
+        """Return facts about the data set, besides its rows."""
         return self._facts
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:
@@ -97,7 +97,7 @@ class MinariSource:
                 on_progress(len(block['actions']))
                 yield block
         if rows != self.total:
-            on_problem(f'has {rows} rows, its metadata say {self.total}')
+            on_problem(f'has {rows} rows, but its metadata say {self.total}')
 
     def _open(self) -> 'MinariDataset':
         _require_minari(str(self.path))
@@ -105,7 +105,7 @@ class MinariSource:
         return self._read(lambda: MinariDataset(self.path / 'data'))
 
     def _read(self, read):
-        """Call what reads; whatever it raises means that the data set is damaged."""
+        """Call a reader; any exception of it means that the data set is damaged."""
         try:
             return read()
         except Exception as error:  # of JSON, HDF5, Arrow, gymnasium or asserts
@@ -133,8 +133,8 @@ class MinariSource:
                 numbers = np.asarray(array[:count, int(column.field)], np.float32)
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise DatasetError(f'{self.path}: episode {episode.id} has no column '
-                                   f'{column.field} in {column.topic}; say with --config where '
-                                   'its columns are') from error
+                                   f'{column.field} in {column.topic}; choose its columns with '
+                                   '--config') from error
             if len(numbers) != count:
                 raise DatasetError(f'{self.path}: episode {episode.id} has {count} rewards, but '
                                    f'{len(numbers)} rows of {column.topic}')

@@ -15,13 +15,13 @@
 """
 From messages at any times to rows at a fixed rate.
 
-Observations are interpolated between the messages on either side; of commands, the latest holds.
-A row exists where every topic has something to say: within ``max_gap_s`` of a command, and between
-two messages that are neither further apart nor a jump of the position. An episode ends where the
-next row does not exist, or lies behind a jump.
+Observations are interpolated between two messages; a command holds until the next. A row exists
+where every topic has a value: within ``max_gap_s`` of a command, and between two messages that are
+not further apart and not a jump of the position. An episode ends where the next row does not exist
+or lies behind a jump.
 
-Messages come in the order in which they were received and go out as rows a second later, so that
-memory does not grow with the length of the recording.
+Messages come in the order of their arrival and become rows a second later, so memory does not grow
+with the length of the recording.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ from dataclasses import field
 import numpy as np
 
 BLOCK_ROWS = 65536
-SLACK_NS = 1_000_000_000  # messages of one moment are received within this
+SLACK_NS = 1_000_000_000  # messages of one moment arrive within this
 NEVER_NS = np.iinfo(np.int64).max
 
 
@@ -50,7 +50,7 @@ class Stream:
     values: np.ndarray | None = None
 
     def add(self, times_ns: np.ndarray, values: np.ndarray) -> None:
-        """Take messages (m,), (m, C); of several of one time, the last counts."""
+        """Take messages (m,), (m, C); of several with the same time the last one counts."""
         if self.values is not None:
             times_ns = np.concatenate([self.times_ns, times_ns])
             values = np.concatenate([self.values, values])
@@ -58,7 +58,7 @@ class Stream:
         self.times_ns, self.values = times_ns[last], values[last]
 
     def drop_before(self, time_ns: int) -> None:
-        """Forget what is not needed for rows from this time on."""
+        """Drop messages that rows from this time on do not need."""
         first = max(np.searchsorted(self.times_ns, time_ns, 'right') - 1, 0)
         self.times_ns = self.times_ns[first:]
         if self.values is not None:
@@ -84,7 +84,7 @@ class Resampler:
 
     @property
     def settled_ns(self) -> int:
-        """Return the time up to which rows are out: an earlier message comes too late."""
+        """Return the time up to which rows have been given: an earlier message is too late."""
         return -NEVER_NS if self._next_ns is None else self._next_ns
 
     def rows(self, at_end: bool = False) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
@@ -113,8 +113,8 @@ class Resampler:
             stream.drop_before(min(self._next_ns, until_ns))
 
     def _block(self, count: int, breaks: list) -> Iterator[tuple[list[np.ndarray], np.ndarray]]:
-        """Give the rows of the next ``count`` moments, if there are any."""
-        moments = self._next_ns + self._dt_ns * np.arange(count + 1)  # the last is looked at only
+        """Give the rows of the next ``count`` moments, if any."""
+        moments = self._next_ns + self._dt_ns * np.arange(count + 1)  # one more, for the ends
         values, exists = [], np.ones(count + 1, bool)
         joined = np.ones(count, bool)
         for stream, segments in zip(self.streams, breaks):
@@ -129,7 +129,7 @@ class Resampler:
             yield [value[:-1][here] for value in values], ~(joined & exists[1:])[here]
 
     def _segments(self, index: int, stream: Stream) -> np.ndarray:
-        """Return the number (n,) of the unbroken piece that each message belongs to."""
+        """Return for each message (n,) the number of its unbroken piece."""
         gaps_ns = np.diff(stream.times_ns)
         broken = gaps_ns > self._max_gap_ns
         if index == 0:
@@ -138,7 +138,7 @@ class Resampler:
         return np.concatenate([[0], np.cumsum(broken)])
 
     def _skip(self, breaks: list, until_ns: int) -> None:
-        """Go on to the next moment at which there may be a row: gaps may be years long."""
+        """Skip to the next moment that may have a row: gaps may be years long."""
         while True:
             soonest = max(_soonest(stream, segments, self._next_ns, self._max_gap_ns)
                           for stream, segments in zip(self.streams, breaks))
@@ -166,7 +166,7 @@ def _at(stream: Stream, segments: np.ndarray | None, moments: np.ndarray, max_ga
 
 
 def _soonest(stream: Stream, segments: np.ndarray | None, time_ns: int, max_gap_ns: int) -> int:
-    """Return the earliest time, from one on, at which a stream has something to say."""
+    """Return the earliest time, not before ``time_ns``, at which a stream has a value."""
     times = stream.times_ns
     index = int(np.searchsorted(times, time_ns, 'right')) - 1
     if index >= 0:

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a log is to those who import, describe or check it, whatever its format."""
+"""The interface of a log of any format, for import, summary and check."""
 
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ import numpy as np
 from df_planner.robots.signals import Signals
 
 Block = dict[str, np.ndarray]  # some rows under the keys of D4RL
-OnProblem = Callable[[str], None]  # called with one line; may raise, else the source goes on
-OnProgress = Callable[[int], object]  # called with how many units were read since
+OnProblem = Callable[[str], None]  # called with one line; unless it raises, the source goes on
+OnProgress = Callable[[int], object]  # called with the number of units read since the last call
 
 
 class Source(Protocol):
@@ -34,9 +34,9 @@ class Source(Protocol):
     Rows of a log.
 
     :ivar kind: of the format.
-    :ivar unit: what is counted in ``total`` and in ``on_progress``.
+    :ivar unit: of ``total`` and of ``on_progress``.
     :ivar keys: of its blocks.
-    :ivar layout_problems: what is wrong as a whole; if anything is, there are no rows.
+    :ivar layout_problems: of the log as a whole; a log that has any gives no rows.
     """
 
     path: Path
@@ -48,14 +48,14 @@ class Source(Protocol):
     layout_problems: Sequence[str]
 
     def facts(self) -> dict[str, object]:
-        """Return what there is to say about it besides its rows, by name."""
+        """Return facts about the log by name, besides its rows."""
         ...
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:
         """
         Give the rows from the first to the last; a terminal ends an episode.
 
-        :param on_problem: called for everything that is wrong with the content.
-        :raises DFPlannerError: BagError or DatasetError, if there is no way to go on.
+        :param on_problem: called for every problem of the content.
+        :raises DFPlannerError: BagError or DatasetError, if reading cannot go on.
         """
         ...
