@@ -31,7 +31,7 @@ import yaml
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
-from df_planner.evaluation.baseline import ControllerPolicy
+from df_planner.evaluation.episodes import ControllerPolicy
 from df_planner.evaluation.episodes import EpisodeRunner
 from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.evaluate import evaluate

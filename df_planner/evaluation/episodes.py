@@ -39,7 +39,6 @@ from df_planner.driving.executor import EXECUTIONS
 from df_planner.driving.tracking import check_execution
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
-from df_planner.evaluation.baseline import ControllerPolicy
 from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.picture import sketch
 from df_planner.planning.settings import PlannerSettings
@@ -47,9 +46,13 @@ from df_planner.planning.settings import settings_for
 from df_planner.robots.signals import Robot
 from df_planner.robots.signals import SIGNALS
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import Maze
+from df_planner.sim.robots import Controller
 from df_planner.sim.robots import simulated_robot
+from df_planner.sim.robots import SimulatedRobot
 
 POLICIES = ('planner', 'controller')
+BASELINE_NAME = 'waypoint controller'
 LOADED_RUNNERS = 4  # that a process keeps, so that going from one to the next and back is cheap
 
 
@@ -119,6 +122,39 @@ class Specification:
         except ValidationError as error:
             raise ConfigError(faults(error, PlannerSettings.model_fields, lambda location:
                                      f'planner setting {".".join(map(str, location))}')) from error
+
+
+class ControllerPolicy:
+    """
+    The baseline: the way-point controller that made the data, behind the interface of ``Policy``.
+
+    It knows the maze, learns nothing, and plans every episode from scratch. Published planners
+    reach about its score; its score on the same starts stands beside every result.
+
+    The jitter of its way-points is seeded by the start of the episode: it differs between
+    episodes and does not depend on earlier ones.
+    """
+
+    def __init__(self, robot: SimulatedRobot, maze: Maze):
+        """Wait for a goal."""
+        self.plans: list = []  # way-points have no states and actions
+        self.planning_times_s: list[float] = []
+        self._robot = robot
+        self._maze = maze
+        self._controller: Controller | None = None
+        self._goal = np.zeros(2)
+
+    def reset(self, goal: np.ndarray) -> None:
+        """Start an episode towards ``goal`` (2,)."""
+        self._goal = np.asarray(goal, dtype=np.float64)
+        self._controller = None
+
+    def act(self, state: np.ndarray) -> np.ndarray:
+        """Return the action (A,) for this state (S,)."""
+        if self._controller is None:
+            entropy = np.frombuffer(np.asarray(state, np.float64).tobytes(), np.uint32)
+            self._controller = self._robot.controller(self._maze, np.random.default_rng(entropy))
+        return np.array(self._controller.action(state, self._goal)[:-1])
 
 
 class EpisodeRunner:

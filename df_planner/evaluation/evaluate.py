@@ -28,7 +28,7 @@ from dataclasses import replace
 import hashlib
 from pathlib import Path
 
-from df_planner.evaluation.baseline import BASELINE_NAME
+from df_planner.evaluation.episodes import BASELINE_NAME
 from df_planner.evaluation.episodes import identity_of
 from df_planner.evaluation.episodes import run_episode
 from df_planner.evaluation.episodes import Specification
