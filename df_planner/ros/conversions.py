@@ -19,13 +19,12 @@ Arrays are in the observation frame of the data, messages in the map frame (REP 
 turns one into the other by swaps and signs only, so that a round trip is exact to the last bit. A
 force crosses exactly if the action is a float32 number, which actions of the planner are.
 
-Everything that comes from a message is checked here: a wrong frame is a FrameError, a value that
-is not finite, or a message that contradicts itself, is an InvalidInput.
+Messages are checked here: a wrong frame raises a FrameError; a value that is not finite, or a
+message that contradicts itself, raises an InvalidInput.
 """
 
 from collections.abc import Collection
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from builtin_interfaces.msg import Duration
 from builtin_interfaces.msg import Time
@@ -39,14 +38,9 @@ import numpy as np
 from std_msgs.msg import Header
 
 from df_planner.driving.stamps import NS_PER_S
-from df_planner.driving.stamps import seconds_to_ns
 from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
-from df_planner.planning.plan import Plan
-
-if TYPE_CHECKING:
-    from df_planner.ros.trajectory_cdr import TrajectoryRows
 
 
 class MapAxes:
@@ -185,44 +179,9 @@ def action_from_wrench(msg: WrenchStamped, axes: MapAxes, scale: ForceScale,
     return scale.action(axes.to_observation(finite((force.x, force.y), 'wrench')))
 
 
-def plan_from_trajectory(rows: 'TrajectoryRows', axes: MapAxes, scale: ForceScale,
-                         frames: Collection[str], dt_s: float,
-                         goal: np.ndarray | None = None) -> Plan | None:
-    """
-    Return the plan that a trajectory carries, None for an empty one.
-
-    :param dt_s: the control step; the points must be this far apart.
-    :param goal: (2,) the position planned for, the last planned position if left out.
-    """
-    check_trajectory(rows, frames, dt_s)
-    if not len(rows):
-        return None
-    numbers = finite(np.concatenate((rows.transforms[:, :2], rows.velocities[:, :2],
-                                     rows.accelerations[:, :2]), axis=1), 'trajectory')
-    positions = axes.to_observation(numbers[:, :2])
-    states = np.concatenate((positions, axes.to_observation(numbers[:, 2:4])), axis=1)
-    actions = scale.action_of_acceleration(axes.to_observation(numbers[:, 4:]))
-    return Plan(actions=actions, states=states, dt_s=dt_s,
-                goal=positions[-1] if goal is None else goal)
-
-
 def stamped_twist(msg: TwistStamped | Twist) -> TwistStamped:
     """Return a command on ``cmd_vel`` with a header; one that had none has no stamp, no frame."""
     return msg if isinstance(msg, TwistStamped) else TwistStamped(twist=msg)
-
-
-def check_trajectory(rows: 'TrajectoryRows', frames: Collection[str], dt_s: float) -> None:
-    """
-    Check the frame and the times of a trajectory, but not its numbers.
-
-    :raises FrameError: for a frame that is not one of ``frames``.
-    :raises InvalidInput: for points that are not ``dt_s`` apart, from 0 s on.
-    """
-    check_frame(rows.frame_id, frames, 'trajectory')
-    if (np.diff(rows.times_ns) <= 0).any():
-        raise InvalidInput('trajectory: time_from_start must increase from point to point')
-    if not np.array_equal(rows.times_ns, seconds_to_ns(dt_s) * np.arange(len(rows))):
-        raise InvalidInput(f'trajectory: points must be {dt_s} s apart, starting at 0 s')
 
 
 def planar(xy: np.ndarray) -> Vector3:

@@ -13,14 +13,12 @@
 # limitations under the License.
 
 """
-Diagnostics of a node, the complaints in them, and callbacks that complain instead of raising.
+Diagnostics of a node, and the errors of its inputs in them.
 
-Diagnostics: named tasks on ``/diagnostics``, as ``diagnostic_updater`` would publish them.
-
-Each task is a function that returns a Status. All are published together once a second, by a
-steady clock that a paused simulation does not stop, and at once when ``update`` is called.
-
-Inputs that a node refuses: answered in the log and in diagnostics, changing nothing.
+A node adds named tasks, functions that return a Status. ``Diagnostics`` publishes them together on
+``/diagnostics``, as ``diagnostic_updater`` would: once a second by a steady clock, which a paused
+simulation does not stop, and at once when ``update`` is called. ``guarded`` callbacks turn typed
+errors of inputs into ``Complaints``, which are logged and shown until that input is good again.
 """
 
 from collections.abc import Callable
@@ -37,11 +35,13 @@ from rclpy.clock import ClockType
 from rclpy.node import Node
 
 from df_planner.errors import DFPlannerError
+from df_planner.ros import qos
+from df_planner.ros import topics
 
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
-LEAST_PERIOD_S = 0.1  # between messages about complaints, but for those of every second
+LEAST_PERIOD_S = 0.1  # between diagnostics that a complaint causes
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Diagnostics:
         """Start publishing every ``period_s`` seconds of wall time."""
         self._node = node
         self._tasks: dict[str, Callable[[], Status]] = {}
-        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._publisher = qos.publisher(node, topics.DIAGNOSTICS)
         self._timer = node.create_timer(period_s, self.update,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -100,37 +100,37 @@ class Complaints:
         self._repeat_s = repeat_s
         self._errors: dict[str, DFPlannerError] = {}
         self._logged_at_s: dict[tuple[str, str], float] = {}
-        self._told_at_s = -LEAST_PERIOD_S
+        self._published_at_s = -LEAST_PERIOD_S
 
     def __iter__(self):
         """Iterate over the complaints in words, each beginning with its error code."""
         return iter([f'{error.code}: {error}' for error in self._errors.values()])
 
     def add(self, what: str, error: DFPlannerError) -> None:
-        """Complain about an input; a former complaint about it is forgotten."""
-        news = what not in self._errors or self._errors[what].code != error.code
+        """Complain about an input, in place of a former complaint about it."""
+        is_new = what not in self._errors or self._errors[what].code != error.code
         self._errors[what] = error
         now_s = time.monotonic()
         if now_s - self._logged_at_s.get((what, error.code), -self._repeat_s) >= self._repeat_s:
             self._logged_at_s[what, error.code] = now_s
             self._logger.error(f'{error.code}: {error}')
-        if news:
-            self._tell()
+        if is_new:
+            self._publish()
 
     def clear(self, what: str) -> None:
         """Stop complaining about an input."""
         if self._errors.pop(what, None) is not None:
-            self._tell()
+            self._publish()
 
     def clear_all(self) -> None:
         """Stop complaining about anything."""
         self._errors.clear()
 
-    def _tell(self) -> None:
-        """Publish a change at once, but not each one of an input that is good and bad by turns."""
+    def _publish(self) -> None:
+        """Publish a change at once, but not every change of an input that flips."""
         now_s = time.monotonic()
-        if now_s - self._told_at_s >= LEAST_PERIOD_S:
-            self._told_at_s = now_s
+        if now_s - self._published_at_s >= LEAST_PERIOD_S:
+            self._published_at_s = now_s
             self._diagnostics.update()
 
 
@@ -138,8 +138,7 @@ def guarded(callback: Callable, what: str, complaints: Complaints) -> Callable:
     """
     Return a subscription's callback whose typed errors become complaints.
 
-    :param what: the input, in the words of the diagnostics; complaints about it end with its next
-        good message.
+    :param what: names the input; the complaint ends with its next good message.
     """
     def call(message):
         try:
@@ -152,7 +151,7 @@ def guarded(callback: Callable, what: str, complaints: Complaints) -> Callable:
 
 
 def inputs_status(complaints: Complaints) -> Status:
-    """Return the diagnostics task on a node's inputs."""
+    """Return the status of a node's inputs."""
     refused = list(complaints)
     if refused:
         return Status(WARN, 'refused ' + '; '.join(refused))

@@ -13,20 +13,34 @@
 # limitations under the License.
 
 
-"""Occupancy grids as messages, and as the planner's distance field."""
+"""
+Maps: as messages, as the planner's distance field, and read from the topic.
+
+A node takes maps with a ``MapReader``; another source of maps is added here and in ``topics.py``.
+"""
 
 from array import array
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
 
 from builtin_interfaces.msg import Time
 from nav_msgs.msg import OccupancyGrid
 import numpy as np
+from rclpy.node import Node
 from std_msgs.msg import Header
 
 from df_planner.errors import InvalidInput
 from df_planner.planning.map import GridMap
+from df_planner.ros import qos
+from df_planner.ros import topics
 from df_planner.ros.conversions import check_frame
 from df_planner.ros.conversions import finite
 from df_planner.ros.conversions import MapAxes
+from df_planner.ros.diagnostics import Complaints
+from df_planner.ros.diagnostics import guarded
+from df_planner.ros.worker import Outcome
+from df_planner.ros.worker import Worker
 
 
 def occupancy_grid_message(data: np.ndarray, origin_xy: np.ndarray, resolution_m: float,
@@ -57,14 +71,51 @@ def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
     check_frame(msg.header.frame_id, (frame_id,), 'map')
     height, width = msg.info.height, msg.info.width
     if height == 0 or width == 0 or len(msg.data) != height * width:
-        raise InvalidInput(f'map: {height} x {width} cells announced, {len(msg.data)} given')
+        raise InvalidInput(f'map: {height} x {width} cells announced, {len(msg.data)} sent')
     origin, turn = msg.info.origin.position, msg.info.origin.orientation
     resolution_m, x, y = finite((msg.info.resolution, origin.x, origin.y), 'map').tolist()
     if resolution_m <= 0.0:
         raise InvalidInput(f'map: resolution must be above 0, got {resolution_m}')
     if any(abs(value) > 1e-6 for value in (turn.x, turn.y, turn.z)):
-        raise InvalidInput('map: a turned map origin is not supported')
+        raise InvalidInput('map: the orientation of its origin must be the identity, got '
+                           f'({turn.x}, {turn.y}, {turn.z}, {turn.w})')
     cells = np.array(msg.data, dtype=np.int8).reshape(height, width)
     # The message holds the resolution as a float32; a millionth of a metre is finer than any map.
     return GridMap((cells < 0) | (cells >= occupied_threshold), round(resolution_m, 6),
                    np.array([x, y]), axes.observation_to_map)
+
+
+class MapSettings(Protocol):
+    """The parameters of a node that reads maps."""
+
+    global_frame_id: str
+    occupied_threshold: int
+
+
+class MapReader:
+    """
+    Subscribe to the map, and read it beside the executor: a large one takes longer than a tick.
+
+    :param settings: returns the parameters of the node, which may change.
+    :param take: called in the executor's thread with every map; a bad one is a complaint.
+    :param worker: None to read in the executor's thread.
+    """
+
+    def __init__(self, node: Node, axes: MapAxes, settings: Callable[[], MapSettings],
+                 take: Callable[[GridMap], None], complaints: Complaints, worker: Worker | None):
+        self._node, self._axes, self._settings, self._worker = node, axes, settings, worker
+        self._done = guarded(lambda outcome: take(outcome.result()), 'map', complaints)
+        self._subscription = qos.subscription(node, topics.MAP, self._on_map)
+
+    def close(self) -> None:
+        """Destroy the subscription."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _on_map(self, msg: OccupancyGrid) -> None:
+        settings = self._settings()
+        read = partial(grid_map_from_message, msg, self._axes, settings.global_frame_id,
+                       settings.occupied_threshold)
+        if self._worker is None:
+            self._done(Outcome.of(read))
+        else:
+            self._worker.submit('map', lambda should_stop: read(), self._done)

@@ -12,57 +12,98 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""
+Publishers, subscriptions, services and clients, opened from the rows of ``topics.py``.
 
-"""Named QoS profiles, so that no node spells out a policy at a call."""
+>>> self._goal = qos.publisher(self, topics.ACTIVE_GOAL)
+>>> qos.subscription(self, topics.ODOM, self._on_odometry)
+"""
 
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from rclpy.client import Client
+from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecyclePublisher
+from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy
 from rclpy.qos import HistoryPolicy
 from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
+from rclpy.service import Service
+from rclpy.subscription import Subscription
 
-STANDARD_QOS = QoSProfile(
-    depth=10, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-"""Every message arrives at a subscriber that keeps up: measurements."""
-
-RECORDED_QOS = QoSProfile(
-    depth=400, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-"""A writer that somebody may record: odometry, commands; Fast DDS keeps 400 samples at most."""
-
-RECORDING_QOS = QoSProfile(
-    history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.VOLATILE)
-"""The reader that records: nothing is lost while it is busy for some seconds."""
-
-RECORDING_LATCHED_QOS = QoSProfile(
-    history=HistoryPolicy.KEEP_ALL, reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""The same of a latched topic: nor is what was said before the reader found who says it."""
-
-LATEST_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-"""Only the newest counts, and nothing from before the subscription: goals and commands."""
-
-LATCHED_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""Late subscribers get the last message: maps, plans, markers."""
-
-PLAN_QOS = QoSProfile(
-    depth=10, reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL)
-"""As latched, and a recorder that is busy for a moment misses none: plans as published."""
-
-TF_QOS = QoSProfile(
-    depth=100, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.VOLATILE)
-"""What tf2 listeners expect of /tf."""
-
-SENSOR_DATA_QOS = QoSProfile(
-    depth=1, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
-"""The newest reading, losses allowed: odometry as consumed, the clock."""
+from df_planner.ros import topics
 
 
-def recording_qos(latched: bool, reliable: bool) -> QoSProfile:
-    """Return the profile of a recorder of any topic; it holds at most Fast DDS' 5000 samples."""
+def profile(quality: topics.Quality) -> QoSProfile:
+    """Return a QoS profile of rclpy."""
+    history = ({'history': HistoryPolicy.KEEP_ALL} if quality.depth is None else
+               {'depth': quality.depth})
     return QoSProfile(
-        history=HistoryPolicy.KEEP_ALL,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        durability=(DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE))
+        **history,
+        reliability=(ReliabilityPolicy.RELIABLE if quality.reliable else
+                     ReliabilityPolicy.BEST_EFFORT),
+        durability=(DurabilityPolicy.TRANSIENT_LOCAL if quality.latched else
+                    DurabilityPolicy.VOLATILE))
+
+
+def interface_type(kind: str) -> Any:
+    """
+    Return the class of a type such as ``nav_msgs/msg/Odometry``.
+
+    :raises ImportError: if its package is not installed, or does not have it.
+    """
+    module, _, name = kind.rpartition('/')
+    try:
+        return getattr(import_module(module.replace('/', '.')), name)
+    except AttributeError as error:
+        raise ImportError(f'no {name} in {module}') from error
+
+
+def publisher(node: Node, topic: topics.Topic) -> Publisher:
+    """Open a publisher."""
+    return node.create_publisher(
+        interface_type(topic.kind), topic.publisher_name, profile(topic.quality))
+
+
+def lifecycle_publisher(node: LifecycleNode, topic: topics.Topic) -> LifecyclePublisher:
+    """Open a publisher that is silent unless the node is active."""
+    return node.create_lifecycle_publisher(
+        interface_type(topic.kind), topic.publisher_name, profile(topic.quality))
+
+
+def subscription(node: Node, topic: topics.Topic, callback: Callable, *, lockstep: bool = False,
+                 quality: topics.Quality | None = None, **options: Any) -> Subscription:
+    """
+    Open a subscription.
+
+    :param lockstep: take the QoS of lockstep, where the topic has one.
+    :param quality: QoS other than the topic's, for one who records.
+    :param options: of ``Node.create_subscription``.
+    """
+    quality = (quality or (topic.lockstep if lockstep else None) or topic.heard or topic.quality)
+    return node.create_subscription(
+        interface_type(topic.kind), topic.subscriber_name, callback, profile(quality), **options)
+
+
+def service(node: Node, row: topics.Service, callback: Callable, **options: Any) -> Service:
+    """Offer a service; ``options`` are those of ``Node.create_service``."""
+    return node.create_service(interface_type(row.kind), row.server_name, callback, **options)
+
+
+def client(node: Node, row: topics.Service) -> Client:
+    """Open a client of another node's service."""
+    return node.create_client(interface_type(row.kind), row.name)
+
+
+STANDARD_QOS = profile(topics.STANDARD)
+RECORDED_QOS = profile(topics.RECORDED)
+RECORDING_QOS = profile(topics.RECORDING)
+LATEST_QOS = profile(topics.LATEST)
+LATCHED_QOS = profile(topics.LATCHED)
+PLAN_QOS = profile(topics.PLANS)
+TF_QOS = profile(topics.TRANSFORMS)
+SENSOR_DATA_QOS = profile(topics.SENSOR_DATA)

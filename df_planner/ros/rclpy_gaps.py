@@ -13,24 +13,16 @@
 # limitations under the License.
 
 """
-What rclpy of Jazzy lacks: optional interfaces, clock jumps, safe transitions, asking again.
+What rclpy of Jazzy lacks.
 
-Interfaces that a ROS 2 installation may bring and the wheels do not.
-
-A clock that jumps back: a simulator that was restarted, or a bag that starts over.
-
-Requests for transitions that are impossible now, which rclpy's service does not survive.
-
-Read the parameters of other nodes.
-
-Memory that is given back to the system when a model is let go.
+Types that may not be installed, clocks that jump back, transition requests that must not end the
+node, parameters of other nodes, and memory that goes back to the system.
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
 import ctypes
 import gc
-from importlib import import_module
 import sys
 import time
 from typing import Any
@@ -45,19 +37,22 @@ from rclpy.node import Node
 from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
 
+from df_planner.ros.qos import interface_type
 
-def optional_type(module: str, name: str, node: Node, use: str) -> Any | None:
+ASK_AGAIN_S = 1.0
+
+
+def optional_type(kind: str, node: Node, use: str) -> Any | None:
     """
-    Return a type of a package that may be absent; if it is, None, and the log says so.
+    Return a type of a package that may not be installed; if it is not, None, and log that.
 
-    :param module: for example ``nav2_msgs.action``.
-    :param name: the type in it.
-    :param use: what there is not without it, in words.
+    :param kind: for example ``nav2_msgs/action/FollowPath``.
+    :param use: what does not work without it, in words.
     """
     try:
-        return getattr(import_module(module), name)
-    except (ImportError, AttributeError):
-        node.get_logger().info(f'No {module}.{name} here: without {use}')
+        return interface_type(kind)
+    except ImportError:
+        node.get_logger().info(f'{kind} is not installed: without {use}')
         return None
 
 
@@ -70,7 +65,7 @@ def on_jump_back(node: Node, callback: Callable[[], None]) -> JumpHandle:
 
 
 def refuse_impossible_transitions(node: LifecycleNode) -> None:
-    """Have a lifecycle node answer them with ``success = False`` instead of ending by them."""
+    """Have a lifecycle node answer impossible transition requests with ``success = False``."""
     service = node._service_change_state
     change_state = service.callback
 
@@ -81,13 +76,10 @@ def refuse_impossible_transitions(node: LifecycleNode) -> None:
         except RuntimeError as error:  # rclpy's RCLError: "Transition is not registered"
             wanted, (_, state) = request.transition, node._state_machine.current_state
             node.get_logger().error(
-                f'transition {wanted.label or wanted.id} refused in the state {state}: {error}')
+                f'transition {wanted.label or wanted.id} refused in state {state}: {error}')
             response.success = False
             return response
     service.callback = answer
-
-
-ASK_AGAIN_S = 1.0
 
 
 def read_parameters(node: Node, executor: Executor, remote: str, names: Sequence[str],
@@ -95,7 +87,7 @@ def read_parameters(node: Node, executor: Executor, remote: str, names: Sequence
     """
     Return parameters of another node by name; empty if it does not answer in time.
 
-    Asks more than once: a first answer is lost if the other node has not found this one yet.
+    Asks repeatedly: an answer is lost if the other node has not discovered this one yet.
 
     :param executor: spins ``node`` while it waits.
     """
@@ -112,10 +104,10 @@ def read_parameters(node: Node, executor: Executor, remote: str, names: Sequence
 
 def give_back_memory() -> None:
     """
-    Collect what nobody refers to, and return freed memory to the system.
+    Collect garbage and return freed memory to the system.
 
-    ``keep_on_time`` has put everything out of the collector's reach, a model in it; glibc keeps
-    freed memory for itself unless it is told to trim, and torch does so on the GPU.
+    ``keep_on_time`` has frozen all objects, the model among them. glibc keeps freed memory unless
+    it is told to trim, and so does torch on the GPU.
     """
     gc.unfreeze()
     gc.collect()
@@ -124,5 +116,5 @@ def give_back_memory() -> None:
         torch.cuda.empty_cache()
     try:
         ctypes.CDLL('libc.so.6').malloc_trim(0)
-    except (OSError, AttributeError):  # another C library keeps its own house
+    except (OSError, AttributeError):  # not glibc
         pass

@@ -12,13 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-The life of a node's process: executor, signals, exit code.
-
-The executor of nodes that handle thousands of messages a second.
-
-How every node process runs and ends.
-"""
+"""How the process of a node runs and ends: executor, signals, exit code."""
 
 from collections.abc import Callable
 import signal
@@ -36,26 +30,25 @@ try:
 except ImportError:  # rclpy before 7.1.4
     EventsExecutor = SingleThreadedExecutor
 
-
-def events_executor() -> Executor:
-    """
-    Return an executor that is woken by each message, where rclpy has one, else the usual one.
-
-    The usual one builds a set of all that it waits for before every message, which costs more than
-    the message does. In rclpy 7.1 that of events has no guard conditions (so no ``Worker``), no
-    callbacks that take the message info, no services that await something, and without a timeout
-    its ``spin_once`` does not wait.
-    """
-    return EventsExecutor()
-
-
-SPIN_S = 0.1  # how often a node that has nothing to do looks for a signal
+SPIN_S = 0.1  # how often an idle node looks for a signal
 
 IsStopped = Callable[[], bool]
 
 
+def events_executor() -> Executor:
+    """
+    Return an events executor where rclpy has one, else the usual executor.
+
+    The usual one builds a wait set before every message, which costs more than the message. In
+    rclpy 7.1 the events executor knows no guard conditions (so no ``Worker``), no callbacks that
+    take the message info and no services that await, and its ``spin_once`` without a timeout does
+    not wait.
+    """
+    return EventsExecutor()
+
+
 def spin(node: Node, is_stopped: IsStopped) -> None:
-    """Serve messages until a signal has come."""
+    """Serve messages until a signal arrives."""
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while not is_stopped():
@@ -67,23 +60,23 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
     """
     Spin a node until SIGINT or SIGTERM and return the exit code of the process.
 
-    A node's ``start()`` is called before spinning and its ``close()`` at the end, where it has
-    them. A typed error, such as bad parameters, ends the process with one line and exit code 1.
+    Calls the node's ``start()`` before spinning and its ``close()`` at the end, if it has them. A
+    typed error, such as a bad parameter, ends the process with one line and exit code 1.
 
-    :param work: what to do instead of spinning, until the function it is given tells that a signal
-        has come; it may return another exit code.
+    :param work: replaces spinning; returns when its second argument tells that a signal arrived,
+        and may return an exit code.
     """
-    # rclpy's own handlers shut the context down in a thread of theirs, whatever the node is in the
-    # middle of, after which it can say nothing more; a KeyboardInterrupt can come anywhere, too.
-    came: list[int] = []
+    # rclpy's own handlers shut the context down in another thread, in the middle of anything, and
+    # then the node can publish and log no more; a KeyboardInterrupt can come anywhere, too.
+    arrived: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: came.append(number))
+        signal.signal(number, lambda number, frame: arrived.append(number))
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = None
     try:
         node = make_node()
         getattr(node, 'start', lambda: None)()
-        return work(node, lambda: bool(came)) or 0
+        return work(node, lambda: bool(arrived)) or 0
     except DFPlannerError as error:
         rclpy.logging.get_logger('df_planner').fatal(f'{error.code}: {error}')
         return 1

@@ -13,28 +13,26 @@
 # limitations under the License.
 
 """
-Control ticks in time: when to act, and how fast a simulation goes.
+Ticks of control and simulation by the wall clock: when they are due, and how evenly they come.
 
-Ticks of a control loop by the wall clock: how evenly they come, and which came too late.
-
-Pacing by steady time: when the next tick is due, and how fast time really runs.
+The meters hold the last WINDOW readings and return percentiles of them for diagnostics.
 """
 
 from collections import deque
-from collections.abc import Sequence
 import math
 
 import numpy as np
 
 WINDOW = 1000  # ticks that the percentiles are taken over
-LATE_PERIODS = 2.0  # a tick this many periods after the one before has missed one
+LATE_PERIODS = 2.0  # a tick this many periods after the one before is late
+LARGEST_LAG_S = 0.1  # a longer delay (a pause, a busy machine) is not caught up
 
 
 class TickMeter:
     """
-    Take note of every tick.
+    Measure the time between ticks.
 
-    :param period_s: from one tick to the next, as it should be.
+    :param period_s: what it should be.
     """
 
     def __init__(self, period_s: float):
@@ -47,7 +45,7 @@ class TickMeter:
         self._last_s: float | None = None
 
     def tick(self, now_s: float) -> float | None:
-        """Take note of a tick now; return the seconds since the one before, None at a first."""
+        """Count a tick; return the seconds since the one before, None at the first."""
         last_s, self._last_s = self._last_s, now_s
         self.count += 1
         if last_s is None:
@@ -59,7 +57,7 @@ class TickMeter:
         return period_s
 
     def interrupt(self) -> None:
-        """Begin anew with the next tick: what made them come has stopped."""
+        """Count the next tick as a first one: ticks have stopped."""
         self._last_s = None
 
     def values(self) -> dict[str, object]:
@@ -77,7 +75,7 @@ class TickMeter:
 
 
 class ResponseTimes:
-    """How long commands took: from when the odometry was sent to when its answer was."""
+    """Measure the time from sending an odometry to sending its command."""
 
     def __init__(self):
         """Start without a command."""
@@ -85,7 +83,7 @@ class ResponseTimes:
         self._recent_s: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, duration_s: float) -> None:
-        """Take note of a command."""
+        """Add the response time of a command."""
         self._longest_s = max(self._longest_s, duration_s)
         self._recent_s.append(duration_s)
 
@@ -100,7 +98,7 @@ class ResponseTimes:
 
 
 class Seams:
-    """Keep by how much actions jump where one plan takes over from another."""
+    """Measure by how much actions jump where one plan replaces another."""
 
     def __init__(self):
         """Start without a seam."""
@@ -108,7 +106,7 @@ class Seams:
         self._jumps: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, jump: float) -> None:
-        """Take note of a seam."""
+        """Add the jump at a seam."""
         self._count += 1
         self._jumps.append(jump)
 
@@ -118,9 +116,6 @@ class Seams:
             return {'seams': 0}
         p50, p95 = np.percentile(self._jumps, (50, 95))
         return {'seams': self._count, 'seam_jump_p50': f'{p50:.3f}', 'seam_jump_p95': f'{p95:.3f}'}
-
-
-LARGEST_LAG_S = 0.1  # a longer delay (a pause, a busy machine) is not caught up
 
 
 class Pacer:
@@ -137,13 +132,13 @@ class Pacer:
         self._due_s = -math.inf
 
     def wait_s(self, now_s: float) -> float:
-        """Return how long the next tick is away, 0 if it is due."""
+        """Return the time until the next tick, 0 if it is due."""
         if self.real_time_factor <= 0.0:
             return 0.0
         return max(self._due_s - now_s, 0.0)
 
     def ticked(self, now_s: float) -> None:
-        """Take note of a tick; the next is due one period after this one was."""
+        """Count a tick; the next is due one period after this one was due."""
         if self.real_time_factor <= 0.0:
             return
         if now_s - self._due_s > LARGEST_LAG_S:
@@ -163,14 +158,3 @@ class SpeedMeter:
         if last is None or now_s <= last[1]:
             return None
         return (simulated_s - last[0]) / (now_s - last[1])
-
-
-def lockstep_pace(records: Sequence[dict], num_steps: int, duration_s: float) -> dict[str, int]:
-    """
-    Return what a run in lockstep is limited by: if it is planning, most of the time goes there.
-
-    :param records: of ``episode_record``, each of so many control steps.
-    """
-    planning_s = sum(sum(record['planning_times_s']) for record in records)
-    return {'ticks_per_s': round(len(records) * num_steps / duration_s),
-            'planning_percent': round(100 * planning_s / duration_s)}

@@ -13,23 +13,17 @@
 # limitations under the License.
 
 """
-Plans as trajectory messages, written as CDR bytes straight from arrays, and read back.
+Plans as CDR bytes: written straight from arrays, and read back, without an object per point.
 
-Trajectories as arrays, without a Python object for every point.
-
-To turn a plan of six seconds into a message object takes some 15 ms, more than a control period.
-A subscription that asks for raw messages and reads them here is a hundred times faster. What is
-read is CDR, as DDS sends it (OMG DDS-XTypes 1.3, 7.4): little-endian, numbers aligned to their
-size. Whatever is not laid out as plans are goes the long way, through the message object.
-
-Plans as serialized messages, without a Python object for every point.
-
-To fill a trajectory and a path of six seconds with message objects and serialize them takes as
-long as to plan them. A publisher that is given bytes sends them as they are. They are CDR, which
-``trajectory_rows.py`` reads.
+To fill the message objects of a six-second plan, or to read them, takes some 15 ms, more than a
+control period; to plan takes no longer. Here it is a hundred times faster. A publisher that is
+given bytes sends them as they are, and a raw subscription receives them. The layout is that of CDR
+as DDS sends it (OMG DDS-XTypes 1.3, 7.4): little-endian, numbers aligned to their size. Anything
+laid out otherwise is read through the message object.
 """
 
 from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 import struct
 
@@ -38,7 +32,13 @@ from rclpy.serialization import deserialize_message
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.driving.stamps import NS_PER_S
+from df_planner.driving.stamps import seconds_to_ns
 from df_planner.errors import InvalidInput
+from df_planner.planning.plan import Plan
+from df_planner.ros.conversions import check_frame
+from df_planner.ros.conversions import finite
+from df_planner.ros.conversions import ForceScale
+from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import stamp_to_ns
 
 LITTLE_ENDIAN = b'\x00\x01'  # how the encapsulation of plain CDR begins
@@ -66,6 +66,40 @@ class TrajectoryRows:
     def __len__(self) -> int:
         """Return the number of points."""
         return len(self.times_ns)
+
+
+def plan_from_trajectory(rows: TrajectoryRows, axes: MapAxes, scale: ForceScale,
+                         frames: Collection[str], dt_s: float) -> Plan | None:
+    """
+    Return the plan that a trajectory carries, None for an empty one.
+
+    Its goal is the last planned position.
+
+    :param dt_s: the control step; the points must be this far apart.
+    """
+    check_trajectory(rows, frames, dt_s)
+    if not len(rows):
+        return None
+    numbers = finite(np.concatenate((rows.transforms[:, :2], rows.velocities[:, :2],
+                                     rows.accelerations[:, :2]), axis=1), 'trajectory')
+    positions = axes.to_observation(numbers[:, :2])
+    states = np.concatenate((positions, axes.to_observation(numbers[:, 2:4])), axis=1)
+    actions = scale.action_of_acceleration(axes.to_observation(numbers[:, 4:]))
+    return Plan(actions=actions, states=states, dt_s=dt_s, goal=positions[-1])
+
+
+def check_trajectory(rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> None:
+    """
+    Check the frame and the times of a trajectory, but not its numbers.
+
+    :raises FrameError: for a frame that is not one of ``frames``.
+    :raises InvalidInput: for points that are not ``dt_s`` apart, from 0 s on.
+    """
+    check_frame(rows.frame_id, frames, 'trajectory')
+    if (np.diff(rows.times_ns) <= 0).any():
+        raise InvalidInput('trajectory: time_from_start must increase from point to point')
+    if not np.array_equal(rows.times_ns, seconds_to_ns(dt_s) * np.arange(len(rows))):
+        raise InvalidInput(f'trajectory: points must be {dt_s} s apart, starting at 0 s')
 
 
 def point_layout(at: int) -> np.dtype:
@@ -114,11 +148,11 @@ def _read(data: bytes) -> TrajectoryRows:
         raise ValueError('not little-endian')
     body = memoryview(data)[ENCAPSULATION:]
     sec, nanosec = struct.unpack_from('<iI', body)
-    frame_id, at = _string(body, 8)
+    frame_id, at = _read_string(body, 8)
     at = _aligned(at)
     joints, at = *struct.unpack_from('<I', body, at), at + 4
     for _ in range(joints):
-        _, at = _string(body, _aligned(at))
+        _, at = _read_string(body, _aligned(at))
     at = _aligned(at)
     count, at = *struct.unpack_from('<I', body, at), at + 4
     # Read before anything of that length is made: it may be wrong.
@@ -133,7 +167,7 @@ def _read(data: bytes) -> TrajectoryRows:
         points['transform'], points['velocity'], points['acceleration'])
 
 
-def _string(body: memoryview, at: int) -> tuple[str, int]:
+def _read_string(body: memoryview, at: int) -> tuple[str, int]:
     """Return the string there, and where it ends."""
     length, = struct.unpack_from('<I', body, at)
     end = at + 4 + length
@@ -155,7 +189,7 @@ def _twists(twists: list) -> np.ndarray:
 
 def trajectory_bytes(rows: TrajectoryRows, joint: str) -> bytes:
     """Return a ``MultiDOFJointTrajectory`` of one joint."""
-    start = _header(rows) + struct.pack('<I', 1) + _plan_string(joint)
+    start = _header(rows) + struct.pack('<I', 1) + _string(joint)
     once = np.ones(len(rows), np.uint32)
     sec, nanosec = _stamp(rows.times_ns)
     return _message(start, point_layout, len(rows), {
@@ -189,7 +223,7 @@ def _message(start: bytes, layout: Callable[[int], np.dtype], count: int,
         first begin at one.
     :param columns: (count, ...) of each field.
     """
-    start = _plan_aligned(start) + struct.pack('<I', count)
+    start = _padded(start) + struct.pack('<I', count)
     first = np.zeros(min(count, 1), layout(len(start) % 8))
     rest = np.zeros(max(count - 1, 0), layout(0))
     for name, column in columns.items():
@@ -199,21 +233,20 @@ def _message(start: bytes, layout: Callable[[int], np.dtype], count: int,
 
 def _header(rows: TrajectoryRows) -> bytes:
     """Return a ``std_msgs/Header``, padded for a number to follow."""
-    return _plan_aligned(struct.pack('<iI', *divmod(rows.stamp_ns, NS_PER_S))
-                         + _plan_string(rows.frame_id))
+    return _padded(struct.pack('<iI', *divmod(rows.stamp_ns, NS_PER_S)) + _string(rows.frame_id))
 
 
-def _plan_string(text: str) -> bytes:
+def _string(text: str) -> bytes:
     return struct.pack('<I', len(_text(text))) + _text(text)
+
+
+def _padded(data: bytes) -> bytes:
+    """Return data with zeros up to a multiple of 4."""
+    return data.ljust(_aligned(len(data)), b'\0')
 
 
 def _text(text: str) -> bytes:
     return text.encode() + b'\0'
-
-
-def _plan_aligned(data: bytes) -> bytes:
-    """Return what is a multiple of 4 long."""
-    return data + bytes(-len(data) % 4)
 
 
 def _stamp(times_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,7 @@ joiner must not get a forged map or plan.
 """
 
 from array import array
+from dataclasses import replace
 import time
 from typing import Any
 
@@ -44,23 +45,20 @@ from rclpy.duration import Duration as Span
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
-from rosgraph_msgs.msg import Clock
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 from trajectory_msgs.msg import MultiDOFJointTrajectoryPoint
 
 from df_planner.ros import qos
+from df_planner.ros import topics
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.rclpy_gaps import read_parameters
 
 MARK = -1.0  # of forged odometry, in the first entry of its covariance, which no node reads
 TICK_NS = 10_000_000
-LATCHED = ('map', 'plan_trajectory')
-TYPES = {'goal_pose': PoseStamped, 'odom': Odometry, 'map': OccupancyGrid,
-         'plan_trajectory': MultiDOFJointTrajectory, 'cmd_wrench': WrenchStamped,
-         'initialpose': PoseWithCovarianceStamped, 'maze_sim/set_state': Odometry,
-         '/clock': Clock}
+FORGED = {topic.name: topic for topic in (
+    topics.GOAL_POSE, topics.ODOM, topics.MAP, topics.PLAN_TRAJECTORY, topics.CMD_WRENCH,
+    topics.INITIAL_POSE, topics.SET_STATE, topics.CLOCK)}
 
 
 def is_forged(msg: Odometry | WrenchStamped) -> bool:
@@ -83,15 +81,13 @@ class Hands:
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
         self._publishers = {
-            topic: self.node.create_publisher(kind, topic, self._quality(topic))
-            for topic, kind in TYPES.items() if topic not in LATCHED}
+            name: self._publisher(name) for name, topic in FORGED.items()
+            if not topic.quality.latched}
         self._clients: dict[str, Any] = {}
-        self.node.create_subscription(Odometry, 'odom', self._on_odometry, qos.SENSOR_DATA_QOS)
-        self.node.create_subscription(
-            MultiDOFJointTrajectory, 'plan_trajectory', self._on_trajectory, qos.LATEST_QOS,
-            raw=True)
-        self.node.create_subscription(
-            PoseStamped, 'resume_goal', self._on_kept_goal, qos.LATCHED_QOS)
+        qos.subscription(self.node, topics.ODOM, self._on_odometry)
+        qos.subscription(self.node, topics.PLAN_TRAJECTORY, self._on_trajectory,
+                         quality=topics.LATEST, raw=True)
+        qos.subscription(self.node, topics.RESUME_GOAL, self._on_kept_goal)
         self.odom: Odometry | None = None
         self.kept_goal_xy: tuple[float, float] | None = None  # by the follower, for the planner
         self.goal_xy: tuple[float, float] | None = None
@@ -124,11 +120,11 @@ class Hands:
 
     def send(self, topic: str, msg: Any, times: int = 1) -> None:
         """Publish a message, a latched one by a publisher that is gone afterwards."""
-        if topic not in LATCHED:
+        if not FORGED[topic].quality.latched:
             for _ in range(times):
                 self._publishers[topic].publish(msg)
             return
-        publisher = self.node.create_publisher(TYPES[topic], topic, self._quality(topic))
+        publisher = self._publisher(topic)
         self._wait_for_subscribers(publisher, topic)
         publisher.publish(msg)
         publisher.wait_for_all_acked(Span(seconds=2))
@@ -273,9 +269,11 @@ class Hands:
         if len(data) > 200:  # a point alone takes more
             self.planned_at_s = time.monotonic()
 
-    @staticmethod
-    def _quality(topic: str) -> QoSProfile:
-        return qos.LATCHED_QOS if topic in LATCHED else qos.STANDARD_QOS
+    def _publisher(self, name: str) -> Publisher:
+        """Open a publisher whose messages all arrive, if many come at once."""
+        latched = FORGED[name].quality.latched
+        return qos.publisher(self.node, replace(
+            FORGED[name], quality=topics.LATCHED if latched else topics.STANDARD))
 
     def _wait_for_subscribers(self, publisher: Publisher, topic: str) -> None:
         end_s = time.monotonic() + 2.0

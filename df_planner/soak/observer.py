@@ -24,6 +24,7 @@ so that a late message is no error. Nothing is lost when it is stopped.
 
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 import json
 from pathlib import Path
@@ -37,15 +38,15 @@ from rclpy.clock import ClockType
 from rclpy.node import Node
 from std_msgs.msg import Bool
 from std_msgs.msg import Float64
-from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.errors import DFPlannerError
 from df_planner.ros import qos
+from df_planner.ros import topics
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
-from df_planner.ros.conversions import plan_from_trajectory
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.run import run_node
+from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.soak.checks import CommandCheck
 from df_planner.soak.checks import Limits
@@ -71,14 +72,13 @@ class SoakObserver(Node):
         self._order: deque[int] = deque()
         self._heard: list[tuple[int, Callable[[float], None]]] = []
         self._start_second()
-        listen = self.create_subscription
-        listen(Odometry, 'odom', self._on_odometry, qos.RECORDING_QOS)
-        listen(WrenchStamped, 'cmd_wrench', self._on_command, qos.RECORDING_QOS)
+        qos.subscription(self, topics.ODOM, self._on_odometry, quality=topics.RECORDING)
+        qos.subscription(self, topics.CMD_WRENCH, self._on_command, quality=topics.RECORDING)
         # A new planner may have sent the follower a plan before it is found here.
-        listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_plan,
-               qos.RECORDING_LATCHED_QOS, raw=True)
-        listen(Float64, 'planner/planning_time', self._on_time, qos.STANDARD_QOS)
-        listen(Bool, 'maze_sim/contact', self._on_contact, qos.LATCHED_QOS)
+        qos.subscription(self, topics.PLAN_TRAJECTORY, self._on_plan,
+                         quality=replace(topics.PLANS, depth=None), raw=True)
+        qos.subscription(self, topics.PLANNING_TIME, self._on_time)
+        qos.subscription(self, topics.CONTACT, self._on_contact)
         self.create_timer(1.0, self._on_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def close(self) -> None:

@@ -29,6 +29,7 @@ from df_planner.ros import conversions
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.ros.robots.point import PointRobot
+from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
@@ -61,7 +62,7 @@ def trajectory(plan):
 def read(msg):
     """Return the plan of a message."""
     rows = rows_from_bytes(serialize_message(msg))
-    return conversions.plan_from_trajectory(rows, AXES, SCALE, ('map',), 0.01)
+    return plan_from_trajectory(rows, AXES, SCALE, ('map',), 0.01)
 
 
 def test_axes_are_those_of_the_maze():

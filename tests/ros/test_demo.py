@@ -143,7 +143,7 @@ def test_ctrl_c_during_an_episode_leaves_nothing_behind(start):
 
 def test_ctrl_c_makes_the_bag_whole(start, tmp_path):
     demo = start(use_benchmark=False, record=True, results_dir=str(tmp_path / 'results'))
-    demo.wait_for('All that must be recorded is heard')
+    demo.wait_for('All awaited topics are heard')
     time.sleep(1.0)
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(60) == 128 + signal.SIGINT

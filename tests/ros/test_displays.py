@@ -159,8 +159,10 @@ def test_what_is_recorded_is_what_there_is(graph):
         assert found.pop(name) == topic.kind
         for publisher in graph.get_publishers_info_by_topic(name):
             offered = publisher.qos_profile
-            assert topic.latched == (offered.durability == DurabilityPolicy.TRANSIENT_LOCAL), name
-            assert topic.reliable == (offered.reliability == ReliabilityPolicy.RELIABLE), name
+            latched = offered.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            assert topic.quality.latched == latched, name
+            assert topic.quality.reliable == (
+                offered.reliability == ReliabilityPolicy.RELIABLE), name
     assert not [name for name in found if not NOT_RECORDED.fullmatch(name)]
 
 

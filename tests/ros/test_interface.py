@@ -32,6 +32,7 @@ from rcl_interfaces.srv import GetParameters
 from rcl_interfaces.srv import ListParameters
 from rclpy.parameter import parameter_value_to_python
 
+from df_planner.ros import topics
 from df_planner.ros.parameters import shown
 
 ROOT = Path(__file__).parents[2]
@@ -201,6 +202,19 @@ def test_documents_have_every_topic_and_service_and_no_other(node, used):
 
     assert set(here) == set(documented)
     assert not {key: types for key, types in here.items() if not types <= documented[key]}
+
+
+@pytest.mark.parametrize('node', NODES)
+def test_the_table_of_topics_has_every_topic_and_service_and_no_other(node, used):
+    """By direction, name and type: nodes open what their rows say, and nothing else."""
+    rows = {(KINDS[direction], resolved(name, node)): set(kinds.split(' or '))
+            for direction, name, kinds, *_ in topics.interface(node)
+            if is_installed(kinds.split('/')[0])}
+    here = {key: types for key, types in used[node].items()
+            if not OF_EVERY_NODE.search(key[1]) and key != ('subscribe', '/clock')}
+
+    assert set(here) == set(rows)
+    assert not {key: types for key, types in here.items() if not types <= rows[key]}
 
 
 @pytest.mark.parametrize('node', NODES)

@@ -72,7 +72,7 @@ def bag(start_node, probe, tmp_path):
     # The recorder is ready when it hears a planner, too.
     probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
     probe.publisher(DiagnosticStatus, 'planner/planning_time_detail')
-    recorder.wait_for_log('All that must be recorded is heard')
+    recorder.wait_for_log('All awaited topics are heard')
     probe.wait_until(lambda: odometry, 'odometry')
     random = np.random.default_rng(0)
     drive(probe, odometry, forces, STEPS, random)

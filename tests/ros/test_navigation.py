@@ -33,7 +33,7 @@ from df_planner.errors import NoProgress
 from df_planner.errors import PlanInCollision
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
-from df_planner.nodes.maze_sim.transform_output import transform_from_odometry
+from df_planner.nodes.maze_sim.output import transform_from_odometry
 from df_planner.nodes.planner.navigation import Navigation
 from df_planner.nodes.planner.navigation import PATIENCE_S
 from df_planner.nodes.planner.navigation import PROGRESS_M

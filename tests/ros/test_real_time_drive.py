@@ -47,10 +47,10 @@ from df_planner.ros import qos
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import ns_to_stamp
-from df_planner.ros.conversions import plan_from_trajectory
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.conversions import state_from_odometry
 from df_planner.ros.timing import TickMeter
+from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import rows_from_message
 
 START_UP_S = 90.0  # torch takes its time to load on a busy machine

@@ -21,12 +21,10 @@ execution prepares its plans in a thread of its own.
 """
 
 from dataclasses import replace
-from functools import partial
 import sys
 import time
 from typing import Any
 
-from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.clock import Clock
@@ -35,7 +33,6 @@ from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import Float64
-from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.driving.elastic_band import ElasticBand
 from df_planner.driving.elastic_band import RobotLimits
@@ -45,9 +42,11 @@ from df_planner.driving.latency import entered_at
 from df_planner.driving.latency import Latency
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.nodes.follower.parameters import FollowerParameters
+from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
+from df_planner.ros import topics
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
@@ -56,8 +55,7 @@ from df_planner.ros.diagnostics import inputs_status
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
 from df_planner.ros.diagnostics import WARN
-from df_planner.ros.goal_memory import GoalKeeper
-from df_planner.ros.maps import grid_map_from_message
+from df_planner.ros.maps import MapReader
 from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots.kinds import robot_messages
@@ -68,7 +66,6 @@ from df_planner.ros.run import SPIN_S
 from df_planner.ros.timing import ResponseTimes
 from df_planner.ros.timing import Seams
 from df_planner.ros.timing import TickMeter
-from df_planner.ros.topics import COMMANDS
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
@@ -104,30 +101,28 @@ class Follower(Node):
         self._scheduling = 'time-shared'
         diagnostics = Diagnostics(self)
         self._complaints = complaints = Complaints(self, diagnostics)
-        self._command_publisher = self.create_publisher(
-            self._robot.command_type, COMMANDS[p.robot].name, qos.RECORDED_QOS)
-        self._error_publisher = self.create_publisher(
-            Float64, '~/tracking_error', qos.STANDARD_QOS)
-        self._period_publisher = self.create_publisher(
-            Float64, '~/command_period', qos.RECORDED_QOS)
-        self.create_subscription(
-            MultiDOFJointTrajectory, 'plan_trajectory',
-            guarded(self._on_trajectory, 'plan_trajectory', complaints), qos.LATCHED_QOS,
-            raw=True)
+        self._command_publisher = qos.publisher(
+            self, topics.COMMANDS[p.robot].stamped(p.enable_stamped_cmd_vel))
+        self._error_publisher = qos.publisher(self, topics.TRACKING_ERROR)
+        self._period_publisher = qos.publisher(self, topics.COMMAND_PERIOD)
+        qos.subscription(self, topics.PLAN_TRAJECTORY, guarded(
+            self._on_trajectory, 'plan_trajectory', complaints), raw=True)
         take_odometry = guarded(self._on_odometry, 'odom', complaints)
 
         def hear_odometry(msg: Odometry, info: dict[str, Any]) -> None:
             self._odom_sent_ns = info['source_timestamp']
             take_odometry(msg)
-        if p.lockstep:
-            self.create_subscription(Odometry, 'odom', take_odometry, qos.LATEST_QOS)
-        else:
-            self.create_subscription(Odometry, 'odom', hear_odometry, qos.SENSOR_DATA_QOS)
+        # The events executor of lockstep knows no callbacks with the message info.
+        qos.subscription(self, topics.ODOM, take_odometry if p.lockstep else hear_odometry,
+                         lockstep=p.lockstep)
         if p.execution == 'time_optimal':
-            self.create_subscription(OccupancyGrid, 'map', self._on_map, qos.LATCHED_QOS)
+            self._maps = MapReader(
+                self, self._axes, lambda: p, self._take_map, complaints, self._worker)
         self.create_timer(p.odom_timeout_s / 2, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self._goal_keeper = GoalKeeper(self)
+        # Keep the planner's goal for it: this node outlives a planner that restarts.
+        kept_goal = qos.publisher(self, topics.RESUME_GOAL)
+        qos.subscription(self, topics.ACTIVE_GOAL, kept_goal.publish)
         diagnostics.add('following', self._following_status)
         diagnostics.add('inputs', lambda: inputs_status(complaints))
         if not p.lockstep:
@@ -161,18 +156,8 @@ class Follower(Node):
         self._unprepared = plan, rows.stamp_ns
         self._prepare()
 
-    def _on_map(self, msg: OccupancyGrid) -> None:
-        p = self.parameters
-        read = partial(grid_map_from_message, msg, self._axes, p.global_frame_id,
-                       p.occupied_threshold)
-        take = guarded(self._take_map, 'map', self._complaints)
-        if self._worker is None:
-            take(Outcome.of(read))
-        else:  # the distances of a large map take longer than a control period
-            self._worker.submit('map', lambda should_stop: read(), take)
-
-    def _take_map(self, outcome: Outcome) -> None:
-        self._executor.band = replace(self._executor.band, grid=outcome.result())
+    def _take_map(self, grid: GridMap) -> None:
+        self._executor.band = replace(self._executor.band, grid=grid)
         self._waits_for_map = False
         self._prepare()
 

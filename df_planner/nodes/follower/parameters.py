@@ -26,17 +26,15 @@ from df_planner.driving.tracking import TrackingLaw
 from df_planner.driving.unicycle import UnicycleTracking
 from df_planner.errors import ConfigError
 from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.ros import shared
 from df_planner.ros.parameters import parameter
-from df_planner.ros.topics import ROBOTS
 
 
 @dataclass(frozen=True)
 class FollowerParameters:
     """How plans are executed; all is fixed at start-up."""
 
-    robot: str = parameter(
-        'point', 'Kind of the robot: a point, which gets forces on cmd_wrench, or a differential '
-        'drive, which gets twists on cmd_vel.', choices=ROBOTS, read_only=True)
+    robot: str = shared.robot()
     execution: str = parameter(
         'tracking', 'Play the planned actions as they are (raw), follow the planned states '
         'with feedback (tracking), or, a point only, follow the planned way as fast as the robot '
@@ -66,9 +64,7 @@ class FollowerParameters:
     clearance_m: float = parameter(
         ElasticBand().clearance_m, 'time_optimal: distance that the centre of the robot keeps '
         'from obstacles.', low=0.0, read_only=True)
-    occupied_threshold: int = parameter(
-        65, 'time_optimal: cells of the map of this value or above are obstacles.', low=1,
-        high=100, read_only=True)
+    occupied_threshold: int = shared.occupied_threshold()
     plan_timeout_s: float = parameter(
         2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01, read_only=True)
     odom_timeout_s: float = parameter(
@@ -83,11 +79,9 @@ class FollowerParameters:
     control_period_s: float = parameter(
         0.01, 'Time from one odometry, or one row of a plan, to the next.', low=0.0001,
         read_only=True)
-    realtime_priority: int = parameter(
-        50, 'SCHED_FIFO priority, where the system permits it; 0 does without. Not used in '
-        'lockstep.', low=0, high=99, read_only=True)
-    max_force_n: float = parameter(100.0, 'Force per axis at action 1.', low=1e-6, read_only=True)
-    mass_kg: float = parameter(4.18879020478639, 'Mass of the robot.', low=1e-6, read_only=True)
+    realtime_priority: int = shared.realtime_priority(50, 'Not used in lockstep.')
+    max_force_n: float = shared.max_force_n()
+    mass_kg: float = shared.mass_kg()
     observation_to_map: tuple[float, ...] = parameter(
         (0.0, 1.0, -1.0, 0.0), "Matrix from the model's axes to those of the map, row by row; as "
         'in the model card.', low=-1.0, high=1.0, read_only=True)
@@ -97,12 +91,10 @@ class FollowerParameters:
     max_angular_radps: float = parameter(
         DIFF_DRIVE.action_limits[1], 'Of a differential drive: largest turning rate in a command.',
         low=0.0, read_only=True)
-    enable_stamped_cmd_vel: bool = parameter(
-        True, 'cmd_vel is a TwistStamped (true) or a Twist (false).', read_only=True)
-    global_frame_id: str = parameter('map', 'Frame of the plans and of forces.', read_only=True)
-    odom_frame_id: str = parameter('odom', 'Frame of the odometry; equal to the map.',
-                                   read_only=True)
-    base_frame_id: str = parameter('base_link', 'Frame of twists.', read_only=True)
+    enable_stamped_cmd_vel: bool = shared.stamped_cmd_vel()
+    global_frame_id: str = shared.global_frame_id()
+    odom_frame_id: str = shared.odom_frame_id()
+    base_frame_id: str = shared.base_frame_id()
 
     def __post_init__(self):
         """Check the parameters against each other."""

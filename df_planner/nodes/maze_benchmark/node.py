@@ -22,7 +22,6 @@ first odometry, record the maze's number of steps. The records are those of
 """
 
 from collections.abc import Callable
-from pathlib import Path
 import sys
 import time
 
@@ -37,27 +36,20 @@ from std_msgs.msg import Bool
 from std_msgs.msg import Float64
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import MultiDOFJointTrajectory
 
-import df_planner
+from df_planner.driving.stamps import seconds_to_ns
 from df_planner.errors import CheckpointError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import WaitTimeout
-from df_planner.evaluation.metrics import episode_record
-from df_planner.evaluation.metrics import summarize
-from df_planner.evaluation.picture import sketch
-from df_planner.evaluation.protocol import load_starts
-from df_planner.evaluation.protocol import sample_starts
-from df_planner.evaluation.protocol import Starts
-from df_planner.evaluation.report import progress_line
-from df_planner.evaluation.report import text_table
-from df_planner.evaluation.report import write_results
 from df_planner.nodes.maze_benchmark.parameters import MazeBenchmarkParameters
 from df_planner.nodes.maze_benchmark.recording import EpisodeRecording
 from df_planner.nodes.maze_benchmark.recording import RealTimeRecording
+from df_planner.nodes.maze_benchmark.scoring import print_now
+from df_planner.nodes.maze_benchmark.scoring import Scoring
 from df_planner.robots.signals import SIGNALS
 from df_planner.ros import conversions
 from df_planner.ros import qos
+from df_planner.ros import topics
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
@@ -71,13 +63,9 @@ from df_planner.ros.run import events_executor
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
-from df_planner.ros.timing import lockstep_pace
-from df_planner.ros.topics import COMMANDS
-from df_planner.ros.topics import RECORDER_READY
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import Maze
 
 ROUNDING = 1e-9  # of a state that has become a message and a state again
 REPORT_WAITING_S = 5.0
@@ -97,11 +85,11 @@ class MazeBenchmark(Node):
         super().__init__('maze_benchmark')
         self.parameters = p = declare(self, MazeBenchmarkParameters)
         self._maze = load_maze(p.maze)
-        self._starts = _starts(p, self._maze)
+        self._scoring = Scoring(p, self._maze)
         self._signals = SIGNALS[p.robot]
         self._axes = conversions.MapAxes(self._signals.observation_to_map)
         self._robot = robot_messages(p.robot, self._axes, p.max_force_n, BALL_MASS_KG)
-        self._period_ns = conversions.seconds_to_ns(self._signals.dt_s)
+        self._period_ns = seconds_to_ns(self._signals.dt_s)
         self._executor = events_executor()
         self._executor.add_node(self)
         diagnostics = Diagnostics(self)
@@ -112,28 +100,27 @@ class MazeBenchmark(Node):
         self._expected_start: np.ndarray | None = None
         self._recording: EpisodeRecording | None = None
         self._real_time = RealTimeRecording()
-        self._goal_publisher = self.create_publisher(PoseStamped, 'goal_pose', qos.LATEST_QOS)
-        self._state_publisher = self.create_publisher(
-            Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
-        self._clear_goal = self.create_client(Trigger, 'planner/clear_goal')
-        self._listen(Odometry, 'odom', self._on_odometry)
-        self._listen(self._robot.command_type, COMMANDS[p.robot].name, self._on_command)
-        self._listen(MultiDOFJointTrajectory, 'plan_trajectory', self._on_trajectory, raw=True)
-        self._listen(Float64, 'planner/planning_time', self._on_planning_time)
-        self._listen(Float64, 'follower/command_period', self._on_command_period)
-        self._listen(DiagnosticArray, '/diagnostics', self._on_diagnostics)
+        self._goal_publisher = qos.publisher(self, topics.GOAL_POSE)
+        self._state_publisher = qos.publisher(self, topics.SET_STATE)
+        self._clear_goal = qos.client(self, topics.CLEAR_GOAL)
+        for topic, callback in (
+                (topics.ODOM, self._on_odometry), (topics.COMMANDS[p.robot], self._on_command),
+                (topics.PLANNING_TIME, self._on_planning_time),
+                (topics.COMMAND_PERIOD, self._on_command_period),
+                (topics.DIAGNOSTICS, self._on_diagnostics)):
+            self._listen(topic, callback)
+        self._listen(topics.PLAN_TRAJECTORY, self._on_trajectory, raw=True)
         self._is_recorded = not p.wait_for_recorder
         if p.wait_for_recorder:
-            self.create_subscription(Bool, RECORDER_READY, self._on_recorder, qos.LATCHED_QOS)
+            qos.subscription(self, topics.RECORDER_READY, self._on_recorder)
 
-    def _listen(self, message_type: type, topic: str, callback: Callable, raw: bool = False
-                ) -> None:
-        self.create_subscription(message_type, topic, guarded(callback, topic, self._complaints),
-                                 qos.RECORDING_QOS, raw=raw)
+    def _listen(self, topic: topics.Topic, callback: Callable, raw: bool = False) -> None:
+        qos.subscription(self, topic, guarded(callback, topic.name, self._complaints),
+                         quality=topics.RECORDING, raw=raw)
 
     def run(self, is_stopped: IsStopped) -> int:
-        """Run all episodes and return the exit code; what is finished is reported in any case."""
-        p, records, sketches = self.parameters, [], []
+        """Run all episodes and return the exit code; report those that have ended in any case."""
+        p, scoring, complete = self.parameters, self._scoring, False
         self._is_stopped = is_stopped
         try:
             facts = self._wait_for_chain()
@@ -141,39 +128,18 @@ class MazeBenchmark(Node):
             if not facts.get('lockstep', True):
                 keep_on_time(self, p.realtime_priority)
             began_s = time.monotonic()
-            for episode in range(len(self._starts)):
-                recording = self._drive(self._starts.state[episode], self._starts.goal[episode])
-                records.append(self._record(episode, recording))
-                sketches.append(sketch(recording.states, recording.plans, self._signals))
-                _print(progress_line(records[-1], episode + 1, len(self._starts)))
+            for state, goal in zip(scoring.starts.state, scoring.starts.goal):
+                scoring.add(self._drive(state, goal))
             complete = True
         except KeyboardInterrupt:
-            _print(f'interrupted after {len(records)} of {len(self._starts)} episodes')
-            complete = False
+            print_now(f'interrupted after {len(scoring.records)} of {len(scoring.starts)} '
+                      'episodes')
         except DFPlannerError as error:
-            _print(f'{error.code}: {error}')
-            complete = False
-        if not records:
+            print_now(f'{error.code}: {error}')
+        if not scoring.records:
             return 1
-        summary = summarize(records)
-        _print(text_table(records, summary))
-        pace = {}
-        if facts.get('lockstep'):
-            pace = lockstep_pace(records, self._maze.max_episode_steps,
-                                 time.monotonic() - began_s)
-            _print('{ticks_per_s} control ticks a second, {planning_percent} % of the time '
-                   'planning'.format(**pace))
-        if p.out_dir:
-            meta = {'maze': p.maze, 'robot': p.robot, 'transport': 'ROS 2', **facts, **pace,
-                    'starts': p.starts or None,
-                    'starts_seed': None if p.starts else p.seed, 'multi_goal': p.multi_goal,
-                    'episodes': len(self._starts), 'finished': len(records),
-                    'df_planner_version': df_planner.__version__}
-            write_results(p.out_dir, self._maze, records, meta, sketches)
-            if self._real_time.command_periods_s:
-                self._real_time.write(Path(p.out_dir, 'real_time.json'))
-            _print(f'report: {p.out_dir}/report.md')
-        return 0 if complete and summary['reach_rate'] >= p.min_success_rate else 1
+        reach_rate = scoring.report(facts, time.monotonic() - began_s, self._real_time)
+        return 0 if complete and reach_rate >= p.min_success_rate else 1
 
     # One episode
 
@@ -206,12 +172,6 @@ class MazeBenchmark(Node):
                 f'{recording.missing_states} of {recording.num_steps} states were not heard')
         return recording
 
-    def _record(self, episode: int, recording: EpisodeRecording) -> dict:
-        times_s = recording.planning_times_s[:len(recording.plans)]
-        return episode_record(
-            self._maze, episode, self._starts.state[episode], self._starts.goal[episode],
-            recording.states, recording.actions, recording.plans, times_s, self._signals)
-
     def _on_odometry(self, msg: Odometry) -> None:
         p, stamp_ns = self.parameters, conversions.stamp_to_ns(msg.header.stamp)
         state = self._robot.state(msg, (p.odom_frame_id, p.global_frame_id))
@@ -234,7 +194,8 @@ class MazeBenchmark(Node):
             rows = rows_from_bytes(data)
             plan = self._robot.plan(
                 rows, (self.parameters.global_frame_id,), self._signals.dt_s)
-            if plan is not None or not self._recording.is_complete:  # the end is no failed plan
+            # At the end of an episode, an empty plan is no failure.
+            if plan is not None or not self._recording.is_complete:
                 self._recording.add_plan(plan, rows.stamp_ns)
 
     def _on_planning_time(self, msg: Float64) -> None:
@@ -248,17 +209,18 @@ class MazeBenchmark(Node):
 
     def _wait_for_chain(self) -> dict:
         """Wait until everything that an episode needs is there; return how it is run."""
-        command = COMMANDS[self.parameters.robot].name
+        command = topics.COMMANDS[self.parameters.robot].name
         needs = {
             'odometry (maze_sim)': lambda: self._odom_stamp_ns is not None,
             'maze_sim/set_state (maze_sim)':
                 lambda: self._state_publisher.get_subscription_count() > 0,
             f'{command} (follower)': lambda: self.count_publishers(command) > 0,
-            'plan_trajectory (planner)': lambda: self.count_publishers('plan_trajectory') > 0,
+            'plan_trajectory (planner)':
+                lambda: self.count_publishers(topics.PLAN_TRAJECTORY.name) > 0,
             'planner/clear_goal (planner)': self._clear_goal.service_is_ready,
             'a match of goal_pose (planner)':
                 lambda: self._goal_publisher.get_subscription_count()
-                >= max(self.count_subscribers('goal_pose'), 1),
+                >= max(self.count_subscribers(topics.GOAL_POSE.name), 1),
             'an active planner': self._planner_is_active,
             'a recorder that hears all (recorder)': lambda: self._is_recorded,
         }
@@ -308,26 +270,7 @@ class MazeBenchmark(Node):
                 raise WaitTimeout(f'waited in vain for {what}')
             if now_s - reported_s > REPORT_WAITING_S:
                 reported_s = now_s
-                _print(f'waiting for {what}')
-
-
-def _starts(parameters: MazeBenchmarkParameters, maze: Maze) -> Starts:
-    """Return the episodes that the parameters ask for."""
-    if parameters.starts:
-        starts = load_starts(parameters.starts, parameters.robot)
-        if parameters.episodes:
-            starts = starts.head(parameters.episodes)
-    else:
-        starts = sample_starts(
-            maze, max(parameters.episodes, 1), parameters.seed, parameters.multi_goal,
-            parameters.robot)
-    starts.check_inside(maze)
-    return starts
-
-
-def _print(text: str) -> None:
-    """Print at once: a launch file or `make demo` shows it while the run goes on."""
-    print(text, flush=True)
+                print_now(f'waiting for {what}')
 
 
 def main(args: list[str] | None = None) -> int:

@@ -13,14 +13,10 @@
 # limitations under the License.
 
 """
-What the benchmark records of an episode, and of the time that its messages took.
+What the benchmark records of an episode, put together by stamps, and of a run in real time.
 
-One episode as it is heard on topics, put together by stamps; knows no messages.
-
-What arrives twice counts once, what arrives late or early goes to where its stamp says, and what
-never arrives is filled in: a state by interpolation, an action by the one before.
-
-How a run in real time went, as it is heard on topics: periods of commands, last diagnostics.
+A message that arrives twice counts once. One that arrives late or early goes where its stamp says.
+For one that never arrives, a state is interpolated and an action is the one before.
 """
 
 import json
@@ -109,10 +105,10 @@ class EpisodeRecording:
 
 
 class RealTimeRecording:
-    """Collect until ``write``."""
+    """Periods of commands and last diagnostics of a run in real time."""
 
     def __init__(self):
-        """Start without anything heard."""
+        """Start empty."""
         self.command_periods_s: list[float] = []
         self._statuses: dict[str, dict] = {}
 

@@ -15,7 +15,7 @@
 """
 The maze as a robot: physics, clock, odometry and map on ROS topics.
 
-Time is the simulator's own. It advances by the pace of ``real_time_factor``, or in lockstep by one
+The simulator sets the time. It advances by the pace of ``real_time_factor``, or in lockstep by one
 tick per command that answers the present odometry. Everything happens in one thread.
 """
 
@@ -29,35 +29,25 @@ from geometry_msgs.msg import PoseWithCovarianceStamped
 from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import WrenchStamped
-from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
-from nav_msgs.srv import GetMap
 import numpy as np
-from rclpy.clock import Clock as RosClock
+from rclpy.clock import Clock
 from rclpy.clock import ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
-from rosgraph_msgs.msg import Clock
-from std_msgs.msg import Bool
-from std_msgs.msg import UInt32
-from std_srvs.srv import SetBool
-from std_srvs.srv import Trigger
-from visualization_msgs.msg import MarkerArray
 
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.errors import StaleInput
-from df_planner.nodes.maze_sim import markers
+from df_planner.nodes.maze_sim.output import SimulatorOutput
 from df_planner.nodes.maze_sim.parameters import MazeSimParameters
-from df_planner.nodes.maze_sim.transform_output import TransformOutput
 from df_planner.ros import conversions
 from df_planner.ros import qos
+from df_planner.ros import topics
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import guarded
 from df_planner.ros.diagnostics import inputs_status
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
-from df_planner.ros.maps import occupancy_grid_message
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
 from df_planner.ros.realtime import keep_on_time
@@ -69,7 +59,6 @@ from df_planner.ros.run import SPIN_S
 from df_planner.ros.timing import Pacer
 from df_planner.ros.timing import SpeedMeter
 from df_planner.ros.timing import TickMeter
-from df_planner.ros.topics import COMMANDS
 from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import load_maze
 from df_planner.sim.session import Session
@@ -79,25 +68,24 @@ TICKING_S = 0.001  # longest time of ticking without a look at messages
 MARKER_PERIOD_S = 0.1
 # Shortest wall time between two messages of /clock: every subscriber pays for each, and faster
 # than real time nobody needs one per tick.
-CLOCK_PERIOD_S = 0.008
 
 
 class MazeSim(Node):
     """Simulate one robot in a maze."""
 
     def __init__(self):
+        """Open the interface; time stands still until ``run``."""
         super().__init__('maze_sim')
         self.parameters = p = declare(self, MazeSimParameters)
         on_change(self, MazeSimParameters, self._apply_parameters)
-        self._takes_velocity = p.robot == 'point' and p.control_mode == 'velocity'
+        takes_velocity = p.robot == 'point' and p.control_mode == 'velocity'
         self._session = Session(load_maze(p.maze_file or p.maze), SessionSettings(
-            p.robot, p.velocity_gain if self._takes_velocity else None, p.cmd_timeout_s,
+            p.robot, p.velocity_gain if takes_velocity else None, p.cmd_timeout_s,
             p.command_delay_s, p.action_noise_std, p.seed))
         signals = self._session.world.signals
         self._axes = conversions.MapAxes(signals.observation_to_map)
         self._robot = robot_messages(
             p.robot, self._axes, p.max_force_n, BALL_MASS_KG, p.enable_stamped_cmd_vel)
-        self._goal = self._session.goal
         self._pacer = Pacer(signals.dt_s, p.real_time_factor)
         self._speed = SpeedMeter()
         self._scheduling = 'time-shared'
@@ -106,22 +94,36 @@ class MazeSim(Node):
         self._complaints = Complaints(self, diagnostics)
         self._paused = False
         self._repeat_at_s = 0.0
-        self._clock_at_s = 0.0
-        self._contact: bool | None = None
-        self._create_publishers()
-        self._create_subscriptions()
-        self._create_services()
+        self._output = SimulatorOutput(self, self._session, self._robot, p)
+        if takes_velocity:
+            self._listen(topics.CMD_VEL.stamped(p.enable_stamped_cmd_vel), self._on_velocity)
+        else:
+            self._listen(topics.COMMANDS[p.robot].stamped(p.enable_stamped_cmd_vel),
+                         self._on_command)
+        self._listen(topics.INITIAL_POSE, self._on_initial_pose)
+        self._listen(topics.SET_STATE, self._on_set_state)
+        self._listen(topics.GOAL_POSE, self._on_goal)
+        self.create_timer(MARKER_PERIOD_S, self._output.show_motion,
+                          clock=Clock(clock_type=ClockType.STEADY_TIME))
+        qos.service(self, topics.RESET, self._serve_reset)
+        qos.service(self, topics.PAUSE, self._serve_pause)
+        qos.service(self, topics.STEP, self._serve_step)
+        qos.service(self, topics.GET_MAP, self._serve_get_map)
         diagnostics.add('simulation', self._simulation_status)
         diagnostics.add('inputs', lambda: inputs_status(self._complaints))
-        self._publish_map()
         self._publish_episode()
-        maze = self._session.maze
         pace = ('in lockstep' if p.lockstep else 'as fast as possible'
                 if p.real_time_factor == 0.0 else f'at {p.real_time_factor} x real time')
-        self.get_logger().info(f'maze {maze.name!r}, {p.robot}, {pace}')
+        self.get_logger().info(f'maze {self._session.maze.name!r}, {p.robot}, {pace}')
+
+    def _listen(self, topic: topics.Topic, callback: Callable) -> None:
+        # In real time a command that got lost is not worth waiting for.
+        qos.subscription(self, topic, guarded(
+            callback, topic.subscriber_name.removeprefix('~/'), self._complaints),
+            lockstep=self.parameters.lockstep)
 
     def run(self, is_stopped: IsStopped) -> None:
-        """Advance time and serve messages until a signal has come."""
+        """Advance time and serve messages until a signal arrives."""
         executor = events_executor()
         executor.add_node(self)
         if not self.parameters.lockstep and self.parameters.real_time_factor == 1.0:
@@ -129,45 +131,6 @@ class MazeSim(Node):
         while not is_stopped():
             executor.spin_once(timeout_sec=min(self._wait_s(time.monotonic()), SPIN_S))
             self._advance_if_due(time.monotonic())
-
-    def _create_publishers(self) -> None:
-        self._clock_publisher = self.create_publisher(Clock, '/clock', qos.SENSOR_DATA_QOS)
-        self._odom_publisher = self.create_publisher(Odometry, 'odom', qos.RECORDED_QOS)
-        self._map_publisher = self.create_publisher(OccupancyGrid, 'map', qos.LATCHED_QOS)
-        self._marker_publisher = self.create_publisher(
-            MarkerArray, '~/markers', qos.LATCHED_QOS)
-        self._contact_publisher = self.create_publisher(Bool, '~/contact', qos.LATCHED_QOS)
-        self._episode_publisher = self.create_publisher(UInt32, '~/episode', qos.LATCHED_QOS)
-        p = self.parameters
-        self._transforms = TransformOutput(
-            self, p.global_frame_id, p.odom_frame_id, p.base_frame_id, p.publish_tf)
-
-    def _create_subscriptions(self) -> None:
-        p = self.parameters
-        # In real time a command that got lost is not worth waiting for.
-        quality = qos.LATEST_QOS if p.lockstep else qos.SENSOR_DATA_QOS
-        if self._takes_velocity:
-            kind = TwistStamped if p.enable_stamped_cmd_vel else Twist
-            self._listen(kind, 'cmd_vel', self._on_velocity, quality)
-        else:
-            self._listen(self._robot.command_type, COMMANDS[p.robot].name, self._on_command,
-                         quality)
-        self._listen(PoseWithCovarianceStamped, 'initialpose', self._on_initial_pose)
-        self._listen(Odometry, '~/set_state', self._on_set_state)
-        self._listen(PoseStamped, 'goal_pose', self._on_goal)
-        self.create_timer(MARKER_PERIOD_S, self._show_motion,
-                          clock=RosClock(clock_type=ClockType.STEADY_TIME))
-
-    def _listen(self, message_type: type, topic: str, callback: Callable,
-                quality: QoSProfile = qos.LATEST_QOS) -> None:
-        self.create_subscription(message_type, topic, guarded(
-            callback, topic.removeprefix('~/'), self._complaints), quality)
-
-    def _create_services(self) -> None:
-        self.create_service(Trigger, '~/reset', self._serve_reset)
-        self.create_service(SetBool, '~/pause', self._serve_pause)
-        self.create_service(Trigger, '~/step', self._serve_step)
-        self.create_service(GetMap, '~/get_map', self._serve_get_map)
 
     # Time
 
@@ -193,10 +156,19 @@ class MazeSim(Node):
 
     def _tick(self) -> None:
         self._session.step()
-        self._publish_state(time.monotonic() - self._clock_at_s >= CLOCK_PERIOD_S)
+        self._publish_state(all_clocks=False)
 
-    def _stamp(self) -> Time:
-        return conversions.ns_to_stamp(self._session.time_ns)
+    def _publish_state(self, all_clocks: bool = True) -> None:
+        self._output.publish_state(all_clocks)
+        self._repeat_in_time()
+
+    def _publish_episode(self) -> None:
+        self._output.publish_episode()
+        self._repeat_in_time()
+
+    def _repeat_in_time(self) -> None:
+        """Publish the odometry of lockstep again if no command answers it."""
+        self._repeat_at_s = time.monotonic() + self.parameters.lockstep_timeout_s
 
     # Inputs
 
@@ -212,7 +184,7 @@ class MazeSim(Node):
             (linear.x, linear.y), 'cmd_vel')), twist.header.stamp)
 
     def _command_frames(self) -> tuple[str, ...]:
-        """All axes are parallel; a command without a frame is in the robot's."""
+        """Return the allowed frames: all have parallel axes, and an empty one is the robot's."""
         p = self.parameters
         return p.base_frame_id, p.odom_frame_id, p.global_frame_id, ''
 
@@ -221,7 +193,7 @@ class MazeSim(Node):
         if not self.parameters.lockstep:
             self._session.command(command, stamp_ns)
         elif stamp_ns == 0:
-            raise StaleInput('command: in lockstep it must carry the stamp of the odometry')
+            raise StaleInput('command: has no stamp; in lockstep it must be that of the odometry')
         elif stamp_ns == self._session.time_ns and not self._paused:
             self._session.command(command, stamp_ns)
             self._tick()
@@ -238,12 +210,12 @@ class MazeSim(Node):
         self._publish_episode()
 
     def _on_goal(self, msg: PoseStamped) -> None:
-        """Show the goal, unless it takes a transform; the simulator has no other use for it."""
+        """Show the goal, unless it needs a transform; the simulator has no other use for it."""
         p = self.parameters
         if msg.header.frame_id not in (p.global_frame_id, p.odom_frame_id):
             return
-        self._goal = conversions.position_from_pose(msg.pose, self._axes, 'goal_pose')
-        self._publish_markers()
+        self._output.goal = conversions.position_from_pose(msg.pose, self._axes, 'goal_pose')
+        self._output.publish_markers()
 
     def _apply_parameters(self, parameters: MazeSimParameters) -> None:
         if parameters.real_time_factor != self.parameters.real_time_factor:
@@ -260,7 +232,7 @@ class MazeSim(Node):
 
     def _serve_pause(self, request, response):
         self._paused = request.data
-        self._publish_clock()  # the last ticks may have had none
+        self._output.publish_clock()  # the last ticks may have had none
         response.success, response.message = True, 'paused' if request.data else 'running'
         return response
 
@@ -270,58 +242,16 @@ class MazeSim(Node):
             return response
         for _ in range(self.parameters.steps_per_call):
             self._tick()
-        self._publish_clock()
+        self._output.publish_clock()
         response.success = True
         response.message = f'time {self._session.time_ns / NS_PER_S:.2f} s'
         return response
 
     def _serve_get_map(self, _request, response):
-        response.map = self._map
+        response.map = self._output.map_message
         return response
 
-    # Outputs
-
-    def _publish_clock(self) -> None:
-        if self.parameters.publish_clock:
-            self._clock_publisher.publish(Clock(clock=self._stamp()))
-            self._clock_at_s = time.monotonic()
-
-    def _publish_state(self, with_clock: bool = True) -> None:
-        p, stamp = self.parameters, self._stamp()
-        if with_clock:
-            self._publish_clock()
-        odom = self._robot.odometry(
-            self._session.state, stamp, p.odom_frame_id, p.base_frame_id)
-        self._odom_publisher.publish(odom)
-        self._transforms.publish(odom)
-        if self._session.world.in_contact != self._contact:
-            self._contact = self._session.world.in_contact
-            self._contact_publisher.publish(Bool(data=self._contact))
-        self._repeat_at_s = time.monotonic() + p.lockstep_timeout_s
-
-    def _publish_episode(self) -> None:
-        self._episode_publisher.publish(UInt32(data=self._session.episode))
-        self._publish_state()
-        self._publish_markers()
-
-    def _publish_map(self) -> None:
-        p = self.parameters
-        data, origin_xy = self._session.maze.occupancy_grid(p.map_resolution_m)
-        self._map = occupancy_grid_message(
-            data, origin_xy, p.map_resolution_m, self._stamp(), p.global_frame_id)
-        self._map_publisher.publish(self._map)
-
-    def _show_motion(self) -> None:
-        if self._marker_publisher.get_subscription_count():
-            self._publish_markers()
-
-    def _publish_markers(self) -> None:
-        p = self.parameters
-        where = self._stamp(), p.global_frame_id
-        self._marker_publisher.publish(MarkerArray(markers=[
-            markers.walls_marker(self._session.maze, *where),
-            markers.robot_marker(p.robot, self._robot.pose(self._session.state), *where),
-            markers.goal_marker(conversions.pose_from_position(self._goal, self._axes), *where)]))
+    # Diagnostics
 
     def _simulation_status(self) -> Status:
         p = self.parameters
@@ -330,7 +260,7 @@ class MazeSim(Node):
         values = {'episode': self._session.episode, 'time [s]': f'{now_s:.2f}',
                   'real-time factor': 'unknown' if speed is None else f'{speed:.2f}',
                   'real-time factor wanted': 'lockstep' if p.lockstep else p.real_time_factor,
-                  'scheduling': self._scheduling, 'in contact': self._contact}
+                  'scheduling': self._scheduling, 'in contact': self._output.in_contact}
         if not p.lockstep and p.real_time_factor == 1.0:
             values |= self._ticks.values()
         return Status(OK, 'paused' if self._paused else 'running', values)

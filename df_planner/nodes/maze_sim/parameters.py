@@ -17,49 +17,42 @@
 
 from dataclasses import dataclass
 
+from df_planner.ros import shared
 from df_planner.ros.parameters import parameter
-from df_planner.ros.topics import ROBOTS
-from df_planner.sim.maze import MAX_FORCE_N
 
 
 @dataclass(frozen=True)
 class MazeSimParameters:
-    """What the simulator is told at start-up; only the pace changes at run time."""
+    """How the simulator runs; only its pace changes at run time."""
 
     maze: str = parameter(
         'medium', 'Maze: umaze, medium, large, eval-umaze, eval-medium or eval-large.',
         read_only=True)
     maze_file: str = parameter(
         '', 'YAML file of another maze; replaces maze unless empty.', read_only=True)
-    robot: str = parameter(
-        'point', 'Kind of the robot: a point that takes forces, or a differential drive that '
-        'takes twists.', choices=ROBOTS, read_only=True)
+    robot: str = shared.robot()
     seed: int = parameter(
         0, 'Seed of the starts after a reset and of the noise.', low=0, read_only=True)
     real_time_factor: float = parameter(
-        1.0, 'Simulated per real time; 0 runs as fast as possible. Not used in lockstep.',
+        1.0, 'Simulated per wall time; 0 = as fast as possible. Not used in lockstep.',
         low=0.0, high=1000.0)
     lockstep: bool = parameter(
-        False, 'Advance one tick per command stamped with the present time, and not otherwise.',
+        False, 'Advance only on a command stamped with the present time, one tick for each.',
         read_only=True)
     lockstep_timeout_s: float = parameter(
-        0.5, 'In lockstep, publish the same odometry again after this long without an answer.',
+        0.5, 'In lockstep, wall time without a command after which the odometry is repeated.',
         low=0.01, read_only=True)
-    realtime_priority: int = parameter(
-        50, 'SCHED_FIFO priority, where the system permits it; 0 does without. Only at a '
-        'real_time_factor of 1.', low=0, high=99, read_only=True)
+    realtime_priority: int = shared.realtime_priority(
+        50, 'Only used at a real_time_factor of 1.')
     control_mode: str = parameter(
         'force', 'Of a point: listen to cmd_wrench (force) or to cmd_vel (velocity).',
         choices=('force', 'velocity'), read_only=True)
     velocity_gain: float = parameter(
         2.0, 'In velocity control, action per m/s of velocity error.', low=0.0, read_only=True)
-    max_force_n: float = parameter(
-        MAX_FORCE_N, 'Force per axis at action 1; beyond it a command is clipped.',
-        low=0.001, read_only=True)
-    enable_stamped_cmd_vel: bool = parameter(
-        True, 'cmd_vel is a TwistStamped (true) or a Twist (false).', read_only=True)
+    max_force_n: float = shared.max_force_n()
+    enable_stamped_cmd_vel: bool = shared.stamped_cmd_vel()
     cmd_timeout_s: float = parameter(
-        0.5, 'Simulated time after which a command is stale and becomes zero; 0 is never.',
+        0.5, 'Simulated time after which a command is stale and becomes zero; 0 = never.',
         low=0.0, read_only=True)
     command_delay_s: float = parameter(
         0.0, 'Simulated time between a command and its effect.', low=0.0, read_only=True)
@@ -75,8 +68,6 @@ class MazeSimParameters:
         True, 'Publish the transforms map -> odom and odom -> base_link, where tf2_msgs is '
         'installed.', read_only=True)
     publish_clock: bool = parameter(True, 'Publish /clock.', read_only=True)
-    global_frame_id: str = parameter('map', 'Frame of the map.', read_only=True)
-    odom_frame_id: str = parameter('odom', 'Frame of the odometry; equal to the map.',
-                                   read_only=True)
-    base_frame_id: str = parameter(
-        'base_link', 'Frame of the robot; that of a point does not turn.', read_only=True)
+    global_frame_id: str = shared.global_frame_id()
+    odom_frame_id: str = shared.odom_frame_id()
+    base_frame_id: str = shared.base_frame_id()

@@ -20,7 +20,6 @@ for its navigator: the planner owns the goal and knows every reason for failure,
 drives. A goal on the topic and one of ``navigate_to_pose`` replace each other.
 """
 
-from collections.abc import Callable
 from collections.abc import Sequence
 import time
 from typing import Any
@@ -28,7 +27,6 @@ from typing import Any
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
-from rclpy.node import Node
 
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.stamps import seconds_to_ns
@@ -36,60 +34,50 @@ from df_planner.errors import DFPlannerError
 from df_planner.errors import FrameError
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import WaitTimeout
+from df_planner.nodes.planner.interface import as_typed
+from df_planner.nodes.planner.interface import Interface
 from df_planner.nodes.planner.navigation import Navigation
 from df_planner.nodes.planner.navigation import Progress
-from df_planner.nodes.planner.parameters import PlannerParameters
-from df_planner.nodes.planner.session import PlanningSession
-from df_planner.nodes.planner.session import Result
+from df_planner.nodes.planner.planning_job import Result
 from df_planner.nodes.planner.single_goal import SingleGoalServer
-from df_planner.nodes.planner.transforms import MapFrame
+from df_planner.ros import topics
 from df_planner.ros.conversions import ns_to_duration
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import position_from_pose
 from df_planner.ros.rclpy_gaps import optional_type
-from df_planner.ros.robots.messages import RobotMessages
 from df_planner.ros.worker import Outcome
 
 FEEDBACK_PERIOD_S = 0.1
 
 
 class Nav2Actions:
-    """
-    Both actions, as far as ``nav2_msgs`` is installed.
+    """Serve both actions, as far as ``nav2_msgs`` is installed."""
 
-    :param accepts: tells whether goals are taken now.
-    :param set_goal: gives the planner a goal pose of the map frame; errors of ``check_goal``.
-    :param drop_goal: makes the planner forget its goal and lets the robot brake.
-    """
-
-    def __init__(self, node: Node, session: PlanningSession, robot: RobotMessages,
-                 map_frame: MapFrame, parameters: Callable[[], PlannerParameters],
-                 accepts: Callable[[], bool], set_goal: Callable[[PoseStamped], None],
-                 drop_goal: Callable[[], None]):
-        path, navigate = (optional_type('nav2_msgs.action', name, node, f'the action {topic}')
-                          for name, topic in (('ComputePathToPose', 'compute_path_to_pose'),
-                                              ('NavigateToPose', 'navigate_to_pose')))
+    def __init__(self, interface: Interface):
+        """Open the servers."""
+        path, navigate = (optional_type(action.kind, interface.node, f'the action {action.name}')
+                          for action in (topics.COMPUTE_PATH, topics.NAVIGATE))
         self._path = self._navigate = None
         if path is not None:
-            self._path = PathAction(node, path, session, robot, map_frame, parameters, accepts)
+            self._path = PathAction(interface, path)
         if navigate is not None:
-            follow = optional_type('nav2_msgs.action', 'FollowPath', node, 'its error codes')
+            follow = optional_type('nav2_msgs/action/FollowPath', interface.node,
+                                   'its error codes')
             codes = [kind.Result for kind in (path, follow) if kind is not None]
-            self._navigate = NavigateAction(node, navigate, session, robot, map_frame, parameters,
-                                            accepts, set_goal, drop_goal, codes)
+            self._navigate = NavigateAction(interface, navigate, codes)
 
     def take(self, result: Result) -> None:
-        """Take what became of planning for the goal in hand."""
+        """Take the result of planning for the goal in hand."""
         if self._navigate is not None:
             self._navigate.take(result)
 
     def end_drive(self, reason: str) -> None:
-        """End a drive by action: the goal in hand is another's now, or nobody's."""
+        """End a drive by action: its goal was replaced or cleared."""
         if self._navigate is not None:
             self._navigate.end(PlanningCancelled(reason))
 
     def end_all(self, reason: str) -> None:
-        """Abort what is in hand."""
+        """Abort both actions."""
         self.end_drive(reason)
         if self._path is not None:
             self._path.stop()
@@ -110,19 +98,17 @@ class PathAction:
     :param kind: the action, with Nav2's fields.
     """
 
-    def __init__(self, node: Node, kind: Any, session: PlanningSession, robot: RobotMessages,
-                 map_frame: MapFrame, parameters: Callable[[], PlannerParameters],
-                 accepts: Callable[[], bool]):
-        self._node, self._session, self._robot = node, session, robot
-        self._map_frame, self._parameters = map_frame, parameters
+    def __init__(self, interface: Interface, kind: Any):
+        self._interface = interface
         self._began_s = 0.0
         self.server = SingleGoalServer(
-            node, kind, 'compute_path_to_pose', accepts, self._begin, self.stop)
+            interface.node, kind, topics.COMPUTE_PATH.name, lambda: interface.is_active,
+            self._begin, self.stop)
 
     def stop(self) -> None:
         """Drop the work in hand."""
-        self._map_frame.cancel('compute_path')
-        self._session.cancel_plan_once('compute_path')
+        self._interface.map_frame.cancel('compute_path')
+        self._interface.session.cancel_plan_once('compute_path')
 
     def _begin(self, request: Any) -> None:
         self.stop()
@@ -130,19 +116,17 @@ class PathAction:
         poses = [(request.goal, 'goal of compute_path_to_pose')]
         if request.use_start:
             poses.append((request.start, 'start of compute_path_to_pose'))
-        self._map_frame.resolve('compute_path', poses, self._plan)
+        self._interface.map_frame.resolve('compute_path', poses, self._plan)
 
     def _plan(self, poses: Outcome) -> None:
+        robot, session, what = self._interface.robot, self._interface.session, self.server.name
         try:
-            if poses.error is not None:
-                raise poses.error
-            goal, *start = poses.value
-            what, axes = 'compute_path_to_pose', self._robot.axes
-            if not start and self._session.odom is None:
-                raise FrameError('compute_path_to_pose: no odometry yet, so no start')
-            self._session.plan_once(
-                self._robot.at_rest(start[0].pose, what) if start else None,
-                position_from_pose(goal.pose, axes, what), self._answer, 'compute_path')
+            goal, *start = poses.result()
+            if not start and session.odom is None:
+                raise FrameError(f'{what}: no odometry yet, so no start')
+            session.plan_once(
+                robot.at_rest(start[0].pose, what) if start else None,
+                position_from_pose(goal.pose, robot.axes, what), self._answer, 'compute_path')
         except DFPlannerError as error:
             self.server.abort(error)
 
@@ -150,9 +134,10 @@ class PathAction:
         if outcome.error is not None:
             self.server.abort(as_typed(outcome.error))
             return
-        result = self.server.kind.Result()
-        result.path = self._robot.path(outcome.value, self._node.get_clock().now().to_msg(),
-                                       self._parameters().global_frame_id)
+        interface, result = self._interface, self.server.kind.Result()
+        result.path = interface.robot.path(
+            outcome.value, interface.node.get_clock().now().to_msg(),
+            interface.parameters.global_frame_id)
         result.planning_time = ns_to_duration(seconds_to_ns(time.monotonic() - self._began_s))
         self.server.succeed(result)
 
@@ -162,90 +147,82 @@ class NavigateAction:
     ``navigate_to_pose``: drive to a goal, and hold there.
 
     :param kind: the action, with Nav2's fields.
-    :param set_goal: gives the planner a goal pose of the map frame; errors of ``check_goal``.
-    :param drop_goal: lets the robot brake.
     :param codes: further classes with error codes, those of Nav2's servers.
     """
 
-    def __init__(self, node: Node, kind: Any, session: PlanningSession, robot: RobotMessages,
-                 map_frame: MapFrame, parameters: Callable[[], PlannerParameters],
-                 accepts: Callable[[], bool], set_goal: Callable[[PoseStamped], None],
-                 drop_goal: Callable[[], None], codes: Sequence[type]):
-        self._node, self._session, self._robot = node, session, robot
-        self._map_frame, self._parameters = map_frame, parameters
-        self._set_goal, self._drop_goal = set_goal, drop_goal
+    def __init__(self, interface: Interface, kind: Any, codes: Sequence[type]):
+        self._interface = interface
         self._navigation: Navigation | None = None
         self._takes_over = False  # from a drive by action, whose goal the planner still has
         self._error: DFPlannerError | None = None
         self.server = SingleGoalServer(
-            node, kind, 'navigate_to_pose', accepts, self._begin, self._on_cancel, codes)
-        self._timer = node.create_timer(FEEDBACK_PERIOD_S, self._watch,
-                                        clock=Clock(clock_type=ClockType.STEADY_TIME))
+            interface.node, kind, topics.NAVIGATE.name, lambda: interface.is_active, self._begin,
+            self._on_cancel, codes)
+        self._timer = interface.node.create_timer(
+            FEEDBACK_PERIOD_S, self._watch, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def take(self, result: Result) -> None:
-        """Take what became of planning for the goal in hand."""
+        """Take the result of planning for the goal in hand."""
         self._error = result.error
         if self._navigation is not None and not result.start_is_bad:
             self._navigation.take_plan(result.plan, result.stamp_ns / NS_PER_S)
 
     def end(self, error: DFPlannerError) -> None:
-        """End the drive in hand, if there is one: the planner's goal is another's now."""
-        self._map_frame.cancel('navigate')
+        """End the drive in hand, if there is one; the planner has another goal, or none."""
+        self._interface.map_frame.cancel('navigate')
         self._navigation, self._takes_over = None, False
         self.server.abort(error)
 
     def close(self) -> None:
         """Destroy server and timer."""
         self.server.close()
-        self._node.destroy_timer(self._timer)
+        self._interface.node.destroy_timer(self._timer)
 
     def _begin(self, request: Any) -> None:
         self._takes_over = self._takes_over or self._navigation is not None
         self._navigation = self._error = None
-        self._map_frame.resolve('navigate', [(request.pose, 'goal of navigate_to_pose')],
-                                self._go)
+        self._interface.map_frame.resolve(
+            'navigate', [(request.pose, 'goal of navigate_to_pose')], self._go)
 
     def _go(self, poses: Outcome) -> None:
         try:
-            if poses.error is not None:
-                raise poses.error
-            self._set_goal(poses.value[0])
+            self._interface.set_goal(poses.result()[0])
         except DFPlannerError as error:
             if self._takes_over:
                 self._takes_over = False
-                self._drop_goal()
+                self._interface.drop_goal()
             self.server.abort(error)
             return
         self._takes_over = False
-        self._navigation = Navigation(self._session.goal.position,
-                                      self._parameters().goal_tolerance_m, self._now_s)
+        self._navigation = Navigation(self._interface.session.goal.position,
+                                      self._interface.parameters.goal_tolerance_m, self._now_s)
 
     def _on_cancel(self) -> None:
         self._navigation, self._takes_over = None, False
-        self._map_frame.cancel('navigate')
-        self._drop_goal()
+        self._interface.map_frame.cancel('navigate')
+        self._interface.drop_goal()
 
     @property
     def _now_s(self) -> float:
-        return self._node.get_clock().now().nanoseconds / NS_PER_S
+        return self._interface.node.get_clock().now().nanoseconds / NS_PER_S
 
     def _watch(self) -> None:
-        """Tell how far the drive is, and end it when it has ended."""
-        navigation, odom = self._navigation, self._session.odom
+        """Send feedback, and end the action when the drive has ended."""
+        navigation, odom = self._navigation, self._interface.session.odom
         if navigation is None or not self.server.is_busy:
             return
         if odom is not None and navigation.has_arrived(odom.state[:2]):
             self._navigation = None
             self.server.succeed(self.server.kind.Result())
             return
-        missing, error = self._session.missing_inputs(), self._error
+        missing, error = self._interface.session.missing_inputs(), self._error
         if missing:
             error = WaitTimeout('navigate_to_pose waits for ' + ', '.join(missing))
         try:
             navigation.check(self._now_s, None if odom is None else odom.state[:2], error)
         except DFPlannerError as failure:
             self._navigation = None
-            self._drop_goal()
+            self._interface.drop_goal()
             self.server.abort(failure)
             return
         if odom is not None:
@@ -253,21 +230,16 @@ class NavigateAction:
             self.server.publish_feedback(navigation_feedback(
                 self.server.kind.Feedback(),
                 navigation.progress(self._now_s, position, odom.stamp_ns / NS_PER_S),
-                PoseStamped(pose=self._robot.pose(odom.state)), odom.stamp_ns,
-                self._parameters().global_frame_id))
+                PoseStamped(pose=self._interface.robot.pose(odom.state)), odom.stamp_ns,
+                self._interface.parameters.global_frame_id))
 
 
 def navigation_feedback(feedback: Any, progress: Progress, pose: PoseStamped, stamp_ns: int,
                         frame_id: str) -> Any:
-    """Return a feedback of ``navigate_to_pose`` with its fields filled."""
+    """Fill in and return a feedback of ``navigate_to_pose``."""
     pose.header.stamp, pose.header.frame_id = ns_to_stamp(stamp_ns), frame_id
     feedback.current_pose = pose
     feedback.navigation_time = ns_to_duration(seconds_to_ns(max(progress.driven_s, 0.0)))
     feedback.estimated_time_remaining = ns_to_duration(seconds_to_ns(progress.remaining_s))
     feedback.distance_remaining = progress.remaining_m
     return feedback
-
-
-def as_typed(error: Exception) -> DFPlannerError:
-    """Return an error of planning, or wrap one that is a defect or a failing device."""
-    return error if isinstance(error, DFPlannerError) else DFPlannerError(repr(error))

@@ -25,72 +25,67 @@ from pydantic import ValidationError
 from df_planner.configuration import faults
 from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.planning.settings import PlannerSettings
+from df_planner.ros import shared
 from df_planner.ros.parameters import parameter
-from df_planner.ros.topics import ROBOTS
 
 
 @dataclass(frozen=True)
 class NodeParameters:
-    """What the node itself adds to the settings of the planner."""
+    """What the node adds to the settings of the planner."""
 
     checkpoint: str = parameter(
         'maze2d-medium',
-        'Name of a shipped model, or the path of a checkpoint. While configured, another one is '
-        'loaded beside the one in use and replaces it between two plans; refused if the file is '
-        'missing or broken or its card is for another robot; put back, with the reason in '
-        'diagnostics, if it cannot be loaded.')
-    robot: str = parameter(
-        'point', 'Kind of the robot that odometry and plans are of; a checkpoint for another one '
-        'is refused.', choices=ROBOTS, read_only=True)
+        'Name of a shipped model, or path of a checkpoint. Changed while configured, the new '
+        'model is loaded beside the one in use and replaces it between two plans. A missing or '
+        'broken file and a model for another robot are refused. If loading fails, the value is '
+        'put back, with the reason in diagnostics.')
+    robot: str = shared.robot()
     device: str = parameter('cpu', 'Where the network runs; changes like checkpoint.',
                             choices=('auto', 'cpu', 'cuda'))
     backend: str = parameter(
-        'auto', 'What evaluates the network, auto = the fastest there is; changes like '
+        'auto', 'What evaluates the network, auto = the fastest available; changes like '
         'checkpoint.', choices=BACKENDS)
     num_threads: int = parameter(
-        1, 'Threads of torch, 0 for its own choice; read at configure.', low=0, high=64)
+        1, 'Threads of torch, 0 = torch decides; read at configure.', low=0, high=64)
     autostart: bool = parameter(True, 'Configure and activate at start-up.', read_only=True)
-    seed: int = parameter(0, 'Seed of the plans, -1 draws one at configure.', low=-1)
+    seed: int = parameter(0, 'Seed of the plans, -1 = drawn at configure.', low=-1)
     planning_frequency_hz: float = parameter(
-        4.0, 'Plans per second of the time of the odometry; more than the planner can make mean '
-        'as many as it can.', low=0.1, high=100.0)
+        4.0, 'Plans per second, by the stamps of the odometry; at most as many as the planner can '
+        'make.', low=0.1, high=100.0)
     compensate_latency: bool = parameter(
-        True, 'Plan from where the plan in hand will have led the robot by the time the new one '
-        'is there, as far ahead as 95 % of the last 20 plans took; with delay_steps above 0, from '
-        'where it is. The launch files turn it off in lockstep.')
+        True, 'Plan from where the robot will be when the new plan is ready: as far ahead on the '
+        'plan in hand as 95 % of the last 20 plans took. With delay_steps above 0, plan from the '
+        'odometry. The launch files turn it off in lockstep.')
     timeout_s: float = parameter(
-        10.0, 'Wall time after which planning gives up; 0.3 s at most for a plan from where the '
-        'robot will be, see compensate_latency.', low=0.01, high=600.0)
+        10.0, 'Wall time after which planning gives up; with compensate_latency, at most 0.3 s '
+        'while the robot drives.', low=0.01, high=600.0)
     odom_timeout_s: float = parameter(
-        2.0, 'Wall time after which odometry is stale and nothing is planned from it.', low=0.01)
+        2.0, 'Wall time after which odometry is stale: no plan is made from it.', low=0.01)
     start_tolerance_m: float = parameter(
-        0.5, 'Safety gate: distance of a plan from the start asked for, and of the robot from the '
-        'plan.', low=0.0, high=100.0)
+        0.5, 'Safety gate: largest distance of a plan from its requested start, and of the robot '
+        'from the plan.', low=0.0, high=100.0)
     start_tolerance_mps: float = parameter(
-        0.5, 'Safety gate: speed by which a plan may begin unlike the start asked for.', low=0.0,
-        high=100.0)
+        0.5, 'Safety gate: largest difference in speed of a plan from its requested start.',
+        low=0.0, high=100.0)
     max_plan_shift_m: float = parameter(
-        1.0, 'Safety gate: how far a plan may leave, within 0.25 s, the way of the one being '
-        'executed, while that is still good; 0 = any distance. Needs collision_check.', low=0.0,
+        1.0, 'Safety gate: largest distance, within 0.25 s, of a plan from the plan that is '
+        'executed, while that one is still valid; 0 = any. Needs collision_check.', low=0.0,
         high=100.0)
     resume_goal: bool = parameter(
-        True, 'After a restart, plan for the goal on resume_goal, where the follower keeps that '
-        'of a planner that was killed.')
+        True, 'After a restart, plan for the goal on resume_goal: the follower keeps it there.')
     hold_at_goal: bool = parameter(
-        True, 'Near the goal, plan to stay there; off for raw execution, which cannot.')
-    occupied_threshold: int = parameter(
-        65, 'Cells of the map of this value or above are obstacles.', low=1, high=100)
-    global_frame_id: str = parameter('map', 'Frame of the plans.')
+        True, 'Near the goal, plan to stay there; off for raw execution, which cannot hold.')
+    occupied_threshold: int = shared.occupied_threshold(read_only=False)
+    global_frame_id: str = shared.global_frame_id(read_only=False)
     equivalent_frame_ids: tuple[str, ...] = parameter(
-        ('map', 'odom'), 'Frames that goals and odometry may be in, taken to be the same.')
-    base_frame_id: str = parameter('base_link', 'Name of the joint in plan_trajectory.')
-    max_force_n: float = parameter(100.0, 'Of a point: force per axis at action 1.', low=1e-6)
-    mass_kg: float = parameter(4.18879020478639, 'Of a point: mass.', low=1e-6)
-    realtime_priority: int = parameter(
-        40, 'SCHED_FIFO priority of the threads that serve messages, where the system permits it; '
-        '0 does without. Planning itself stays time-shared.', low=0, high=99, read_only=True)
+        ('map', 'odom'), 'Frames that goals and odometry may be in; taken to equal the map.')
+    base_frame_id: str = shared.base_frame_id(read_only=False)
+    max_force_n: float = shared.max_force_n(read_only=False)
+    mass_kg: float = shared.mass_kg(read_only=False)
+    realtime_priority: int = shared.realtime_priority(
+        40, 'Of the threads that serve messages; planning itself stays time-shared.')
     publish_candidates: bool = parameter(
-        True, 'Publish sampled plans, and the uncertainty, as markers.')
+        True, 'Publish the sampled plans and the uncertainty as markers.')
 
     def __post_init__(self):
         """Check the planner's part by its own rules."""

@@ -13,17 +13,12 @@
 # limitations under the License.
 
 """
-Action servers that drive for one goal at a time, with Nav2's error codes.
+An action server with one goal at a time, as Nav2's SimpleActionServer, and its error codes.
 
-Error codes of action results, looked up by name: their numbers differ between distributions.
-
-The codes of this package's errors are Nav2's names (``errors.py``). A result of Humble has no
-``error_code``, one of Jazzy no ``error_msg``; what there is gets filled.
-
-An action server with one goal at a time, as Nav2's SimpleActionServer.
-
-A newer goal ends the one before, which is aborted; a client may cancel the goal. Nothing waits:
-``begin`` starts the work, and ``succeed`` or ``abort`` is called when it is done.
+A newer goal aborts the one before; a client may cancel the goal. Nothing blocks: ``begin`` starts
+the work, and ``succeed`` or ``abort`` is called when it is done. Error codes are looked up by
+name, because their numbers differ between distributions: the codes of this package (``errors.py``)
+are Nav2's names. A result of Humble has no ``error_code``, one of Jazzy no ``error_msg``.
 """
 
 from collections.abc import Callable
@@ -41,14 +36,16 @@ from rclpy.task import Future
 from df_planner.errors import DFPlannerError
 from df_planner.errors import PlanningCancelled
 
+RESULT_TIMEOUT_S = 10  # as long as Nav2 keeps a result that no client has asked for
+
 
 def fill_error(result: Any, error: DFPlannerError, codes: Sequence[type] = ()) -> None:
     """
     Write an error into the result of an action.
 
     :param result: with or without the fields ``error_code`` and ``error_msg``.
-    :param codes: further classes whose constants are known to readers of this result, as Nav2's
-        navigator passes on the codes of its servers.
+    :param codes: further classes with error codes: Nav2's navigator passes on those of its
+        servers.
     """
     if hasattr(result, 'error_code'):
         result.error_code = error_code(error, (type(result), *codes))
@@ -58,11 +55,11 @@ def fill_error(result: Any, error: DFPlannerError, codes: Sequence[type] = ()) -
 
 def error_code(error: DFPlannerError, codes: Sequence[type]) -> int:
     """
-    Return the number of an error: the constant of its name in the first class that has it.
+    Return the number of an error: the constant of its name in the first class that has one.
 
-    A name that Nav2 does not know counts as what the error is a kind of: all that the safety gate
-    refuses is NO_VALID_PATH, and in the end all is UNKNOWN. A goal that somebody ended on purpose
-    is NONE.
+    An error whose name Nav2 does not know takes the code of its base class: all refusals of the
+    safety gate are NO_VALID_PATH, all else is UNKNOWN. A goal that was cancelled or replaced is
+    NONE.
     """
     names = [kind.code for kind in type(error).__mro__ if issubclass(kind, DFPlannerError)]
     for wanted in ['NONE'] if isinstance(error, PlanningCancelled) else names:
@@ -72,23 +69,20 @@ def error_code(error: DFPlannerError, codes: Sequence[type]) -> int:
     return 0
 
 
-RESULT_TIMEOUT_S = 10  # as long as Nav2 keeps a result that nobody has asked for
-
-
 class SingleGoalServer:
     """
     Serve one goal of an action; call every method from the executor's thread.
 
-    :param accepts: asked at every goal; a goal is rejected while it says no.
-    :param begin: starts the work for a goal; work for another one is to be dropped.
-    :param cancel: stops the work, because a client asked for it.
+    :param accepts: a goal is rejected while it returns False.
+    :param begin: starts the work for a goal, and drops that for the one before.
+    :param cancel: stops the work when a client cancels.
     :param codes: see ``fill_error``.
     """
 
     def __init__(self, node: Node, kind: Any, name: str, accepts: Callable[[], bool],
                  begin: Callable[[Any], None], cancel: Callable[[], None],
                  codes: Sequence[type] = ()):
-        self.kind = kind
+        self.kind, self.name = kind, name
         self._node = node
         self._accepts, self._begin, self._cancel = accepts, begin, cancel
         self._codes = codes
@@ -101,7 +95,7 @@ class SingleGoalServer:
 
     @property
     def is_busy(self) -> bool:
-        """Tell whether there is a goal in hand."""
+        """Return whether a goal is in hand."""
         return self._handle is not None
 
     def succeed(self, result: Any) -> None:
@@ -109,17 +103,17 @@ class SingleGoalServer:
         self._end(ServerGoalHandle.succeed, result)
 
     def abort(self, error: DFPlannerError) -> None:
-        """End the goal in hand, if there is one, and say why."""
+        """End the goal in hand, if there is one, with an error."""
         if self._handle is not None:
             self._end(ServerGoalHandle.abort, self._failed(error))
 
     def publish_feedback(self, feedback: Any) -> None:
-        """Tell the client how far the goal in hand is."""
+        """Send feedback on the goal in hand."""
         if self._handle is not None:
             self._handle.publish_feedback(feedback)
 
     def close(self) -> None:
-        """Destroy the server; call ``abort`` some time before, so that clients hear of it."""
+        """Destroy the server; ``abort`` before, or clients wait in vain."""
         self._server.destroy()
 
     def _judge(self, request: Any) -> GoalResponse:

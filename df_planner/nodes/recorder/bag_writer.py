@@ -13,14 +13,11 @@
 # limitations under the License.
 
 """
-An MCAP bag that describes its messages and the QoS they were offered with.
-
-The QoS of a publisher, as a bag keeps it.
-
 Write an MCAP bag in rosbag2's layout, as ``ros2 bag record -s mcap`` would.
 
-Messages are written as they were sent. Memory is bounded: a chunk of a megabyte is compressed and
-goes to the file when it is full; only its index entry stays.
+Messages are written as they were sent; the bag describes their types and the QoS that was offered.
+Memory is bounded: a chunk of a megabyte is compressed and written when it is full; only its index
+entry stays.
 """
 
 from collections.abc import Sequence
@@ -43,10 +40,11 @@ from rosbags.rosbag2 import WriterError
 from rosbags.typesys import get_typestore
 from rosbags.typesys import Stores
 
+from df_planner.driving.stamps import NS_PER_S
 from df_planner.errors import ConfigError
 from df_planner.ros.topics import Topic
 
-NS_PER_S = 1_000_000_000
+METADATA_VERSION = 9  # of Jazzy
 
 
 def offered_qos(profile: QoSProfile) -> Qos:
@@ -61,9 +59,6 @@ def offered_qos(profile: QoSProfile) -> Qos:
 
 def _time(duration: Duration) -> QosTime:
     return QosTime(*divmod(duration.nanoseconds, NS_PER_S))
-
-
-METADATA_VERSION = 9  # of Jazzy
 
 
 class BagWriter:
@@ -85,7 +80,7 @@ class BagWriter:
             self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
             self._writer.open()
         except WriterError as error:
-            raise ConfigError(f'bag: {error} Name another folder, or move this one.') from error
+            raise ConfigError(f'bag: {error} Choose another folder, or move this one.') from error
 
     def add(self, name: str, topic: Topic, offered: Sequence[Qos]) -> None:
         """

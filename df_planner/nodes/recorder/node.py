@@ -15,20 +15,16 @@
 """
 Record a run into an MCAP bag, for machines without ``ros2 bag``.
 
-The parameters of the recorder node.
-
-Record what matters into an MCAP bag, where there is no rosbag2 that could.
-
-Which topics stands in ``df_planner/ros/topics.py``. Messages are neither unpacked nor changed.
-``recorder/ready`` (latched) says when it has found what a benchmark should not start without.
-SIGINT and SIGTERM end the recording: what has arrived is written and the bag is closed. Killed
-outright, the file lacks its index; ``mcap recover`` brings back all but the last megabyte.
+``df_planner/ros/topics.py`` says which topics. Messages are neither unpacked nor changed.
+``recorder/ready`` (latched) tells when the recorder hears what a benchmark should not start
+without. SIGINT and SIGTERM end the recording: what has arrived is written and the bag is closed.
+Killed outright, the file lacks its index; ``mcap recover`` restores all but the last megabyte.
 """
 
 from collections import Counter
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-import importlib
 from pathlib import Path
 import sys
 import time
@@ -42,27 +38,23 @@ from std_msgs.msg import Bool
 from df_planner.nodes.recorder.bag_writer import BagWriter
 from df_planner.nodes.recorder.bag_writer import offered_qos
 from df_planner.ros import qos
+from df_planner.ros import shared
+from df_planner.ros import topics
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import parameter
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
-from df_planner.ros.topics import recorded_topics
-from df_planner.ros.topics import RECORDER_READY
-from df_planner.ros.topics import ROBOTS
-from df_planner.ros.topics import Topic
+
+DRAIN_S = 2.0  # launch waits 5 s between SIGINT and SIGTERM
 
 
 @dataclass(frozen=True)
 class RecorderParameters:
-    """Where the bag goes, and what of."""
+    """Where the bag goes, and of which robot it is."""
 
     bag: str = parameter('bag', 'Folder of the bag; it must not exist yet.', read_only=True)
-    robot: str = parameter('point', 'Kind of the robot: its commands are recorded.',
-                           choices=ROBOTS, read_only=True)
-
-
-DRAIN_S = 2.0  # launch waits 5 s between SIGINT and SIGTERM
+    robot: str = shared.robot()
 
 
 class Recorder(Node):
@@ -73,17 +65,17 @@ class Recorder(Node):
         self.parameters = declare(self, RecorderParameters)
         self._writer = BagWriter(Path(self.parameters.bag))
         self._lost: Counter[str] = Counter()
-        topics = recorded_topics(self.parameters.robot)
-        self._awaited = {(topic.name, topic.awaited) for topic in topics if topic.awaited}
-        self._ready = self.create_publisher(Bool, RECORDER_READY, qos.LATCHED_QOS)
+        recorded = topics.recorded_topics(self.parameters.robot)
+        self._awaited = {(topic.name, topic.awaited) for topic in recorded if topic.awaited}
+        self._ready = qos.publisher(self, topics.RECORDER_READY)
         self._subscriptions_by_name: dict[str, Subscription] = {}
-        for topic in topics:
-            self._listen(topic, topic.reliable)
+        for topic in recorded:
+            self._listen(topic, topic.quality)
         self.get_logger().info(f'Recording {len(self._subscriptions_by_name)} topics into '
                                f'{self._writer.folder}')
 
     def run(self, is_stopped: IsStopped) -> int:
-        """Record until a signal has come, then what has arrived by then."""
+        """Record until a signal arrives, then write what has arrived by then."""
         executor = SingleThreadedExecutor()
         executor.add_node(self)
         while not is_stopped():
@@ -103,39 +95,36 @@ class Recorder(Node):
         self.get_logger().info(f'{self._writer.num_messages} messages in {self._writer.folder}'
                                + lost)
 
-    def _listen(self, topic: Topic, reliable: bool) -> None:
-        package, _, name = topic.kind.split('/')
-        try:
-            message_type = getattr(importlib.import_module(f'{package}.msg'), name)
-        except ImportError:
-            self.get_logger().info(f'{topic.name} is not recorded: there is no {package} here')
-            return
+    def _listen(self, topic: topics.Topic, offered: topics.Quality) -> None:
         resolved = self.resolve_topic_name(topic.name)
         events = SubscriptionEventCallbacks(
             incompatible_qos=lambda info: self._listen_to_less(topic),
             matched=lambda info: self._found(topic.name, 'publisher'),
             message_lost=lambda info: self._lost.update({resolved: info.total_count_change}))
-        self._subscriptions_by_name[resolved] = self.create_subscription(
-            message_type, resolved, partial(self._on_message, resolved, topic),
-            qos.recording_qos(topic.latched, reliable), raw=True, event_callbacks=events)
+        try:
+            self._subscriptions_by_name[resolved] = qos.subscription(
+                self, topic, partial(self._on_message, resolved, topic),
+                quality=replace(offered, depth=None), raw=True, event_callbacks=events)
+        except ImportError:
+            self.get_logger().info(f'{topic.name} is not recorded: {topic.kind} is not installed')
 
     def _found(self, name: str, what: str) -> None:
-        """Say when everything that is awaited has been found; discovery can take seconds."""
+        """Publish that all awaited topics have been found; discovery can take seconds."""
         if (name, what) in self._awaited:
             self._awaited.remove((name, what))
             if not self._awaited:
                 self._ready.publish(Bool(data=True))
-                self.get_logger().info('All that must be recorded is heard')
+                self.get_logger().info('All awaited topics are heard')
 
-    def _listen_to_less(self, topic: Topic) -> None:
-        """Take what a publisher offers that offers less than this graph's own."""
+    def _listen_to_less(self, topic: topics.Topic) -> None:
+        """Subscribe again, for a publisher that offers less than this graph's own."""
         resolved = self.resolve_topic_name(topic.name)
         self.get_logger().warning(f'{resolved} is offered as best effort or volatile: '
                                   'messages may be missing in the bag')
         self.destroy_subscription(self._subscriptions_by_name.pop(resolved))
-        self._listen(Topic(topic.name, topic.kind), reliable=False)
+        self._listen(topic, topics.SENSOR_DATA)
 
-    def _on_message(self, name: str, topic: Topic, data: bytes, info: dict) -> None:
+    def _on_message(self, name: str, topic: topics.Topic, data: bytes, info: dict) -> None:
         if name not in self._writer:
             self._writer.add(name, topic, [
                 offered_qos(publisher.qos_profile)

@@ -36,6 +36,7 @@ from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.robots.messages import RobotMessages
+from df_planner.ros.trajectory_cdr import check_trajectory
 from df_planner.ros.trajectory_cdr import TrajectoryRows
 
 UNIT_TOLERANCE = 0.01  # by which the norm of an orientation may differ from 1
@@ -126,7 +127,7 @@ class DiffDriveRobot(RobotMessages):
 
     def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
         """Return the plan of poses, velocities and accelerations."""
-        conversions.check_trajectory(rows, frames, dt_s)
+        check_trajectory(rows, frames, dt_s)
         if not len(rows):
             return None
         numbers = conversions.finite(np.concatenate(

@@ -27,6 +27,7 @@ from df_planner.ros import conversions
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.robots.messages import RobotMessages
+from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import TrajectoryRows
 
 
@@ -82,4 +83,4 @@ class PointRobot(RobotMessages):
 
     def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
         """Return the plan of positions, velocities and accelerations."""
-        return conversions.plan_from_trajectory(rows, self.axes, self._scale, frames, dt_s)
+        return plan_from_trajectory(rows, self.axes, self._scale, frames, dt_s)

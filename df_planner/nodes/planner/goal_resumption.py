@@ -13,35 +13,24 @@
 # limitations under the License.
 
 """
-The goal outlives the planner: who executes plans keeps it, and a planner that restarts resumes it.
+The goal outlives the planner: a planner that restarts resumes it.
 
-The planner says on ``active_goal`` (latched) what it plans for; an empty ``frame_id`` means
-nothing any more. The follower repeats that on ``resume_goal`` (latched), so that it is still there
-when the planner was killed. A goal that was cleared, or dropped by deactivating, is not resumed.
+The planner publishes its goal on ``active_goal`` (latched); an empty ``frame_id`` means none. The
+follower repeats it on ``resume_goal`` (latched), so that it outlives a planner that was killed. A
+cleared goal is not resumed, nor one dropped by deactivating.
 """
 
 from collections.abc import Callable
 
 from geometry_msgs.msg import PoseStamped
-from rclpy.node import Node
 
 from df_planner.errors import DFPlannerError
 from df_planner.ros.diagnostics import Complaints
-from df_planner.ros.qos import LATCHED_QOS
-
-
-class GoalKeeper:
-    """Keep the goal of the planner on behalf of it: for a node that outlives it."""
-
-    def __init__(self, node: Node):
-        """Listen to the planner, and repeat what it says."""
-        publisher = node.create_publisher(PoseStamped, 'resume_goal', LATCHED_QOS)
-        node.create_subscription(PoseStamped, 'active_goal', publisher.publish, LATCHED_QOS)
 
 
 class GoalResumption:
     """
-    Resume the kept goal once, if the planner that has become active gets no other before.
+    Resume the kept goal once after activation, unless another goal arrives before.
 
     :param set_goal: takes it; a DFPlannerError becomes a complaint.
     """
@@ -54,16 +43,16 @@ class GoalResumption:
         self._waiting = False
 
     def start(self) -> None:
-        """Resume what is kept, or will be heard of."""
+        """Resume the kept goal, now or when it arrives."""
         self._waiting = True
         self._resume()
 
     def stop(self) -> None:
-        """Resume nothing any more: there is a newer goal, or the wish to have none."""
+        """Resume nothing: there is a newer goal, or none is wanted."""
         self._waiting = False
 
     def forget(self) -> None:
-        """Drop what is kept: that there is no goal any more may be heard too late."""
+        """Drop the kept goal, without waiting for the follower to repeat that there is none."""
         self.stop()
         self._kept = None
 

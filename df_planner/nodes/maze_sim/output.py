@@ -1,0 +1,140 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""What the simulator publishes: clock, state, transforms, map and markers."""
+
+import time
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from std_msgs.msg import Bool
+from std_msgs.msg import UInt32
+from visualization_msgs.msg import MarkerArray
+
+from df_planner.nodes.maze_sim import markers
+from df_planner.nodes.maze_sim.parameters import MazeSimParameters
+from df_planner.ros import conversions
+from df_planner.ros import qos
+from df_planner.ros import topics
+from df_planner.ros.maps import occupancy_grid_message
+from df_planner.ros.rclpy_gaps import optional_type
+from df_planner.ros.robots.messages import RobotMessages
+from df_planner.sim.session import Session
+
+CLOCK_PERIOD_S = 0.008
+
+
+class SimulatorOutput:
+    """
+    The publishers of a simulated robot.
+
+    :ivar goal: (2,) the goal that is shown.
+    :ivar map_message: the map as published.
+    """
+
+    def __init__(self, node: Node, session: Session, robot: RobotMessages,
+                 parameters: MazeSimParameters):
+        """Create the publishers and publish the map."""
+        self.goal = session.goal
+        self.in_contact: bool | None = None
+        self._session, self._robot, self._parameters = session, robot, parameters
+        self._clock_at_s = 0.0
+        self._clock = qos.publisher(node, topics.CLOCK)
+        self._odom = qos.publisher(node, topics.ODOM)
+        self._map = qos.publisher(node, topics.MAP)
+        self._markers = qos.publisher(node, topics.MARKERS)
+        self._contact = qos.publisher(node, topics.CONTACT)
+        self._episode = qos.publisher(node, topics.EPISODE)
+        self._transform_type = optional_type(
+            topics.TF.kind, node, 'transforms on /tf') if parameters.publish_tf else None
+        if self._transform_type is not None:
+            self._transforms = qos.publisher(node, topics.TF)
+            self._static_transforms = qos.publisher(node, topics.TF_STATIC)
+            self._publish_static_transform()
+        p = parameters
+        data, origin_xy = session.maze.occupancy_grid(p.map_resolution_m)
+        self.map_message = occupancy_grid_message(
+            data, origin_xy, p.map_resolution_m, self._stamp(), p.global_frame_id)
+        self._map.publish(self.map_message)
+
+    def publish_clock(self) -> None:
+        """Publish the present time."""
+        if self._parameters.publish_clock:
+            self._clock.publish(Clock(clock=self._stamp()))
+            self._clock_at_s = time.monotonic()
+
+    def publish_state(self, all_clocks: bool = True) -> None:
+        """
+        Publish where the robot is.
+
+        :param all_clocks: with the clock even if the last one was less than CLOCK_PERIOD_S ago.
+        """
+        p = self._parameters
+        if all_clocks or time.monotonic() - self._clock_at_s >= CLOCK_PERIOD_S:
+            self.publish_clock()
+        odom = self._robot.odometry(
+            self._session.state, self._stamp(), p.odom_frame_id, p.base_frame_id)
+        self._odom.publish(odom)
+        if self._transform_type is not None:
+            self._transforms.publish(self._transform_type(
+                transforms=[transform_from_odometry(odom, p.base_frame_id)]))
+        if self._session.world.in_contact != self.in_contact:
+            self.in_contact = self._session.world.in_contact
+            self._contact.publish(Bool(data=self.in_contact))
+
+    def publish_episode(self) -> None:
+        """Publish that the robot has been put elsewhere."""
+        self._episode.publish(UInt32(data=self._session.episode))
+        self.publish_state()
+        self.publish_markers()
+
+    def show_motion(self) -> None:
+        """Publish the markers if somebody looks."""
+        if self._markers.get_subscription_count():
+            self.publish_markers()
+
+    def publish_markers(self) -> None:
+        """Publish walls, robot and goal."""
+        where = self._stamp(), self._parameters.global_frame_id
+        goal_pose = conversions.pose_from_position(self.goal, self._robot.axes)
+        self._markers.publish(MarkerArray(markers=[
+            markers.walls_marker(self._session.maze, *where),
+            markers.robot_marker(self._parameters.robot, self._robot.pose(self._session.state),
+                                 *where),
+            markers.goal_marker(goal_pose, *where)]))
+
+    def _publish_static_transform(self) -> None:
+        """Publish that map and odom are equal."""
+        p = self._parameters
+        if p.global_frame_id != p.odom_frame_id:
+            equal = TransformStamped(child_frame_id=p.odom_frame_id)
+            equal.header.frame_id = p.global_frame_id
+            equal.transform.rotation.w = 1.0
+            self._static_transforms.publish(self._transform_type(transforms=[equal]))
+
+    def _stamp(self) -> Time:
+        return conversions.ns_to_stamp(self._session.time_ns)
+
+
+def transform_from_odometry(odom: Odometry, base_frame: str) -> TransformStamped:
+    """Return the transform from the frame of the odometry to that of the robot."""
+    found = TransformStamped(header=odom.header, child_frame_id=base_frame)
+    at = odom.pose.pose.position
+    move = found.transform.translation
+    move.x, move.y, move.z = at.x, at.y, at.z
+    found.transform.rotation = odom.pose.pose.orientation
+    return found
