@@ -15,10 +15,10 @@
 """
 Keep messages and control on time: the real-time scheduler where permitted, no long collections.
 
-As ros2_control does, a process asks for SCHED_FIFO and goes on without where the system refuses,
-which on Linux is everybody but root and users with an ``rtprio`` limit. Every process of the graph
-asks, not the follower alone: Fast DDS guards its shared memory with locks between processes, and
-one that is set aside by the system while it holds a lock makes all others wait.
+As ros2_control does, a process asks for SCHED_FIFO and goes on without it where the system
+refuses: on Linux it permits root, and users with an ``rtprio`` limit. Every process of the graph
+asks, not the follower alone: Fast DDS locks its shared memory between processes, and a process
+that is suspended while it holds a lock blocks all others.
 """
 
 from collections.abc import Collection
@@ -29,7 +29,7 @@ import sys
 
 from rclpy.node import Node
 
-SWITCH_INTERVAL_S = 0.0005  # how long a thread of Python may keep others waiting
+SWITCH_INTERVAL_S = 0.0005  # how long a thread of Python may block others
 THREADS = Path('/proc/self/task')
 MIDDLEWARE = 'dds.'  # what the names of the threads of Fast DDS begin with
 LOWEST = 1
@@ -37,18 +37,18 @@ LOWEST = 1
 
 def keep_on_time(node: Node, priority: int, helpers: Collection[int | None] = ()) -> str:
     """
-    Prefer the main thread and those of the middleware to all others of the machine, from now on.
+    Give the main thread and those of the middleware a real-time priority.
 
-    Call it from the main thread when all that stays has been created. Threads started later are
-    time-shared.
+    Call it from the main thread, after everything permanent has been created. Threads started
+    later are time-shared.
 
     :param priority: of SCHED_FIFO, 1 to 99; 0 leaves the scheduling as it is.
-    :param helpers: native ids of threads that hold the interpreter's lock now and then, and so
-        must not be set aside either: they get the lowest priority.
-    :returns: in words, how the process is scheduled.
+    :param helpers: native ids of threads that hold the interpreter's lock at times, and so must
+        not be suspended either: they get the lowest priority.
+    :returns: how the process is scheduled, in words.
     """
     gc.collect()
-    gc.freeze()  # what stays need not be looked through again and again: 20 ms at a time
+    gc.freeze()  # permanent objects need no scan, which takes 20 ms each time
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     if priority == 0:
         return 'time-shared'
@@ -60,7 +60,7 @@ def keep_on_time(node: Node, priority: int, helpers: Collection[int | None] = ()
             elif thread in helpers:
                 os.sched_setscheduler(thread, policy, os.sched_param(LOWEST))
     except (AttributeError, OSError) as error:  # no such scheduler here, or no permission
-        node.get_logger().info(f'SCHED_FIFO {priority} refused ({error}): time-shared instead')
+        node.get_logger().info(f'SCHED_FIFO {priority} refused ({error}): running time-shared')
         return 'time-shared'
     return f'SCHED_FIFO {priority}'
 

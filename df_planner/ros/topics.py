@@ -248,7 +248,7 @@ SET_STATE = Topic(
     ('maze_benchmark',), ('maze_sim',))
 RECORDER_READY = Topic(
     'recorder/ready', 'std_msgs/msg/Bool', LATCHED,
-    'The recorder hears what a benchmark should not start without.', ('recorder',),
+    'The recorder hears all that a benchmark with `wait_for_recorder` waits for.', ('recorder',),
     ('maze_benchmark',))
 
 COMMANDS = {'point': CMD_WRENCH, 'diff_drive': CMD_VEL}

@@ -15,9 +15,9 @@
 """
 One worker thread beside an executor, so that no callback ever waits for a network.
 
-Jobs carry a key. The latest job of a key wins: it replaces one that is still waiting, so nothing
-queues up. Jobs of different keys run in the order they came. Results are handed back to the
-executor's thread, where all of a node's state lives and where messages are published.
+Jobs carry a key. The latest job of a key replaces a waiting one, so nothing queues up. Jobs of
+different keys run in the order of submission. Results are delivered in the executor's thread,
+where all of a node's state lives and where messages are published.
 """
 
 from collections import deque
@@ -33,17 +33,17 @@ ShouldStop = Callable[[], bool]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: its value, or the exception that ended it."""
+    """The value of a job, or the exception that ended it."""
 
     value: Any = None
     error: Exception | None = None
 
     @classmethod
     def of(cls, work: Callable[[], Any]) -> 'Outcome':
-        """Do some work."""
+        """Run ``work`` and return its outcome."""
         try:
             return cls(value=work())
-        except Exception as error:  # handed to whoever wants the value, whatever it is
+        except Exception as error:  # whatever it is, ``result`` raises it
             return cls(error=error)
 
     def result(self) -> Any:
@@ -91,8 +91,8 @@ class Worker:
         """
         Run ``work(should_stop)`` in the thread, then ``done(outcome)`` in the executor's thread.
 
-        ``work`` should poll ``should_stop()``; it turns true when the job is cancelled. A job that
-        was cancelled, or replaced while it waited, is never ``done``.
+        ``work`` should poll ``should_stop()``, which is true once the job is cancelled. ``done``
+        is not called for a job that was cancelled, or replaced while it waited.
         """
         with self._changed:
             job = _Job(key, self._generations.get(key, 0), work, done)
@@ -101,13 +101,13 @@ class Worker:
             self._changed.notify()
 
     def cancel(self, key: str) -> None:
-        """Forget the waiting job of a key, stop the running one and discard its outcome."""
+        """Drop the waiting job of a key, stop the running one and discard its outcome."""
         with self._changed:
             self._waiting.pop(key, None)
             self._generations[key] = self._generations.get(key, 0) + 1
 
     def is_busy(self, key: str) -> bool:
-        """Tell whether a job of this key waits, runs, or has an outcome to deliver."""
+        """Return whether a job of this key waits, runs, or has an outcome to deliver."""
         with self._changed:
             jobs = [job for job, _ in self._finished]
             jobs += self._waiting.values()

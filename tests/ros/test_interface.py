@@ -140,7 +140,8 @@ def live(start_module_node, module_probe) -> Live:
     graph = Live(module_probe)
     graph.wait_for_planner()
     start_module_node('maze_benchmark', **STARTED_WITH['maze_benchmark'])
-    start_module_node('maze_benchmark', ('-r', f'__ns:={OTHER_ROBOT}'), robot='diff_drive')
+    start_module_node('maze_benchmark', ('-r', f'__ns:={OTHER_ROBOT}'), robot='diff_drive',
+                      wait_for_recorder=True)
     return graph
 
 

@@ -13,13 +13,12 @@
 # limitations under the License.
 
 """
-Loading models: at configure, and another one at run time while the one in hand goes on planning.
+Load models: at configure, and at run time while the model in use goes on planning.
 
-What can be told at once about a new model is told at once, to who sets the parameter: that the
-file is not there or broken, that its card is of another format, or that it plans for another
-robot. Reading and compiling takes a second or more and happens in a thread of its own. Until the
-new model has planned for practice, the old one stays in use; if it never does, the parameters go
-back to those of the old one.
+Setting the parameter of a new model fails at once if its file is missing or broken, if its card
+has another format, or if it is for another robot. A thread then reads and compiles it, which takes
+a second or more. Until the new model has made a first plan, the old one stays in use; if that
+fails, the parameters go back to the old one.
 """
 
 from collections.abc import Callable
@@ -52,7 +51,7 @@ SAME_ROBOT = ('dt_s', 'observation_names', 'observation_units', 'action_names', 
 
 def load_planner(parameters: PlannerParameters) -> 'Planner':
     """
-    Return the planner that parameters name, without a map, after one run for practice.
+    Return the planner of the parameters, without a map, after a first plan.
 
     :raises CheckpointError: if the checkpoint is missing, broken, of another format or for another
         robot.
@@ -60,7 +59,7 @@ def load_planner(parameters: PlannerParameters) -> 'Planner':
         ``schedule_file`` does not fit it.
     :raises DeviceError: if the device fails, for example for lack of memory.
     """
-    # Imported here: torch takes seconds, in which the node would neither be seen nor stopped.
+    # Imported here: torch takes seconds, during which the node could not be seen or stopped.
     import torch
 
     from df_planner.model.checkpoint import load_card
@@ -75,17 +74,17 @@ def load_planner(parameters: PlannerParameters) -> 'Planner':
     except RuntimeError as error:
         raise DeviceError(' '.join(str(error).split())[:300]) from error
     check_schedule_file(parameters, planner.card)
-    planner.map = None  # what counts is the map on the topic, not the one trained in
+    planner.map = None  # the map comes from the topic
     return planner
 
 
 def check_robot(parameters: PlannerParameters, card: 'ModelCard') -> None:
-    """Raise a CheckpointError if the odometry of the robot is not what the model wants."""
+    """Raise a CheckpointError if the model is for another kind of robot."""
     if card.robot != parameters.robot:
         raise CheckpointError(
             f'{parameters.checkpoint}: is for a {card.robot or "robot of another kind"}, with '
             f'{", ".join(card.observation_names)}; parameter robot is {parameters.robot}, with '
-            f'{", ".join(SIGNALS[parameters.robot].observation_names)}: change either')
+            f'{", ".join(SIGNALS[parameters.robot].observation_names)}: change one of them')
 
 
 def check_schedule_file(parameters: PlannerParameters, card: 'ModelCard') -> None:
@@ -98,7 +97,7 @@ def check_schedule_file(parameters: PlannerParameters, card: 'ModelCard') -> Non
 
 
 def check_device_and_file(checkpoint: str, device: str) -> None:
-    """Raise a ConfigError or CheckpointError that needs no weights: milliseconds."""
+    """Raise a ConfigError or CheckpointError, without reading the weights: in milliseconds."""
     import torch
 
     from df_planner.model.checkpoint import find_checkpoint
@@ -106,7 +105,7 @@ def check_device_and_file(checkpoint: str, device: str) -> None:
         raise ConfigError('device cuda: there is no CUDA device; use cpu or auto')
     path = find_checkpoint(checkpoint)
     try:
-        with safe_open(path, 'numpy'):  # the header, and whether the file is as long as it says
+        with safe_open(path, 'numpy'):  # checks the header and the length of the file
             pass
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f'{path}: not a readable .safetensors file: {error}') from error
@@ -117,7 +116,7 @@ class ModelSwap:
     Replace the model of a configured node.
 
     :param take: called in the executor's thread with a planner that is ready, and its parameters.
-    :param report: called with what there is to say about a swap: a text, and the error or None.
+    :param report: called with the state of a swap in words, and the error or None.
     """
 
     def __init__(self, node: LifecycleNode, in_use: PlannerParameters, card: 'ModelCard',
@@ -133,7 +132,7 @@ class ModelSwap:
         self._loader: Worker | None = None
 
     def check(self, parameters: PlannerParameters) -> None:
-        """Raise a ConfigError if the model that parameters name cannot be taken into use."""
+        """Raise a ConfigError if the model of the parameters cannot replace the one in use."""
         from df_planner.model.checkpoint import load_card
         if _model(parameters) == _model(self._in_use):
             return
@@ -150,7 +149,7 @@ class ModelSwap:
                     f'in use has {old}; clean up and configure to change the robot')
 
     def want(self, parameters: PlannerParameters) -> None:
-        """Have the model that parameters name in use as soon as it can be."""
+        """Load the model of the parameters, unless it is in use or being loaded."""
         wanted = _model(parameters)
         if wanted == _model(self._loading or self._in_use):
             return
@@ -166,14 +165,14 @@ class ModelSwap:
         self._loader.submit('load', lambda _: load_planner(parameters), self._finish)
 
     def close(self) -> None:
-        """End the thread, once it has loaded what it loads: a process may not end before it."""
+        """End the thread when it has loaded its model: the process must not end before."""
         self._cancel()
         if self._loader is not None:
             self._loader.close(timeout_s=LONGEST_LOAD_S)
             self._loader = None
 
     def _cancel(self) -> None:
-        """Forget a model that is being loaded."""
+        """Discard a model that is being loaded."""
         self._loading = None
         if self._loader is not None:
             self._loader.cancel('load')

@@ -12,17 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-The diagnostics of the planner: model, inputs, planning times, overruns.
-
-Where the time of plans goes: calls of the network, guidance, checks, and the rest.
-
-What the planner node says about itself in diagnostics: model, inference, inputs, gate.
-"""
+"""The diagnostics of the planner: model, inference with its times, inputs and safety gate."""
 
 from collections import Counter
 from collections import deque
-from collections.abc import Iterable
 import time
 from typing import TYPE_CHECKING
 
@@ -46,16 +39,15 @@ from df_planner.ros.diagnostics import WARN
 if TYPE_CHECKING:
     from df_planner.planning.planner import Planner
 
-TIMES_WINDOW = 100  # plans that the percentiles are taken over
+WINDOW = 100  # plans that the percentiles are taken over
 PERCENTILES = (50, 95, 99)
 
 
 def parts_of(plan: Plan, duration_s: float) -> dict[str, float]:
     """
-    Return the milliseconds by part of planning and, where the plan tells, the network calls.
+    Return the milliseconds by part of planning and, if the plan knows them, the network calls.
 
-    ``other_ms`` is what none of the parts accounts for: choosing, interpolating, waiting for the
-    interpreter.
+    ``other_ms`` is the rest: choosing, interpolating, waiting for the interpreter.
     """
     parts_ms = {f'{name}_ms': 1e3 * seconds for name, seconds in plan.timings.items()
                 if name not in ('other', 'total')}
@@ -68,33 +60,26 @@ def parts_of(plan: Plan, duration_s: float) -> dict[str, float]:
 
 
 class PlanTimes:
-    """Keep the parts of recent plans, and answer with percentiles."""
+    """Percentiles of the parts of recent plans."""
 
     def __init__(self):
         """Start without a plan."""
-        self._recent: deque[dict[str, float]] = deque(maxlen=TIMES_WINDOW)
+        self._recent: deque[dict[str, float]] = deque(maxlen=WINDOW)
 
     def add(self, parts: dict[str, float]) -> None:
-        """Take the parts of a plan, as of ``parts_of``."""
+        """Add a plan, as returned by ``parts_of``."""
         self._recent.append(parts)
 
     def values(self) -> dict[str, object]:
         """Return per part the percentiles, as text, over the plans that have it."""
+        names = dict.fromkeys(name for parts in self._recent for name in parts)
         return {name: ' / '.join(f'{value:.1f}' for value in np.percentile(
                     [parts[name] for parts in self._recent if name in parts], PERCENTILES))
-                for name in _names(self._recent)}
-
-
-def _names(all_parts: Iterable[dict[str, float]]) -> list[str]:
-    """Return the names of all parts, in the order of their first appearance."""
-    return list(dict.fromkeys(name for parts in all_parts for name in parts))
-
-
-WINDOW = 100  # plans that the percentiles are taken over
+                for name in names}
 
 
 class PlannerReport:
-    """Keep the four statuses of a planner and publish changes at once."""
+    """The four statuses of a planner; changes are published at once."""
 
     def __init__(self, diagnostics: Diagnostics, complaints: Complaints):
         """Add the tasks."""
@@ -115,15 +100,15 @@ class PlannerReport:
         diagnostics.add('safety gate', self._safety)
 
     def model_loading(self, checkpoint: str) -> None:
-        """Say that a model is being loaded."""
+        """Report that a model is being loaded."""
         self._set_model(Status(WARN, 'Loading model', {'checkpoint': checkpoint}))
 
     def model_failed(self, error: Exception) -> None:
-        """Say why there is no model."""
+        """Report why there is no model."""
         self._set_model(Status(ERROR, str(error)))
 
     def model_loaded(self, planner: 'Planner', parameters: PlannerParameters) -> None:
-        """Say which model is in use, and where it runs."""
+        """Report which model is in use, and where it runs."""
         import torch  # loaded with the model
         self._set_model(Status(OK, 'Model loaded', {
             'checkpoint': parameters.checkpoint, 'device': planner.device,
@@ -131,19 +116,20 @@ class PlannerReport:
             'maze': planner.card.maze, 'dt_s': planner.card.dt_s}))
 
     def model_swapping(self, text: str, error: DFPlannerError | None) -> None:
-        """Say what becomes of another model, beside what there is to say about the one in use."""
+        """Report on loading another model, besides the values of the one in use."""
         if error is not None:
             text = f'{text}: {error.code}: {error}'
         self._set_model(Status(WARN if text else OK, text or 'Model loaded', self._model.values))
 
     def model_unloaded(self) -> None:
-        """Say that there is no model."""
+        """Report that there is no model."""
         self._set_model(Status(WARN, 'Not configured'))
 
     def planned(self, result: Result, period_s: float, latency_steps: int) -> dict[str, float]:
         """
-        Count a plan for which there were ``period_s``; return where its time went.
+        Count a plan and return the parts of its time.
 
+        :param period_s: an overrun is a plan that took longer.
         :param latency_steps: control steps that the next plan is expected to take.
         """
         changed = (result.error is None) != (self._last_error is None)
@@ -168,13 +154,13 @@ class PlannerReport:
         return parts
 
     def inputs(self, missing: list[str], odom: Reading | None, goal: Goal | None) -> None:
-        """Take stock of the inputs."""
+        """Report which inputs are missing."""
         age_s = 'never heard' if odom is None else f'{time.monotonic() - odom.received_s:.2f}'
         message = 'Waiting for ' + ', '.join(missing) if missing else 'All inputs are there'
-        news = message != self._inputs.message
+        is_new = message != self._inputs.message
         self._inputs = Status(WARN if missing else OK, message,
                               {'odom_age_s': age_s, 'has_goal': goal is not None})
-        if news:
+        if is_new:
             self._diagnostics.update()
 
     def _set_model(self, status: Status) -> None:

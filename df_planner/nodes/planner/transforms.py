@@ -13,10 +13,10 @@
 # limitations under the License.
 
 """
-Poses in any frame turned into the map's, with tf2 where it is installed; nothing here waits.
+Transform poses into the map frame, with tf2 where it is installed; nothing here blocks.
 
-Without tf2, poses must be in the map frame or in one that is taken to be the same. With it, a pose
-whose transform is not there yet is tried again until TIMEOUT_S have passed.
+Without tf2, poses must be in the map frame or in an equivalent one. With it, a pose whose
+transform is missing is tried again for TIMEOUT_S.
 """
 
 from collections.abc import Callable
@@ -48,8 +48,8 @@ SAME_M, SAME_RAD = 0.05, 0.02  # frames that are closer than this are the same
 
 
 def tf_buffer(node: Node) -> Any | None:
-    """Return a tf2 buffer that listens, None without tf2."""
-    buffer_type = optional_type('tf2_ros', 'Buffer', node, 'goals in other frames than the map')
+    """Return a tf2 buffer with its listener, None without tf2."""
+    buffer_type = optional_type('tf2_ros/Buffer', node, 'goals in other frames than the map')
     if buffer_type is None:
         return None
     from tf2_ros import TransformListener
@@ -95,9 +95,9 @@ class _Request:
 
 class MapFrame:
     """
-    Turn poses into the map frame.
+    Transform poses into the map frame.
 
-    :param frames: returns the map frame, then all that are taken to be the same.
+    :param frames: returns the map frame, then all frames that are equivalent to it.
     :param buffer: with tf2's ``lookup_transform(target, source, time)``; None to do without.
     """
 
@@ -114,8 +114,9 @@ class MapFrame:
         """
         Call ``done`` with the poses in the map frame, or a FrameError: at once if possible.
 
-        :param key: a newer request of the same key replaces one that waits, which is never done.
-        :param poses: each with what it is, in the words of errors.
+        :param key: a newer request of the same key replaces a waiting one, whose ``done`` is not
+            called.
+        :param poses: each with its name for errors.
         """
         self._waiting[key] = _Request(poses, done, time.monotonic() + TIMEOUT_S)
         self._try(key)
@@ -123,11 +124,11 @@ class MapFrame:
             self._timer.reset()
 
     def cancel(self, key: str) -> None:
-        """Forget what waits."""
+        """Drop a waiting request."""
         self._waiting.pop(key, None)
 
     def close(self) -> None:
-        """Forget all that waits, for good."""
+        """Drop all requests and stop listening."""
         self._waiting.clear()
         self._node.destroy_timer(self._timer)
         if self._buffer is not None:
@@ -135,16 +136,16 @@ class MapFrame:
 
     def check_same(self, frame_id: str) -> None:
         """
-        Check a frame that is taken to be the map's against tf2, where there is such a transform.
+        Check that a frame equals the map, if tf2 knows their transform.
 
-        :raises FrameError: if it has moved or turned in the map.
+        :raises FrameError: if it is not the identity.
         """
         map_frame = self._frames()[0]
         if self._buffer is None or frame_id == map_frame:
             return
         try:
             transform = self._buffer.lookup_transform(map_frame, frame_id, Time()).transform
-        except Exception:  # there is none: nothing to compare
+        except Exception:  # no such transform: nothing to compare
             return
         away_m = math.hypot(transform.translation.x, transform.translation.y)
         turned_rad = 2.0 * abs(math.atan2(transform.rotation.z, transform.rotation.w))
@@ -156,7 +157,7 @@ class MapFrame:
                 f'in {map_frame!r}')
 
     def forget(self) -> None:
-        """Forget all transforms, since time has jumped back."""
+        """Drop all transforms: time has jumped back."""
         if self._buffer is not None:
             self._buffer.clear()
 
@@ -188,7 +189,7 @@ class MapFrame:
         try:
             transform = self._buffer.lookup_transform(
                 map_frame, frame_id, Time.from_msg(pose.header.stamp))
-        except Exception as error:  # tf2's have a base class that only tf2 knows
+        except Exception as error:  # the base class of tf2's errors cannot be imported here
             raise FrameError(
                 f'{what}: no transform from {frame_id!r} to {map_frame!r}: {error}') from error
         return transformed(pose, transform)
