@@ -26,15 +26,16 @@ from df_planner.driving.tracking import TrackingLaw
 from df_planner.driving.unicycle import UnicycleTracking
 from df_planner.errors import ConfigError
 from df_planner.robots.signals import DIFF_DRIVE
-from df_planner.ros import shared
 from df_planner.ros.parameters import parameter
+from df_planner.ros.shared import realtime_priority
+from df_planner.ros.shared import shared
 
 
 @dataclass(frozen=True)
 class FollowerParameters:
     """How plans are executed; all is fixed at start-up."""
 
-    robot: str = shared.robot()
+    robot: str = shared('robot')
     execution: str = parameter(
         'tracking', 'Play the planned actions as they are (raw), follow the planned states '
         'with feedback (tracking), or, a point only, follow the planned way as fast as the robot '
@@ -64,7 +65,7 @@ class FollowerParameters:
     clearance_m: float = parameter(
         ElasticBand().clearance_m, 'time_optimal: distance that the centre of the robot keeps '
         'from obstacles.', low=0.0, read_only=True)
-    occupied_threshold: int = shared.occupied_threshold()
+    occupied_threshold: int = shared('occupied_threshold')
     plan_timeout_s: float = parameter(
         2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01, read_only=True)
     odom_timeout_s: float = parameter(
@@ -79,9 +80,9 @@ class FollowerParameters:
     control_period_s: float = parameter(
         0.01, 'Time from one odometry, or one row of a plan, to the next.', low=0.0001,
         read_only=True)
-    realtime_priority: int = shared.realtime_priority(50, 'Not used in lockstep.')
-    max_force_n: float = shared.max_force_n()
-    mass_kg: float = shared.mass_kg()
+    realtime_priority: int = realtime_priority(50, 'Not used in lockstep.')
+    max_force_n: float = shared('max_force_n')
+    mass_kg: float = shared('mass_kg')
     observation_to_map: tuple[float, ...] = parameter(
         (0.0, 1.0, -1.0, 0.0), "Matrix from the model's axes to those of the map, row by row; as "
         'in the model card.', low=-1.0, high=1.0, read_only=True)
@@ -91,10 +92,10 @@ class FollowerParameters:
     max_angular_radps: float = parameter(
         DIFF_DRIVE.action_limits[1], 'Of a differential drive: largest turning rate in a command.',
         low=0.0, read_only=True)
-    enable_stamped_cmd_vel: bool = shared.stamped_cmd_vel()
-    global_frame_id: str = shared.global_frame_id()
-    odom_frame_id: str = shared.odom_frame_id()
-    base_frame_id: str = shared.base_frame_id()
+    enable_stamped_cmd_vel: bool = shared('enable_stamped_cmd_vel')
+    global_frame_id: str = shared('global_frame_id')
+    odom_frame_id: str = shared('odom_frame_id')
+    base_frame_id: str = shared('base_frame_id')
 
     def __post_init__(self):
         """Check the parameters against each other."""

@@ -17,8 +17,9 @@
 
 from dataclasses import dataclass
 
-from df_planner.ros import shared
 from df_planner.ros.parameters import parameter
+from df_planner.ros.shared import realtime_priority
+from df_planner.ros.shared import shared
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class MazeBenchmarkParameters:
 
     maze: str = parameter('medium', 'Maze of the simulator: a name or a YAML file.',
                           read_only=True)
-    robot: str = shared.robot()
+    robot: str = shared('robot')
     episodes: int = parameter(
         5, 'Number of episodes; 0 = every start of the file.', low=0, read_only=True)
     seed: int = parameter(0, 'Seed of starts and goals.', low=0, read_only=True)
@@ -44,8 +45,8 @@ class MazeBenchmarkParameters:
         120.0, 'Wall time to wait for simulator, planner and follower.', low=1.0, read_only=True)
     stall_timeout_s: float = parameter(
         60.0, 'Wall time without odometry after which the run ends.', low=1.0, read_only=True)
-    realtime_priority: int = shared.realtime_priority(
+    realtime_priority: int = realtime_priority(
         30, 'Not used while the follower is in lockstep.')
-    max_force_n: float = shared.max_force_n()
-    global_frame_id: str = shared.global_frame_id()
-    odom_frame_id: str = shared.odom_frame_id()
+    max_force_n: float = shared('max_force_n')
+    global_frame_id: str = shared('global_frame_id')
+    odom_frame_id: str = shared('odom_frame_id')

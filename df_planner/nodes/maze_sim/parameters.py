@@ -17,8 +17,9 @@
 
 from dataclasses import dataclass
 
-from df_planner.ros import shared
 from df_planner.ros.parameters import parameter
+from df_planner.ros.shared import realtime_priority
+from df_planner.ros.shared import shared
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class MazeSimParameters:
         read_only=True)
     maze_file: str = parameter(
         '', 'YAML file of another maze; replaces maze unless empty.', read_only=True)
-    robot: str = shared.robot()
+    robot: str = shared('robot')
     seed: int = parameter(
         0, 'Seed of the starts after a reset and of the noise.', low=0, read_only=True)
     real_time_factor: float = parameter(
@@ -42,15 +43,15 @@ class MazeSimParameters:
     lockstep_timeout_s: float = parameter(
         0.5, 'In lockstep, wall time without a command after which the odometry is repeated.',
         low=0.01, read_only=True)
-    realtime_priority: int = shared.realtime_priority(
+    realtime_priority: int = realtime_priority(
         50, 'Only used at a real_time_factor of 1.')
     control_mode: str = parameter(
         'force', 'Of a point: listen to cmd_wrench (force) or to cmd_vel (velocity).',
         choices=('force', 'velocity'), read_only=True)
     velocity_gain: float = parameter(
         2.0, 'In velocity control, action per m/s of velocity error.', low=0.0, read_only=True)
-    max_force_n: float = shared.max_force_n()
-    enable_stamped_cmd_vel: bool = shared.stamped_cmd_vel()
+    max_force_n: float = shared('max_force_n')
+    enable_stamped_cmd_vel: bool = shared('enable_stamped_cmd_vel')
     cmd_timeout_s: float = parameter(
         0.5, 'Simulated time after which a command is stale and becomes zero; 0 = never.',
         low=0.0, read_only=True)
@@ -68,6 +69,6 @@ class MazeSimParameters:
         True, 'Publish the transforms map -> odom and odom -> base_link, where tf2_msgs is '
         'installed.', read_only=True)
     publish_clock: bool = parameter(True, 'Publish /clock.', read_only=True)
-    global_frame_id: str = shared.global_frame_id()
-    odom_frame_id: str = shared.odom_frame_id()
-    base_frame_id: str = shared.base_frame_id()
+    global_frame_id: str = shared('global_frame_id')
+    odom_frame_id: str = shared('odom_frame_id')
+    base_frame_id: str = shared('base_frame_id')

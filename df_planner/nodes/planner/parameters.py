@@ -25,8 +25,9 @@ from pydantic import ValidationError
 from df_planner.configuration import faults
 from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.planning.settings import PlannerSettings
-from df_planner.ros import shared
 from df_planner.ros.parameters import parameter
+from df_planner.ros.shared import realtime_priority
+from df_planner.ros.shared import shared
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class NodeParameters:
         'model is loaded beside the one in use and replaces it between two plans. A missing or '
         'broken file and a model for another robot are refused. If loading fails, the value is '
         'put back, with the reason in diagnostics.')
-    robot: str = shared.robot()
+    robot: str = shared('robot')
     device: str = parameter('cpu', 'Where the network runs; changes like checkpoint.',
                             choices=('auto', 'cpu', 'cuda'))
     backend: str = parameter(
@@ -75,14 +76,14 @@ class NodeParameters:
         True, 'After a restart, plan for the goal on resume_goal: the follower keeps it there.')
     hold_at_goal: bool = parameter(
         True, 'Near the goal, plan to stay there; off for raw execution, which cannot hold.')
-    occupied_threshold: int = shared.occupied_threshold(read_only=False)
-    global_frame_id: str = shared.global_frame_id(read_only=False)
+    occupied_threshold: int = shared('occupied_threshold', read_only=False)
+    global_frame_id: str = shared('global_frame_id', read_only=False)
     equivalent_frame_ids: tuple[str, ...] = parameter(
         ('map', 'odom'), 'Frames that goals and odometry may be in; taken to equal the map.')
-    base_frame_id: str = shared.base_frame_id(read_only=False)
-    max_force_n: float = shared.max_force_n(read_only=False)
-    mass_kg: float = shared.mass_kg(read_only=False)
-    realtime_priority: int = shared.realtime_priority(
+    base_frame_id: str = shared('base_frame_id', read_only=False)
+    max_force_n: float = shared('max_force_n', read_only=False)
+    mass_kg: float = shared('mass_kg', read_only=False)
+    realtime_priority: int = realtime_priority(
         40, 'Of the threads that serve messages; planning itself stays time-shared.')
     publish_candidates: bool = parameter(
         True, 'Publish the sampled plans and the uncertainty as markers.')

@@ -38,13 +38,13 @@ from std_msgs.msg import Bool
 from df_planner.nodes.recorder.bag_writer import BagWriter
 from df_planner.nodes.recorder.bag_writer import offered_qos
 from df_planner.ros import qos
-from df_planner.ros import shared
 from df_planner.ros import topics
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import parameter
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
+from df_planner.ros.shared import shared
 
 DRAIN_S = 2.0  # launch waits 5 s between SIGINT and SIGTERM
 
@@ -54,7 +54,7 @@ class RecorderParameters:
     """Where the bag goes, and of which robot it is."""
 
     bag: str = parameter('bag', 'Folder of the bag; it must not exist yet.', read_only=True)
-    robot: str = shared.robot()
+    robot: str = shared('robot')
 
 
 class Recorder(Node):
