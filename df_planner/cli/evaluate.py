@@ -23,8 +23,8 @@ import sys
 import click
 from tqdm import tqdm
 
-from df_planner.cli.options import examples
 from df_planner.configuration import assignments
+from df_planner.console import examples
 from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput

@@ -16,9 +16,9 @@
 
 import click
 
-from df_planner.cli.options import echo_facts
-from df_planner.cli.options import examples
 from df_planner.configuration import assignments
+from df_planner.console import echo_facts
+from df_planner.console import examples
 from df_planner.files import share_path
 from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import MAZE_NAMES
