@@ -23,8 +23,9 @@ import shlex
 import sys
 
 import click
-from tabulate import tabulate
+import tabulate
 
+tabulate.MIN_PADDING = 0  # of headers, beside the spaces between columns
 SETTINGS = click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
                         help='Replace a planner setting, for example num_samples=64; repeatable.')
 DEVICE = click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.')
@@ -56,17 +57,21 @@ def asked_for() -> dict[str, str]:
 
 def echo_facts(facts: dict) -> None:
     """Print names and values, one a line."""
-    click.echo(tabulate(([name, str(value)] for name, value in facts.items()), tablefmt='plain',
-                        disable_numparse=True))
+    rows = [[name, str(value)] for name, value in facts.items()]
+    click.echo(tabulate.tabulate(rows, tablefmt='plain', disable_numparse=True))
 
 
-def text_table(rows: Sequence[Sequence[str | float]]) -> str:
-    """Return rows, the first one being the header, in columns: the first left, others right."""
+def text_table(rows: Sequence[Sequence[str | float]], form: str = 'plain') -> str:
+    """
+    Return rows, the first one being the header, in columns: the first left, others right.
+
+    :param form: ``plain``, or ``simple`` with a line below the header.
+    """
     texts = [[cell if isinstance(cell, str) else f'{cell:.3g}' for cell in row] for row in rows]
     align = ('left', *('right' for _ in rows[0][1:]))
-    return tabulate(texts, 'firstrow', 'plain', colalign=align, disable_numparse=True)
+    return tabulate.tabulate(texts, 'firstrow', form, colalign=align, disable_numparse=True)
 
 
 def markdown_table(rows: Sequence[Sequence[object]]) -> str:
     """Return rows, the first one being the header, as a table in Markdown."""
-    return tabulate(rows, 'firstrow', 'github', disable_numparse=True)
+    return tabulate.tabulate(rows, 'firstrow', 'github', disable_numparse=True)

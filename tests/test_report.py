@@ -114,7 +114,7 @@ def test_text_table_and_progress_line():
     record, _ = _episode()
     table = text_table([record], summarize([record]))
     lines = table.splitlines()
-    assert len({len(line) for line in lines[:4]}) == 1
+    assert len({len(line) for line in lines[:3]}) == 1
     assert lines[2].split()[:2] == ['0', '(1.0,']
     assert '1 of 1 goals reached' in lines[-1] and 'p50 30 ms' in lines[-1]
     assert progress_line(record, 3, 12).startswith('[ 3/12] goal reached at  0.7')

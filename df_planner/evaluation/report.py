@@ -32,9 +32,8 @@ import json
 import os
 from pathlib import Path
 
-from tabulate import tabulate
-
 from df_planner.console import markdown_table
+from df_planner.console import text_table as columns
 from df_planner.evaluation.metrics import summarize
 from df_planner.evaluation.picture import draw_paths
 from df_planner.sim.maze import DT_S
@@ -122,8 +121,7 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
             number(record['planning_time_p50_s'], '{:.0f} ms', 1e3),
             number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
         ])
-    lines = [tabulate(rows, 'firstrow', 'simple', stralign='right', disable_numparse=True)
-             ] if records else []
+    lines = [columns(rows, 'simple')] if records else []
     lines.append(summary_line(summary))
     if baseline is not None:
         lines.append(f'{baseline["name"]}: {summary_line(baseline["summary"])}')

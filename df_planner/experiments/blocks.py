@@ -310,10 +310,10 @@ def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, 
     if not (dots and fewest.isdecimal() and most.isdecimal()
             and 1 <= int(fewest) <= int(most)):
         raise ConfigError(f'--blocks must be FEWEST..MOST, 1 or more, got {counts!r}')
-    planner, maze = open_point_planner('blocks', checkpoint, device)
     specification = specification_of(checkpoint, device, settings)
     compared = {name: arm for name, arm in arms(specification).items()
                 if name in (names or ARM_COLORS)}
+    planner, maze = open_point_planner('blocks', checkpoint, device)
     folder = result_folder('blocks', out)
     with open_journal(folder / 'drives.jsonl', specification, resume, episodes=episodes,
                       blocks=counts, arms=list(compared), seed=seed) as kept, \
