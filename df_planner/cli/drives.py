@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The commands ``df_planner report`` and ``animate``; what they need is imported when they run."""
+"""The commands ``df_planner report`` and ``df_planner animate``."""
 
 from collections.abc import Callable
 from functools import partial
@@ -32,11 +32,11 @@ GOAL_RADIUS_M = 0.5  # D4RL's
 
 
 def bag_options(command: Callable) -> Callable:
-    """Add what the commands that read a bag have in common."""
+    """Add the options of every command that reads a bag."""
     for decorate in (
         click.option('--goal-radius-m', type=click.FloatRange(min=0.01), default=GOAL_RADIUS_M,
-                     show_default=True, help='A goal is reached within this distance.'),
-        click.option('--namespace', help='Of the robot, if the bag has several.'),
+                     show_default=True, help='Distance at which a goal counts as reached.'),
+        click.option('--namespace', help='Of the robot, if the bag has several robots.'),
         click.argument('bag', type=click.Path(path_type=Path)),
     ):
         command = decorate(command)
@@ -97,6 +97,6 @@ def load(bag: Path, namespace: str | None):
 
 
 def count(bar: tqdm, total: int) -> None:
-    """Move a bar on by one of so many."""
+    """Advance a bar of a total by one."""
     bar.total = total
     bar.update()
