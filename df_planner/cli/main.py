@@ -179,8 +179,9 @@ def soak(arguments: tuple[str, ...]):
         raise ConfigError('measure soak: the soak test is not installed with the package; run '
                           '`make soak` in a checkout of the source')
     sys.path.insert(0, str(TESTS))
-    import_module('soak.command').soak.main(arguments, 'df_planner measure soak',
-                                            standalone_mode=False)
+    command = import_module('soak.command').soak
+    with command.make_context('df_planner measure soak', [*arguments]) as context:
+        command.invoke(context)
 
 
 def _complain(code: str, error: Exception) -> None:
