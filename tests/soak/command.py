@@ -57,7 +57,7 @@ from df_planner.sim.maze import load_maze
               help='Folder of report, journals and logs.  [default: results/soak-TIME]')
 def soak(minutes, checkpoint, seed, warm_up_s, out):
     """
-    Drive in real time for long, with bad inputs and kills.
+    Drive for long with bad inputs and kills; needs a checkout.
 
     Starts simulator, planner and follower as `df_planner demo --no-use-benchmark` does, sends
     random goals and one bad input after the other (about a hundred kinds, see
