@@ -126,7 +126,8 @@ class PlannerSettings(BaseModel):
         return value
 
 
-def settings_for(robot: Robot | None, robot_radius_m: float, **settings: Any) -> PlannerSettings:
+def settings_for(robot: Robot | None, robot_radius_m: float, /, **settings: Any
+                 ) -> PlannerSettings:
     """
     Return the defaults for a robot, with some replaced.
 
