@@ -76,7 +76,3 @@ class Executor:
         if self.execution == 'raw':
             return plan.actions[step] if step < len(plan) else np.zeros(plan.actions.shape[1])
         return self.law.action(plan, step, state)
-
-    def brake(self, state: np.ndarray) -> np.ndarray:
-        """Return the action (A,) that stops the robot."""
-        return self.law.brake(state)

@@ -36,10 +36,6 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
-from df_planner.driving.latency import entered_at
-from df_planner.driving.latency import Latency
-from df_planner.driving.latency import off_plan
-from df_planner.driving.latency import predicted_state
 from df_planner.nodes.planner.report import parts_of
 from df_planner.nodes.planner.report import PlanTimes
 from df_planner.planning.plan import Plan
@@ -90,38 +86,8 @@ def test_ticks_are_counted_and_late_ones_named():
     assert meter.late == 1
 
 
-def test_latency_is_that_of_slow_plans_in_whole_steps():
-    latency = Latency()
-    assert latency.steps(0.01) == 0
-    for _ in range(20):
-        latency.add(0.034)
-    assert latency.steps(0.01) == 5  # and one on its way
-    for _ in range(2):
-        latency.add(0.5)
-    assert latency.steps(0.01) == 51
-
-
-def test_the_robot_is_predicted_along_its_plan():
+def test_the_follower_tells_where_the_robot_will_be():
     plan = line()
-    off = np.array([0.02, 0.0, 0.1, 0.0])
-    assert np.allclose(off_plan(plan, 10, plan.states[10] + off), off)
-    assert np.allclose(predicted_state(plan, 30, off, rests=True), plan.states[30] + off)
-    # At its end the robot is held at rest, if the follower does so.
-    assert np.array_equal(predicted_state(plan, 110, off, rests=True)[2:], np.zeros(2))
-    assert np.allclose(predicted_state(plan, 110, off, rests=False), plan.states[-1] + off)
-    assert off_plan(plan, 10, plan.states[50]) is None
-
-
-def test_a_plan_is_entered_where_the_robot_will_be_on_it():
-    plan = line()
-    fast = plan.states[40] + [0.01, 0.0, 0.0, 3.0]
-    entered = entered_at(plan, fast)
-    assert len(entered) == len(plan) - 40
-    assert np.array_equal(entered.states[0], fast)
-    assert np.array_equal(entered.states[1:], plan.states[41:])
-    assert entered_at(plan, plan.states[40] + [1.0, 0.0, 0.0, 0.0]) is None
-    assert entered_at(plan, plan.states[-1]) is None
-
     follower = PlanFollower(Executor('tracking'), 0.01, 2.0, 0.5, False, 25)
     assert follower.predicted(10) is None
     follower.take_odometry(plan.states[0], 100 * TICK_NS)

@@ -41,9 +41,9 @@ from df_planner.driving.elastic_band import ElasticBand
 from df_planner.driving.elastic_band import RobotLimits
 from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
-from df_planner.driving.latency import entered_at
-from df_planner.driving.latency import Latency
 from df_planner.driving.stamps import NS_PER_S
+from df_planner.driving.timeline import entered_at
+from df_planner.driving.timeline import Latency
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
