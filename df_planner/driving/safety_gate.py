@@ -45,7 +45,7 @@ SHIFT_WINDOW_S = 0.25  # the part of a new plan that is compared with the one be
 
 @dataclass(frozen=True)
 class GateLimits:
-    """What the gate allows; the fields are parameters of the planner node (``docs/``)."""
+    """What the gate allows: the parameters of the planner node with these names."""
 
     collision_check: bool
     robot_radius_m: float

@@ -15,9 +15,9 @@
 """
 Execute plans: one command, a force or a twist, for every odometry message.
 
-Its process loads neither the network nor the simulator, so that planning never delays control.
-Outside of lockstep, it runs at a real-time priority where permitted, and ``time_optimal``
-execution prepares its plans in a thread of its own.
+Its process loads neither the network nor the simulator, so planning never delays control. Except
+in lockstep, it runs at a real-time priority where permitted, and ``time_optimal`` execution
+prepares plans in a second thread.
 """
 
 from dataclasses import replace
@@ -135,13 +135,13 @@ class Follower(Node):
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))
 
     def start(self) -> None:
-        """Put control before all else; lockstep has no time to keep."""
+        """Take the real-time priority; lockstep does without."""
         if self._worker is not None:
             self._scheduling = keep_on_time(
                 self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
 
     def run(self, is_stopped: IsStopped) -> None:
-        """Serve messages until a signal has come, then let go of the robot."""
+        """Serve messages until a signal comes, then send a zero command."""
         executor = events_executor() if self.parameters.lockstep else SingleThreadedExecutor()
         executor.add_node(self)
         while not is_stopped():
@@ -177,7 +177,7 @@ class Follower(Node):
         self._prepare()
 
     def _prepare(self) -> None:
-        """Make the newest plan ready to follow: at once in lockstep, else beside the control."""
+        """Prepare the newest plan: at once in lockstep, else in the second thread."""
         if self._unprepared is None or self._waits_for_map:
             return
         (plan, stamp_ns), self._unprepared = self._unprepared, None
@@ -189,7 +189,7 @@ class Follower(Node):
                 self._answer()
             return
 
-        # The robot is faster than the plan was: enter it where the robot will be on its way.
+        # The robot is ahead of the plan's time: prepare it from where the robot will be by then.
         start = self._follower.predicted(self._preparing.steps(self.parameters.control_period_s))
         entered = None if start is None else entered_at(plan, start[0])
         if entered is not None:
@@ -235,7 +235,7 @@ class Follower(Node):
             action, conversions.ns_to_stamp(stamp_ns), p.global_frame_id, p.base_frame_id))
 
     def _watch(self) -> None:
-        """Let go, once, when odometry has stopped; without it nobody can brake."""
+        """Send one zero command when odometry has stopped: without it there is no braking."""
         if self._odom_received_s is None or self._odom_lost:
             return
         age_s = time.monotonic() - self._odom_received_s

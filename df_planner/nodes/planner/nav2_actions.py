@@ -185,8 +185,6 @@ class NavigateAction:
     def take(self, result: Result) -> None:
         """Take what became of planning for the goal in hand."""
         self._error = result.error
-        if self._navigation is not None and not result.start_is_bad:
-            self._navigation.take_plan(result.plan, result.stamp_ns / NS_PER_S)
 
     def end(self, error: DFPlannerError) -> None:
         """End the drive in hand, if there is one: the planner's goal is another's now."""
@@ -252,7 +250,7 @@ class NavigateAction:
             position = odom.state[:2]
             self.server.publish_feedback(navigation_feedback(
                 self.server.kind.Feedback(),
-                navigation.progress(self._now_s, position, odom.stamp_ns / NS_PER_S),
+                navigation.progress(self._now_s, position, self._session.rest_at(odom.stamp_ns)),
                 PoseStamped(pose=self._robot.pose(odom.state)), odom.stamp_ns,
                 self._parameters().global_frame_id))
 

@@ -176,6 +176,10 @@ class PlanningSession:
 
     # Planning
 
+    def rest_at(self, stamp_ns: int) -> Plan | None:
+        """Return what is left at a stamp of the plan in hand, None without one to this goal."""
+        return self._timeline.rest_at(stamp_ns) if self._planned_goal is self.goal else None
+
     def plan_anew(self) -> None:
         """Make the next plan due from the next odometry on."""
         self._plan_stamp_ns = None
@@ -189,13 +193,11 @@ class PlanningSession:
             return
         frequency_hz = self._parameters.planning_frequency_hz
         interval_steps = max(1, round(1.0 / (frequency_hz * self.planner.card.dt_s)))
-        continues = self._planned_goal is goal
-        if continues and self._plan_stamp_ns is not None and (
+        if self._planned_goal is goal and self._plan_stamp_ns is not None and (
                 self._timeline.steps(self._plan_stamp_ns, odom.stamp_ns) < interval_steps):
             return
         start, timeout_s = self._start(odom), self._parameters.timeout_s
-        request = Request(goal, start, tuple(self._recent),
-                          self._timeline.rest_at(start.stamp_ns) if continues else None,
+        request = Request(goal, start, tuple(self._recent), self.rest_at(start.stamp_ns),
                           timeout_s if start is odom else min(timeout_s, WORTH_WAITING_S))
         self._worker.submit('plan', partial(self._job.plan, request),
                             partial(self._take, odom, start))
