@@ -29,6 +29,7 @@ from df_planner.driving.executor import Executor
 from df_planner.driving.stamps import has_restarted
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.stamps import seconds_to_ns
+from df_planner.driving.timeline import entered_at
 from df_planner.driving.timeline import TimedPlan
 from df_planner.driving.timeline import Timeline
 from df_planner.planning.plan import Plan
@@ -80,28 +81,30 @@ class PlanFollower:
 
     @property
     def has_current_plan(self) -> bool:
-        """Tell whether there is a plan to follow now."""
-        return self._is_plan(self._timeline.current) and self._is_current(self._timeline.current)
+        """Tell whether there is a plan to follow now: one that has not timed out."""
+        return self._is_followed(self._timeline.current)
 
     @property
     def plan_age_s(self) -> float | None:
-        """Return how long ago the plan followed now began, None without one."""
-        return self._age_s if self.has_current_plan else None
-
-    @property
-    def stale_plan_s(self) -> float | None:
-        """Return how much older than the odometry a plan is that has timed out, else None."""
-        if self.odom_stamp_ns is None or not self._is_plan(self._timeline.current):
+        """Return how long before the odometry the plan began, timed out or not; None without."""
+        current = self._timeline.current
+        if current is None or current.plan is None or self.odom_stamp_ns is None:
             return None
-        return None if self._is_current(self._timeline.current) else self._age_s
+        return (self.odom_stamp_ns - current.stamp_ns) / NS_PER_S
 
-    def predicted(self, steps: int) -> tuple[np.ndarray, int] | None:
-        """Return the state (S,) in some control steps and its stamp; None without a plan."""
-        if not self.has_current_plan:
-            return None
-        stamp_ns = self.odom_stamp_ns + steps * self._timeline.dt_ns
-        state = self._timeline.state_at(stamp_ns, self._state, self.odom_stamp_ns, rests=True)
-        return None if state is None else (state, stamp_ns)
+    def entered(self, plan: Plan, stamp_ns: int, steps: int) -> tuple[Plan, int]:
+        """
+        Return a new plan and its stamp from where the robot will be on it in some control steps.
+
+        It is returned as it is if the robot follows no plan by then, or none on the way of this.
+        """
+        if self.has_current_plan:
+            then_ns = self.odom_stamp_ns + steps * self._timeline.dt_ns
+            state = self._timeline.state_at(then_ns, self._state, self.odom_stamp_ns, rests=True)
+            rest = None if state is None else entered_at(plan, state)
+            if rest is not None:
+                return rest, then_ns
+        return plan, stamp_ns
 
     def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
         """Take a plan, None for "brake", whose first row belongs to this stamp."""
@@ -144,8 +147,7 @@ class PlanFollower:
     def _seam_jump(self, action: np.ndarray) -> float | None:
         """Return how far an action (A,) is from that of the plan just replaced, if one was."""
         before = self._timeline.pop_replaced()
-        if not self._is_plan(before) or not self._is_current(before) or (
-                len(self._timeline.current.plan) < 2):
+        if not self._is_followed(before) or len(self._timeline.current.plan) < 2:
             return None
         return float(np.abs(action - self._action(before.plan, self._step_of(before))).max())
 
@@ -158,13 +160,8 @@ class PlanFollower:
         """Return the control steps from the first row to the newest odometry, 0 before it."""
         return max(self._timeline.steps(timed.stamp_ns, self.odom_stamp_ns), 0)
 
-    @property
-    def _age_s(self) -> float:
-        return (self.odom_stamp_ns - self._timeline.current.stamp_ns) / NS_PER_S
-
-    @staticmethod
-    def _is_plan(timed: TimedPlan | None) -> bool:
-        return timed is not None and timed.plan is not None
+    def _is_followed(self, timed: TimedPlan | None) -> bool:
+        return timed is not None and timed.plan is not None and self._is_current(timed)
 
     def _is_current(self, timed: TimedPlan | None) -> bool:
         """Tell whether a word of the planner, a plan or "brake", has not timed out."""

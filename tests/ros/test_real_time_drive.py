@@ -14,6 +14,7 @@
 
 """Real time: ticks are kept while the planner is saturated, plans meet the robot where it is."""
 
+from dataclasses import replace
 import json
 import math
 import os
@@ -86,16 +87,17 @@ def test_ticks_are_counted_and_late_ones_named():
     assert meter.late == 1
 
 
-def test_the_follower_tells_where_the_robot_will_be():
-    plan = line()
+def test_a_new_plan_is_entered_where_the_robot_will_be_on_it():
+    plan, new_ns = line(), 104 * TICK_NS
     follower = PlanFollower(Executor('tracking'), 0.01, 2.0, 0.5, False, 25)
-    assert follower.predicted(10) is None
+    assert follower.entered(plan, new_ns, 10) == (plan, new_ns), 'no plan to follow until then'
     follower.take_odometry(plan.states[0], 100 * TICK_NS)
     follower.take_plan(plan, 100 * TICK_NS)
     follower.take_odometry(plan.states[5], 105 * TICK_NS)
-    state, stamp_ns = follower.predicted(10)
-    assert np.array_equal(state, plan.states[15])
-    assert stamp_ns == 115 * TICK_NS
+    entered, stamp_ns = follower.entered(plan, new_ns, 10)
+    assert np.array_equal(entered.states, plan.states[15:]) and stamp_ns == 115 * TICK_NS
+    elsewhere = replace(plan, states=plan.states + [1.0, 0.0, 0.0, 0.0])
+    assert follower.entered(elsewhere, new_ns, 10) == (elsewhere, new_ns)
 
 
 def test_a_plan_stamped_ahead_waits_and_a_late_one_is_entered_where_the_robot_is():

@@ -42,7 +42,6 @@ from df_planner.driving.elastic_band import RobotLimits
 from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
 from df_planner.driving.stamps import NS_PER_S
-from df_planner.driving.timeline import entered_at
 from df_planner.driving.timeline import Latency
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.planning.plan import Plan
@@ -190,10 +189,8 @@ class Follower(Node):
             return
 
         # The robot is ahead of the plan's time: prepare it from where the robot will be by then.
-        start = self._follower.predicted(self._preparing.steps(self.parameters.control_period_s))
-        entered = None if start is None else entered_at(plan, start[0])
-        if entered is not None:
-            plan, stamp_ns = entered, start[1]
+        plan, stamp_ns = self._follower.entered(
+            plan, stamp_ns, self._preparing.steps(self.parameters.control_period_s))
         began_s = time.monotonic()
 
         def take(outcome: Outcome) -> None:
@@ -261,15 +258,15 @@ class Follower(Node):
             return Status(OK, 'following a plan')
         if self.parameters.lockstep:
             return Status(OK, 'waiting for a plan')
-        stale_s = self._follower.stale_plan_s
-        if stale_s is None:
+        age_s = self._follower.plan_age_s
+        if age_s is None:
             return Status(OK, 'braking: no plan')
-        order = 'before' if stale_s > 0.0 else 'after'
-        return Status(WARN, f'braking: the plan is stamped {abs(stale_s):.1f} s {order} the '
+        order = 'before' if age_s > 0.0 else 'after'
+        return Status(WARN, f'braking: the plan is stamped {abs(age_s):.1f} s {order} the '
                       'odometry')
 
     def _ticks_status(self) -> Status:
-        age_s = self._follower.plan_age_s
+        age_s = self._follower.plan_age_s if self._follower.has_current_plan else None
         level = WARN if self._ticks.late else OK
         return Status(level, f'{self._ticks.late} ticks later than {self._ticks.late_s} s', {
             'scheduling': self._scheduling, **self._ticks.values(), **self._responses.values(),
