@@ -68,12 +68,10 @@ class Executor:
             number is the same after scaling to a force and back, so a simulator behind a topic
             gets exactly the action that ``Policy`` would apply.
         """
-        action = self._exact_action(plan, step, state)
-        return action.astype(np.float32).astype(np.float64)
-
-    def _exact_action(self, plan: Plan | None, step: int, state: np.ndarray) -> np.ndarray:
         if plan is None:
-            return self.law.brake(state)
-        if self.execution == 'raw':
-            return plan.actions[step] if step < len(plan) else np.zeros(plan.actions.shape[1])
-        return self.law.action(plan, step, state)
+            action = self.law.brake(state)
+        elif self.execution == 'raw':
+            action = plan.actions[step] if step < len(plan) else np.zeros(plan.actions.shape[1])
+        else:
+            action = self.law.action(plan, step, state)
+        return action.astype(np.float32).astype(np.float64)

@@ -48,7 +48,7 @@ class Timeline:
 
     :param dt_s: duration of one control step.
     :ivar current: what the robot follows now; None before the first plan.
-    :ivar ahead: what it follows next, from a stamp that is still to come.
+    :ivar ahead: what it follows next, from a stamp in the future.
     """
 
     def __init__(self, dt_s: float):
@@ -71,7 +71,7 @@ class Timeline:
         """
         Take a plan, None for "brake", whose first row belongs to ``stamp_ns``.
 
-        If that is still to come, the plan followed now is followed until then; "brake" counts at
+        If that is in the future, the robot follows the current plan until then; "brake" counts at
         once.
 
         :param now_ns: stamp of the newest odometry, None if there is none yet.
@@ -108,8 +108,8 @@ class Timeline:
         """
         Return what is left of the plan in hand for a robot in a state (S,), None without a plan.
 
-        It begins now, at the row next to the robot, which may be ahead of time. A plan that is
-        still to begin is left whole.
+        It begins now, at the row nearest to the robot, which may be ahead of time. A plan that has
+        not begun is returned whole.
         """
         found = self.in_hand
         if found is None or found.stamp_ns > now_ns:
@@ -162,7 +162,7 @@ class Timeline:
 
 
 def from_nearest_row(plan: Plan, state: np.ndarray) -> Plan:
-    """Return a plan from the row on whose position is next to that of a state (S,)."""
+    """Return a plan without the rows before the one nearest to the position of a state (S,)."""
     return plan.shifted(int(np.linalg.norm(plan.states[:, :2] - state[:2], axis=-1).argmin()))
 
 
