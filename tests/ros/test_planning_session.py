@@ -150,7 +150,8 @@ def test_a_plan_that_takes_too_long_is_given_up_while_the_one_before_goes_on(dri
     assert isinstance(result.error, PlanningCancelled)
     assert np.array_equal(result.plan.states, second.plan.states[1:])
     # A robot that has no plan to go on with waits as long as timeout_s says.
-    drive.session.set_goal(START[:2], 2 * TICK_NS)
+    drive.session.clear_goal()
+    drive.session.set_goal(GOAL, 2 * TICK_NS)
     assert drive.result().error is None
 
 
