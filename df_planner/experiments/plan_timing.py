@@ -103,19 +103,20 @@ def time_drive(planner: Planner, state: np.ndarray, goal: np.ndarray, seed: int)
     replanner = Replanner(planner, seed=seed)
     replanner.reset(goal)
     interval = round(REPLAN_AFTER_S / planner.card.dt_s)
-    records = []
+    records, in_hand = [], None
     for count in range(FASTER_EVERY + 1):
-        record, plan = time_plan(replanner, state, count * interval)
+        record, plan = time_plan(replanner, state, count * interval, in_hand)
         records.append({'kind': WARM if count else COLD, **record})
         if plan is None or len(plan) <= interval + 1:
             break
-        state = plan.states[interval]
+        state, in_hand = plan.states[interval], plan.shifted(interval)
         if np.linalg.norm(state[:2] - goal) <= HOLD_RADIUS_M:
             break  # where the replanner plans no more
     return records
 
 
-def time_plan(replanner: Replanner, state: np.ndarray, step: int) -> tuple[dict, Plan | None]:
+def time_plan(replanner: Replanner, state: np.ndarray, step: int, in_hand: Plan | None = None
+              ) -> tuple[dict, Plan | None]:
     """
     Return the record of one plan, JSON-able, and the plan; None if there is no valid one.
 
@@ -124,7 +125,7 @@ def time_plan(replanner: Replanner, state: np.ndarray, step: int) -> tuple[dict,
     which sum to the seconds.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
-    plan = replanner.replan(state, step)
+    plan = replanner.replan(state, step, in_hand)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started
     if replanner.last_error is not None:
         plan = None
