@@ -38,7 +38,7 @@ from df_planner.planning.horizons import BATCH_SIZES
 torch.set_num_threads(1)
 planner = Planner.load('maze2d-medium', backend='openvino')
 planner.warm_up()
-compiled = planner._denoiser
+compiled = planner.network
 before_mib = memory_mib('RssAnon')
 for batch in BATCH_SIZES:
     for tokens in range(2, compiled.max_tokens + 1):

@@ -23,15 +23,18 @@ import torch
 from df_planner import Planner
 from df_planner.errors import GoalOccupied
 from df_planner.errors import InvalidInput
+from df_planner.model.checkpoint import load_card
 from df_planner.planning import rewards
 from df_planner.planning.curves import interpolate
 from df_planner.planning.map import GridMap
 from df_planner.planning.map import maze_map
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.tokens import TokenSpace
 
 TOKEN_S, FRAME_STACK = 0.1, 10
 GOAL = torch.tensor([3.0, 1.0], dtype=torch.float64)
 ALL = torch.ones(2, 6, dtype=torch.bool)
+SPACE = TokenSpace(load_card('maze2d-umaze'), 'cpu')
 
 
 @pytest.fixture(scope='module')
@@ -172,13 +175,21 @@ def test_a_way_passes_its_waypoints():
     assert -2.0 <= reward <= -2.0 + 2 * rewards.WAYPOINT_SOFTNESS_M * np.log(25)
 
 
+def guided(**settings):
+    """Return guidance past a way-point and by a user's reward."""
+    return rewards.build_guidance(
+        SPACE, PlannerSettings(**settings), maze_map('umaze'), np.array([[2.0, 3.0], [3.0, 1.0]]),
+        lambda states, actions, real: states.sum((1, 2)))
+
+
 def test_guidance_has_the_terms_that_weigh_something():
     def names(**settings):
-        guidance = rewards.build_guidance(
-            PlannerSettings(**settings), np.array([3.0, 1.0]), maze_map('umaze'), torch.zeros(24),
-            torch.ones(24), TOKEN_S, np.array([[2.0, 3.0]]), lambda s, a, r: s.sum((1, 2)))
-        return guidance and tuple(guidance.terms)
-    assert names(guidance_scale=0.0) is None
+        return tuple(guided(**settings).terms)
+    goal_alone = np.array([[3.0, 1.0]])
+    assert rewards.build_guidance(SPACE, PlannerSettings(guidance_scale=0.0), maze_map('umaze'),
+                                  goal_alone) is None
+    with pytest.raises(InvalidInput, match='set guidance_scale above 0'):
+        names(guidance_scale=0.0)
     assert names() == ('clearance', 'waypoints', 'user')
     weights = {f'guide_{name}': 1.0 for name in NAMES[:-1]}
     assert names(guidance_scale=1.0, **weights) == NAMES

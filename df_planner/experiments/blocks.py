@@ -25,6 +25,7 @@ import numpy as np
 from scipy.ndimage import label
 
 from df_planner.configuration import assignments
+from df_planner.driving.policy import Policy
 from df_planner.errors import ConfigError
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.picture import draw_walls
@@ -98,7 +99,7 @@ def drive(planner: Planner, arm: Arm, maze: Maze, blocks: list[Block], start: np
     grid = maze_map(maze.name)
     planner.map = block_map(grid, blocks) if arm.sees_blocks else grid
     planner.settings = arm.settings
-    policy = planner.policy('tracking', seed=seed)
+    policy = Policy(planner, 'tracking', seed=seed)
     world = World(maze, blocks)
     world.set_state(start)
     policy.reset(goal)
