@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How many tokens the candidates of a plan have, batch by batch."""
+"""The batches of candidates: how many tokens they have, and what is known of them."""
 
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.request import Task
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import tokens_of_steps
 from df_planner.planning.tokens import TokenSpace
 
@@ -53,6 +54,20 @@ class Candidates:
     drafts: np.ndarray | None = None
     improves: bool = False
     wide: bool = False
+
+    def known(self, task: Task, space: TokenSpace, settings: PlannerSettings) -> Known:
+        """Return what is known of them before they are sampled."""
+        known = Known(space, self.lengths)
+        if self.previous is not None:
+            known.noised_again(space.tokens_of(self.previous, int(self.lengths.max())),
+                               round(settings.warm_start * space.num_levels))
+        if self.drafts is not None:
+            known.noised_again(self.drafts, round(settings.refine_level * space.num_levels))
+        known.start(task.state)
+        if settings.pin_goal:
+            known.end(task.stops[-1], rest=task.at_goal or task.request.rest_at_goal)
+        known.prefix(task.prefix)
+        return known
 
 
 def horizons(task: Task, arrival_s: float | None, settings: PlannerSettings, space: TokenSpace,

@@ -38,7 +38,6 @@ from df_planner.errors import ConfigError
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
 from df_planner.errors import InvalidInput
-from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
@@ -61,6 +60,7 @@ from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.request import finite
 from df_planner.planning.request import past_states
+from df_planner.planning.request import refuse_blocked
 from df_planner.planning.request import Request
 from df_planner.planning.request import Task
 from df_planner.planning.request import whole_tokens
@@ -79,8 +79,7 @@ class Planner:
     """
     A trained model, the map, and how to plan with them.
 
-    :param network: the trained network, in evaluation mode.
-    :param card: its model card.
+    :param network: in evaluation mode; ``card`` is its model card.
     :param grid: the map; None plans without collision check.
     :param settings: may be replaced between plans.
     :param arrival_time: the network that tells which horizons to try first.
@@ -104,8 +103,7 @@ class Planner:
 
     @classmethod
     def load(cls, checkpoint: str | Path, device: str = 'cpu', grid: GridMap | None = None,
-             settings: PlannerSettings | None = None, backend: Backend = 'auto'
-             ) -> 'Planner':
+             settings: PlannerSettings | None = None, backend: Backend = 'auto') -> 'Planner':
         """
         Load a shipped model by name, or any checkpoint by path.
 
@@ -146,13 +144,13 @@ class Planner:
     def check_state(self, state: np.ndarray) -> np.ndarray:
         """Return the state as float64 (S,); InvalidInput, StartOutsideMap or StartOccupied."""
         state = finite(state, self.space.state_size, 'state')
-        self._check_position(state[POSITION], 'start', StartOutsideMap, StartOccupied)
+        refuse_blocked(state[POSITION], self.map, 'start', StartOutsideMap, StartOccupied)
         return state
 
     def check_goal(self, goal: np.ndarray) -> np.ndarray:
         """Return the goal as float64 (2,); InvalidInput, GoalOutsideMap or GoalOccupied."""
         goal = finite(goal, 2, 'goal')
-        self._check_position(goal, 'goal', GoalOutsideMap, GoalOccupied)
+        refuse_blocked(goal, self.map, 'goal', GoalOutsideMap, GoalOccupied)
         return goal
 
     def plan(self, state: np.ndarray, goal: np.ndarray, horizon: int | None = None, seed: int = 0,
@@ -181,7 +179,7 @@ class Planner:
         timeout = None
         try:
             for batch in search.batches():
-                known = self._known(batch, task)
+                known = batch.known(task, self.space, self.settings)
                 tokens = sampling.draw(known, batch.wide)
                 with self.clock.spending('checks'):
                     search.attempts.append(
@@ -190,10 +188,7 @@ class Planner:
             timeout = error
         best = search.best
         if best is None or not best.plan.valid and self.settings.collision_check:
-            reasons = filter(None, (timeout and str(timeout), search.complaint()))
-            raise (PlanningTimeout if timeout else NoValidPlan)(
-                f'no valid plan from {task.state[POSITION].round(2)} to '
-                f'{task.stops[-1].round(2)}: ' + '; '.join(reasons))
+            raise search.failure(task, timeout)
         return replace(best.plan, uncertainty=self._uncertainty(best, task, sampling),
                        timings=self.clock.timings, network_calls=self.clock.network_calls)
 
@@ -223,7 +218,7 @@ class Planner:
         num_tokens = max(2, tokens_of_steps(horizon - 1, self.space.frame_stack))
         sampling = self.sampling(num_tokens, seed, Request(should_stop=should_stop), stops)
         known = Known(self.space, np.full(num_samples, num_tokens))
-        known.start(state, *self._state_noise)
+        known.start(state, *self.settings.state_noise_std)
         if goal is not None and self.settings.pin_goal:
             known.end(stops[-1], rest=False)
         tokens = sampling.draw(known)
@@ -262,30 +257,14 @@ class Planner:
         most = tokens_of_steps(steps, frame_stack) if steps else self.space.max_tokens
         prefix = whole_tokens(request.prefix, frame_stack, most, self.space.action_limits)
         sampling = self.sampling(most, seed, request, stops)
-        if any(self._state_noise):
+        if any(self.settings.state_noise_std):
             # Once for all: of candidates with a start of their own, the first to arrive would be
             # the one whose start is wrong by most.
-            state = filtered_state(sampling, state, history, self._state_noise)
+            state = filtered_state(sampling, state, history, self.settings.state_noise_std)
         at_goal = not way and (
             np.linalg.norm(state[POSITION] - goal) <= self.settings.goal_tolerance_m)
         fewest = max(2, len(prefix) // frame_stack + 1)
         return Task(state, stops, fewest, most, at_goal, prefix, request), sampling
-
-    def _known(self, candidates: Candidates, task: Task) -> Known:
-        """Return what is known of candidates before they are sampled."""
-        known = Known(self.space, candidates.lengths)
-        if candidates.previous is not None:
-            known.noised_again(
-                self.space.tokens_of(candidates.previous, int(candidates.lengths.max())),
-                round(self.settings.warm_start * self.space.num_levels))
-        if candidates.drafts is not None:
-            known.noised_again(candidates.drafts,
-                               round(self.settings.refine_level * self.space.num_levels))
-        known.start(task.state)
-        if self.settings.pin_goal:
-            known.end(task.stops[-1], rest=task.at_goal or task.request.rest_at_goal)
-        known.prefix(task.prefix)
-        return known
 
     def _arrival_s(self, state: np.ndarray, *stops: np.ndarray) -> float | None:
         """
@@ -307,21 +286,10 @@ class Planner:
         samples = self.settings.uncertainty_samples
         if samples == 0:
             return best.plan.uncertainty
-        known = self._known(Candidates(np.full(samples, best.num_tokens)), task)
+        candidates = Candidates(np.full(samples, best.num_tokens))
+        known = candidates.known(task, self.space, self.settings)
         try:
             states = self.space.states_of(sampling.draw(known))[:, :len(best.plan)]
         except PlanningTimeout:
             return best.plan.uncertainty
         return spread_about(best.plan.states[:, POSITION], states[..., POSITION])
-
-    @property
-    def _state_noise(self) -> tuple[float, float]:
-        return self.settings.position_noise_std_m, self.settings.velocity_noise_std_mps
-
-    def _check_position(self, position, what, outside, occupied):
-        if self.map is None:
-            return
-        if not self.map.contains(position):
-            raise outside(f'{what} {position.round(3)} is outside the map')
-        if self.map.clearance(position) <= 0.0:
-            raise occupied(f'{what} {position.round(3)} is inside an obstacle')

@@ -24,7 +24,9 @@ from dataclasses import field
 
 import numpy as np
 
+from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
+from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.planning.rewards import UserReward
 
@@ -95,6 +97,17 @@ def finite(value: object, size: int, what: str) -> np.ndarray:
     if not np.isfinite(array).all():
         raise InvalidInput(f'{what} must be finite, got {array}')
     return array
+
+
+def refuse_blocked(position: np.ndarray, grid: GridMap | None, what: str,
+                   outside: type[DFPlannerError], occupied: type[DFPlannerError]) -> None:
+    """Raise ``outside`` or ``occupied`` if a position (2,) is not free on the map."""
+    if grid is None:
+        return
+    if not grid.contains(position):
+        raise outside(f'{what} {position.round(3)} is outside the map')
+    if grid.clearance(position) <= 0.0:
+        raise occupied(f'{what} {position.round(3)} is inside an obstacle')
 
 
 def past_states(value: object, size: int) -> np.ndarray:

@@ -27,9 +27,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from df_planner.errors import NoValidPlan
+from df_planner.errors import PlanningTimeout
 from df_planner.planning.checks import Attempt
 from df_planner.planning.checks import complaint
 from df_planner.planning.horizons import Candidates
+from df_planner.planning.plan import POSITION
+from df_planner.planning.request import Task
 from df_planner.planning.settings import PlannerSettings
 
 NUM_DRAFTS = 4
@@ -88,9 +92,14 @@ class Search:
             return attempt.verdict.failure.min(), -attempt.plan.reward
         return min(self.attempts, key=rank, default=None)
 
-    def complaint(self) -> str:
-        """Return why no candidate is valid; empty if none was tried."""
-        return complaint([attempt.verdict for attempt in self.attempts]) if self.attempts else ''
+    def failure(self, task: Task, timeout: PlanningTimeout | None) -> NoValidPlan:
+        """Return the error that says why no candidate is valid; ``timeout`` cut the search."""
+        reasons = [str(timeout)] if timeout else []
+        if self.attempts:
+            reasons.append(complaint([attempt.verdict for attempt in self.attempts]))
+        return (PlanningTimeout if timeout else NoValidPlan)(
+            f'no valid plan from {task.state[POSITION].round(2)} to {task.stops[-1].round(2)}: '
+            + '; '.join(reasons))
 
     @property
     def _has_plan(self) -> bool:
