@@ -48,14 +48,14 @@ test: $(TEST_STAMP)  ## run all tests, linters included (PYTEST_ARGS='-k maze' f
 lint: $(TEST_STAMP)  ## run the linters only
 	@exec $(BIN)/python -m pytest tests/test_lint.py
 
-train: $(RUN_STAMP)  ## generate MAZE's data set, unless it is there, and train on it, base first
+train: $(RUN_STAMP)  ## generate MAZE's data set, unless it is there, and train all stages on it
 	@test -e data/maze2d-$(MAZE).hdf5 || $(BIN)/df_planner data generate --maze $(MAZE)
-	@test -e runs/models/maze2d-$(MAZE)-base.json \
-	  || $(BIN)/df_planner train --config config/train/$(MAZE).yaml
-	@exec $(BIN)/df_planner train --config config/train/$(MAZE)-planning.yaml
+	@exec $(BIN)/df_planner train --config $(MAZE)
 
-evaluate: $(RUN_STAMP)  ## score MAZE's checkpoint without ROS, on EPISODES seeded starts
-	@exec $(BIN)/df_planner evaluate --checkpoint maze2d-$(MAZE) --maze $(MAZE) \
+evaluate: $(RUN_STAMP)  ## score MAZE's trained model, or else the shipped one, on EPISODES seeded starts
+	@model=runs/models/maze2d-$(MAZE); test -e $$model.safetensors || model=maze2d-$(MAZE); \
+	echo "Scoring $$model"; \
+	exec $(BIN)/df_planner evaluate --checkpoint $$model --maze $(MAZE) \
 	  --episodes $(EPISODES) --seed $(SEED) --out results/evaluate-$(MAZE)
 
 bench: $(RUN_STAMP)  ## time plans on the large maze beside a slow reference sampler (BENCH_ARGS='--plans 5')

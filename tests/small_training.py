@@ -30,7 +30,7 @@ def write_config(folder: Path, dataset: Path, /, **changes: object) -> Path:
     values = {**SMALL, 'dataset': str(dataset), 'run_dir': str(folder / 'runs'),
               'out_dir': str(folder / 'out'), **changes}
     path = folder / 'config.yaml'
-    path.write_text(yaml.safe_dump(values), encoding='utf-8')
+    path.write_text(yaml.safe_dump(values, sort_keys=False), encoding='utf-8')
     return path
 
 

@@ -42,6 +42,8 @@ from df_planner.sim.generate import generate
 from df_planner.training.batches import Batches
 from df_planner.training.card import training_command
 from df_planner.training.config import load_config
+from df_planner.training.config import load_stages
+from df_planner.training.config import TrainConfig
 from df_planner.training.train import train
 
 
@@ -207,7 +209,7 @@ def test_ctrl_c_keeps_the_state(config, tmp_path):
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=30)
-    assert 'the same command goes on from there' in output
+    assert 'the same command resumes it' in output
     assert torch.load(tmp_path / 'runs/small/state.pt', weights_only=True)['step'] >= 10
 
 
@@ -250,20 +252,22 @@ def test_windows_longer_than_the_log_are_refused(config):
 
 
 @pytest.mark.parametrize(('maze', 'stages'), [
-    ('umaze', ['', '-planning', '-long']), ('medium', ['', '-planning']),
-    ('large', ['', '-planning', '-long'])])
+    ('umaze', ['base', 'planning', 'long']), ('medium', ['base', 'planning']),
+    ('large', ['base', 'planning', 'long'])])
 def test_every_stage_of_a_shipped_model_goes_on_from_the_one_before(maze, stages):
-    folder = Path(__file__).parents[1] / 'config/train'
-    configs = [load_config(folder / f'{maze}{stage}.yaml') for stage in stages]
-    assert configs[-1].name == f'maze2d-{maze}' and str(configs[-1].out_dir) == 'checkpoints'
+    found = load_stages(Path(__file__).parents[1] / f'config/train/{maze}.yaml')
+    configs = list(found.values())
+    assert list(found) == stages
+    assert [config.name for config in configs] == [
+        *(f'maze2d-{maze}-{stage}' for stage in stages[:-1]), f'maze2d-{maze}']
     assert not configs[0].init and all(config.maze == maze for config in configs)
     shape = {'frame_stack', 'max_tokens', 'width', 'num_layers', 'num_heads', 'network'}
     for before, config in zip(configs, configs[1:]):
         assert config.init == f'{before.out_dir}/{before.name}'
         assert config.model_dump(include=shape) == before.model_dump(include=shape)
     card = load_card(f'maze2d-{maze}')
-    assert card.training_config['init'] == configs[-1].init
-    assert card.training_steps == configs[-1].steps
+    assert TrainConfig(**card.training_config).identity() == configs[-1].identity()
+    assert card.training_command == f'df_planner train --config config/train/{maze}.yaml'
 
 
 def test_the_compared_models_differ_in_what_is_set_only():

@@ -38,7 +38,7 @@ from pathlib import Path
 import torch
 from df_planner.model.checkpoint import load_card, load_checkpoint, save_checkpoint
 from df_planner.training.config import load_config
-from df_planner.training.run import read_state
+from df_planner.training.loop import read_state
 from df_planner.training.train import train
 
 def rows():

@@ -38,8 +38,8 @@ from df_planner.model.checkpoint import load_card
 from df_planner.sim.generate import generate
 from df_planner.training.batches import Share
 from df_planner.training.config import load_config
+from df_planner.training.loop import read_state
 from df_planner.training.processes import StopRequests
-from df_planner.training.run import read_state
 from df_planner.training.train import train
 
 # Sums of float32 in another order; over these 40 steps losses differ by 1e-7, weights by 1e-6.
@@ -149,7 +149,7 @@ def test_two_processes_stop_together_and_one_goes_on(tmp_path, dataset):
     output, errors = process.communicate(timeout=60)
     step = torch.load(tmp_path / 'two/runs/small/state.pt', weights_only=True)['step']
     assert process.returncode == 130, errors
-    assert output == f'stopped at step {step}; the same command goes on from there\n'
+    assert output == f'stopped small at step {step}; the same command resumes it\n'
     assert 10 <= step < 400
     others = load_file(train(tmp_path / 'two/config.yaml'))
     whole = load_file(train(write_config(tmp_path / 'one', dataset, steps=400)))
@@ -169,8 +169,8 @@ def test_a_killed_process_ends_the_others_with_a_line(tmp_path, dataset):
     assert read_state(tmp_path / 'runs/small/state.pt', config)['step'] >= 9
     if process.returncode == 2:
         assert errors.splitlines()[-1] == (
-            'error [PROCESS_LOST]: process 0 of 2 cannot reach the others; the same command goes '
-            'on from the last saved state')
+            'error [PROCESS_LOST]: process 0 of 2 cannot reach the others; the same command '
+            'resumes from the last saved state')
 
 
 NOTED = """

@@ -180,7 +180,7 @@ def _echo_list(runs, trainings, workers: int) -> None:
     """Show the selected rows with what is finished and what the rest may cost."""
     for training in trainings:
         click.echo(f'to train: {training.config.name}, {training.steps_done()} of '
-                   f'{training.config.steps} steps')
+                   f'{training.steps} steps')
     width = max(len(row.title) for row in runs.selected)
     for row in runs.selected:
         if runs.failure(row):

@@ -27,23 +27,31 @@ from df_planner.training.config import config_path
 
 @click.command(epilog=examples(
     'df_planner train --config medium',
-    'df_planner train --config config/train/umaze.yaml --set steps=2000 --set name=quick',
+    'df_planner train --config large --stage planning',
+    'df_planner train --config umaze --set steps=2000 --set name=quick',
     'df_planner train --config medium --set devices=2',
     'df_planner train --config medium --set patience_steps=1000 --set tensorboard=true',
     'torchrun --nproc-per-node 2 -m df_planner.cli train --config medium'))
 @click.option('--config', required=True, help='A YAML file, or the name of a shipped one: medium.')
+@click.option('--stage', metavar='NAME',
+              help='Stop after this stage.  [default: the last one of the file]')
 @click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',
-              help='Replace a field of the configuration; may be repeated.')
-def train(config: str, overrides: tuple[str, ...]):
+              help='Replace a field of the configuration, in all stages; may be repeated.')
+def train(config: str, stage: str | None, overrides: tuple[str, ...]):
     """
     Train a model on a log; the same command resumes it.
 
+    A configuration may have several stages. Each starts from the model of the one before, and a
+    finished stage is not repeated. The last stage makes the model NAME, the others NAME-STAGE, all
+    in OUT_DIR. Progress goes to RUN_DIR/MODEL/loss.csv. To train a stage again, delete its model
+    and its folder in RUN_DIR.
+
     The fields of the configuration, their ranges and defaults are in
-    df_planner/training/config.py. Progress goes to RUN_DIR/NAME/loss.csv, the model to OUT_DIR.
-    Processes share each batch: their number changes the result by rounding only.
+    df_planner/training/config.py. Processes share each batch: their number changes the result by
+    rounding only.
     """
     from df_planner.training.train import train as run
-    if (path := run(config_path(config), assignments(overrides))) is not None:
+    if (path := run(config_path(config), assignments(overrides), stage)) is not None:
         click.echo(path)
 
 
@@ -52,7 +60,7 @@ def train(config: str, overrides: tuple[str, ...]):
     'df_planner info maze2d-medium'))
 @click.argument('checkpoint', required=False)
 def info(checkpoint: str | None):
-    """Show the card of a CHECKPOINT, or what is shipped."""
+    """Show the card of a CHECKPOINT, or the shipped models and mazes."""
     if checkpoint is None:
         for card in sorted(share_path('checkpoints').glob('*.json')):
             click.echo(f'{card.stem:20} {load_card(card).description}')

@@ -51,7 +51,7 @@ from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import BatchWorld
 from df_planner.training.batches import Batches
-from df_planner.training.config import load_config
+from df_planner.training.config import load_stages
 from df_planner.training.config import TrainConfig
 from df_planner.training.train import train
 
@@ -91,8 +91,8 @@ class Bench:
         return share_path(f'config/train/{self.maze}.yaml')
 
     def config(self) -> TrainConfig:
-        """Return that configuration; without the maze's log in data/, a short one is generated."""
-        config = load_config(self.config_path)
+        """Return its first stage; without the maze's log in data/, a short one is generated."""
+        config = next(iter(load_stages(self.config_path).values()))
         if config.dataset.exists():
             return config
         log = self.folder / f'{self.maze}.hdf5'
@@ -122,14 +122,16 @@ def measure_loader(bench: Bench) -> Rows:
 def measure_training(bench: Bench) -> Rows:
     """Return the speed of training by precision: `df_planner train` without held-out data."""
     dataset, rows = str(bench.config().dataset), []
+    first_stage = next(iter(load_stages(bench.config_path)))
     for precision in PRECISIONS:
         folder = bench.folder / precision
         train(bench.config_path, {
             'dataset': dataset, 'name': 'throughput', 'steps': WARM_UP_STEPS + bench.steps,
             'device': bench.device, 'precision': precision, 'holdout_share': 0.0,
             'arrival_steps': 0, 'log_interval_steps': 1, 'save_interval_s': 1e9,
-            'run_dir': str(folder), 'out_dir': str(folder)})
-        with (folder / 'throughput/loss.csv').open(encoding='utf-8') as file:
+            'run_dir': str(folder), 'out_dir': str(folder)}, first_stage)
+        [log] = folder.glob('throughput*/loss.csv')
+        with log.open(encoding='utf-8') as file:
             per_s = [float(row['tokens_per_s']) for row in csv.DictReader(file)][WARM_UP_STEPS:]
         rows.append((f'training step, {precision}, {bench.device}, median',
                      float(np.median(per_s)), 'tokens/s'))

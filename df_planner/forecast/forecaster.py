@@ -13,41 +13,34 @@
 # limitations under the License.
 
 """
-A trained forecaster: its tokens, its checkpoint and its samples of the future.
+A trained forecaster: its configuration, its card, and samples of the future.
 
-Tokens of a series: some consecutive rows, each variable a part with its own noise level.
-
-The checkpoint of a forecaster: weights (``safetensors``) and a card (``json``).
-
-Sampled futures of a series, given its history: the history is pinned at noise level 0.
+A token is some consecutive rows of a series; each variable is a part with its own noise level.
+The history is pinned at noise level 0.
 """
 
-import json
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-from pydantic import BaseModel
-from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import model_validator
-from pydantic import ValidationError
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from safetensors.torch import save
 import torch
 
 from df_planner.diffusion.denoiser import Denoiser
-from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
 from df_planner.diffusion.sampler import Sampler
 from df_planner.diffusion.schedule import scheduling_matrix
-from df_planner.errors import CheckpointError
 from df_planner.errors import InvalidInput
-from df_planner.files import replace_files
 from df_planner.model.checkpoint import Architecture
+from df_planner.model.checkpoint import Card
+from df_planner.model.checkpoint import load_denoiser
+from df_planner.model.checkpoint import read_card
 from df_planner.training.config import RunConfig
+
+FORMAT_VERSION = 'forecaster 2'
+UNCERTAINTY_SCALE = 1.0
 
 
 def to_tokens(rows: np.ndarray, rows_per_token: int) -> np.ndarray:
@@ -62,9 +55,6 @@ def to_rows(tokens: np.ndarray, rows_per_token: int) -> np.ndarray:
     *batch, count, channels = tokens.shape
     stacked = tokens.reshape(*batch, count, channels // rows_per_token, rows_per_token)
     return stacked.swapaxes(-1, -2).reshape(*batch, count * rows_per_token, -1)
-
-
-KIND = 'forecaster, version 1'
 
 
 class ForecastConfig(RunConfig):
@@ -98,24 +88,19 @@ class ForecastConfig(RunConfig):
         """Return the tokens of the horizon."""
         return self.horizon // self.rows_per_token
 
-    def architecture(self, variables: int) -> Architecture:
+    def architecture_of(self, variables: int) -> Architecture:
         """Return the network for a series of so many variables."""
-        return Architecture(
-            network=self.network, part_sizes=(self.rows_per_token,) * variables,
-            max_tokens=self.past_tokens + self.future_tokens, num_levels=self.num_levels,
-            width=self.width, num_layers=self.num_layers, num_heads=self.num_heads)
+        return self.architecture((self.rows_per_token,) * variables,
+                                 self.past_tokens + self.future_tokens)
 
 
-class ForecastCard(BaseModel):
+class ForecastCard(Card):
     """
     Everything about a forecaster but its weights.
 
     :param mean: (C,) and ``std`` (C,) of the training rows, in the units of the series.
     """
 
-    model_config = ConfigDict(extra='forbid', frozen=True)
-
-    kind: str
     names: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -125,52 +110,6 @@ class ForecastCard(BaseModel):
     training_hours: float
     held_out_loss: float | None
 
-    def config(self) -> ForecastConfig:
-        """Return the configuration that it was trained with, but for its folders."""
-        return ForecastConfig(**self.training_config)
-
-    def normalized(self, values: np.ndarray) -> np.ndarray:
-        """Return values (..., C) with zero mean and unit variance."""
-        return (values - np.array(self.mean)) / np.array(self.std)
-
-    def physical(self, values: np.ndarray) -> np.ndarray:
-        """Return normalised values (..., C) in the units of the series."""
-        return values * np.array(self.std) + np.array(self.mean)
-
-
-def save_forecaster(path: Path, denoiser: Denoiser, card: ForecastCard) -> None:
-    """Write weights and card, both of them or none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    weights = {k: v.detach().cpu().contiguous() for k, v in denoiser.state_dict().items()}
-    replace_files({
-        path.with_suffix('.json'):
-            card.model_dump_json(indent=2) + '\n',
-        path: lambda file: file.write(save(weights))})
-
-
-def load_forecaster(path: Path) -> tuple[Denoiser, ForecastCard]:
-    """
-    Return the network, in evaluation mode, and its card.
-
-    :raises CheckpointError: if a file is missing or broken, or is not of a forecaster.
-    """
-    try:
-        values = json.loads(path.with_suffix('.json').read_text(encoding='utf-8'))
-        if not isinstance(values, dict) or values.get('kind') != KIND:
-            raise CheckpointError(f'{path}: not the checkpoint of a {KIND}; make one by '
-                                  'df_planner forecast train')
-        card = ForecastCard(**values)
-        architecture = card.config().architecture(len(card.names))
-        denoiser = build_denoiser(**architecture.model_dump())
-        denoiser.load_state_dict(load_file(path))
-    except (OSError, ValueError, ValidationError, SafetensorError, RuntimeError) as error:
-        reason = ' '.join(str(error).split())[:300]
-        raise CheckpointError(f'{path}: weights or card missing or broken: {reason}') from error
-    return denoiser.eval().requires_grad_(False), card
-
-
-SCHEDULE, SAMPLING_STEPS, UNCERTAINTY_SCALE = 'pyramid', 10, 1.0
-
 
 class Forecaster:
     """
@@ -179,32 +118,36 @@ class Forecaster:
     :param denoiser: in evaluation mode.
     """
 
-    def __init__(self, denoiser: Denoiser, card: ForecastCard, schedule: str = SCHEDULE,
-                 sampling_steps: int = SAMPLING_STEPS):
+    def __init__(self, denoiser: Denoiser, card: ForecastCard, schedule: str = 'pyramid',
+                 sampling_steps: int = 10):
         """Make the scheduling matrix: near tokens are denoised ahead of far ones."""
-        self.card, self.config = card, card.config()
+        self.card = card
+        self.config = config = ForecastConfig(**card.training_config)
+        self._mean, self._std = np.array(card.mean), np.array(card.std)
         self._denoiser = denoiser
-        self._noise = NoiseSchedule(self.config.num_levels)
-        future = scheduling_matrix(schedule, self.config.future_tokens, sampling_steps,
-                                   self.config.num_levels, UNCERTAINTY_SCALE)
-        past = future[:, :1].expand(-1, self.config.past_tokens)
+        self._noise = NoiseSchedule(config.num_levels)
+        future = scheduling_matrix(schedule, config.future_tokens, sampling_steps,
+                                   config.num_levels, UNCERTAINTY_SCALE)
+        past = future[:, :1].expand(-1, config.past_tokens)
         self._schedule = torch.cat([past, future], dim=1)
 
     @classmethod
     def load(cls, path: Path, **settings: object) -> Self:
         """
-        Read a checkpoint.
+        Read a checkpoint; ``settings`` are those of the class.
 
-        :raises CheckpointError: if it cannot be read.
+        :raises CheckpointError: if it is missing, broken, or not that of a forecaster.
         """
-        return cls(*load_forecaster(path), **settings)
+        card = read_card(path, ForecastCard, FORMAT_VERSION)
+        architecture = ForecastConfig(**card.training_config).architecture_of(len(card.names))
+        return cls(load_denoiser(path, architecture), card, **settings)
 
     def sample(self, history: np.ndarray, samples: int, seed: int, horizon: int | None = None
                ) -> np.ndarray:
         """
         Return futures (samples, horizon, C) in the units of the series.
 
-        A horizon beyond the trained one slides: what was sampled becomes history.
+        For a horizon beyond the trained one, sampled rows become history and sampling goes on.
 
         :param history: (H, C) rows before the forecast; the last ``history`` of them count.
         :param horizon: rows, by default as trained.
@@ -222,12 +165,13 @@ class Forecaster:
             raise InvalidInput('history must be finite')
         horizon = config.horizon if horizon is None else horizon
         generator = torch.Generator().manual_seed(seed)
-        known = self.card.normalized(history[-config.history:]).astype(np.float32)
+        known = ((history[-config.history:] - self._mean) / self._std).astype(np.float32)
         rows = np.repeat(known[None], samples, axis=0)
         while rows.shape[1] - config.history < horizon:
             future = self._next(rows[:, -config.history:], generator)
             rows = np.concatenate([rows, future], axis=1)
-        return self.card.physical(rows[:, config.history:config.history + horizon].astype(float))
+        future = rows[:, config.history:config.history + horizon].astype(float)
+        return future * self._std + self._mean
 
     def _next(self, history: np.ndarray, generator: torch.Generator) -> np.ndarray:
         """Return the next rows (B, horizon, C), normalised, of as many histories."""

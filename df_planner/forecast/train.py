@@ -13,17 +13,11 @@
 # limitations under the License.
 
 """
-Training of a forecaster: configuration, batches, run.
-
-Configuration of a forecaster; defaults are a choice on the validation part of ``traffic``.
-
-Training batches of a series: windows at random rows, and the noise levels they get.
-
 Train a forecaster on the first part of a series.
 
     df_planner forecast train traffic --horizon 24 --out runs/traffic.safetensors
 
-Run the same command again to go on after a kill, as in ``df_planner train``.
+The same command resumes after a kill, as in ``df_planner train``.
 """
 
 from dataclasses import dataclass
@@ -34,24 +28,23 @@ import torch
 from torch import Tensor
 
 from df_planner.configuration import checked
-from df_planner.diffusion.networks import build_denoiser
 from df_planner.errors import ConfigError
 from df_planner.forecast.forecaster import ForecastCard
 from df_planner.forecast.forecaster import ForecastConfig
-from df_planner.forecast.forecaster import KIND
-from df_planner.forecast.forecaster import save_forecaster
+from df_planner.forecast.forecaster import FORMAT_VERSION
 from df_planner.forecast.forecaster import to_tokens
 from df_planner.forecast.series import open_series
 from df_planner.forecast.series import Series
+from df_planner.model.checkpoint import save_checkpoint
 from df_planner.training.batches import Batch
 from df_planner.training.batches import Share
 from df_planner.training.batches import WHOLE
-from df_planner.training.loop import optimised
-from df_planner.training.processes import first_then_others
+from df_planner.training.loop import run_training
 from df_planner.training.processes import processes_of
+from df_planner.training.processes import rank_zero_first
 from df_planner.training.progress_log import check_tensorboard
 
-# Where the defaults are not those of a planner.
+# Where the defaults differ from those of a planner: chosen on the validation part of traffic.
 DEFAULTS = {'network': 'gru', 'width': 128, 'num_layers': 1, 'num_levels': 100, 'steps': 15000,
             'tokens_per_batch': 1024, 'learning_rate': 2e-3, 'warmup_steps': 100,
             'ema_decay': 0.995, 'log_interval_steps': 250}
@@ -92,7 +85,7 @@ class SeriesBatches:
 @dataclass(frozen=True)
 class KnownPast:
     """
-    Draw noise levels as forecasting meets them: see ``DrawLevels``.
+    Draw noise levels like those of sampling, with a known past; see ``DrawLevels``.
 
     :param past: tokens of the history.
     :param known: share of windows whose history is clean. Their future has one level for all
@@ -120,9 +113,9 @@ class KnownPast:
 
 def train_forecaster(series: str, out: Path, values: dict[str, object]) -> Path | None:
     """
-    Train to the end, or go on where an earlier run stopped; return the checkpoint's path.
+    Train to the end, or resume where an earlier run stopped; return the path of the checkpoint.
 
-    The held-out loss, which ``patience_steps`` looks at, is that of the validation part.
+    The held-out loss is that of the validation part.
 
     :param values: of ``ForecastConfig``, by name.
     :returns: None in all processes but the first.
@@ -139,24 +132,24 @@ def train_forecaster(series: str, out: Path, values: dict[str, object]) -> Path 
     with processes_of(config) as fabric:
         if config.num_threads:
             torch.set_num_threads(config.num_threads)
-        data = first_then_others(fabric, lambda: open_series(series))
+        data = rank_zero_first(fabric, lambda: open_series(series))
         train, held_out = data.part('train'), data.part('validation')
         mean, std = _moments(data.values[train.start:train.stop])
-        batches = SeriesBatches(data, train, mean, std, config)
         held_out = range(max(0, held_out.start - config.history), held_out.stop)
         torch.manual_seed(config.seed)
-        denoiser = build_denoiser(**config.architecture(len(data.names)).model_dump())
-        run = optimised(
-            denoiser, batches, SeriesBatches(data, held_out, mean, std, config),
+        run = run_training(
+            config.architecture_of(len(data.names)).build(),
+            SeriesBatches(data, train, mean, std, config),
+            SeriesBatches(data, held_out, mean, std, config),
             KnownPast(config.past_tokens, config.known_past, config.shared_level), config, fabric)
     if not fabric.is_global_zero:
         return None
     network, step, held_out_loss = run.result()
-    save_forecaster(out, network, ForecastCard(
-        kind=KIND, names=data.names, mean=tuple(mean), std=tuple(std), series_sha256=data.sha256,
-        training_config=config.stored(), training_steps=step,
-        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=held_out_loss))
-    return out
+    return save_checkpoint(config.out_dir, network, ForecastCard(
+        format_version=FORMAT_VERSION, name=config.name, names=data.names, mean=tuple(mean),
+        std=tuple(std), series_sha256=data.sha256, training_config=config.stored(),
+        training_steps=step, training_hours=round(run.seconds / 3600.0, 3),
+        held_out_loss=held_out_loss))
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

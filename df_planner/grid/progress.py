@@ -44,7 +44,7 @@ class TrainingProgress:
     def __init__(self, trainings: Collection[Training]):
         """Show what earlier runs did."""
         self._trainings = trainings
-        self._bar = tqdm(total=sum(training.config.steps for training in trainings),
+        self._bar = tqdm(total=sum(training.steps for training in trainings),
                          initial=self._steps(), unit='step', desc='training', disable=None)
         self._ended = threading.Event()
         self._watcher = threading.Thread(target=self._watch)

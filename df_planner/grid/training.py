@@ -13,12 +13,12 @@
 # limitations under the License.
 
 """
-The models that a grid trains before it evaluates them: a configuration with a seed each.
+Train the models that rows of a grid ask for: a training configuration with a seed.
 
-The name of a training ends with a checksum of all that its model depends on: the configuration
-with its seed, the log, and the checkpoint it starts from. So a changed configuration is another
-training and all others keep their models. Model, state and losses lie in ``OUT/models``; a stopped
-training goes on from its saved state.
+The name of such a model ends with a checksum of everything it depends on: the configuration with
+its seed, the log, and the checkpoint that it starts from. A changed configuration makes another
+model, and the others stay. Models, states and losses lie in ``OUT/models``; a training that was
+stopped resumes from its saved state.
 """
 
 from collections.abc import Callable
@@ -34,14 +34,12 @@ import os
 from pathlib import Path
 
 from df_planner.data.d4rl import file_sha256
-from df_planner.errors import CheckpointError
 from df_planner.evaluation.jobs import Engine
 from df_planner.evaluation.jobs import Job
 from df_planner.evaluation.jobs import locked
 from df_planner.evaluation.jobs import reason
-from df_planner.model.checkpoint import find_checkpoint
 from df_planner.training.config import config_path
-from df_planner.training.config import load_config
+from df_planner.training.config import load_stages
 from df_planner.training.config import TrainConfig
 from df_planner.training.train import train
 
@@ -51,12 +49,22 @@ class Training:
     """
     The training of one model.
 
-    :param file: the configuration; with the fields of ``overrides`` replaced it is ``config``.
+    :param overrides: values that replace those of the file, and give ``stages``.
     """
 
     file: Path
     overrides: dict[str, object]
-    config: TrainConfig
+    stages: tuple[TrainConfig, ...]
+
+    @property
+    def config(self) -> TrainConfig:
+        """Return the configuration of the last stage, whose model it is."""
+        return self.stages[-1]
+
+    @property
+    def steps(self) -> int:
+        """Return the steps of all stages."""
+        return sum(config.steps for config in self.stages)
 
     @property
     def checkpoint(self) -> str:
@@ -68,12 +76,8 @@ class Training:
         return Path(f'{self.checkpoint}.safetensors').exists()
 
     def steps_done(self) -> int:
-        """Return the steps so far, from the last whole row of the log of losses."""
-        if self.finished():
-            return self.config.steps
-        log = self.config.run_dir / self.config.name / 'loss.csv'
-        rows = log.read_text(encoding='utf-8').split('\n')[1:-1] if log.exists() else []
-        return int(rows[-1].partition(',')[0]) if rows else 0
+        """Return the steps so far, as of the last whole rows of the logs of losses."""
+        return sum(map(_steps_done, self.stages))
 
 
 def training(name_or_path: str, seed: int, out_dir: Path) -> Training:
@@ -83,29 +87,38 @@ def training(name_or_path: str, seed: int, out_dir: Path) -> Training:
     :param out_dir: folder of the benchmark.
     :raises ConfigError: if the configuration cannot be read or is wrong.
     """
-    file = config_path(name_or_path)
-    config = load_config(file, {'seed': seed})
-    models = str(out_dir / 'models')
+    file, models = config_path(name_or_path), str(out_dir / 'models')
+    stages = tuple(load_stages(file, {'seed': seed}).values())
+    config = stages[-1]
     overrides = {
-        'name': f'{config.name}-seed{seed}-{_checksum(config)}', 'seed': seed, 'devices': 1,
+        'name': f'{config.name}-seed{seed}-{_checksum(stages)}', 'seed': seed, 'devices': 1,
         'num_threads': max(1, config.num_threads), 'run_dir': models, 'out_dir': models}
-    return Training(file, overrides, load_config(file, overrides))
+    return Training(file, overrides, tuple(load_stages(file, overrides).values()))
 
 
-def _checksum(config: TrainConfig) -> str:
+def _checksum(stages: tuple[TrainConfig, ...]) -> str:
     """Return eight digits that change with everything the model depends on."""
-    identity = {**config.identity(), 'dataset_sha256': _sha256(config.dataset)}
-    if config.init:
-        try:
-            identity['init_sha256'] = _sha256(find_checkpoint(config.init))
-        except CheckpointError:
-            pass  # the training reports it
+    first, *others = ({**config.identity(), 'dataset_sha256': _sha256(config.dataset)}
+                      for config in stages)
+    for identity in others:  # starts from the stage before, whose identity is here
+        del identity['init']
+        identity.pop('init_sha256', None)
+    identity = {**first, 'stages': others} if others else first
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _steps_done(config: TrainConfig) -> int:
+    """Return the steps of one stage so far."""
+    if Path(config.out_dir, f'{config.name}.safetensors').exists():
+        return config.steps
+    log = config.run_dir / config.name / 'loss.csv'
+    rows = log.read_text(encoding='utf-8').split('\n')[1:-1] if log.exists() else []
+    return int(rows[-1].partition(',')[0]) if rows else 0
 
 
 @functools.cache
 def _sha256(path: Path) -> str | None:
-    """Return the hash of a file, None if it is missing, which the training reports."""
+    """Return the hash of a file; None if it is missing, on which training will fail."""
     return file_sha256(path) if path.exists() else None
 
 
@@ -137,6 +150,6 @@ def train_missing(
 
 
 def _train(file: Path, overrides: dict[str, object]) -> None:
-    """Train in a worker, silently: workers share one terminal."""
+    """Train in a worker, silently: its output would mix with that of others."""
     with open(os.devnull, 'w') as nowhere, redirect_stderr(nowhere), redirect_stdout(nowhere):
         train(file, overrides)

@@ -15,12 +15,14 @@
 """
 The checkpoint format: ``NAME.safetensors`` with the weights and ``NAME.json`` with the model card.
 
-The card holds all that is needed to rebuild and to judge the model. Nothing is ever unpickled.
+The card holds everything that is needed to rebuild and to judge the model. Nothing is unpickled.
+A planner's card is a ``ModelCard``; the forecaster has its own kind of card in the same format.
 """
 
 from collections.abc import Callable
 import json
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from pydantic import BaseModel
@@ -62,6 +64,10 @@ class Architecture(_Section):
     num_layers: int
     num_heads: int
 
+    def build(self) -> Denoiser:
+        """Return an untrained network."""
+        return build_denoiser(**self.model_dump())
+
 
 class Statistics(_Section):
     """
@@ -81,11 +87,16 @@ class Statistics(_Section):
     max_speed: tuple[float, ...]
 
 
-class ModelCard(_Section):
-    """Everything about a model but its weights."""
+class Card(_Section):
+    """What every kind of card holds."""
 
-    format_version: int
+    format_version: int | str
     name: str
+
+
+class ModelCard(Card):
+    """Everything about a planner's model but its weights."""
+
     description: str
     architecture: Architecture
     statistics: Statistics
@@ -110,6 +121,8 @@ class ModelCard(_Section):
     arrival_error_s: float | None = None
     seed: int
     git_revision: str
+    init_sha256: str | None = None  # of the weights that the training started from
+    earlier_stages: list[dict[str, object]] = []  # of the models before it: how each was trained
     scores: list[dict[str, object]] = []
 
     @property
@@ -123,9 +136,8 @@ class ModelCard(_Section):
         return Normalizer(*(np.array(v) for v in (
             values.state_mean, values.state_std, values.action_mean, values.action_std)))
 
-    def build(self) -> Denoiser:
-        """Return an untrained network of the card's architecture."""
-        return build_denoiser(**self.architecture.model_dump())
+
+AnyCard = TypeVar('AnyCard', bound=Card)
 
 
 def find_checkpoint(name_or_path: str | Path) -> Path:
@@ -157,7 +169,17 @@ def load_card(name_or_path: str | Path) -> ModelCard:
 
     :raises CheckpointError: if it is missing, broken, or of another format version.
     """
-    path = find_checkpoint(name_or_path).with_suffix('.json')
+    return read_card(find_checkpoint(name_or_path), ModelCard, FORMAT_VERSION)
+
+
+def read_card(path: Path, kind: type[AnyCard], version: int | str) -> AnyCard:
+    """
+    Read the card beside the weights of a checkpoint.
+
+    :param kind: of the card, whose field ``format_version`` must be ``version``.
+    :raises CheckpointError: if it is missing, broken, or of another format version.
+    """
+    path = path.with_suffix('.json')
     try:
         values = json.loads(path.read_text(encoding='utf-8'))
     except FileNotFoundError as error:
@@ -165,12 +187,12 @@ def load_card(name_or_path: str | Path) -> ModelCard:
                               'file with a .json card of the same name beside it') from error
     except (OSError, ValueError) as error:
         raise CheckpointError(f'{path}: not a readable model card: {error}') from error
-    version = values.get('format_version') if isinstance(values, dict) else None
-    if version != FORMAT_VERSION:
-        raise CheckpointError(f'{path}: format version {version!r} cannot be read; this version '
-                              f'of df_planner reads {FORMAT_VERSION}: train the model again')
+    found = values.get('format_version') if isinstance(values, dict) else None
+    if found != version:
+        raise CheckpointError(f'{path}: format version {found!r} cannot be read; this version '
+                              f'of df_planner reads {version!r} here: train the model again')
     try:
-        return ModelCard(**values)
+        return kind(**values)
     except ValidationError as error:
         raise CheckpointError(f'{path}: {faults(error)}') from error
 
@@ -183,14 +205,23 @@ def load_checkpoint(name_or_path: str | Path, device: str = 'cpu') -> tuple[Deno
     """
     path = find_checkpoint(name_or_path)
     card = load_card(path)
-    denoiser = card.build()
+    return load_denoiser(path, card.architecture).to(device), card
+
+
+def load_denoiser(path: Path, architecture: Architecture) -> Denoiser:
+    """
+    Return the network in a file of weights, in evaluation mode.
+
+    :raises CheckpointError: if the weights cannot be read or are of another architecture.
+    """
+    denoiser = architecture.build()
     _fill(denoiser, path, lambda name: None if name.startswith(ARRIVAL) else name)
-    return denoiser.to(device).eval().requires_grad_(False), card
+    return denoiser.eval().requires_grad_(False)
 
 
 def load_arrival_time(name_or_path: str | Path) -> ArrivalTime | None:
     """
-    Return the network that predicts the arrival time, on the CPU; None if there is none.
+    Return the network of the arrival time, on the CPU; None if the checkpoint has none.
 
     :raises CheckpointError: as ``load_checkpoint``.
     """
@@ -215,7 +246,7 @@ def _fill(network: nn.Module, path: Path, name_in_network: Callable[[str], str |
                               f'{reason}') from error
 
 
-def save_checkpoint(directory: Path, denoiser: Denoiser, card: ModelCard,
+def save_checkpoint(directory: Path, denoiser: Denoiser, card: Card,
                     arrival_time: ArrivalTime | None = None) -> Path:
     """Write weights and card, both or none; return the path of the weights."""
     directory.mkdir(parents=True, exist_ok=True)

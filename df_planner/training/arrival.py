@@ -13,15 +13,15 @@
 # limitations under the License.
 
 """
-The arrival time: how long the robot takes to a position, learnt from the same log.
+Fit the arrival time, the seconds that the robot takes to a position, on the same log.
 
-A small network gives quantiles of the time from a state to a position, as the log has it between
-two moments of one drive. The planner asks it which horizons are worth trying first. Trained by
-quantile regression (Koenker and Bassett, 1978) beside the diffusion model, in half a minute.
+A small network learns quantiles of the time between two moments of one drive, by quantile
+regression (Koenker and Bassett, 1978), in half a minute. The planner asks it which horizons to try
+first.
 
-Where a drive ends, ``timeouts`` say. The end of an episode is none: a recording pauses, or the
-robot is put elsewhere, with any number of goals reached before. Over a whole recording the time
-between two moments says how long it is, not how long the way takes.
+``timeouts`` mark the ends of drives. The end of an episode is not one: an episode ends where the
+recording pauses or the robot is moved by hand, and may hold many drives. Across drives the time
+between two moments is that of the recording, not of the way.
 """
 
 import logging
@@ -47,7 +47,7 @@ class Pairs:
     """Pairs of moments within one drive: a state, a later position, and the time in between."""
 
     def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer):
-        """Take drives from the given rows of the data set, which tells where they end."""
+        """Use the given rows of the data set."""
         first, last, _ = rows.indices(len(dataset.observations))
         starts = np.union1d(dataset.episode_starts, np.flatnonzero(dataset.timeouts) + 1)
         starts = np.unique(np.clip(starts[starts < last] - first, 0, None))
@@ -69,11 +69,11 @@ class Pairs:
 
 
 def learns_arrival_time(dataset: Dataset, config: TrainConfig) -> bool:
-    """Return whether there is an arrival time to learn; warn if only the ends are missing."""
+    """Tell whether an arrival time is to be learnt; warn if the log marks no ends of drives."""
     if config.arrival_steps and not dataset.timeouts.any():
         logging.getLogger(__name__).warning(
-            '%s: marks no ends of drives (timeouts), so that no arrival time is learnt; with '
-            'this model all horizons are tried', dataset.path)
+            '%s: marks no ends of drives (timeouts), so no arrival time is learnt; the planner '
+            'will try all horizons with this model', dataset.path)
         return False
     return config.arrival_steps > 0
 

@@ -30,17 +30,17 @@ from df_planner.training.config import TrainConfig
 @dataclass(frozen=True)
 class Share:
     """
-    One of ``count`` consecutive parts of a batch, as equal as can be.
+    One of ``count`` consecutive parts of a batch, as equal as possible.
 
-    Processes take a share each, and accumulate gradients over smaller ones; which batch it is does
-    not depend on how it is shared.
+    Processes take a share each, and accumulate gradients over smaller ones. How a batch is shared
+    does not change its windows or its noise.
     """
 
     index: int = 0
     count: int = 1
 
     def rows(self, batch: int) -> slice:
-        """Return which of the ``batch`` windows belong to the share."""
+        """Return the rows of a batch of ``batch`` windows that belong to the share."""
         return slice(batch * self.index // self.count, batch * (self.index + 1) // self.count)
 
 
@@ -53,7 +53,7 @@ class Batch:
     A share of a batch of B windows of T tokens.
 
     :param tokens: (b, T, C) float32, normalised; the windows of the share.
-    :param rows: which of the B windows they are.
+    :param rows: of the share among the B windows.
     :param windows: B.
     :param generator: of the noise of the whole batch.
     """
@@ -70,7 +70,7 @@ class Batch:
 
 
 class BatchSource(Protocol):
-    """What a training draws its batches from."""
+    """The source of the batches of a training."""
 
     def draw(self, stream: int, step: int, share: Share = WHOLE) -> Batch:
         """Return a share of the batch of a step; the same arguments give the same batch."""
@@ -82,11 +82,12 @@ class Batches:
     def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer,
                  config: TrainConfig):
         """
-        Serve windows from the given rows of the data set.
+        Prepare windows of the given rows of the data set.
 
-        :raises ConfigError: if no window of ``max_tokens`` fits; rows that do not begin with the
-            first are called held out.
+        :raises ConfigError: if they hold no window of ``max_tokens``; the message takes rows that
+            do not begin with the first for the held-out ones.
         """
+        self.dataset, self.normalizer = dataset, normalizer
         first, last, _ = rows.indices(len(dataset.observations))
 
         def windows(starts: np.ndarray) -> Windows:
@@ -110,7 +111,7 @@ class Batches:
                 'holdout_share, lower max_tokens, or set holdout_share: 0')
 
     def draw(self, stream: int, step: int, share: Share = WHOLE) -> Batch:
-        """Return a share of the batch of a step; how many tokens a window has is drawn too."""
+        """Return a share of the batch of a step; its number of tokens is drawn too."""
         config = self.config
         random = np.random.default_rng([config.seed, stream, step])
         num_tokens = int(random.integers(config.min_tokens, config.max_tokens + 1))

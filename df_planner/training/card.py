@@ -12,38 +12,36 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-The model card of a training run, with the limits of motion that the data show.
-
-The model card of a finished run: what it is, and where it came from.
-
-What the robot was seen to do within one token, from a log of any length.
-"""
+"""The model card of a finished training, with the limits of motion that its log shows."""
 
 import math
 from pathlib import Path
 import shlex
 
 import numpy as np
+from pydantic import ValidationError
 
 from df_planner.data.d4rl import Dataset
+from df_planner.errors import CheckpointError
 from df_planner.files import git_revision
 from df_planner.model.checkpoint import Architecture
 from df_planner.model.checkpoint import FORMAT_VERSION
+from df_planner.model.checkpoint import load_card
 from df_planner.model.checkpoint import ModelCard
 from df_planner.model.checkpoint import Statistics
 from df_planner.model.normalizer import BLOCK_ROWS
 from df_planner.model.normalizer import Normalizer
 from df_planner.training.config import RUN_LOCAL
 from df_planner.training.config import TrainConfig
-from df_planner.training.run import Run
+from df_planner.training.loop import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[2]
+DYNAMICS_QUANTILE = 0.9995
 
 
-def make_card(run: Run, config: TrainConfig, processes: int, architecture: Architecture,
+def make_card(run: TrainingRun, config: TrainConfig, processes: int, architecture: Architecture,
               dataset: Dataset, normalizer: Normalizer, command: str,
-              arrival_error_s: float | None = None) -> ModelCard:
+              arrival_error_s: float | None) -> ModelCard:
     """Return the model card of a finished run, started with ``command``."""
     _, step, held_out_loss = run.result()
     attributes = {k: v.item() if isinstance(v, np.generic) else v
@@ -65,31 +63,57 @@ def make_card(run: Run, config: TrainConfig, processes: int, architecture: Archi
         training_config=config.stored(), training_steps=step, training_processes=processes,
         training_hours=round(run.seconds / 3600.0, 3), held_out_loss=held_out_loss,
         arrival_error_s=arrival_error_s,
-        seed=config.seed, git_revision=git_revision())
+        seed=config.seed, git_revision=git_revision(), **_origin(config))
+
+
+def _origin(config: TrainConfig) -> dict[str, object]:
+    """Return the fields about the checkpoint that the training started from."""
+    if not config.init:
+        return {}
+    before = load_card(config.init)
+    stage = before.model_dump(include={
+        'name', 'training_command', 'training_config', 'training_steps', 'training_processes',
+        'training_hours', 'held_out_loss', 'git_revision'})
+    return {'init_sha256': config.identity()['init_sha256'],
+            'earlier_stages': [*before.earlier_stages, stage]}
+
+
+def finished(config: TrainConfig) -> bool:
+    """Tell whether the model of a configuration is there, trained from the present ``init``."""
+    path = config.out_dir / config.name
+    if not Path(f'{path}.safetensors').exists():
+        return False
+    try:
+        card = load_card(path)
+        trained = TrainConfig(**card.training_config).identity()
+    except (CheckpointError, ValidationError):
+        return False
+    wanted = config.identity()
+    if config.init and card.init_sha256 is not None:  # not on cards from before it was a field
+        trained['init_sha256'] = card.init_sha256
+    return trained == wanted
 
 
 def training_command(config_path: Path | str, overrides: dict[str, object]) -> str:
     """Return the command line that trains the same model on any machine."""
     words = ['df_planner', 'train', '--config', _portable(config_path)]
     for name, value in overrides.items():
-        if name not in RUN_LOCAL or name == 'log_interval_steps':  # an early stop looks then
+        # Early stopping looks at the loss every log_interval_steps.
+        if name not in RUN_LOCAL or name == 'log_interval_steps':
             words += ['--set', f'{name}={_portable(value) if name == "dataset" else value}']
     return shlex.join(words)
 
 
 def _portable(path: Path | str) -> str:
-    """Return a path as seen from the repository; of a full path outside of it, only the name."""
+    """Return a path relative to the repository; of an absolute path outside of it, the name."""
     path = Path(path)
     if path.resolve().is_relative_to(ROOT):
         return path.resolve().relative_to(ROOT).as_posix()
     return path.name if path.is_absolute() else path.as_posix()
 
 
-DYNAMICS_QUANTILE = 0.9995
-
-
 def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[float, ...]]:
-    """Return what the robot was seen to do within one token (see ``Statistics``)."""
+    """Return the limits of what the robot did within one token (see ``Statistics``)."""
     token_s = config.frame_stack * dataset.signals.dt_s
     num_pairs = len(dataset.observations) - config.frame_stack
     limits = {name: UpperQuantile(DYNAMICS_QUANTILE, num_pairs)
@@ -107,27 +131,27 @@ def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[fl
 
 
 def _stretch_of(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Return which stretch of continuous motion rows belong to."""
+    """Return the index of the continuous stretch that each row belongs to."""
     return np.searchsorted(dataset.episode_starts, rows, side='right')
 
 
 class UpperQuantile:
     """
-    The quantile of each column of values that come in blocks; the largest alone are kept.
+    The quantile of each column of a table that is added in blocks; keeps the largest values only.
 
-    :param share: of the values that lie below it.
-    :param max_rows: more rows will not come.
+    :param share: of the values that lie below the quantile.
+    :param max_rows: upper bound of the rows of the table.
     """
 
     def __init__(self, share: float, max_rows: int):
-        """Begin without values."""
+        """Start without rows."""
         self._share = share
         self._num_kept = max_rows - math.floor(share * (max_rows - 1))
         self._largest: np.ndarray | None = None
         self._count = 0
 
     def add(self, values: np.ndarray) -> None:
-        """Take a block of values (N, C)."""
+        """Add a block of rows (N, C)."""
         self._count += len(values)
         if self._largest is not None:
             values = np.concatenate([self._largest, values])
@@ -137,7 +161,7 @@ class UpperQuantile:
         self._largest = values
 
     def value(self) -> np.ndarray:
-        """Return the quantiles (C,), interpolated as ``numpy.quantile`` does it."""
+        """Return the quantiles (C,), interpolated as by ``numpy.quantile``."""
         assert self._largest is not None and self._count > 0
         position = self._share * (self._count - 1)
         smaller = self._count - len(self._largest)

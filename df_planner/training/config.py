@@ -12,9 +12,10 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Training configuration: one YAML file, one schema, every field documented and validated."""
+"""Training configuration: one YAML file per model, one schema, every field documented."""
 
 from pathlib import Path
+import re
 from typing import Literal
 from typing import Self
 
@@ -27,14 +28,20 @@ from pydantic import model_validator
 from df_planner.configuration import checked
 from df_planner.configuration import read_yaml
 from df_planner.configuration import shipped_path
+from df_planner.data.d4rl import file_sha256
 from df_planner.diffusion.networks import NetworkName
 from df_planner.diffusion.objective import Levels
+from df_planner.errors import CheckpointError
+from df_planner.errors import ConfigError
+from df_planner.model.checkpoint import Architecture
+from df_planner.model.checkpoint import find_checkpoint
 
-# These change where and how a run happens, not what comes out of it.
+# These change where and how a run happens, not what it learns.
 RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s',
              'log_interval_steps', 'tensorboard', 'run_dir', 'out_dir'}
-# Where a run keeps its files.
 FOLDERS = {'run_dir', 'out_dir'}
+# One command runs all stages in the same processes and folders.
+COMMON_TO_STAGES = {'name', 'init', 'device', 'devices', 'run_dir', 'out_dir', 'stages'}
 
 
 class RunConfig(BaseModel):
@@ -65,16 +72,15 @@ class RunConfig(BaseModel):
         'arithmetic of the network; bf16-mixed is 1.6 to 2.3 times as fast on a CPU with AMX'))
     device: str = Field('cpu', description='cpu, cuda or auto')
     devices: int = Field(1, ge=1, description=(
-        'processes, each with a device of its own or a part of the cores, that share every batch; '
-        'under torchrun its number holds'))
+        'processes that share every batch, each with its own device or part of the cores; '
+        'torchrun sets their number itself'))
     accumulate: int = Field(1, ge=1, description=(
-        'parts that a process computes its share of a batch in, one after the other, to save '
-        'memory'))
+        'parts of a batch that a process computes one after the other, to save memory'))
     num_threads: int = Field(0, ge=0, description='torch threads, 0 = all cores')
     save_interval_s: float = Field(60.0, gt=0.0, description='seconds between saved states')
     log_interval_steps: int = Field(100, ge=1, description='steps between rows of loss.csv')
     tensorboard: bool = Field(False, description=(
-        'also write what loss.csv tells for TensorBoard; needs the package tensorboard'))
+        'also write the rows of loss.csv for TensorBoard; needs the package tensorboard'))
     run_dir: Path = Field(Path('runs'), description='where the run keeps its state and loss log')
     out_dir: Path = Field(Path('checkpoints'), description='where the finished model goes')
 
@@ -84,12 +90,19 @@ class RunConfig(BaseModel):
         return str(value) if isinstance(value, int) else value  # YAML reads 32 as a number
 
     def identity(self) -> dict[str, object]:
-        """Return the fields that make the model, without those of the machine and the log."""
+        """Return what the model depends on: no fields of the machine or of the log of losses."""
         local = RUN_LOCAL - {'log_interval_steps'} if self.patience_steps else RUN_LOCAL
         return self.model_dump(mode='json', exclude=local)
 
+    def architecture(self, part_sizes: tuple[int, ...], max_tokens: int) -> Architecture:
+        """Return the network for tokens of such parts."""
+        return Architecture(
+            network=self.network, part_sizes=part_sizes, max_tokens=max_tokens,
+            num_levels=self.num_levels, width=self.width, num_layers=self.num_layers,
+            num_heads=self.num_heads)
+
     def stored(self) -> dict[str, object]:
-        """Return all fields but the folders of a run: what a checkpoint tells of its training."""
+        """Return the fields for the model card: all but the folders."""
         return self.model_dump(mode='json', exclude=FOLDERS, exclude_none=True)
 
 
@@ -108,8 +121,8 @@ class TrainConfig(RunConfig):
     shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of windows with one noise level for all tokens, under diffusion_forcing'))
     direct: float = Field(0.5, ge=0.0, le=1.0, description=(
-        'share of batches whose windows lie within one drive to a target, where the log tells '
-        'them apart (timeouts): the way from start to end is then a direct one'))
+        'share of batches whose windows lie within one drive to a target, where the log marks its '
+        'end (timeouts): the way from start to end is then direct'))
     pin_start: float = Field(0.8, ge=0.0, le=1.0, description=(
         'share of windows with a clean first state; all of them under teacher_forcing'))
     pin_end: float = Field(0.6, ge=0.0, le=1.0, description=(
@@ -119,8 +132,18 @@ class TrainConfig(RunConfig):
     holdout_share: float = Field(0.01, ge=0.0, lt=1.0, description=(
         'share of the log, at its end, that is kept for the held-out loss'))
     arrival_steps: int = Field(8000, ge=0, description=(
-        'optimiser steps of the network that tells the arrival time, 0 = none; none either where '
-        'the log marks no ends of drives (timeouts)'))
+        'optimiser steps of the network that predicts the arrival time; 0 = no such network, as '
+        'with a log that marks no ends of drives (timeouts)'))
+
+    def identity(self) -> dict[str, object]:
+        """Return what the model depends on, with the checksum of the weights it starts from."""
+        values = super().identity()
+        if self.init:
+            try:
+                values['init_sha256'] = file_sha256(find_checkpoint(self.init))
+            except CheckpointError:
+                pass  # raised when the training begins
+        return values
 
     @model_validator(mode='after')
     def _check_held_out(self) -> Self:
@@ -130,16 +153,54 @@ class TrainConfig(RunConfig):
 
 
 def config_path(name_or_path: Path | str) -> Path:
-    """Return the file of a configuration: a path, or a shipped name as ``medium``; ConfigError."""
+    """
+    Return the file of a configuration, given by its path or by a shipped name (``medium``).
+
+    :raises ConfigError: if there is none.
+    """
     return shipped_path('config/train', name_or_path, 'configuration')
+
+
+def load_stages(path: Path | str, overrides: dict[str, object] | None = None
+                ) -> dict[str, TrainConfig]:
+    """
+    Read a training file; return the configuration of every stage, by its name, in order.
+
+    ``stages:`` maps a stage's name to the fields in which it differs from those above. Every stage
+    starts from the model of the one before. The last one makes the model ``name``, the others make
+    ``name-STAGE`` in the same folder. A file without stages has a single one, named ''.
+
+    :param overrides: values that replace those of the file, in all stages; ``init`` in the first.
+    :raises ConfigError: one line that names the file, the field and what is wrong with it.
+    """
+    path, overrides = Path(path), overrides or {}
+    common = {**read_yaml(path), **overrides}
+    stages = common.pop('stages', {'': None})
+    if not isinstance(stages, dict) or not all(
+            re.fullmatch(r'[\w-]*', str(stage)) for stage in stages) or not stages:
+        raise ConfigError(f'{path}: stages: must map the name of each stage, of letters and '
+                          'digits, to its fields')
+    configs: dict[str, TrainConfig] = {}
+    init = {}
+    for stage, fields in stages.items():
+        source = f'{path}: stage {stage}' if stage else str(path)
+        if not isinstance(fields, dict | None):
+            raise ConfigError(f'{source}: must be a mapping of field names to values')
+        if common_to_all := COMMON_TO_STAGES & set(fields or {}):
+            raise ConfigError(f'{source}: {min(common_to_all)}: is the same for all stages; set '
+                              'it above stages')
+        config = checked(TrainConfig, {**common, **(fields or {}), **overrides, **init}, source)
+        if len(configs) + 1 < len(stages):
+            config = config.model_copy(update={'name': f'{config.name}-{stage}'})
+        init = {'init': str(config.out_dir / config.name)}
+        configs[str(stage)] = config
+    return configs
 
 
 def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:
     """
-    Read a training configuration.
+    Return the configuration of the last, or only, stage of a training file.
 
-    :param overrides: values that replace those of the file, by field name.
-    :raises ConfigError: one line that names the file, the field, its value and what is allowed.
+    :raises ConfigError: as ``load_stages``.
     """
-    path = Path(path)
-    return checked(TrainConfig, {**read_yaml(path), **(overrides or {})}, str(path))
+    return list(load_stages(path, overrides).values())[-1]

@@ -13,14 +13,11 @@
 # limitations under the License.
 
 """
-The processes that share a training run, and how they stop together.
+The processes of a training: one, several of this machine, or those that ``torchrun`` started.
 
-The processes of a run: one, several of this machine, or those that ``torchrun`` started.
-
-Lightning Fabric gives every process its device and exchanges gradients between them. Only the
-first process writes files and talks; what can be wrong is found by the first and ends all.
-
-Stop between two steps when asked to by Ctrl-C or SIGTERM, all processes after the same step.
+Lightning Fabric gives every process its device and exchanges gradients between them. The first
+process (rank 0) alone writes files and prints. It finds errors of the input and ends all others.
+Ctrl-C and SIGTERM stop all processes after the same step.
 """
 
 from collections.abc import Callable
@@ -38,6 +35,8 @@ from typing import TypeVar
 
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import TorchElasticEnvironment
+from lightning_fabric.plugins.precision import MixedPrecision
+from lightning_fabric.plugins.precision import Precision
 from lightning_fabric.strategies import DDPStrategy
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 import torch
@@ -54,27 +53,32 @@ T = TypeVar('T')
 @contextmanager
 def processes_of(config: RunConfig) -> Iterator[Fabric]:
     """
-    Give this process's end of the run, the other processes being started.
-
-    What connects them ends with the context, also by an error: its threads must not outlive the
-    program, which they can crash at its exit.
+    Start the other processes and connect this one with them, for as long as the context lasts.
 
     :raises ConfigError: if there are no such devices.
+    :raises ProcessLost: if one of several processes cannot be reached any more.
     """
     fabric = _start(config)
     try:
         yield fabric
+    except RuntimeError as error:
+        if not isinstance(error, torch.distributed.DistError) and 'gloo' not in str(error):
+            raise
+        raise ProcessLost(
+            f'process {fabric.global_rank} of {fabric.world_size} cannot reach the others; the '
+            'same command resumes from the last saved state') from error
     finally:
         if fabric.world_size > 1:
-            # A thread of gloo lets go of the last tensors, for which it needs the interpreter's
-            # lock; an exit of the program that overtakes it waits for it with the lock held.
+            # The threads of gloo must end before the program, or they can crash its exit. They
+            # need the interpreter's lock to release their last tensors; without this pause, the
+            # call below would hold it and wait for them forever.
             time.sleep(LET_GO_S)
             torch.distributed.destroy_process_group()
 
 
 def _start(config: RunConfig) -> Fabric:
     """
-    Return this process's end of the run.
+    Return this process's Fabric.
 
     Under ``torchrun`` its numbers of processes and hosts hold; otherwise this program, with the
     same arguments, is started ``devices - 1`` more times on this machine.
@@ -87,7 +91,7 @@ def _start(config: RunConfig) -> Fabric:
     try:
         # Buffers are constants of the network.
         fabric = Fabric(accelerator=config.device, devices=processes, num_nodes=hosts,
-                        precision=config.precision, strategy='auto' if processes * hosts == 1
+                        strategy='auto' if processes * hosts == 1
                         else DDPStrategy(forward_sync_buffers=False))
         fabric.launch()
     except (MisconfigurationException, RuntimeError, ValueError) as error:
@@ -95,11 +99,17 @@ def _start(config: RunConfig) -> Fabric:
     return fabric
 
 
-def on_first(fabric: Fabric, function: Callable[[], T]) -> T | None:
-    """
-    Call a function on the first process and return its result there, None on the others.
+def set_precision(fabric: Fabric, config: RunConfig) -> None:
+    """Set the arithmetic of the networks that are set up from now on: stages may differ in it."""
+    fabric.strategy.precision = (Precision() if config.precision == '32' else
+                                 MixedPrecision(config.precision, fabric.device.type))
 
-    Its typed error is raised on the first process and ends the others in silence.
+
+def on_rank_zero(fabric: Fabric, function: Callable[[], T]) -> T | None:
+    """
+    Call a function on rank 0 and return its result there, None on the other processes.
+
+    Its typed error is raised on rank 0 and ends the others without a message.
     """
     result, failure = None, None
     if fabric.is_global_zero:
@@ -108,74 +118,57 @@ def on_first(fabric: Fabric, function: Callable[[], T]) -> T | None:
         except DFPlannerError as error:
             failure = error
     if fabric.broadcast(failure is not None):
-        end_all(fabric, failure)
+        exit_all(fabric, failure)
     return result
 
 
-def first_then_others(fabric: Fabric, function: Callable[[], T]) -> T:
-    """Call a function on the first process, for what it writes or refuses, then on the others."""
-    result = on_first(fabric, function)
+def rank_zero_first(fabric: Fabric, function: Callable[[], T]) -> T:
+    """Call a function on rank 0, which may write a file or raise, then on the others."""
+    result = on_rank_zero(fabric, function)
     return function() if result is None else result
 
 
-def end_all(fabric: Fabric, error: BaseException | None) -> NoReturn:
-    """End all processes: the first one, which has the error, with it, the others in silence."""
+def exit_all(fabric: Fabric, error: BaseException | None) -> NoReturn:
+    """End all processes: rank 0, which has the error, with it, the others without a message."""
     if fabric.is_global_zero and error is not None:
         raise error
     raise SystemExit(0)
 
 
-@contextmanager
-def none_may_be_lost(fabric: Fabric) -> Iterator[None]:
-    """
-    Have the failure of another process told in one line, in place of how it was noticed.
-
-    :raises ProcessLost: if one of several processes cannot be reached any more.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if not isinstance(error, torch.distributed.DistError) and 'gloo' not in str(error):
-            raise
-        raise ProcessLost(
-            f'process {fabric.global_rank} of {fabric.world_size} cannot reach the others; the '
-            'same command goes on from the last saved state') from error
-
-
-AGREE_EVERY_STEPS = 10  # asking the other processes costs time
+AGREE_EVERY_STEPS = 10  # an exchange with the other processes costs time
 
 
 class StopRequests:
     """
-    A context in which the first SIGINT or SIGTERM is noted; a second one acts as ever.
+    A context that catches the first SIGINT or SIGTERM; a second one acts as usual.
 
-    Only the main thread of a program can have it so; elsewhere signals do what they did before.
+    Only the main thread of a program can catch signals; in other threads nothing changes.
     """
 
     def __init__(self, fabric: Fabric):
-        """Watch for the given process and those beside it."""
+        """Catch nothing yet."""
         self.signal: int | None = None
         self._fabric = fabric
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        """Begin to note signals."""
+        """Begin to catch signals."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._note)
+                self._previous[number] = signal.signal(number, self._catch)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Have signals do what they did before."""
+        """Restore the handlers from before."""
         for number in list(self._previous):
             signal.signal(number, self._previous.pop(number))
 
-    def _note(self, number: int, _: FrameType | None) -> None:
+    def _catch(self, number: int, _: FrameType | None) -> None:
         self.signal = number
         self.__exit__()
 
     def agreed(self, step: int) -> bool:
-        """Tell whether to stop after this step, the same on all processes."""
+        """Tell whether to stop after this step; all processes agree."""
         if self._fabric.world_size == 1:
             return self.signal is not None
         if step % AGREE_EVERY_STEPS:
@@ -184,7 +177,7 @@ class StopRequests:
         return bool(self._fabric.all_reduce(asked, reduce_op='sum'))
 
     def exception(self) -> BaseException:
-        """Return what ends a program that was asked to stop."""
+        """Return the exception that ends the stopped program."""
         if self.signal == signal.SIGTERM:
             return SystemExit(128 + signal.SIGTERM)
         return KeyboardInterrupt()

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What a run tells of its progress: ``loss.csv``, and TensorBoard where it is wanted."""
+"""The progress of a training: ``loss.csv``, and TensorBoard if asked for."""
 
 from collections.abc import Mapping
 import csv
@@ -27,21 +27,20 @@ import yaml
 from df_planner.errors import ConfigError
 from df_planner.files import replace_files
 from df_planner.training.config import RunConfig
-from df_planner.training.run import Run
 
 COLUMNS = ('step', 'seconds', 'loss', 'held_out_loss', 'learning_rate', 'windows_per_s',
            'tokens_per_s')
 
 
 class Speed:
-    """Windows and tokens per second of training, without the time of what lies in between."""
+    """Windows and tokens per second of training, without the time of held-out losses."""
 
     def __init__(self):
-        """Begin at zero, now."""
+        """Count from now."""
         self.restart()
 
     def restart(self) -> None:
-        """Forget what was counted; time counts from now."""
+        """Count from now."""
         self._windows = self._tokens = 0
         self._since_s = time.monotonic()
 
@@ -58,40 +57,38 @@ class Speed:
 
 class ProgressLog:
     """
-    The rows of a run, one per interval; what a killed run wrote after its saved state is dropped.
+    The rows of a run, one per interval; rows after the saved state of a killed run are dropped.
 
     The loss of a row is the mean since the row before, or since the run was resumed.
     """
 
-    def __init__(self, run_dir: Path, run: Run, config: RunConfig):
-        """Open the log of a run that is at the step of its state."""
-        self._path = run_dir / 'loss.csv'
-        self._keep_until(run.step)
+    def __init__(self, folder: Path, step: int, config: RunConfig):
+        """Open the log of a run that is at a step."""
+        self._path = folder / 'loss.csv'
+        self._keep_until(step)
         self._board = None
         if config.tensorboard:
             from torch.utils.tensorboard import SummaryWriter
-            self._board = SummaryWriter(run_dir / 'tensorboard', purge_step=run.step + 1)
-            if run.step == 0:
+            self._board = SummaryWriter(folder / 'tensorboard', purge_step=step + 1)
+            if step == 0:
                 self._board.add_text('configuration', f'```\n{yaml.safe_dump(config.stored())}```')
 
-    def add(self, run: Run, loss: float, rates: Mapping[str, float]) -> None:
-        """Add a row."""
-        row = {'seconds': run.seconds, 'loss': loss, 'held_out_loss': run.held_out_loss,
-               'learning_rate': run.optimizer.param_groups[0]['lr'], **rates}
+    def add(self, step: int, row: Mapping[str, float | None]) -> None:
+        """Add a row: the values of ``COLUMNS`` but the step."""
         with self._path.open('a', newline='', encoding='utf-8') as file:
-            csv.DictWriter(file, COLUMNS).writerow({'step': run.step, **{
+            csv.DictWriter(file, COLUMNS).writerow({'step': step, **{
                 name: value if value is None else f'{value:.9g}' for name, value in row.items()}})
         if self._board is not None:
             for name, value in row.items():
                 if value is not None:
-                    self._board.add_scalar(name, value, run.step)
+                    self._board.add_scalar(name, value, step)
 
     def __enter__(self) -> Self:
-        """Do nothing: it is open."""
+        """Return the open log."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Write out what is held back."""
+        """Flush and close."""
         if self._board is not None:
             self._board.close()
 
@@ -111,9 +108,9 @@ class ProgressLog:
 
 def check_tensorboard(config: RunConfig) -> None:
     """
-    Check that the package is there if it is asked for.
+    Check that the package is installed if the configuration asks for it.
 
-    :raises ConfigError: saying how to install it.
+    :raises ConfigError: if it is not.
     """
     if config.tensorboard and find_spec('tensorboard') is None:
         raise ConfigError('tensorboard: the package is not installed: pip install tensorboard, '

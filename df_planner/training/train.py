@@ -13,26 +13,24 @@
 # limitations under the License.
 
 """
-Train a Diffusion Forcing model on a log.
+Train a Diffusion Forcing model on a log, in one or more stages.
 
     df_planner data generate --maze medium
-    df_planner train --config config/train/medium.yaml
-    df_planner train --config config/train/medium.yaml --set devices=2
-    torchrun --nproc-per-node 2 -m df_planner.cli.main train --config config/train/medium.yaml
+    df_planner train --config medium
+    df_planner train --config medium --set devices=2
+    torchrun --nproc-per-node 2 -m df_planner.cli train --config medium
 
-Run the same command again to go on after a kill: the run directory keeps the state of the last
-interval, and every batch is a function of the seed and the step.
+The same command resumes after a kill: the run folder of a stage keeps the state of the last
+interval, every batch is a function of the seed and the step, and a finished stage is not repeated.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from lightning_fabric import Fabric
 import torch
 
-from df_planner.data.d4rl import Dataset
 from df_planner.data.d4rl import load_dataset
 from df_planner.diffusion.denoiser import Denoiser
-from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.objective import level_sampler
 from df_planner.errors import ConfigError
 from df_planner.model.checkpoint import Architecture
@@ -42,98 +40,99 @@ from df_planner.model.normalizer import Normalizer
 from df_planner.training.arrival import fit_arrival_time
 from df_planner.training.arrival import learns_arrival_time
 from df_planner.training.batches import Batches
+from df_planner.training.card import finished
 from df_planner.training.card import make_card
 from df_planner.training.card import training_command
-from df_planner.training.config import load_config
+from df_planner.training.config import load_stages
 from df_planner.training.config import TrainConfig
-from df_planner.training.loop import optimised
-from df_planner.training.processes import first_then_others
+from df_planner.training.loop import run_training
 from df_planner.training.processes import processes_of
+from df_planner.training.processes import rank_zero_first
 from df_planner.training.progress_log import check_tensorboard
 
 
-def train(config_path: Path | str, overrides: dict[str, object] | None = None) -> Path | None:
+def train(config_path: Path | str, overrides: dict[str, object] | None = None,
+          last_stage: str | None = None) -> Path | None:
     """
-    Train to the end, or go on where an earlier run stopped; return the checkpoint's path.
+    Train all stages, or resume where an earlier run stopped; return the path of the checkpoint.
 
-    With ``devices`` above 1 the running program is started again for every further process, as
-    Lightning does it; all but the first return None.
+    With ``devices`` above 1 the running program is started again for every further process; all
+    processes but the first return None.
 
+    :param last_stage: stage to stop after, None for the last one of the file.
     :raises ConfigError: if the configuration is wrong.
     :raises DatasetError: if the data set is missing or broken.
     :raises CheckpointError: if ``init`` or the saved state of the run cannot be read.
     :raises TrainingDiverged: if a gradient is not finite.
     :raises ProcessLost: if another process of the run has ended.
     """
-    config = load_config(config_path, overrides)
+    overrides = overrides or {}
+    stages = load_stages(config_path, overrides)
+    if last_stage is not None and last_stage not in stages:
+        raise ConfigError(f'{config_path}: no stage {last_stage!r}; its stages are: '
+                          f'{", ".join(filter(None, stages)) or "none"}')
+    command = training_command(config_path, overrides)
+    last_stage = list(stages)[-1] if last_stage is None else last_stage
+    with processes_of(stages[last_stage]) as fabric:
+        for stage, config in stages.items():
+            if stage == last_stage:
+                return _train_stage(config, command, fabric)
+            if not fabric.broadcast(fabric.is_global_zero and finished(config)):
+                _train_stage(config, f'{command} --stage {stage}', fabric)
+
+
+def _train_stage(config: TrainConfig, command: str, fabric: Fabric) -> Path | None:
+    """Train one stage and return the path of its checkpoint, None on all ranks but 0."""
     check_tensorboard(config)
-    with processes_of(config) as fabric:
-        if config.num_threads:
-            torch.set_num_threads(config.num_threads)
-        data = first_then_others(fabric, lambda: Data.load(config, fabric.world_size))
-        denoiser = first_then_others(fabric, lambda: _initial(data.architecture, config))
-        levels = level_sampler(config.levels, config.shared_level, config.pin_start,
-                               config.pin_end)
-        with_arrival_time = fabric.is_global_zero and learns_arrival_time(data.dataset, config)
-        run = optimised(denoiser, data.batches, data.held_out, levels, config, fabric)
+    if config.num_threads:
+        torch.set_num_threads(config.num_threads)
+    batches, held_out = rank_zero_first(fabric, lambda: _batches(config, fabric.world_size))
+    dataset, normalizer = batches.dataset, batches.normalizer
+    architecture = config.architecture(dataset.signals.part_sizes(config.frame_stack),
+                                       config.max_tokens)
+    denoiser = rank_zero_first(fabric, lambda: _initial(architecture, config))
+    levels = level_sampler(config.levels, config.shared_level, config.pin_start, config.pin_end)
+    with_arrival_time = fabric.is_global_zero and learns_arrival_time(dataset, config)
+    run = run_training(denoiser, batches, held_out, levels, config, fabric)
     if not fabric.is_global_zero:
         return None
     arrival_time, error_s = None, None
     if with_arrival_time:
-        arrival_time, error_s = fit_arrival_time(data.dataset, data.normalizer, config)
-    card = make_card(run, config, fabric.world_size, data.architecture, data.dataset,
-                     data.normalizer, training_command(config_path, overrides or {}), error_s)
+        arrival_time, error_s = fit_arrival_time(dataset, normalizer, config)
+    card = make_card(run, config, fabric.world_size, architecture, dataset, normalizer, command,
+                     error_s)
     return save_checkpoint(config.out_dir, run.result()[0], card, arrival_time)
 
 
-@dataclass(frozen=True)
-class Data:
+def _batches(config: TrainConfig, processes: int) -> tuple[Batches, Batches | None]:
     """
-    The log of a run.
+    Open the log; return the batches to train on, and those of the held-out loss if there is one.
 
-    :param held_out: batches of what is kept for the held-out loss, None for nothing.
-    :param architecture: the network that it asks for.
+    :raises ConfigError: if the log, or a batch, is too small for the configuration.
+    :raises DatasetError: if the log is missing or broken.
     """
+    shares = processes * config.accumulate
+    if shares > max(1, config.tokens_per_batch // config.max_tokens):
+        raise ConfigError(f'tokens_per_batch: {config.tokens_per_batch} is too small for '
+                          f'{processes} processes x accumulate {config.accumulate} with '
+                          f'windows of up to {config.max_tokens} tokens, must be at least '
+                          f'{shares * config.max_tokens}')
+    dataset = load_dataset(config.dataset, repair=True)
+    normalizer = Normalizer.fit(dataset.observations, dataset.actions)
+    held_out_from = int(len(dataset.observations) * (1.0 - config.holdout_share))
 
-    dataset: Dataset
-    normalizer: Normalizer
-    batches: Batches
-    held_out: Batches | None
-    architecture: Architecture
+    def batches(first: int, end: int | None) -> Batches:
+        return Batches(dataset, slice(first, end), normalizer, config)
 
-    @classmethod
-    def load(cls, config: TrainConfig, processes: int) -> 'Data':
-        """
-        Open the log.
-
-        :raises ConfigError: if it, or a batch, is too small for the configuration.
-        :raises DatasetError: if it is missing or broken.
-        """
-        shares = processes * config.accumulate
-        if shares > max(1, config.tokens_per_batch // config.max_tokens):
-            raise ConfigError(f'tokens_per_batch: {config.tokens_per_batch} is too small for '
-                              f'{processes} processes x accumulate {config.accumulate} with '
-                              f'windows of up to {config.max_tokens} tokens, must be at least '
-                              f'{shares * config.max_tokens}')
-        dataset = load_dataset(config.dataset, repair=True)
-        normalizer = Normalizer.fit(dataset.observations, dataset.actions)
-        held_out_from = int(len(dataset.observations) * (1.0 - config.holdout_share))
-        return cls(
-            dataset, normalizer, Batches(dataset, slice(0, held_out_from), normalizer, config),
-            Batches(dataset, slice(held_out_from, None), normalizer, config)
-            if config.holdout_share > 0.0 else None,
-            Architecture(
-                network=config.network,
-                part_sizes=dataset.signals.part_sizes(config.frame_stack),
-                max_tokens=config.max_tokens, num_levels=config.num_levels, width=config.width,
-                num_layers=config.num_layers, num_heads=config.num_heads))
+    return batches(0, held_out_from), (
+        batches(held_out_from, None) if config.holdout_share > 0.0 else None)
 
 
 def _initial(architecture: Architecture, config: TrainConfig) -> Denoiser:
     """Return the network that training starts from."""
     torch.manual_seed(config.seed)
     if not config.init:
-        return build_denoiser(**architecture.model_dump())
+        return architecture.build()
     denoiser, card = load_checkpoint(config.init)
     if card.architecture != architecture or card.maze != config.maze:
         raise ConfigError(f'init: {config.init} is a {card.architecture} for {card.maze}, not a '

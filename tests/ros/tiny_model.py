@@ -54,4 +54,4 @@ def write_tiny_model(folder: Path, name: str = 'tiny', maze: str = 'umaze',
         dataset_sha256='0' * 64,
         dataset_attributes={}, training_command='none', training_config={}, training_steps=0,
         training_hours=0.0, held_out_loss=None, seed=0, git_revision='none')
-    return save_checkpoint(folder, card.build(), card)
+    return save_checkpoint(folder, card.architecture.build(), card)
