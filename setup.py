@@ -59,7 +59,7 @@ setup(
     python_requires='>=3.11',
     install_requires=['setuptools'],
     extras_require={
-        'forecast': ['autots'],
+        'forecast': ['autots', 'scikit-learn', 'scoringrules'],
         'minari': ['minari'],
         'ray': ['ray'],
         'tensorboard': ['tensorboard'],

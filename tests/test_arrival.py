@@ -60,7 +60,7 @@ def test_without_ends_of_drives_no_arrival_time_is_learnt(tmp_path, dataset, cap
     path = train(write_config(tmp_path, log, steps=1, arrival_steps=20))
     assert load_arrival_time(path) is None and load_card(path).arrival_error_s is None
     [warning] = [record.getMessage() for record in caplog.records]
-    assert f'{log}: marks no ends of drives' in warning and 'all horizons are tried' in warning
+    assert f'{log}: marks no ends of drives' in warning and 'will try all horizons' in warning
     caplog.clear()
     train(write_config(tmp_path, log, name='unasked', steps=1))
     assert not caplog.records

@@ -135,15 +135,15 @@ def test_a_wrong_history_is_refused(trained, history):
 
 def test_a_checkpoint_that_is_not_a_forecaster_is_refused(trained, tmp_path):
     shutil.copy(trained / 'model.safetensors', tmp_path / 'model.safetensors')
-    with pytest.raises(CheckpointError, match='card missing or broken'):
+    with pytest.raises(CheckpointError, match='the model card is missing'):
         Forecaster.load(tmp_path / 'model.safetensors')
     card = json.loads((trained / 'model.json').read_text())
-    (tmp_path / 'model.json').write_text(json.dumps({**card, 'kind': 'planner'}))
-    with pytest.raises(CheckpointError, match='not the checkpoint of a forecaster'):
+    (tmp_path / 'model.json').write_text(json.dumps({**card, 'format_version': 1}))
+    with pytest.raises(CheckpointError, match="version 1 cannot be read; .* 'forecaster 2' here"):
         Forecaster.load(tmp_path / 'model.safetensors')
     (tmp_path / 'model.json').write_text(json.dumps(card))
     (tmp_path / 'model.safetensors').write_bytes(b'\xff' * 100)
-    with pytest.raises(CheckpointError, match='missing or broken'):
+    with pytest.raises(CheckpointError, match='the weights cannot be read'):
         Forecaster.load(tmp_path / 'model.safetensors')
 
 
@@ -169,8 +169,8 @@ def test_the_same_command_again_changes_nothing(trained):
     (('train', 'short.csv', '--out', 'm.safetensors', '--horizon', '7'),
      'horizon must be a multiple of rows_per_token'),
     (('predict', 'missing.safetensors', '--history', 'short.csv', '--out', 'o.csv'),
-     '[BAD_CHECKPOINT]: missing.safetensors'),
-    (('score', 'missing.safetensors'), '[BAD_CHECKPOINT]: missing.safetensors'),
+     '[BAD_CHECKPOINT]: missing.json: the model card is missing'),
+    (('score', 'missing.safetensors'), '[BAD_CHECKPOINT]: missing.json: the model card'),
 ])
 def test_a_wrong_input_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)

@@ -13,11 +13,11 @@
 # limitations under the License.
 
 """
-What a forecaster must beat: random walk, seasonal naive, and a ridge regression on lags.
+The baselines of a forecaster: random walk, seasonal naive, and ridge regression on lags.
 
 Each is a point forecast plus residual paths of the training rows, drawn whole, so that errors keep
-their dependence along time and between variables (residual bootstrap). Strength, lags, season and
-which residuals are drawn are chosen on the validation part, by the score itself.
+their dependence along time and between variables (residual bootstrap). Ridge strength, lags,
+season and the phase of the residuals are chosen on the validation part, by the score itself.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,8 @@ from dataclasses import field
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from scipy import linalg
+
+from df_planner.forecast.series import optional
 
 STRENGTHS = (1.0, 10.0, 100.0, 1000.0, 10000.0)
 
@@ -38,12 +39,11 @@ PointForecast = Callable[[np.ndarray], np.ndarray]
 @dataclass(frozen=True)
 class Baseline:
     """
-    A point forecast with the residuals that it left in training.
+    A point forecast with its residuals on the training rows.
 
     :param history: rows that it looks back.
     :param residuals: (N, horizon, C) at consecutive training origins from row ``history`` on.
-    :param season: rows after which residuals are alike: only those at the phase of the origin are
-        drawn; 1 draws from all.
+    :param season: rows of a season: only residuals at the origin's phase are drawn; 1 for all.
     """
 
     name: str
@@ -84,9 +84,9 @@ def candidates(train: np.ndarray, horizon: int, seasons: tuple[int, ...], lags: 
     for season in seasons:
         yield from fitted('seasonal naive', f'season {season}, ', season, _repeat(season, horizon))
     for count in lags:
-        for strength, point in _ridges(train, horizon, count):
+        for strength in STRENGTHS:
             yield from fitted('ridge on lags', f'{count} lags, strength {strength:g}, ', count,
-                              point)
+                              _ridge(train, horizon, count, strength))
 
 
 def num_candidates(seasons: tuple[int, ...], lags: tuple[int, ...]) -> int:
@@ -95,29 +95,21 @@ def num_candidates(seasons: tuple[int, ...], lags: tuple[int, ...]) -> int:
 
 
 def _repeat(season: int, horizon: int) -> PointForecast:
-    """Return the forecast that the last season comes again."""
+    """Return the forecast that repeats the last season."""
     return lambda history: history[:, np.arange(horizon) % season - season]
 
 
-def _ridges(train: np.ndarray, horizon: int, lags: int) -> Iterator[tuple[float, PointForecast]]:
+def _ridge(train: np.ndarray, horizon: int, lags: int, strength: float) -> PointForecast:
     """
-    Yield, for every strength, a direct forecast linear in the last ``lags`` rows.
+    Return a direct forecast linear in the last ``lags`` rows.
 
     Every variable at every lead is regressed on all variables at all lags (a vector
     autoregression, one regression per lead), with an intercept that is not penalised.
+
+    :raises ConfigError: if scikit-learn is not installed.
     """
-    variables = train.shape[1]
     windows = sliding_window_view(train, lags + horizon, axis=0).swapaxes(1, 2)
-    x = windows[:, :lags].reshape(len(windows), -1)
-    y = windows[:, lags:].reshape(len(windows), -1)
-    x_mean, y_mean = x.mean(axis=0), y.mean(axis=0)
-    x = x - x_mean
-    gram, moment = x.T @ x, x.T @ (y - y_mean)
-    for strength in STRENGTHS:
-        weights = linalg.solve(gram + strength * np.eye(len(gram)), moment, assume_a='pos')
-
-        def point(history: np.ndarray, weights: np.ndarray = weights) -> np.ndarray:
-            flat = history.reshape(len(history), -1) - x_mean
-            return (flat @ weights + y_mean).reshape(-1, horizon, variables)
-
-        yield strength, point
+    x, y = (part.reshape(len(windows), -1) for part in (windows[:, :lags], windows[:, lags:]))
+    model = optional('sklearn.linear_model').Ridge(alpha=strength).fit(x, y)
+    return lambda history: model.predict(history.reshape(len(history), -1)).reshape(
+        len(history), horizon, -1)

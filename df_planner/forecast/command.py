@@ -12,11 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-The commands ``df_planner forecast train | predict | score``.
-
-The commands ``df_planner forecast …``; what they need is imported when they run.
-"""
+"""The commands ``df_planner forecast train``, ``predict`` and ``score``."""
 
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -26,15 +22,25 @@ import io
 from pathlib import Path
 
 import click
+from matplotlib.figure import Figure
 import numpy as np
 
 from df_planner.configuration import assignments
 from df_planner.console import text_table
+from df_planner.errors import DatasetError
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
 from df_planner.files import replace_files
+from df_planner.forecast.baselines import num_candidates
+from df_planner.forecast.forecaster import Forecaster
+from df_planner.forecast.score import Comparison
+from df_planner.forecast.score import series_of
+from df_planner.forecast.score import table
+from df_planner.forecast.series import open_series
+from df_planner.forecast.train import train_forecaster
 
+SHOWN_HISTORY = 72  # rows before the fan of a picture
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 COLOR, TRUTH_COLOR = '#1f77ff', '#111111'
 
@@ -43,15 +49,13 @@ def draw_forecast(path: Path, names: Sequence[str], history: np.ndarray, futures
                   truth: np.ndarray | None = None,
                   scores: Mapping[str, np.ndarray] | None = None) -> None:
     """
-    Draw to a PNG file: a fan per variable, and where there are scores, these by lead.
+    Draw to a PNG file: a fan chart per variable, and scores by lead if there are any.
 
     :param history: (H, C) rows before the forecast.
     :param futures: (samples, horizon, C).
-    :param truth: (horizon, C) what came.
-    :param scores: (horizon,) CRPS by name of what forecast.
+    :param truth: (horizon, C) observed rows of the forecast.
+    :param scores: (horizon,) CRPS by name of the forecast.
     """
-    from matplotlib.figure import Figure
-
     panels = len(names) + bool(scores)
     figure = Figure(figsize=(10.0, 2.4 * panels), layout='constrained')
     axes = figure.subplots(panels, 1, squeeze=False).ravel()
@@ -70,7 +74,7 @@ def draw_forecast(path: Path, names: Sequence[str], history: np.ndarray, futures
 
 
 def _draw_fan(axis, history: np.ndarray, futures: np.ndarray, truth: np.ndarray | None) -> None:
-    """Draw one variable: history (H,), futures (samples, horizon) and what came (horizon,)."""
+    """Draw one variable: history (H,), futures (samples, horizon) and the truth (horizon,)."""
     leads = np.arange(futures.shape[1])
     lowest, low, median, high, highest = np.quantile(futures, QUANTILES, axis=0)
     axis.plot(np.arange(-len(history), 0), history, color=TRUTH_COLOR, linewidth=0.9)
@@ -78,14 +82,11 @@ def _draw_fan(axis, history: np.ndarray, futures: np.ndarray, truth: np.ndarray 
     axis.fill_between(leads, low, high, color=COLOR, alpha=0.35, label='25 to 75 %')
     axis.plot(leads, median, color=COLOR, label='median')
     if truth is not None:
-        axis.plot(leads, truth, color=TRUTH_COLOR, linewidth=1.4, label='what came')
-
-
-SHOWN_HISTORY = 72  # rows before the fan of a picture
+        axis.plot(leads, truth, color=TRUTH_COLOR, linewidth=1.4, label='observed')
 
 
 def _sampling_options(command: Callable) -> Callable:
-    """Give a command the options of how futures are sampled."""
+    """Add the options of sampling to a command."""
     for option in (
             click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
                          help='Of the samples.'),
@@ -124,7 +125,6 @@ def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[s
     (dates in the first column are left out), or traffic: two years of hourly traffic, temperature
     and clouds from the package autots. The next 15 % give the held-out loss, the rest is unseen.
     """
-    from df_planner.forecast.train import train_forecaster
     values = {**assignments(overrides), 'horizon': horizon, 'history': history}
     if (path := train_forecaster(series, out, values)) is not None:
         click.echo(path)
@@ -139,7 +139,7 @@ def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[s
 @click.option('--history', 'file', required=True, type=click.Path(path_type=Path),
               help='CSV file with the rows so far, columns as in training.')
 @click.option('--horizon', type=click.IntRange(min=1),
-              help='Rows to forecast; longer than trained, it slides.  [default: as trained]')
+              help='Rows to forecast; more than trained are sampled in turns.  [default: as trained]')
 @click.option('--samples', type=click.IntRange(min=2), default=200, show_default=True)
 @click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
               help='CSV file: mean and quantiles of every variable, a row per step ahead.')
@@ -148,13 +148,6 @@ def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[s
 @_sampling_options
 def predict(checkpoint, file, horizon, samples, out, picture, schedule, sampling_steps, seed):
     """Sample futures of a CSV file's series after its last row, and write their quantiles."""
-    import numpy as np
-
-    from df_planner.errors import DatasetError
-    from df_planner.files import replace_files
-    from df_planner.forecast.forecaster import Forecaster
-    from df_planner.forecast.series import open_series
-
     forecaster = Forecaster.load(checkpoint, schedule=schedule, sampling_steps=sampling_steps)
     series, names = open_series(file), forecaster.card.names
     if series.names != names:
@@ -207,11 +200,6 @@ def score(checkpoints, part, seasons, lags, stride, block, samples, out, schedul
     choices of the baselines (lags, strength, season, which residuals) are made on the validation
     part. less than X: the mean difference from that baseline at the same origins.
     """
-    from df_planner.forecast.baselines import num_candidates
-    from df_planner.forecast.forecaster import Forecaster
-    from df_planner.forecast.score import Comparison
-    from df_planner.forecast.score import series_of
-
     forecasters = [Forecaster.load(path, schedule=schedule, sampling_steps=sampling_steps)
                    for path in checkpoints]
     series = series_of(forecasters)
@@ -227,8 +215,9 @@ def score(checkpoints, part, seasons, lags, stride, block, samples, out, schedul
                   series.values[origin - SHOWN_HISTORY:origin],
                   forecasters[0].sample(series.values[:origin], samples, seed + origin),
                   comparison.origins.truth(origin), comparison.by_lead())
-    click.echo(text_table(comparison.table()))
+    results = comparison.results()
+    click.echo(text_table(table(results)))
     write_result(folder / 'forecast.json', ', '.join(map(str, checkpoints)), seed, {
         'series': series.source, 'part': part, 'stride': stride, 'block': block,
         'origins': len(comparison.origins.rows), 'samples': samples, 'schedule': schedule,
-        'sampling_steps': sampling_steps, **comparison.results()})
+        'sampling_steps': sampling_steps, **results})

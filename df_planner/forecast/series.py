@@ -13,17 +13,18 @@
 # limitations under the License.
 
 """
-A multivariate time series: read from a CSV file or from a package, and split in time.
+A multivariate time series, read from a CSV file or a package.
 
-The first 70 % of the rows are for training, the next 15 % for every choice, the last 15 % for the
-test alone.
+The first 70 % of the rows are for training, the next 15 % for choices, the last 15 % for the test.
 """
 
 import csv
 from dataclasses import dataclass
 import hashlib
+from importlib import import_module
 import math
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 
@@ -66,9 +67,22 @@ class Series:
         return hashlib.sha256(repr(self.names).encode() + self.values.tobytes()).hexdigest()
 
 
+def optional(module: str) -> ModuleType:
+    """
+    Import a module of the extra ``forecast``.
+
+    :raises ConfigError: if its package is not installed.
+    """
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise ConfigError(f'{module.partition(".")[0]} is not installed: '
+                          'pip install "df_planner[forecast]"') from error
+
+
 def open_series(name_or_path: str | Path) -> Series:
     """
-    Return a series by the path of its CSV file, or ``traffic``, which a package ships.
+    Return a series by the path of its CSV file, or ``traffic`` of the package AutoTS.
 
     :raises ConfigError: if the package is not installed.
     :raises DatasetError: naming file, row and column.
@@ -86,12 +100,7 @@ def traffic() -> Series:
 
     :raises ConfigError: if the package is not installed.
     """
-    try:
-        from autots.datasets import load_hourly
-    except ImportError as error:
-        raise ConfigError(f'{TRAFFIC}: the package autots, which ships the series, is not '
-                          'installed: pip install "df_planner[forecast]"') from error
-    table = load_hourly(long=False)
+    table = optional('autots.datasets').load_hourly(long=False)
     return _filled(TRAFFIC, TRAFFIC_COLUMNS, table[list(TRAFFIC_COLUMNS)].to_numpy(np.float64))
 
 
