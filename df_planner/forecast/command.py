@@ -139,7 +139,7 @@ def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[s
 @click.option('--history', 'file', required=True, type=click.Path(path_type=Path),
               help='CSV file with the rows so far, columns as in training.')
 @click.option('--horizon', type=click.IntRange(min=1),
-              help='Rows to forecast; more than trained are sampled in turns.  [default: as trained]')
+              help='Rows to forecast; more than trained slide on.  [default: as trained]')
 @click.option('--samples', type=click.IntRange(min=2), default=200, show_default=True)
 @click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
               help='CSV file: mean and quantiles of every variable, a row per step ahead.')
