@@ -157,7 +157,7 @@ def test_a_stage_that_has_changed_is_not_taken_for_finished(tmp_path, dataset):
     ({}, 'config.yaml: stages: must map the name of each stage'),
     ({'a/b': {}}, 'config.yaml: stages: must map the name of each stage'),
     ({'base': 3}, 'config.yaml: stage base: must be a mapping'),
-    ({'base': {'steps': 0}}, 'config.yaml: stage base: steps: Input should be greater'),
+    ({'base': {'steps': 0}}, 'config.yaml: stage base: steps: must be greater'),
     ({'base': {'name': 'x'}}, 'config.yaml: stage base: name: is the same for all stages'),
 ])
 def test_a_wrong_stage_is_named(tmp_path, dataset, stages, complaint):
