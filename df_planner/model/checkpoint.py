@@ -40,8 +40,7 @@ from df_planner.files import replace_files
 from df_planner.files import share_path
 from df_planner.model.arrival import ArrivalTime
 from df_planner.model.normalizer import Normalizer
-from df_planner.robots.signals import Robot
-from df_planner.robots.signals import robot_kind
+from df_planner.robots.kinds import robot_kind
 
 FORMAT_VERSION = 1
 ARRIVAL = 'arrival.'  # prefix of the weights of ``ArrivalTime``
@@ -113,7 +112,7 @@ class ModelCard(_Section):
     scores: list[dict[str, object]] = []
 
     @property
-    def robot(self) -> Robot | None:
+    def robot(self) -> str | None:
         """Return the kind of the robot, None if it is unknown."""
         return robot_kind(self.observation_names, self.action_names)
 

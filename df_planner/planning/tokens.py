@@ -29,6 +29,7 @@ from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.curves import interpolate
 from df_planner.planning.plan import Plan
 from df_planner.planning.settings import PlannerSettings
+from df_planner.robots.signals import HEADING
 
 POSITION, VELOCITY, ACTIONS = 0, 1, -1  # parts of a token
 
@@ -45,7 +46,7 @@ class TokenSpace:
         self.part_sizes = card.architecture.part_sizes
         self.state_size = len(card.observation_names)
         self.action_limits = np.array(card.action_limits)
-        self.heading = card.robot == 'diff_drive'
+        self.has_heading = tuple(card.observation_names[4:6]) == HEADING
         self.max_tokens = card.architecture.max_tokens
         self.num_levels = card.architecture.num_levels
         self.frame_stack = card.frame_stack
@@ -73,7 +74,7 @@ class TokenSpace:
     def states_of(self, tokens: np.ndarray) -> np.ndarray:
         """Return the states (N, H, S) of every control step of physical tokens (N, T, C)."""
         states = interpolate(tokens[..., :self.state_size], self.frame_stack, self.dt_s)
-        if self.heading:
+        if self.has_heading:
             states[..., 4:6] /= np.linalg.norm(states[..., 4:6], axis=-1, keepdims=True)
         return states
 

@@ -28,7 +28,7 @@ import numpy as np
 
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
-from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.sim.maze import cell_center
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
@@ -49,7 +49,7 @@ class DiffDriveWorld:
     state: ``set_state`` gives the wheels the speed of the chassis and no yaw rate.
     """
 
-    signals = DIFF_DRIVE
+    signals = DIFF_DRIVE.signals
 
     def __init__(self, maze: Maze):
         self.maze = maze

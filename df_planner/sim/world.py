@@ -29,9 +29,10 @@ from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.robots.signals import MAZE2D
 from df_planner.sim.maze import Block
-from df_planner.sim.maze import MAX_SPEED_M_S
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_world
+
+MAX_SPEED_MPS = 5.0  # per axis, enforced before a step
 
 
 def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
@@ -102,10 +103,10 @@ class World:
         control[0] = min(max(row_action, -1.0), 1.0)
         control[1] = min(max(column_action, -1.0), 1.0)
         row_velocity, column_velocity = velocity.tolist()
-        if abs(row_velocity) > MAX_SPEED_M_S:
-            velocity[0] = MAX_SPEED_M_S if row_velocity > 0 else -MAX_SPEED_M_S
-        if abs(column_velocity) > MAX_SPEED_M_S:
-            velocity[1] = MAX_SPEED_M_S if column_velocity > 0 else -MAX_SPEED_M_S
+        if abs(row_velocity) > MAX_SPEED_MPS:
+            velocity[0] = MAX_SPEED_MPS if row_velocity > 0 else -MAX_SPEED_MPS
+        if abs(column_velocity) > MAX_SPEED_MPS:
+            velocity[1] = MAX_SPEED_MPS if column_velocity > 0 else -MAX_SPEED_MPS
         mujoco.mj_step(self._model, self._data)
         return self._position.tolist() + velocity.tolist()
 
@@ -141,7 +142,7 @@ class BatchWorld:
         """Apply actions (N, 2), clipped to [-1, 1], for 10 ms and return the new states (N, 4)."""
         actions = np.clip(finite(actions, (self.num_worlds, 2), 'actions'), -1.0, 1.0)
         velocities = self._physics[:, 3:5]
-        np.clip(velocities, -MAX_SPEED_M_S, MAX_SPEED_M_S, out=velocities)
+        np.clip(velocities, -MAX_SPEED_MPS, MAX_SPEED_MPS, out=velocities)
         self._rollout.rollout(
             self._model, self._datas, self._physics, actions[:, None], nstep=1,
             state=self._result)

@@ -34,7 +34,7 @@ from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.planning.plan import Plan
-from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.robots.diff_drive import DiffDriveRobot
@@ -43,7 +43,7 @@ from df_planner.ros.trajectory_cdr import trajectory_bytes
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import load_maze
 
-AXES = conversions.MapAxes(DIFF_DRIVE.observation_to_map)
+AXES = conversions.MapAxes(DIFF_DRIVE.signals.observation_to_map)
 ROBOT = DiffDriveRobot(AXES)
 STAMP = conversions.ns_to_stamp(5_000_000_000)
 TICK_NS = 50_000_000
@@ -70,10 +70,10 @@ def random_states(count, rng):
 def make_plan(steps=30):
     """Return a plan of random states and float32 actions within the limits."""
     rng = np.random.default_rng(0)
-    actions = rng.uniform(-1.0, 1.0, (steps, 2)) * DIFF_DRIVE.action_limits
+    actions = rng.uniform(-1.0, 1.0, (steps, 2)) * DIFF_DRIVE.signals.action_limits
     states = random_states(steps, rng)
     return Plan(actions=actions.astype(np.float32).astype(np.float64), states=states,
-                dt_s=DIFF_DRIVE.dt_s, goal=states[-1, :2])
+                dt_s=DIFF_DRIVE.signals.dt_s, goal=states[-1, :2])
 
 
 @pytest.mark.parametrize('axes', [(1.0, 0.0, 0.0, 1.0), (0.0, 1.0, -1.0, 0.0),
@@ -162,7 +162,7 @@ def test_lockstep_is_the_world_step_by_step(start_node, probe):
     world, rng = DiffDriveWorld(MAZE), np.random.default_rng(0)
     driver.put(START)
     world.set_state(START)
-    for action in rng.uniform(-1.0, 1.0, (40, 2)) * DIFF_DRIVE.action_limits:
+    for action in rng.uniform(-1.0, 1.0, (40, 2)) * DIFF_DRIVE.signals.action_limits:
         stamp_ns = driver.stamp_ns
         driver.command(action, stamp_ns)
         probe.wait_until(lambda: driver.stamp_ns > stamp_ns, 'the next tick')
@@ -228,13 +228,13 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
     heading = START[4:]
     ahead = 3.0 + 0.05 * np.arange(60)[:, None]
     way = START[:2] + ahead * heading + 3.0 * np.array((-heading[1], heading[0]))
-    plan = Plan(actions=np.tile([1.0, 0.0], (60, 1)), dt_s=DIFF_DRIVE.dt_s, goal=way[-1],
+    plan = Plan(actions=np.tile([1.0, 0.0], (60, 1)), dt_s=DIFF_DRIVE.signals.dt_s, goal=way[-1],
                 states=np.column_stack([way, np.tile(np.tile(heading, 2), (60, 1))]))
     trajectories.publish(trajectory_message(
         ROBOT, plan, conversions.ns_to_stamp(begin_ns), joint='base_footprint'))
     probe.wait_until_found_by('follower')  # the answer comes after the plan has been heard
     twist, _ = answer(START, begin_ns + TICK_NS)
-    assert (twist.linear.x, twist.angular.z) == DIFF_DRIVE.action_limits
+    assert (twist.linear.x, twist.angular.z) == DIFF_DRIVE.signals.action_limits
     twist, _ = answer(START, begin_ns + 10 * TICK_NS)
     assert (twist.linear.x, twist.angular.z) == (0.0, 0.0)
     assert follower.stop() == 0
@@ -270,7 +270,8 @@ def test_the_benchmark_drives_planner_follower_and_simulator(start_node, model, 
         start_node('maze_sim', SHIPPED, maze_file=path, robot='diff_drive', lockstep=True),
         start_node('planner', SHIPPED, robot='diff_drive', checkpoint=model,
                    compensate_latency=False, realtime_priority=0,
-                   planning_frequency_hz=1.0 / (INTERVAL_STEPS * DIFF_DRIVE.dt_s), **SETTINGS),
+                   planning_frequency_hz=1.0 / (INTERVAL_STEPS * DIFF_DRIVE.signals.dt_s),
+                   **SETTINGS),
         start_node('follower', SHIPPED, robot='diff_drive', lockstep=True,
                    lockstep_plan_steps=INTERVAL_STEPS)]
     benchmark = start_node('maze_benchmark', SHIPPED, maze=path, robot='diff_drive', episodes=2,

@@ -23,7 +23,7 @@ from df_planner.model.checkpoint import FORMAT_VERSION
 from df_planner.model.checkpoint import ModelCard
 from df_planner.model.checkpoint import save_checkpoint
 from df_planner.model.checkpoint import Statistics
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import ROBOTS
 
 
 FRAME_STACK = 10
@@ -37,7 +37,7 @@ def write_tiny_model(folder: Path, name: str = 'tiny', maze: str = 'umaze',
     Its plans are noise between start and goal: they pass with ``collision_check`` off only.
     """
     torch.manual_seed(0)
-    signals = SIGNALS[robot]
+    signals = ROBOTS[robot].signals
     others = signals.observation_size - 4
     center = (2.0, 2.0) if robot == 'point' else (2.0, -2.0)
     card = ModelCard(
