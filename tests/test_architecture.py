@@ -227,13 +227,9 @@ def strings(node: ast.AST) -> set[str]:
 
 def branches_on_a_kind(tree: ast.AST) -> list[int]:
     """Return the lines that compare with names of kinds of robots, or list them as choices."""
-    lines = []
-    for node in ast.walk(tree):
-        named = strings(node) & set(ROBOTS)
-        if (isinstance(node, ast.Compare | ast.match_case) and named
-                or isinstance(node, ast.List | ast.Tuple | ast.Set) and len(named) > 1):
-            lines.append(getattr(node, 'lineno', 0))
-    return lines
+    fewest = {ast.Compare: 1, ast.match_case: 1, ast.List: 2, ast.Tuple: 2, ast.Set: 2}
+    return [getattr(node, 'lineno', 0) for node in ast.walk(tree) if type(node) in fewest
+            and len(strings(node) & set(ROBOTS)) >= fewest[type(node)]]
 
 
 def tables_by_kind(tree: ast.AST) -> list[int]:

@@ -20,6 +20,7 @@ from typing import Protocol
 
 import numpy as np
 
+from df_planner.driving.holonomic import HolonomicTracking
 from df_planner.driving.unicycle import UnicycleTracking
 from df_planner.errors import ConfigError
 from df_planner.planning.plan import Plan
@@ -73,7 +74,8 @@ class PointTracking:
         return np.clip(action, -np.asarray(self.action_limits), self.action_limits)
 
 
-LAWS = {'point': PointTracking, 'diff_drive': UnicycleTracking}  # by kind of robot
+# By kind of robot.
+LAWS = {'point': PointTracking, 'diff_drive': UnicycleTracking, 'omni': HolonomicTracking}
 
 
 def check_execution(robot: str | None, execution: str) -> None:

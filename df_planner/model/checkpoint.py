@@ -147,7 +147,9 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     if str(path) in shipped:
         return shipped[str(path)]
     raise CheckpointError(f'{name_or_path}: no such checkpoint; give a .safetensors file or one '
-                          f'of the shipped names: {", ".join(shipped) or "none are installed"}')
+                          f'of the shipped names: {", ".join(shipped) or "none are installed"}; '
+                          'to make one, run `df_planner data generate` or `data import`, then '
+                          '`df_planner train`')
 
 
 def load_card(name_or_path: str | Path) -> ModelCard:

@@ -109,7 +109,21 @@ DIFF_DRIVE = RobotKind(
     limit_parameters=('max_linear_mps', 'max_angular_radps'),
     generated_rows=600_000)  # 8.3 h
 
-ROBOTS = {kind.name: kind for kind in (POINT, DIFF_DRIVE)}
+OMNI = RobotKind(
+    name='omni', description='a base that drives in any direction, takes twists on cmd_vel',
+    signals=Signals(
+        observation_names=('x', 'y', 'vx', 'vy', *HEADING),
+        observation_units=('m', 'm', 'm/s', 'm/s', '1', '1'),
+        action_names=('forward_velocity', 'left_velocity', 'angular_velocity'),
+        action_units=('m/s', 'm/s', 'rad/s'), action_limits=(1.0, 1.0, 4.0),
+        robot_radius_m=0.15, dt_s=0.05, max_step_m=0.15),  # it moves at most 0.071 m in 50 ms
+    command_topic='cmd_vel', command_type='geometry_msgs/msg/TwistStamped',
+    executions=('raw', 'tracking'), prefix='omni', family='Omni', shape='cylinder',
+    planner_settings={'collision_tolerance_m': 0.02},
+    limit_parameters=('max_linear_mps', 'max_linear_mps', 'max_angular_radps'),
+    generated_rows=600_000)
+
+ROBOTS = {kind.name: kind for kind in (POINT, DIFF_DRIVE, OMNI)}
 DESCRIPTIONS = ', '.join(f'{kind.name} ({kind.description})' for kind in ROBOTS.values())
 
 

@@ -29,12 +29,14 @@ import numpy as np
 
 from df_planner.errors import ConfigError
 from df_planner.robots.signals import Signals
+from df_planner.sim.controllers import OmniController
 from df_planner.sim.controllers import TwistController
 from df_planner.sim.controllers import WaypointController
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.omni_world import OmniWorld
 from df_planner.sim.world import MAX_SPEED_MPS
 from df_planner.sim.world import World
 
@@ -115,6 +117,7 @@ def _of_any_heading(rng: np.random.Generator) -> np.ndarray:
 ROBOTS = {
     'point': SimulatedRobot(World, WaypointController, _almost_at_rest, 1.05 * MAX_SPEED_MPS),
     'diff_drive': SimulatedRobot(DiffDriveWorld, TwistController, _of_any_heading, 2.0),
+    'omni': SimulatedRobot(OmniWorld, OmniController, _of_any_heading, 2.0),
 }
 
 

@@ -17,14 +17,15 @@
 from df_planner.robots.kinds import POINT
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
-from df_planner.ros.robots.diff_drive import DiffDriveRobot
 from df_planner.ros.robots.messages import RobotMessages
 from df_planner.ros.robots.point import PointRobot
+from df_planner.ros.robots.twist import TwistRobot
 
 # By kind: what makes its messages of (axes, forces of actions, whether commands are stamped).
 MESSAGES = {
     'point': lambda axes, scale, stamped: PointRobot(axes, scale),
-    'diff_drive': lambda axes, scale, stamped: DiffDriveRobot(axes, stamped),
+    'diff_drive': lambda axes, scale, stamped: TwistRobot(axes, False, stamped),
+    'omni': lambda axes, scale, stamped: TwistRobot(axes, True, stamped),
 }
 
 
