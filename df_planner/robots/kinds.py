@@ -88,9 +88,8 @@ class RobotKind:
 
 POINT = RobotKind(
     name='point', description='a ball that takes forces on cmd_wrench', signals=MAZE2D,
-    command_topic='cmd_wrench',
-    executions=EXECUTIONS, prefix='maze2d', family='Maze2D', shape='sphere',
-    max_force_n=100.0, mass_kg=4.18879020478639)  # a radius of 0.1 m, as dense as water
+    command_topic='cmd_wrench', executions=EXECUTIONS, prefix='maze2d',
+    family='Maze2D', shape='sphere', max_force_n=100.0, mass_kg=4.18879020478639)
 
 DIFF_DRIVE = RobotKind(
     name='diff_drive', description='two driven wheels that take twists on cmd_vel',
@@ -117,8 +116,8 @@ OMNI = RobotKind(
         action_names=('forward_velocity', 'left_velocity', 'angular_velocity'),
         action_units=('m/s', 'm/s', 'rad/s'), action_limits=(1.0, 1.0, 4.0),
         robot_radius_m=0.15, dt_s=0.05, max_step_m=0.15),  # it moves at most 0.071 m in 50 ms
-    command_topic='cmd_vel', command_type='geometry_msgs/msg/TwistStamped',
-    executions=('raw', 'tracking'), prefix='omni', family='Omni', shape='cylinder',
+    command_topic='cmd_vel', executions=('raw', 'tracking'), prefix='omni', family='Omni',
+    shape='cylinder',
     planner_settings={'collision_tolerance_m': 0.02},
     limit_parameters=('max_linear_mps', 'max_linear_mps', 'max_angular_radps'),
     generated_rows=600_000)

@@ -27,8 +27,8 @@ SHARED: dict[str, dict[str, Any]] = {
         'description': f'Kind of the robot: {DESCRIPTIONS}. '
         'A model for another kind is refused.'},
     'max_force_n': {
-        'default': POINT.max_force_n, 'low': 1e-6, 'description': 'Of a point: force per axis at action 1; '
-        'the simulator clips larger commands.'},
+        'default': POINT.max_force_n, 'low': 1e-6, 'description': 'Of a point: force per axis '
+        'at action 1; the simulator clips larger commands.'},
     'mass_kg': {
         'default': POINT.mass_kg, 'low': 1e-6, 'description': 'Of a point: mass.'},
     'enable_stamped_cmd_vel': {

@@ -163,7 +163,8 @@ CMD_WRENCH = Topic(
 CMD_VEL = Topic(
     'cmd_vel', 'geometry_msgs/msg/TwistStamped', RECORDED,
     'Command of robots that take twists: m/s and rad/s in `base_link`, same stamp. With '
-    '`control_mode: velocity`, the simulator takes the velocity of a `point` in the axes of the map.',
+    '`control_mode: velocity`, the simulator takes the velocity of a `point` in the axes of the '
+    'map.',
     ('follower',), ('maze_sim',), heard=SENSOR_DATA, lockstep=LATEST, keepers=('maze_benchmark',),
     headless='geometry_msgs/msg/Twist', recorded=True, awaited='publisher')
 CLOCK = Topic(
