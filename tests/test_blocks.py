@@ -24,6 +24,7 @@ import pytest
 from df_planner import Planner
 from df_planner.cli.main import main
 from df_planner.errors import ConfigError
+from df_planner.evaluation.evaluate import Specification
 from df_planner.experiments import blocks as benchmark
 from df_planner.planning.map import maze_map
 from df_planner.sim.maze import BALL_RADIUS_M
@@ -97,7 +98,8 @@ def test_a_planner_that_does_not_see_the_block_drives_into_it():
     umaze = load_maze('umaze')
     planner = Planner.load('maze2d-umaze')
     blocks = [Block((0.8, 1.8), 0.5), Block((1.05, 2.0), 0.4)]
-    arm = benchmark.arms({'num_samples': 16})['blind']
+    arm = benchmark.arms(Specification('umaze', checkpoint='maze2d-umaze',
+                                       settings={'num_samples': 16}))['blind']
     record, positions = benchmark.drive(planner, arm, umaze, blocks, np.array([0.9, 3.0, 0, 0]),
                                         np.array([1.0, 1.0]), 0)
     assert record['touched'] and not record['success']
@@ -120,6 +122,17 @@ def test_ctrl_c_keeps_finished_drives_and_resume_goes_on(tmp_path):
         ['--checkpoint', 'maze2d-umaze', '--episodes', '4', '--blocks', '1..1', '--arm', 'blind',
          '--set', 'num_samples=8'], tmp_path, 'blocks', num_drives=4)
     assert results['episodes'][0]['arms']['blind'] == drive
+
+
+def test_a_setting_replaces_what_the_arms_have_in_common():
+    given = {'robot_radius_m': 0.2, 'temperature': 0.5, 'guidance_scale': 2.0}
+    arms = benchmark.arms(Specification('umaze', checkpoint='maze2d-umaze', settings=given))
+    for name, arm in arms.items():
+        assert (arm.settings.robot_radius_m, arm.settings.temperature) == (0.2, 0.5)
+        assert arm.settings.guidance_scale == (2.0 if name == 'clearance' else 0.0)
+        assert arm.settings.guide_clearance == (3.0 if name == 'clearance' else 0.0)
+        assert arm.settings.collision_tolerance_m == 0.0
+    assert [arm.sees_blocks for arm in arms.values()] == [True, True, False]
 
 
 def test_a_bad_count_is_one_line(tmp_path):

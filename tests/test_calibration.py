@@ -24,7 +24,6 @@ import pytest
 
 from df_planner.cli.main import main
 from df_planner.experiments import calibration
-from df_planner.experiments import calibration_plans as plan_calibration
 from df_planner.experiments.common import held_out_windows
 from df_planner.model.checkpoint import load_card
 from df_planner.planning.plan import Plan
@@ -97,9 +96,9 @@ def test_a_disc_of_a_round_gaussian_holds_what_it_says():
     rng = np.random.default_rng(0)
     std = rng.uniform(0.1, 1.0, TRIALS)  # per axis
     distance = std * np.linalg.norm(rng.standard_normal((2, TRIALS)), axis=0)
-    levels = plan_calibration.disc_level(distance, np.sqrt(2.0) * std)
+    levels = calibration.disc_level(distance, np.sqrt(2.0) * std)
     assert calibration.calibration_error(levels) < 0.01
-    assert calibration.coverage(plan_calibration.disc_level(distance, std), (0.9,)) < 0.7
+    assert calibration.coverage(calibration.disc_level(distance, std), (0.9,)) < 0.7
 
 
 def test_a_robot_that_does_as_planned_has_no_gap():
@@ -108,10 +107,10 @@ def test_a_robot_that_does_as_planned_has_no_gap():
     actions = np.tile([0.0, 0.25], (30, 1))
     states = [world.state, *(world.step(action) for action in actions[:-1])]
     plan = Plan(actions=actions, states=np.array(states), dt_s=0.01, goal=states[-1][:2])
-    assert plan_calibration.executed_gap(world, plan, 'raw').max() < 1e-6
+    assert calibration.executed_gap(world, plan, 'raw').max() < 1e-6
     aside = replace(plan, actions=np.zeros((30, 2)))
-    gaps = {name: plan_calibration.executed_gap(world, aside, name)
-            for name in plan_calibration.EXECUTIONS}
+    gaps = {name: calibration.executed_gap(world, aside, name)
+            for name in calibration.EXECUTIONS}
     assert gaps['raw'][-1] > 0.2 > gaps['tracking'][-1]
 
 
@@ -151,11 +150,10 @@ def test_an_unknown_setting_is_one_line():
     assert result.exit_code == 2 and 'planner setting speed' in result.output
 
 
-@pytest.mark.parametrize(('module', 'name', 'number', 'windows', 'plans'), [
-    ('calibration', 'reconstruct', 3, [2], 0), ('calibration', 'reconstruct', 5, [3, 1], 0),
-    ('plan_calibration', 'executed_gap', 4, [3, 3], 1)])
-def test_ctrl_c_reports_what_there_is(tmp_path, module, name, number, windows, plans):
-    code, said = interrupted_at(f'df_planner.benchmark.{module}', name, number, [
+@pytest.mark.parametrize(('name', 'number', 'windows', 'plans'), [
+    ('reconstruct', 3, [2], 0), ('reconstruct', 5, [3, 1], 0), ('executed_gap', 4, [3, 3], 1)])
+def test_ctrl_c_reports_what_there_is(tmp_path, name, number, windows, plans):
+    code, said = interrupted_at('df_planner.experiments.calibration', name, number, [
         'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
         '2', '--plans', '3', '--temperature', '1', '--set', 'sampling_steps=2', '--out',
         str(tmp_path)])

@@ -14,6 +14,7 @@
 
 """The command line."""
 
+from importlib import import_module
 import json
 from pathlib import Path
 import subprocess
@@ -25,7 +26,10 @@ import numpy as np
 import pytest
 import yaml
 
+from df_planner.cli.main import COMMANDS
+from df_planner.cli.main import DATA_COMMANDS
 from df_planner.cli.main import main
+from df_planner.cli.main import MEASURE_COMMANDS
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import save_starts
 from df_planner.launching.graph import ARGUMENTS
@@ -41,7 +45,8 @@ def _run(*arguments):
 
 @pytest.mark.parametrize('arguments', [
     (), ('data', 'generate'), ('data', 'import'), ('data', 'info'), ('data', 'check'),
-    ('measure', 'import'), ('train',), ('evaluate',), ('demo',), ('info',),
+    ('measure', 'throughput'), ('measure', 'realtime'), ('measure', 'soak'), ('train',),
+    ('evaluate',), ('demo',), ('info',),
     ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),
     ('measure', 'noise'), ('measure', 'rollout'), ('measure', 'cost'), ('measure', 'latency'),
     ('profile',), ('report',), ('animate',)])
@@ -51,6 +56,35 @@ def test_help_teaches_with_examples(arguments):
     command = ' '.join(['df_planner', *arguments])
     assert result.stdout.count(f'  {command} ') + result.stdout.count(f'  {command}\n') >= 1
     assert 'Examples:' in result.stdout
+
+
+@pytest.mark.parametrize('table', [COMMANDS, DATA_COMMANDS, MEASURE_COMMANDS])
+def test_the_list_of_commands_says_what_their_help_says(table):
+    for name, (module, function, line) in table.items():
+        command = getattr(import_module(f'df_planner.{module}'), function)
+        assert ' '.join(command.help.split('\n\n')[0].split()) == line, name
+
+
+@pytest.mark.parametrize('name', ['profile', *(
+    f'measure {name}' for name in MEASURE_COMMANDS if name not in ('soak', 'throughput'))])
+@pytest.mark.parametrize(('setting', 'message'), [
+    ('speed=1', 'planner setting speed'), ('num_samples=0', 'planner setting num_samples'),
+    ('num_samples', 'NAME=VALUE')])
+def test_a_wrong_setting_is_one_line_before_anything_is_driven(tmp_path, monkeypatch, name,
+                                                               setting, message):
+    monkeypatch.chdir(tmp_path)
+    result = _run(*name.split(), '--checkpoint', 'maze2d-umaze', '--set', setting)
+    assert result.exit_code == 2, result.stderr
+    assert result.stderr.startswith('error [BAD_CONFIG]: ')
+    assert message in result.stderr and result.stderr.count('\n') == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_soak_test_is_for_a_checkout(tmp_path, monkeypatch):
+    monkeypatch.setattr('df_planner.cli.main.TESTS', tmp_path)
+    result = _run('measure', 'soak', '--minutes', '1')
+    assert result.exit_code == 2 and 'run `make soak` in a checkout' in result.stderr
+    assert result.stderr.count('\n') == 1
 
 
 def test_demo_offers_every_argument_of_the_graph():

@@ -14,7 +14,6 @@
 
 """The cost of sampling: every point is what it says, the fit is right, nothing is lost."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -76,14 +75,15 @@ def test_the_command_measures_what_it_says(tmp_path, tiny):
     far = next(fit for fit in content['growth'] if fit['from'] == 800)
     assert far['exponent'] == pytest.approx(np.log2(
         np.median(by_size[1600, 8, 4]['seconds']) / np.median(by_size[800, 8, 4]['seconds'])))
-    with open(tmp_path / 'cost.csv', newline='') as file:
-        rows = list(csv.DictReader(file))
-    assert len(rows) == 3 + 1 + 1
-    assert float(rows[1]['time [ms]']) == pytest.approx(
+    rows = [line.split() for line in result.stdout.splitlines()
+            if line.startswith(('horizon steps', 'candidates', 'sampling steps'))]
+    assert [row[-10:-7] for row in rows] == [
+        ['100', '8', '4'], ['800', '8', '4'], ['1600', '8', '4'], ['400', '8', '4'],
+        ['400', '8', '2']]
+    assert float(rows[1][-6]) == pytest.approx(
         1e3 * np.median(by_size[800, 8, 4]['seconds']), abs=0.06)
-    assert rows[1]['peak memory [MiB]'] == '-' or float(rows[1]['peak memory [MiB]']) >= 0.0
-    report = (tmp_path / 'cost.md').read_text()
-    assert '| horizon steps | 1600 | 8 | 4 | 1 |' in report and 'from 800 on' in report
+    assert rows[1][-1] == '-' or float(rows[1][-1]) >= 0.0
+    assert 'from 800 on' in result.stdout
     assert (tmp_path / 'cost.png').stat().st_size > 1000
 
 

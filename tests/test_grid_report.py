@@ -17,6 +17,7 @@
 import csv
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def test_seeds_are_averaged_over_the_starts_all_have(runs):
 
 def test_others_stand_beside_and_are_marked(runs):
     results = grid_results(runs)
-    text = markdown(results, {'scores.png': 'Scores'})
+    text = re.sub(' +', ' ', markdown(results, {'scores.png': 'Scores'}))
     for cells in ('controller | controller, measured here', 'one seed | measured here',
                   'Diffusion Forcing | published', 'time-optimal limit** | limit'):
         assert f'{cells} |' in text

@@ -201,18 +201,33 @@ def test_replanner_goes_on_with_the_previous_plan_when_the_new_one_is_not_valid(
     replanner.reset(GOAL)
     first = replanner.replan(START, 100)
     planner.settings = PlannerSettings(horizon_steps=20)
-    rest = replanner.replan(first.states[25], 125)
+    rest = replanner.replan(first.states[25], 125, first.shifted(25))
     assert isinstance(replanner.last_error, NoValidPlan)
     assert np.array_equal(rest.states, first.states[25:])
     replanner.reset(GOAL)
-    assert replanner.replan(START, 150) is None, 'nothing to go on with after a new goal'
+    assert replanner.replan(START, 150) is None, 'nothing to go on with'
+
+
+def test_the_policy_goes_on_with_the_plan_in_hand_but_not_for_a_new_goal(planner):
+    policy = planner.policy(replan_interval_s=0.02)
+    policy.reset(GOAL)
+    for _ in range(2):
+        policy.act(START)
+    planner.settings = PlannerSettings(horizon_steps=20)
+    policy.act(START)
+    (_, first), (step, rest) = policy.plans
+    assert step == 2 and np.array_equal(rest.states, first.states[2:])
+    policy.reset(GOAL)
+    policy.act(START)
+    assert policy.plans == [(0, None)]
 
 
 def test_replanning_depends_on_the_seed_and_the_count_only(planner):
     def two_plans():
         replanner = Replanner(planner, seed=3)
         replanner.reset(GOAL)
-        return [replanner.replan(START, step) for step in (0, 25)]
+        first = replanner.replan(START, 0)
+        return [first, replanner.replan(START, 25, first.shifted(25))]
     for a, b in zip(two_plans(), two_plans()):
         assert np.array_equal(a.states, b.states)
 

@@ -103,7 +103,8 @@ def test_the_replanner_keeps_the_actions_of_the_delay(planner):
     replanner = Replanner(planner)
     replanner.reset(GOAL)
     first = replanner.replan(START, 100)
-    second = replanner.replan(driven('umaze', START, first.actions[:25])[-1], 125)
+    second = replanner.replan(driven('umaze', START, first.actions[:25])[-1], 125,
+                              first.shifted(25))
     assert replanner.last_error is None
     assert np.array_equal(second.actions[:20], first.actions[25:45])
     assert not np.array_equal(second.actions[20:30], first.actions[45:55])
@@ -115,6 +116,7 @@ def test_the_delay_takes_no_more_than_the_plan_in_hand_has(planner):
     replanner.reset(GOAL)
     first = replanner.replan(START, 0)
     rest = len(first) - 1 - 25
-    second = replanner.replan(driven('umaze', START, first.actions[:25])[-1], 25)
+    second = replanner.replan(driven('umaze', START, first.actions[:25])[-1], 25,
+                              first.shifted(25))
     kept = rest // 10 * 10
     assert np.array_equal(second.actions[:kept], first.actions[25:25 + kept])

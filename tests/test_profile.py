@@ -15,6 +15,7 @@
 """Timing of plans: it changes nothing, parts make up the whole, numbers match the records."""
 
 import json
+import re
 
 from click.testing import CliRunner
 import numpy as np
@@ -26,12 +27,12 @@ from df_planner import Planner
 from df_planner.cli.main import main
 from df_planner.errors import NoValidPlan
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.experiments.latency_profile import FIRST_PLANS
-from df_planner.experiments.latency_profile import measure_profile
+from df_planner.experiments.plan_timing import FIRST_PLANS
 from df_planner.experiments.plan_timing import full_starts
 from df_planner.experiments.plan_timing import NETWORK
 from df_planner.experiments.plan_timing import REST
 from df_planner.experiments.plan_timing import time_drive
+from df_planner.experiments.plan_timing import time_plans
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 
@@ -102,7 +103,7 @@ def test_after_ctrl_c_there_is_what_was_measured(planner):
         if len(done) == 2:
             raise KeyboardInterrupt
 
-    measured = measure_profile(planner, starts, 0, interrupt)
+    measured = time_plans({'planner': planner}, starts, 1, 0, interrupt)
     assert measured['stopped']
     assert {record['start'] for record in measured['records']} == {0, 1}
 
@@ -114,9 +115,9 @@ def test_the_command_reports_what_the_records_say(tmp_path):
     content = json.loads((tmp_path / 'results.json').read_text())
     assert len(content['first_plans_s']) == FIRST_PLANS and content['load_s'] > 0.0
     assert (content['threads'], content['device']) == (1, 'cpu')
-    for kind in ('cold', 'warm'):
+    assert [found['kind'] for found in content['summary']] == ['cold', 'warm']
+    for kind, found in zip(('cold', 'warm'), content['summary']):
         records = [record for record in content['records'] if record['kind'] == kind]
-        found = content['summary'][kind]
         seconds = [record['seconds'] for record in records]
         for name, share in (('p50', 50), ('p95', 95), ('p99', 99)):
             assert found['latency_s'][name] == pytest.approx(np.percentile(seconds, share))
@@ -129,7 +130,7 @@ def test_the_command_reports_what_the_records_say(tmp_path):
     assert [record['start'] for record in content['records']
             if record['kind'] == 'cold'] == [0, 1, 2, 3]
     report = (tmp_path / 'report.md').read_text()
-    assert '| cold | 4 |' in report and 'torch' in report
+    assert '| cold | planner | 4 |' in re.sub(' +', ' ', report) and 'torch' in report
     assert content['machine']['revision'] in report
     assert (tmp_path / 'profile.png').stat().st_size > 1000
 
@@ -140,6 +141,6 @@ def test_a_model_without_a_valid_plan_is_reported_too(tmp_path, tiny):
         '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / 'results.json').read_text())
-    assert list(content['summary']) == ['cold'] and content['summary']['cold']['valid'] == 0.0
-    assert content['summary']['cold']['candidates']['mean'] == 64
+    [cold] = content['summary']
+    assert cold['kind'] == 'cold' and cold['valid'] == 0.0 and cold['candidates']['mean'] == 64
     assert '\ncold ' in result.stdout and (tmp_path / 'profile.png').exists()

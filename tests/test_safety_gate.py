@@ -19,6 +19,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from df_planner.driving.safety_gate import GateLimits
+from df_planner.driving.safety_gate import goal_distance_m
+from df_planner.driving.safety_gate import SafetyGate
 from df_planner.errors import PlanBeyondLimits
 from df_planner.errors import PlanInCollision
 from df_planner.errors import PlanJumps
@@ -26,8 +29,6 @@ from df_planner.errors import PlanMissesGoal
 from df_planner.errors import PlanNotFinite
 from df_planner.errors import PlanOffStart
 from df_planner.nodes.planner.parameters import PlannerParameters
-from df_planner.nodes.planner.safety_gate import goal_distance_m
-from df_planner.nodes.planner.safety_gate import SafetyGate
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
 
@@ -48,7 +49,7 @@ def plan(planner):
 
 def gate_with(planner, **parameters):
     """Return the gate of parameters."""
-    return SafetyGate(PlannerParameters(**parameters), planner.card)
+    return SafetyGate(GateLimits.of(PlannerParameters(**parameters)), planner.card)
 
 
 def spoiled(plan, name, row, column, value):

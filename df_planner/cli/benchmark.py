@@ -12,21 +12,20 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The command ``df_planner benchmark``; what it needs is imported when it runs."""
+"""The command ``df_planner benchmark``."""
 
 from contextlib import AbstractContextManager
 from contextlib import nullcontext
-from datetime import datetime
-from datetime import timezone
 from fnmatch import fnmatchcase
 from importlib.util import find_spec
 import os
 from pathlib import Path
-import shlex
-import sys
 
 import click
 
+from df_planner.console import asked_for
+from df_planner.console import examples
+from df_planner.console import out_option
 from df_planner.errors import ConfigError
 from df_planner.evaluation.jobs import LocalEngine
 from df_planner.evaluation.machine import machine_facts
@@ -46,7 +45,7 @@ from df_planner.grid.training import train_missing
 EXIT_FAILED_ROWS = 1
 
 
-@click.command(epilog='\b\nExamples:\n' + '\n'.join(f'  df_planner benchmark {rest}' for rest in (
+@click.command(epilog=examples(*(f'df_planner benchmark {rest}' for rest in (
     'smoke                                    # does it work? less than a minute',
     'headline --list                          # what would run, and for how long?',
     'headline --workers 8                     # run; the same command goes on after Ctrl-C',
@@ -54,11 +53,9 @@ EXIT_FAILED_ROWS = 1
     'ablations --group schedule --models runs/models',
     'my_grid.yaml --out results/mine',
     'headline --engine ray                    # the same by Ray, on the cores of this machine',
-    'headline --engine ray --ray-address HOST:6379  # on a cluster: docs/benchmarking.md')))
+    'headline --engine ray --ray-address HOST:6379  # on a cluster: docs/benchmarking.md'))))
 @click.argument('grid', default='headline')
-@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
-              help='Folder of the report and of finished episodes.  '
-                   '[default: results/benchmark-GRID]')
+@out_option('the report and of finished episodes', 'results/benchmark-GRID')
 @click.option('--workers', type=click.IntRange(min=1), default=None,
               help='Processes, of one thread each. Only latencies depend on it.  '
                    '[default: one per core]')
@@ -68,7 +65,7 @@ EXIT_FAILED_ROWS = 1
               help='A Ray cluster that is running; its cores are the workers.  '
                    '[default: one is started on this machine]')
 @click.option('--only', multiple=True, metavar='GLOB',
-              help='Run only rows with such a name, for example "raw*"; may be repeated.')
+              help='Run only rows of such a name, for example "raw*"; may be repeated.')
 @click.option('--group', 'groups', multiple=True, help='Run only rows of this group; repeatable.')
 @click.option('--task', 'tasks', multiple=True, metavar='GLOB',
               help='Run only in such tasks, for example "*-multi"; may be repeated.')
@@ -88,14 +85,14 @@ def benchmark(grid, out, workers, engine, ray_address, only, groups, tasks, epis
     time), full_seeds (training seeds), smoke. A grid names tasks and rows; every row drives the
     same fixed starts, so that differences between rows are taken start by start. A row with
     several checkpoints (training seeds) states the spread over seeds and the error over starts
-    separately; a row may also name a training configuration and seeds, which are trained first.
+    separately. A row may also name a training configuration and seeds, which are trained first.
     How to write one: df_planner/grid/schema.py and docs/benchmarking.md.
 
     Writes report.md, results.csv, results.json and plots, beside published scores, the controller
-    that made the data and the time-optimal limit. Every finished episode is on disk at once:
-    run the same command again to go on, to add rows or episodes, or after changing a row, which
-    alone is then run anew. A row that fails (a missing checkpoint) is reported with its reason and
-    stops no other; the exit code is then 1.
+    that made the data and the time-optimal limit. Every finished episode is on disk at once: the
+    same command resumes the run, also with more rows or episodes; a row that was changed starts
+    again. A row that fails (a missing checkpoint) is reported with its reason and stops no other;
+    the exit code is then 1.
     """
     config = load_grid(grid, {'device': device} if device else None,
                        {'models': models} if models else None)
@@ -136,22 +133,22 @@ def _cores() -> int:
 
 
 def _engine(name: str, workers: int | None, ray_address: str | None) -> AbstractContextManager:
-    """Return what does the jobs, for a with statement; ConfigError if it is not there."""
+    """Return the engine of the jobs, for a with statement; ConfigError if it is not installed."""
     if name == 'local':
         if ray_address:
             raise ConfigError('--ray-address: needs --engine ray')
         return nullcontext(LocalEngine(workers or _cores()))
     if ray_address and workers:
-        raise ConfigError('--workers: the workers are the cores of the cluster at --ray-address; '
-                          'leave out one of them')
+        raise ConfigError('--workers: the cluster at --ray-address has its own; leave out one of '
+                          'the two options')
     if find_spec('ray') is None:
-        raise ConfigError('--engine ray: the package is not installed: pip install ray, or leave '
-                          'out --engine ray')
+        raise ConfigError('--engine ray: ray is not installed; pip install ray, or leave out '
+                          '--engine')
     return RayEngine(None if ray_address else workers or _cores(), ray_address)
 
 
 def _train(trainings: dict, out: Path, engine) -> dict[str, str]:
-    """Train what is missing; return why the others could not be trained."""
+    """Train what is missing; return by checkpoint why its training failed."""
     if not trainings:
         return {}
 
@@ -160,7 +157,7 @@ def _train(trainings: dict, out: Path, engine) -> dict[str, str]:
 
 
 def _evaluate(runs, engine, grid_file: Path) -> None:
-    """Run the missing episodes and report, also what there is after an interruption."""
+    """Run the missing episodes and write the report, also after Ctrl-C."""
     try:
         with GridProgress(runs, engine.workers) as progress:
             runs.execute(engine, progress.add)
@@ -172,9 +169,8 @@ def _evaluate(runs, engine, grid_file: Path) -> None:
 def _report(runs, grid_file: Path, engine) -> None:
     """Write the report of what is finished and show its table."""
     results = grid_results(runs, {
-        'grid': grid_file.name, 'command': shlex.join(['df_planner', *sys.argv[1:]]),
-        'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'engine': engine.description, 'workers': engine.workers, **machine_facts()})
+        'grid': grid_file.name, **asked_for(), 'engine': engine.description,
+        'workers': engine.workers, **machine_facts()})
     write_grid_report(runs.out_dir, results)
     click.echo(text_overview(results))
     click.echo(f'report: {runs.out_dir / "report.md"}')

@@ -20,8 +20,8 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
-from df_planner.cli.options import echo_facts
-from df_planner.cli.options import examples
+from df_planner.console import echo_facts
+from df_planner.console import examples
 from df_planner.data.importing import import_sources
 from df_planner.data.importing import refuse
 from df_planner.data.sources.columns import load_import_config
@@ -64,7 +64,11 @@ from df_planner.sim.generate import D4RL_NUM_STEPS
                    'data/ROBOT-MAZE.hdf5]')
 def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std: float,
              repair_stale: bool, out: Path | None):
-    """Write a log like D4RL's: a way-point controller with noise drives from goal to goal."""
+    """
+    Write a log like D4RL's.
+
+    A way-point controller with noise drives from goal to goal.
+    """
     own_rows = ROBOTS[robot].generated_rows
     if own_rows is not None:
         if repair_stale:
@@ -79,11 +83,11 @@ def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std:
     click.echo(generator.generate(maze, num_steps, seed, noise_std, repair_stale, out=out))
 
 
-@click.command('import', epilog='\b\nExamples:\n'
-               '  df_planner data import results/RUN/bag --out data/drives.hdf5\n'
-               '  df_planner data import day1 day2 --config diff_drive --out data/robot.hdf5\n'
-               '  df_planner data import maze2d-umaze-sparse-v1.hdf5 --out data/umaze.hdf5\n'
-               '  df_planner data import minari:D4RL/pointmaze/umaze-v2 --out data/umaze.hdf5')
+@click.command('import', epilog=examples(
+    'df_planner data import results/RUN/bag --out data/drives.hdf5',
+    'df_planner data import day1 day2 --config diff_drive --out data/robot.hdf5',
+    'df_planner data import maze2d-umaze-sparse-v1.hdf5 --out data/umaze.hdf5',
+    'df_planner data import minari:D4RL/pointmaze/umaze-v2 --out data/umaze.hdf5'))
 @click.argument('sources', nargs=-1, required=True, metavar='SOURCE...')
 @click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
               help='The HDF5 file, which must not be there yet.')
@@ -92,7 +96,7 @@ def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std:
                    'maze2d, diff_drive, point_maze.  [default: maze2d, point_maze]')
 def import_command(sources: tuple[str, ...], out: Path, config: str | None):
     """
-    Bring logs into one file that `df_planner train` loads.
+    Bring logs into one file for `df_planner train`.
 
     A SOURCE is a bag (its folder, or its .mcap or .db3 file), an HDF5 file with the keys of D4RL,
     or a Minari data set (its folder, or minari:NAME). Messages of bags are resampled to a fixed
@@ -112,9 +116,9 @@ CONFIG_HELP = ('Columns of a bag or a Minari data set: a file, or the name of a 
                '[default: maze2d, point_maze]')
 
 
-@click.command('info', epilog='\b\nExamples:\n'
-               '  df_planner data info data/maze2d-medium.hdf5\n'
-               '  df_planner data info results/RUN/bag --out coverage.png')
+@click.command('info', epilog=examples(
+    'df_planner data info data/maze2d-medium.hdf5',
+    'df_planner data info results/RUN/bag --out coverage.png'))
 @click.argument('source')
 @click.option('--config', metavar='YAML', help=CONFIG_HELP)
 @click.option('--no-repair', is_flag=True, help='Show the observations as they are in the file.')
@@ -122,7 +126,7 @@ CONFIG_HELP = ('Columns of a bag or a Minari data set: a file, or the name of a 
               help='A PNG of where the robot has been.')
 def info(source: str, config: str | None, no_repair: bool, out: Path | None):
     """
-    Show what is in a log: counts, rates, ranges, lengths, coverage.
+    Show counts, rates, ranges, lengths and coverage of a log.
 
     SOURCE is an HDF5 file with the keys of D4RL, a bag, or a Minari data set.
     """
@@ -137,17 +141,18 @@ def info(source: str, config: str | None, no_repair: bool, out: Path | None):
         click.echo(f'picture: {out}')
 
 
-@click.command('check', epilog='\b\nExamples:\n'
-               '  df_planner data check data/maze2d-medium.hdf5\n'
-               '  df_planner data check my_bag --config my_robot.yaml')
+@click.command('check', epilog=examples(
+    'df_planner data check data/maze2d-medium.hdf5',
+    'df_planner data check my_bag --config my_robot.yaml'))
 @click.argument('source')
 @click.option('--config', metavar='YAML', help=CONFIG_HELP)
 @click.pass_context
 def check(ctx: click.Context, source: str, config: str | None):
     """
-    List everything that is wrong with a log, or likely to be; exit code 1 if anything is.
+    List everything that is wrong with a log.
 
-    Rows and messages are given by number. Exit code 2 means that it cannot be opened at all.
+    Rows and messages are given by number. Exit code 1: something is wrong, or likely to be; exit
+    code 2: the log cannot be opened.
     """
     problems: list[str] = []
     with _opened(source, config) as (log, on_progress):

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The commands ``df_planner report`` and ``animate``; what they need is imported when they run."""
+"""The commands ``df_planner report`` and ``df_planner animate``."""
 
 from collections.abc import Callable
 from functools import partial
@@ -21,50 +21,52 @@ from pathlib import Path
 import click
 from tqdm import tqdm
 
+from df_planner.console import examples
+from df_planner.console import text_table
 from df_planner.drives.animation import animate
 from df_planner.drives.bag import read_drive
 from df_planner.drives.metrics import legs
 from df_planner.drives.report import write_report
-from df_planner.experiments.common import echo_table
 
 GOAL_RADIUS_M = 0.5  # D4RL's
 
 
 def bag_options(command: Callable) -> Callable:
-    """Add what the commands that read a bag have in common."""
+    """Add the options of every command that reads a bag."""
     for decorate in (
         click.option('--goal-radius-m', type=click.FloatRange(min=0.01), default=GOAL_RADIUS_M,
-                     show_default=True, help='A goal is reached within this distance.'),
-        click.option('--namespace', help='Of the robot, if the bag has several.'),
+                     show_default=True, help='Distance at which a goal counts as reached.'),
+        click.option('--namespace', help='Of the robot, if the bag has several robots.'),
         click.argument('bag', type=click.Path(path_type=Path)),
     ):
         command = decorate(command)
     return command
 
 
-@click.command('report', epilog='\b\nExamples:\n'
-               '  df_planner report results/medium-20260101-120000/bag\n'
-               '  df_planner report my_bag --namespace robot1 --out my_report')
+@click.command('report', epilog=examples(
+    'df_planner report results/medium-20260101-120000/bag',
+    'df_planner report my_bag --namespace robot1 --out my_report'))
 @bag_options
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of the report.  [default: BAG-report]')
 def report(bag: Path, namespace: str | None, goal_radius_m: float, out: Path | None):
     """
-    Report what is in a BAG: way, plans, latency, tracking error and uncertainty.
+    Report on the drive in a BAG.
 
     BAG is the folder (or the .mcap file) of a recording by `df_planner demo --record`, by
-    `record:=true` of the launch file or by `ros2 bag record`, MCAP or SQLite. Writes report.md,
-    report.png, legs.csv, drive.csv and plans.csv. Needs no ROS.
+    `record:=true` of the launch file or by `ros2 bag record`, MCAP or SQLite. Writes path, plans,
+    latency, tracking error and uncertainty to report.md, report.png, legs.csv, drive.csv and
+    plans.csv. Needs no ROS.
     """
     drive = load(bag, namespace)
     out = out or bag.parent / f'{bag.stem}-report'
-    echo_table(write_report(drive, bag.absolute(), out, goal_radius_m))
+    click.echo(text_table(write_report(drive, bag.absolute(), out, goal_radius_m)))
     click.echo(f'report: {out / "report.md"}')
 
 
-@click.command('animate', epilog='\b\nExamples:\n'
-               '  df_planner animate results/large-20260101-120000/bag\n'
-               '  df_planner animate my_bag --speed 0.5 --width-px 480 --out slow.gif')
+@click.command('animate', epilog=examples(
+    'df_planner animate results/large-20260101-120000/bag',
+    'df_planner animate my_bag --speed 0.5 --width-px 480 --out slow.gif'))
 @bag_options
 @click.option('--speed', type=click.FloatRange(min=0.01), default=1.0, show_default=True,
               help='Seconds of the drive per second of the animation.')
@@ -77,8 +79,8 @@ def animation(bag: Path, namespace: str | None, goal_radius_m: float, speed: flo
     """
     Draw the drive in a BAG as an animated GIF.
 
-    Shows the robot, its way, the plan in hand with its uncertainty, the candidates and the goal,
-    from each goal until shortly after it was reached. Needs neither ROS nor a display.
+    Shows robot, driven path, current plan with its uncertainty, candidates and goal, from each
+    goal until shortly after it was reached. Needs neither ROS nor a display.
     """
     drive = load(bag, namespace)
     out = out or bag.parent / f'{bag.stem}.gif'
@@ -95,6 +97,6 @@ def load(bag: Path, namespace: str | None):
 
 
 def count(bar: tqdm, total: int) -> None:
-    """Move a bar on by one of so many."""
+    """Advance a bar of a total by one."""
     bar.total = total
     bar.update()

@@ -15,16 +15,19 @@
 """The command ``df_planner evaluate``."""
 
 from datetime import datetime
-from datetime import timezone
 from pathlib import Path
-import shlex
-import sys
 
 import click
 from tqdm import tqdm
 
-from df_planner.cli.options import examples
 from df_planner.configuration import assignments
+from df_planner.console import asked_for
+from df_planner.console import DEVICE
+from df_planner.console import examples
+from df_planner.console import out_option
+from df_planner.console import RESUME
+from df_planner.console import seed_option
+from df_planner.console import SETTINGS
 from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
@@ -52,8 +55,7 @@ MAX_TABLE_EPISODES = 30
 @click.option('--robot', type=click.Choice(tuple(ROBOTS)), help='Of the controller.')
 @click.option('--episodes', type=click.IntRange(min=1),
               help='Number of episodes.  [default: 100, or all of --starts]')
-@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
-              help='Of the starts.')
+@seed_option('starts')
 @click.option('--starts', type=click.Path(path_type=Path),
               help='An npz file with arrays state (N, S) and goal (N, 2), instead of the seed.')
 @click.option('--multi-goal', is_flag=True, help='A goal of its own for every start (Multi2D).')
@@ -65,18 +67,16 @@ MAX_TABLE_EPISODES = 30
               help='Control time between two plans.')
 @click.option('--planner-seed', type=click.IntRange(min=0),
               help='Of the noise that plans are sampled from.  [default: as --seed]')
-@click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
-              help='Replace a planner setting, for example num_samples=64; may be repeated.')
-@click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.')
+@SETTINGS
+@DEVICE
 @click.option('--backend', type=click.Choice(BACKENDS), default='auto',
               show_default=True, help='What evaluates the network; auto is the fastest.')
 @click.option('--workers', type=click.IntRange(min=1), default=1, show_default=True,
               help='Processes. Only latencies depend on it.')
 @click.option('--baseline/--no-baseline', default=True, show_default=True,
               help='Run the way-point controller on the same starts.')
-@click.option('--resume', is_flag=True, help='Keep the episodes already in --out.')
-@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
-              help='Folder of the report.  [default: results/evaluate-MAZE-TIME]')
+@RESUME
+@out_option('the report', 'results/evaluate-MAZE-TIME')
 def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal, execution,
              replan_interval_s, planner_seed, settings, device, backend, workers, baseline, resume,
              out):
@@ -106,10 +106,7 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
         out = Path('results', f'evaluate-{Path(maze).stem}-{datetime.now():%Y%m%d-%H%M%S}')
     facts = {
         'starts': f'seed {seed}' if starts is None else str(starts),
-        'multi_goal': multi_goal,
-        'command': shlex.join(['df_planner', *sys.argv[1:]]),
-        'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-    }
+        'multi_goal': multi_goal, **asked_for()}
     with Progress(len(chosen)) as progress:
         try:
             results = evaluated(specification, chosen, out, workers, baseline, resume, facts,
@@ -126,9 +123,9 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
 
 class Progress:
     """
-    Count finished episodes; shows nothing where stderr is not a terminal.
+    A bar of finished episodes with their mean score, if stderr is a terminal.
 
-    :param episodes: how many there will be.
+    :param episodes: of the whole run.
     """
 
     def __init__(self, episodes: int):
@@ -143,7 +140,7 @@ class Progress:
         return len(self._values)
 
     def __enter__(self) -> 'Progress':
-        """Return the bar, to be closed at the end of the block."""
+        """Return the bar."""
         return self
 
     def __exit__(self, *_) -> None:

@@ -15,10 +15,9 @@
 """
 The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | …``.
 
-Every error this package raises on purpose becomes one line on stderr and exit code 2. Ctrl-C is
-exit code 130; SIGTERM ends a command in the same way, with 143. The table below says which module
-has which command. A module is imported when its command is asked for, so that ``df_planner
---help`` is instant.
+An error of this package becomes one line on stderr and exit code 2. Ctrl-C ends a command with
+exit code 130, SIGTERM with 143. A command's module is imported when the command is asked for, so
+that ``df_planner --help`` is instant.
 """
 
 from collections.abc import Iterator
@@ -26,60 +25,71 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 import errno
 from importlib import import_module
+from pathlib import Path
 import signal
+import sys
 
 import click
 
 from df_planner import __version__
-from df_planner.cli.options import examples
+from df_planner.console import examples
+from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
+TESTS = Path(__file__).parents[2] / 'tests'  # in a checkout
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
-# By name: the module of the command, its name there, and its line in the list of commands.
+# By name: the module of the command, its name there, the first line of its help.
 COMMANDS = {
-    'data': ('cli.main', 'data', 'Generate, import, look into or check the logs of a robot.'),
+    'data': ('cli.main', 'data', 'Generate, import, inspect or check the logs of a robot.'),
     'train': ('cli.model', 'train', 'Train a model on a log; the same command resumes it.'),
     'evaluate': ('cli.evaluate', 'evaluate', 'Score a planner on a maze, without ROS.'),
     'benchmark': ('cli.benchmark', 'benchmark', 'Run a GRID of evaluations and write one report.'),
     'measure': ('cli.main', 'measure', 'Measure one ability of a planner, or a speed.'),
-    'profile': ('experiments.latency_profile', 'profile',
+    'profile': ('experiments.latency', 'profile',
                 'Show how long plans take, and where the time goes.'),
     'demo': ('cli.demo', 'demo', 'Drive a maze over ROS 2 topics and score it.'),
-    'report': ('cli.drives', 'report', 'Report on a drive that a bag holds.'),
-    'animate': ('cli.drives', 'animation', 'Draw a drive that a bag holds as a GIF.'),
-    'forecast': ('forecast.command', 'forecast', 'Forecast time series with the same method.'),
+    'report': ('cli.drives', 'report', 'Report on the drive in a BAG.'),
+    'animate': ('cli.drives', 'animation', 'Draw the drive in a BAG as an animated GIF.'),
+    'forecast': ('forecast.command', 'forecast',
+                 'Forecast time series with the same method: history in, futures out.'),
     'info': ('cli.model', 'info', 'Show the card of a CHECKPOINT, or what is shipped.'),
 }
 DATA_COMMANDS = {
     'generate': ('cli.data', 'generate', "Write a log like D4RL's."),
-    'import': ('cli.data', 'import_command', 'Bring logs into one file that train loads.'),
-    'info': ('cli.data', 'info', 'Show what is in a log.'),
+    'import': ('cli.data', 'import_command', 'Bring logs into one file for `df_planner train`.'),
+    'info': ('cli.data', 'info', 'Show counts, rates, ranges, lengths and coverage of a log.'),
     'check': ('cli.data', 'check', 'List everything that is wrong with a log.'),
 }
 MEASURE_COMMANDS = {
-    'blocks': ('experiments.blocks', 'blocks', 'Put blocks in the way.'),
-    'calibration': ('experiments.calibration', 'calibration', 'Compare spread with error.'),
-    'cost': ('experiments.cost', 'cost', 'Find what a network call is worth.'),
-    'import': ('experiments.import_speed', 'import_speed', 'Time imports.'),
-    'inpainting': ('experiments.inpainting', 'inpainting', 'Fill in what a log lacks.'),
-    'latency': ('experiments.latency', 'latency', 'Time plans beside a slow reference.'),
-    'noise': ('experiments.odometry_noise', 'noise', 'Drive with noisy odometry.'),
-    'realtime': ('experiments.real_time', 'realtime', 'Drive in real time over ROS 2.'),
-    'rollout': ('experiments.rollout', 'rollout', 'Roll out far beyond the training length.'),
-    'soak': ('soak.command', 'soak', 'Drive for long with bad inputs and kills, watched.'),
-    'throughput': ('experiments.throughput', 'throughput', 'Time training and simulation.'),
+    'blocks': ('experiments.blocks', 'blocks', 'Drive among blocks that training never saw.'),
+    'calibration': ('experiments.calibration', 'calibration',
+                    "Check whether the model's uncertainty can be believed."),
+    'cost': ('experiments.cost', 'cost', 'Measure how the cost of sampling grows.'),
+    'inpainting': ('experiments.inpainting', 'inpainting',
+                   'Hide parts of held-out motion and fill them in.'),
+    'latency': ('experiments.latency', 'latency',
+                'Compare latency with a slow reference sampler.'),
+    'noise': ('experiments.odometry_noise', 'noise',
+              'Drive with noisy odometry, told to the planner or not.'),
+    'realtime': ('experiments.real_time', 'realtime',
+                 'Drive over ROS 2 in real time, and the same starts in lockstep.'),
+    'rollout': ('experiments.rollout', 'rollout',
+                'Roll out far beyond the trained length and watch for drift.'),
+    'soak': ('cli.main', 'soak', 'Drive for long with bad inputs and kills; needs a checkout.'),
+    'throughput': ('experiments.throughput', 'throughput',
+                   'Measure the speed of training, loader, simulator and lockstep.'),
 }
 
 
 class LazyGroup(click.Group):
     """
-    A group that imports a command when it is asked for.
+    A group that imports the module of a command when the command is asked for.
 
-    :param table: by name, the module under ``df_planner``, the name in it, one line of help.
+    :param table: by name: the module under ``df_planner``, the name in it, one line of help.
     """
 
     def __init__(self, *args, table: Mapping[str, tuple[str, str, str]], **kwargs):
@@ -104,7 +114,7 @@ class LazyGroup(click.Group):
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM: whatever keeps its results and ends its workers on Ctrl-C does so now, too."""
+    """SIGTERM, handled as Ctrl-C: results are kept, workers end."""
 
 
 @contextmanager
@@ -147,23 +157,33 @@ def main():
     """
     Diffusion Forcing planning for robots: from logs to a benchmarked planner.
 
-    Every command has its own --help, with examples. A wrong input is answered with one line and
-    exit code 2.
+    Every command has its own --help, with examples. A wrong input gives one line and exit code 2.
     """
 
 
 @click.group(cls=LazyGroup, table=DATA_COMMANDS)
 def data():
-    """Generate logs of a maze, bring in those of a robot, look into one, or check it."""
+    """Generate, import, inspect or check the logs of a robot."""
 
 
 @click.group(cls=LazyGroup, table=MEASURE_COMMANDS)
 def measure():
-    """Measure one ability of a planner, or the speed of what is around it."""
+    """Measure one ability of a planner, or a speed."""
+
+
+def __getattr__(name: str) -> click.Command:
+    """Return ``measure soak``, which is among the tests: a package without them refuses."""
+    if name != 'soak':
+        raise AttributeError(name)
+    if not (TESTS / 'soak').is_dir():
+        raise ConfigError('measure soak: the soak test is not installed with the package; run '
+                          '`make soak` in a checkout of the source')
+    sys.path.insert(0, str(TESTS))
+    return import_module('soak.command').soak
 
 
 def _complain(code: str, error: Exception) -> None:
-    """Say what is wrong in one line on stderr."""
+    """Print an error as one line on stderr."""
     click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
 
 

@@ -12,13 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The commands ``df_planner train`` and ``df_planner info``: a model is made, and shown."""
+"""The commands ``df_planner train`` and ``df_planner info``."""
 
 import click
 
-from df_planner.cli.options import echo_facts
-from df_planner.cli.options import examples
 from df_planner.configuration import assignments
+from df_planner.console import echo_facts
+from df_planner.console import examples
 from df_planner.files import share_path
 from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import MAZE_NAMES
@@ -40,7 +40,7 @@ def train(config: str, overrides: tuple[str, ...]):
 
     The fields of the configuration, their ranges and defaults are in
     df_planner/training/config.py. Progress goes to RUN_DIR/NAME/loss.csv, the model to OUT_DIR.
-    Processes share each batch, so that their number changes rounding only.
+    Processes share each batch: their number changes the result by rounding only.
     """
     from df_planner.training.train import train as run
     if (path := run(config_path(config), assignments(overrides))) is not None:

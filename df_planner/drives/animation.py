@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-A recorded drive as a GIF: the robot, its way, the plan in hand with its uncertainty, candidates.
+A recorded drive as a GIF: robot, driven path, current plan with its uncertainty, candidates.
 
 Only the time from a goal until shortly after it was reached is shown.
 """
@@ -71,7 +71,7 @@ def animate(path: Path, drive: Drive, legs: Sequence[Leg], goal_radius_m: float,
 
     :param speed: seconds of the drive per second of the GIF.
     :param on_frame: called with the number of frames after each.
-    :raises BagError: if the drive has no map or no goal: there is nothing to show.
+    :raises BagError: if the bag has no map or no goal.
     """
     if drive.occupancy is None or not legs:
         raise BagError('the bag has no ' + ('goal_pose' if drive.occupancy else 'map')
@@ -101,7 +101,6 @@ class _Scene:
     """A figure whose moving parts are replaced from frame to frame."""
 
     def __init__(self, drive: Drive, occupancy: Occupancy, goal_radius_m: float, width_px: int):
-
         self._drive = drive
         self._goal_radius_m = goal_radius_m
         self._teleports = teleports(drive)
@@ -149,7 +148,7 @@ class _Scene:
         self._caption.set_text(f'{time_s - drive.times_s[leg.rows.start]:4.1f} s{planning}')
 
     def _draw_walls(self, occupancy: Occupancy) -> None:
-        """Draw the walls over what may reach into them: the uncertainty."""
+        """Draw the walls, over the uncertainty that may reach into them."""
         walls = np.zeros((*occupancy.cells.shape, 4))
         walls[..., :3] = to_rgb(WALL_COLOR)
         walls[..., 3] = (occupancy.cells >= OCCUPIED) | (occupancy.cells < 0)
@@ -159,7 +158,6 @@ class _Scene:
         self._axis.axis(limits)
 
     def _legend(self, figure, share: float) -> None:
-
         figure.legend(handles=[
             Line2D([], [], color=DRIVEN_COLOR, linewidth=2.6, label='driven'),
             Line2D([], [], color=PLAN_COLOR, linewidth=2.4, label='plan'),
@@ -171,14 +169,13 @@ class _Scene:
             borderaxespad=0.4)
 
     def _show_goal(self, leg: Leg) -> None:
-
         self._add(Circle(tuple(leg.goal.position_m), self._goal_radius_m, zorder=4.5,
                          facecolor=GOAL_COLOR + '2b', edgecolor=GOAL_COLOR, linewidth=1.8))
         self._moving += self._axis.plot(*leg.goal.position_m, marker='*', markersize=9,
                                         color=GOAL_COLOR, markeredgewidth=0, zorder=4.5)
 
     def _show_spread(self, heard_s: float, time_s: float) -> None:
-        """Draw the discs of the plan so densely that they are a tube; a darker core of 50 %."""
+        """Draw the discs of the plan densely, as a tube, with a darker core of 50 %."""
         discs = _newest(self._drive.uncertainty, time_s)
         if discs is None or discs.heard_s < heard_s or len(discs.radii_m) < 2:
             return
@@ -196,7 +193,6 @@ class _Scene:
                 zorder=zorder))
 
     def _show_candidates(self, heard_s: float, time_s: float) -> None:
-
         found = _newest(self._drive.candidates, time_s)
         if found is None or found.heard_s < heard_s:
             return
@@ -205,7 +201,7 @@ class _Scene:
                 VALID_COLOR if valid else INVALID_COLOR for valid in found.valid]))
 
     def _show_way(self, leg: Leg, row: int) -> None:
-        """Draw the way since the robot was last put somewhere, that to older goals pale."""
+        """Draw the path since the last teleport, pale where it led to older goals."""
         before = self._teleports[self._teleports <= row]
         start = int(before[-1]) if len(before) else 0
         positions, since = self._drive.states[:, :2], max(start, leg.rows.start)
@@ -220,7 +216,6 @@ class _Scene:
             solid_capstyle='round', solid_joinstyle='round')
 
     def _add(self, artist) -> None:
-
         if isinstance(artist, Collection):
             self._axis.add_collection(artist, autolim=False)
         else:

@@ -13,13 +13,10 @@
 # limitations under the License.
 
 """
-A recorded drive: what was driven, planned and commanded, read from a bag.
+A recorded drive as arrays in the map frame: what was driven and planned, read from a bag.
 
-A recorded drive as arrays, in the map frame: what was driven, planned and expected.
-
-Read a drive from a bag: MCAP or SQLite, of rosbag2 or of this package's recorder.
-
-Needs no ROS: the message definitions are in the bag.
+Bags are MCAP or SQLite, of rosbag2 or of this package's recorder. No ROS is needed: the message
+definitions are in the bag.
 """
 
 from collections import Counter
@@ -61,12 +58,12 @@ class Occupancy:
 @dataclass(frozen=True)
 class DrivenPlan:
     """
-    A plan as it was published; without points it means "brake".
+    A published plan; one without points means "brake".
 
     :param heard_s: when it was published, in the time of the drive.
     :param times_s: (n,) when the robot should be at each point.
     :param states: (n, 4) position and velocity there.
-    :param planning_time_s: None where it was not recorded, or nothing was planned.
+    :param planning_time_s: None if it was not recorded.
     """
 
     heard_s: float
@@ -81,7 +78,7 @@ class DrivenPlan:
 
 @dataclass(frozen=True)
 class Discs:
-    """Where the robot was expected along a plan: (n, 2) centres and (n,) radii."""
+    """Uncertainty of the position along a plan: (n, 2) centres and (n,) radii."""
 
     heard_s: float
     centres_m: np.ndarray
@@ -108,12 +105,12 @@ class Goal:
 @dataclass(frozen=True)
 class Drive:
     """
-    Everything in the order of time.
+    A whole drive, every list in the order of time.
 
     :param times_s: (N,) stamps of the odometry, the time of the drive; rising.
     :param states: (N, 4) position and velocity.
-    :param clock_jumps: how often the stamps jumped back; the longest stretch between is kept.
-    :param problems: how often each diagnostic status was a warning or an error, by its words.
+    :param clock_jumps: how often the stamps jumped back; the longest stretch between two is kept.
+    :param problems: warnings and errors in the diagnostics: how often, by text.
     """
 
     times_s: np.ndarray

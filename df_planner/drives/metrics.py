@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How a recorded drive went: leg by leg, tracking error step by step."""
+"""Numbers of a recorded drive: per leg, and the tracking error per step."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ from df_planner.drives.bag import Drive
 from df_planner.drives.bag import DrivenPlan
 from df_planner.drives.bag import Goal
 
-TELEPORT_M = 0.5  # between two messages of odometry: the robot was put there
+TELEPORT_M = 0.5  # between two messages of odometry
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Leg:
 
 
 def teleports(drive: Drive) -> np.ndarray:
-    """Return the rows at which the robot suddenly is elsewhere."""
+    """Return the first rows after each teleport of the robot."""
     steps = np.linalg.norm(np.diff(drive.states[:, :2], axis=0), axis=1)
     return np.flatnonzero(steps > TELEPORT_M) + 1
 
 
 def legs(drive: Drive, goal_radius_m: float) -> list[Leg]:
-    """Return the legs in the order of time; what was driven without a goal is in none."""
+    """Return the legs in the order of time; driving without a goal is left out."""
     starts = [int(np.searchsorted(drive.times_s, goal.heard_s)) for goal in drive.goals]
     cuts = sorted({*starts, *teleports(drive).tolist(), len(drive.times_s)})
     found = []
@@ -81,10 +81,10 @@ def on_the_way(drive: Drive, legs: Sequence[Leg], times_s: Sequence[float]) -> n
 
 def tracking_errors(drive: Drive) -> np.ndarray:
     """
-    Return (N,), the distance in m between where the robot was and where its plan had it then.
+    Return the distance (N,) in m of the robot from where its plan was at that time.
 
-    The plan is the newest that was out; beyond its end it stays at its last point. NaN where
-    there is none, or it says "brake", or it begins later, or the robot was just teleported.
+    The plan is the newest one published; after its end it stays at its last point. NaN without a
+    plan, before its begin, after "brake" and after a teleport.
     """
     errors = np.full(len(drive.times_s), np.nan)
     heard = np.array([plan.heard_s for plan in drive.plans])
@@ -104,7 +104,7 @@ def tracking_errors(drive: Drive) -> np.ndarray:
 
 
 def leg_record(drive: Drive, leg: Leg, errors: np.ndarray) -> dict:
-    """Return a row of the table: goal, time and way to it, plans, planning time, error."""
+    """Return a row of the table: goal, time and distance to it, plans, planning time, error."""
     driving = leg.driving
     path = drive.states[driving, :2]
     begin_s, end_s = drive.times_s[leg.rows.start], drive.times_s[driving.stop - 1]
@@ -131,17 +131,17 @@ def leg_record(drive: Drive, leg: Leg, errors: np.ndarray) -> dict:
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
-    """Return a quantile, None of no values."""
+    """Return a quantile, None without values."""
     return float(np.quantile(values, share)) if len(values) else None
 
 
 def during(events: Sequence, begin_s: float, end_s: float) -> list:
-    """Return what was heard within a time."""
+    """Return the events of a time span."""
     return [event for event in events if begin_s <= event.heard_s <= end_s]
 
 
 def uncertainty_of(drive: Drive, plan: DrivenPlan) -> Discs | None:
-    """Return the discs that came with a plan: the next that begin where it does."""
+    """Return the discs of a plan: the next ones published, if they begin at its start."""
     if not len(plan):
         return None
     for discs in drive.uncertainty:

@@ -100,7 +100,7 @@ def draw_drive(path: Path, drive: Drive, legs: Sequence[Leg], errors: np.ndarray
 
 
 def draw_map(axis, occupancy: Occupancy | None) -> None:
-    """Draw walls, floor and what is unknown; without a map only the paper."""
+    """Draw walls, floor and unknown cells; an empty floor without a map."""
     axis.set(xticks=[], yticks=[], aspect='equal', anchor='N')
     for spine in axis.spines.values():
         spine.set_visible(False)
@@ -122,7 +122,6 @@ def broken_path(drive: Drive, rows: slice = slice(None)) -> np.ndarray:
 
 def _draw_drive(axis, drive: Drive, legs: Sequence[Leg], plans: Sequence[DrivenPlan],
                 goal_radius_m: float, colors) -> None:
-
     path = broken_path(drive)
     axis.plot(path[:, 0], path[:, 1], color=DRIVEN_COLOR, linewidth=3.0, zorder=3,
               solid_capstyle='round')
@@ -146,7 +145,7 @@ def _draw_drive(axis, drive: Drive, legs: Sequence[Leg], plans: Sequence[DrivenP
 
 
 def _with_gaps(values: np.ndarray) -> np.ndarray:
-    """Return (n, k) with a row of NaN wherever a second or more lies between two rows."""
+    """Return (n, k) with a row of NaN in every gap of more than ``GAP_S``."""
     gaps = np.flatnonzero(np.diff(values[:, 0]) > GAP_S) + 1
     return np.insert(values, gaps, np.nan, axis=0)
 
@@ -175,7 +174,7 @@ def _draw_series(axis, label: str, color: str, values: np.ndarray, marker: str) 
 
 
 def _draw_distribution(axis, color: str, values: np.ndarray) -> None:
-    """Draw how values (n,) are distributed, beside their series."""
+    """Draw the histogram of values (n,), beside their series."""
     _style(axis)
     axis.tick_params(labelleft=False)
     if not len(values):

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from df_planner.console import markdown_table
 from df_planner.drives.bag import Drive
 from df_planner.drives.metrics import Leg
 from df_planner.drives.metrics import leg_record
@@ -117,11 +118,11 @@ def _markdown(drive: Drive, bag: Path, overall: list[list[str]], table: list[lis
     problems = [['how often', 'warning or error in the diagnostics'],
                 *([str(count), words.replace('|', '/')]
                   for words, count in list(drive.problems.items())[:MAX_PROBLEMS])]
-    parts = [f'# {_title(bag)}', _markdown_table(overall), '## Goals', _markdown_table(table),
+    parts = [f'# {_title(bag)}', markdown_table(overall), '## Goals', markdown_table(table),
              'Way, plans, planning time, error and uncertainty (mean radius of the 95 % discs) '
              'until the goal was reached. Not recorded: ' + MISSING + '.']
     if drive.problems:
-        parts += ['## Diagnostics', _markdown_table(problems)]
+        parts += ['## Diagnostics', markdown_table(problems)]
     parts += ['![The drive](report.png)',
               'Series: [legs.csv](legs.csv), [drive.csv](drive.csv), [plans.csv](plans.csv).']
     return '\n\n'.join(parts) + '\n'
@@ -130,12 +131,6 @@ def _markdown(drive: Drive, bag: Path, overall: list[list[str]], table: list[lis
 def _title(bag: Path) -> str:
     """Return the name of a bag with that of its run, since every run's bag is called so."""
     return f'{bag.parent.name}/{bag.name}'
-
-
-def _markdown_table(rows: list[list[str]]) -> str:
-    head, *body = rows
-    lines = [head, ['---'] * len(head), *body]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 
 
 def _scaled(value: float | None, factor: float, digits: int = 0) -> str:

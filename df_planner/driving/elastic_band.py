@@ -71,7 +71,7 @@ class ElasticBand:
     """
     Turn plans into faster plans along the same way.
 
-    :param grid: the map; without one the band is held by nothing but the robot's limits.
+    :param grid: the map; without one, only the robot's limits hold.
     :param clearance_m: how far from obstacles the centre of the robot stays.
     :param utilisation: share of the robot's limits that is used; the rest is left to feedback.
     """
@@ -85,8 +85,8 @@ class ElasticBand:
         """
         Return the plan to track: from the plan's first state to rest at its end, in less time.
 
-        A plan of a single row, which holds a position, is returned as it is; so is one that the
-        band cannot make faster, and one whose numbers are beyond reckoning.
+        Returned as it is: a plan too short to refine, such as one that holds a position, one that
+        the band cannot make faster, and one whose numbers overflow.
         """
         if len(plan) < 3:
             return plan
@@ -95,7 +95,7 @@ class ElasticBand:
             with np.errstate(over='ignore', invalid='ignore'):
                 for stiffness in STIFFNESS:
                     band.relax(stiffness)
-        except (LinAlgError, ValueError):  # SciPy's, for numbers that are not finite any more
+        except (LinAlgError, ValueError):  # SciPy's, for numbers that are not finite
             return plan
         if not band.duration_s < (len(plan) - 1) * plan.dt_s:
             return plan
@@ -183,7 +183,7 @@ class _Band:
         gradient[-1] = intervals**2 * step_s
         hessian[-1, -1] = intervals**2
 
-        # Acceleration (N + 1) and speed (N), each axis for itself.
+        # Acceleration (N + 1) and speed (N) per axis.
         damping = limits.damping_per_s
         to_force = self.second / step_s**2 + damping * self.central / step_s
         to_speed = self.first / step_s

@@ -15,11 +15,11 @@
 """
 Execution: from a plan and the present state to one action.
 
-``raw`` plays the diffused actions as they are, the claim of Diffusion Forcing. ``tracking``
+``raw`` applies the diffused actions unchanged, the claim of Diffusion Forcing. ``tracking``
 follows the planned states with feedback, by the law of the kind of robot (``tracking.py``).
-``time_optimal`` does the same after an elastic band has made the plan as fast as a point robot can
-follow it. The follower node and ``Policy`` both use this module, so that ROS and ``df_planner
-evaluate`` drive alike.
+``time_optimal`` does so after an elastic band has made the plan as fast as a point robot can
+follow it. The follower and ``Policy`` both use this module, so that ROS and ``evaluate`` drive
+alike.
 """
 
 import numpy as np
@@ -35,9 +35,10 @@ class Executor:
     """
     Turn a plan into actions; keeps no plan of its own.
 
-    :param execution: one of ``EXECUTIONS``; any other name is a ValueError.
+    :param execution: one of ``EXECUTIONS``.
     :param law: how the robot follows states and stops (see ``tracking.tracking_law``).
-    :param band: what ``time_optimal`` makes plans faster with; the others do not need it.
+    :param band: makes plans faster for ``time_optimal``.
+    :raises ValueError: if there is no such execution.
     """
 
     def __init__(self, execution: str, law: TrackingLaw = PointTracking(),
@@ -59,23 +60,17 @@ class Executor:
         """
         Return the action for one control step.
 
-        :param plan: the plan in hand, as ``prepare`` returned it, or None to brake.
+        :param plan: the plan to execute, as ``prepare`` returned it, or None to brake.
         :param step: control steps since the first row of the plan, 0 or more.
         :param state: (S,) now.
-        :returns: (A,) within its limits, rounded to float32 as the actions in the data are. Such a
-            number survives being scaled to a force and back, so a simulator behind a topic gets
-            the very action that ``Policy`` would apply.
+        :returns: (A,) within its limits, rounded to float32 like the actions in the data. Such a
+            number is the same after scaling to a force and back, so a simulator behind a topic
+            gets exactly the action that ``Policy`` would apply.
         """
-        action = self._exact_action(plan, step, state)
-        return action.astype(np.float32).astype(np.float64)
-
-    def _exact_action(self, plan: Plan | None, step: int, state: np.ndarray) -> np.ndarray:
         if plan is None:
-            return self.law.brake(state)
-        if self.execution == 'raw':
-            return plan.actions[step] if step < len(plan) else np.zeros(plan.actions.shape[1])
-        return self.law.action(plan, step, state)
-
-    def brake(self, state: np.ndarray) -> np.ndarray:
-        """Return the action (A,) that stops the robot."""
-        return self.law.brake(state)
+            action = self.law.brake(state)
+        elif self.execution == 'raw':
+            action = plan.actions[step] if step < len(plan) else np.zeros(plan.actions.shape[1])
+        else:
+            action = self.law.action(plan, step, state)
+        return action.astype(np.float32).astype(np.float64)

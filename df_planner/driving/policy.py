@@ -37,18 +37,23 @@ class Policy:
 
     :param execution: ``raw``, ``tracking`` or ``time_optimal`` (see ``driving/executor.py``).
     :param replan_interval_s: control time between two plans.
+    :ivar plan: what is executed; None brakes.
+    :ivar plans: (control step, plan) of the episode, before the executor prepared them.
     """
 
     def __init__(self, planner: Planner, execution: str = 'tracking',
                  replan_interval_s: float = 0.25, seed: int = 0):
-        """Build the executor and the replanner; ConfigError if the robot cannot be driven so."""
+        """
+        Build the executor and the replanner.
+
+        :raises ConfigError: if this kind of robot cannot be driven with this execution.
+        """
         check_execution(planner.card.robot, execution)
         law = tracking_law(planner.card.robot, planner.card.action_limits)
         self.executor = Executor(execution, law, ElasticBand(planner.map))
         self.replanner = Replanner(planner, hold_at_goal=execution != 'raw', seed=seed)
         self.interval_steps = max(1, round(replan_interval_s / planner.card.dt_s))
         self.plan: Plan | None = None
-        self.plan_step = 0
         self.plans: list[tuple[int, Plan | None]] = []
         self.planning_times_s: list[float] = []
         self._step = 0
@@ -56,19 +61,22 @@ class Policy:
     def reset(self, goal: np.ndarray) -> None:
         """Start an episode towards ``goal`` (2,); the errors of ``Planner.check_goal``."""
         self.replanner.reset(goal)
-        self.plan, self.plan_step, self._step = None, 0, 0
+        self.plan, self._step = None, 0
         self.plans, self.planning_times_s = [], []
 
     def act(self, state: np.ndarray) -> np.ndarray:
         """Return the action (A,) for this state (S,); the errors of ``Planner.check_state``."""
         state = np.array(state, np.float64)
         self.replanner.observe(state, self._step)
-        if self._step % self.interval_steps == 0:
+        plan_step = self._step % self.interval_steps
+        if plan_step == 0:
+            latest = self.plans[-1][1] if self.plans else None
+            in_hand = None if latest is None else latest.shifted(self.interval_steps)
             started = time.perf_counter()
-            plan = self.replanner.replan(state, self._step)
+            plan = self.replanner.replan(state, self._step, in_hand)
             self.planning_times_s.append(time.perf_counter() - started)
             self.plans.append((self._step, plan))
-            self.plan, self.plan_step = self.executor.prepare(plan), self._step
-        action = self.executor.action(self.plan, self._step - self.plan_step, state)
+            self.plan = self.executor.prepare(plan)
+        action = self.executor.action(self.plan, plan_step, state)
         self._step += 1
         return action

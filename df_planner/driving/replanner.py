@@ -16,13 +16,15 @@
 Replanning: what happens to the plan in hand when a new one is due.
 
 ``Policy`` and the planner node both use this class, so that ROS and ``df_planner evaluate`` decide
-alike. It only ever needs states, a goal and a count of control steps.
+alike. It only ever needs states, a goal, a count of control steps, and what is left of the plan in
+hand.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
+from df_planner.driving.timeline import from_nearest_row
 from df_planner.errors import NoValidPlan
 from df_planner.planning.filtering import History
 from df_planner.planning.plan import Plan
@@ -30,8 +32,8 @@ from df_planner.planning.planner import Planner
 
 # Nearer to the goal than this there is nothing left to plan.
 HOLD_RADIUS_M = 0.3
-# Of so many plans in a row one is looked for anew, from pure noise, and may be faster; the others
-# go on with what there is, at a third of the time.
+# One of so many plans also tries candidates from pure noise, which may be faster; the others
+# continue the plan in hand, in a third of the time.
 FASTER_EVERY = 3
 
 
@@ -43,6 +45,7 @@ class Replanner:
         whose data never stop. ``raw`` execution cannot follow such a plan and turns this off: then
         every plan is made to come to rest at the goal.
     :param seed: the noise of the k-th plan after ``reset`` depends on (seed, k) only.
+    :ivar last_error: why the latest plan is not a new one, None if it is.
     """
 
     def __init__(self, planner: Planner, hold_at_goal: bool = True, seed: int = 0):
@@ -52,17 +55,14 @@ class Replanner:
         self.seed = seed
         self.goal: np.ndarray | None = None
         self.last_error: NoValidPlan | None = None
-        self._plan: Plan | None = None
-        self._plan_step = 0
         self._history = History(planner.card.frame_stack, planner.card.dt_s,
                                 len(planner.card.observation_names))
         self._count = 0
 
     def reset(self, goal: np.ndarray) -> None:
-        """Take a new goal (2,) and forget plan and states; the errors of ``check_goal``."""
+        """Take a new goal (2,) and forget the states; the errors of ``check_goal``."""
         self.goal = self.planner.check_goal(goal)
         self.last_error = None
-        self._plan = None
         self._history.clear()
         self._count = 0
 
@@ -70,22 +70,18 @@ class Replanner:
         """Take a state (S,) of any control step: a noisy present is filtered with it."""
         self._history.observe(state, step)
 
-    def delay(self, steps: int) -> None:
-        """Count the plan in hand from this many steps later: the robot waited for it."""
-        self._plan_step += steps
-
-    def replan(self, state: np.ndarray, step: int,
+    def replan(self, state: np.ndarray, step: int, in_hand: Plan | None = None,
                should_stop: Callable[[], bool] = lambda: False) -> Plan | None:
         """
         Return the plan to execute from this state on, its first row being now.
 
-        A new plan if one is valid, else what is left of the previous one, else None: brake.
-        ``last_error`` tells why there is no new plan.
+        A new plan if one is valid, else what is left of the plan in hand, else None: brake.
 
         :param step: control steps since any fixed time.
+        :param in_hand: what is left by now of the plan towards this goal that is executed.
         """
         state = self.planner.check_state(state)
-        previous = self._rest_of_plan(state, step)
+        previous = None if in_hand is None else from_nearest_row(in_hand, state)
         seed = int(np.random.SeedSequence([self.seed, self._count]).generate_state(1)[0])
         self.last_error = None
         if self.hold_at_goal and np.linalg.norm(state[:2] - self.goal) <= HOLD_RADIUS_M:
@@ -94,33 +90,23 @@ class Replanner:
             try:
                 plan = self.planner.plan(state, self.goal, seed=seed, previous=previous,
                                          rest_at_goal=not self.hold_at_goal,
-                                         should_stop=should_stop, prefix=self._prefix(step),
+                                         should_stop=should_stop, prefix=self._prefix(in_hand),
                                          history=self._history.before(step),
                                          faster=self._count % FASTER_EVERY == 1)
             except NoValidPlan as error:
                 self.last_error = error
                 plan = previous if previous is not None and len(previous) > 1 else None
         self._count += 1
-        self._plan, self._plan_step = plan, step
         return plan
 
-    def _rest_of_plan(self, state: np.ndarray, step: int) -> Plan | None:
-        """Return the plan in hand from where the robot is on it; it may be ahead of time."""
-        if self._plan is None:
-            return None
-        rest = self._plan.shifted(step - self._plan_step)
-        distance = np.linalg.norm(rest.states[:, :2] - state[:2], axis=-1)
-        return rest.shifted(int(distance.argmin()))
-
-    def _prefix(self, step: int) -> np.ndarray | None:
+    def _prefix(self, in_hand: Plan | None) -> np.ndarray | None:
         """Return the actions (P, A) of the ``delay_steps`` from now on, in whole tokens."""
         delay_steps = self.planner.settings.delay_steps
-        if self._plan is None or delay_steps == 0:
+        if in_hand is None or delay_steps == 0:
             return None
-        rest = self._plan.shifted(step - self._plan_step)
         frame_stack = self.planner.card.frame_stack
-        tokens = min(-(-delay_steps // frame_stack), (len(rest) - 1) // frame_stack)
-        return rest.actions[:tokens * frame_stack] if tokens else None
+        tokens = min(-(-delay_steps // frame_stack), (len(in_hand) - 1) // frame_stack)
+        return in_hand.actions[:tokens * frame_stack] if tokens else None
 
     def _hold(self, state: np.ndarray) -> Plan:
         """Return the plan of one row that rests at the goal, else as the robot is."""

@@ -28,14 +28,14 @@ from df_planner.robots.kinds import ROBOTS
 
 
 class TrackingLaw(Protocol):
-    """What follows a plan; keeps no plan of its own."""
+    """Follow a plan with feedback; keeps no plan of its own."""
 
     def action(self, plan: Plan, step: int, state: np.ndarray) -> np.ndarray:
         """
         Return what to do for one control step: (A,), within the limits.
 
-        :param step: control steps since the first row of the plan; from the last row on, the
-            robot is held there.
+        :param step: control steps since the first row of the plan; the robot is held at the last
+            row.
         :param state: (S,) now.
         """
 
@@ -93,7 +93,7 @@ def tracking_law(robot: str | None, action_limits: Sequence[float]) -> TrackingL
 
 @dataclass(frozen=True)
 class NoTracking:
-    """Of a robot that is not known, only the diffused actions can be played; zero stops it."""
+    """For a robot of no known kind: ``raw`` execution alone; zero stops it."""
 
     action_size: int
 

@@ -12,20 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-The machine that a result was measured on, and the memory of its processes.
-
-What a benchmark ran on: processor, versions and revision, without the machine's name.
-
-The memory of this process, as Linux tells it.
-"""
+"""The machine that a result was measured on: processor, versions, revision; not its name."""
 
 from importlib import metadata
 import os
 from pathlib import Path
 import platform
-import threading
-from typing import Self
 
 import df_planner
 from df_planner.files import git_revision
@@ -46,12 +38,6 @@ def machine_facts() -> dict:
     }
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time that a process has used, which other load does not add to."""
-    fields = Path(f'/proc/{pid}/stat').read_text(encoding='utf-8').rpartition(')')[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
-
-
 def _processor() -> str:
     """Return the model of the processor."""
     try:
@@ -60,47 +46,3 @@ def _processor() -> str:
         return platform.processor() or 'unknown'
     names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
     return names[0] if names else platform.processor() or 'unknown'
-
-
-def memory_mib(entry: str) -> float:
-    """
-    Return an entry of /proc/self/status, NaN where there is none.
-
-    :param entry: ``RssAnon``, what is no file's (mapped pages are the kernel's, which takes them
-        back when memory is short), or ``VmHWM``, the most that was resident at once, mapped pages
-        included.
-    """
-    try:
-        lines = Path('/proc/self/status').read_text(encoding='utf-8').splitlines()
-    except OSError:
-        return float('nan')
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith(f'{entry}:')),
-                float('nan'))
-
-
-class OwnMemoryPeak(threading.Thread):
-    """A context that watches how much of this process's memory is no file's."""
-
-    def __init__(self, interval_s: float = 0.01):
-        """Look that often."""
-        super().__init__(daemon=True)
-        self.mib = 0.0
-        self._interval_s = interval_s
-        self._over = threading.Event()
-
-    def __enter__(self) -> Self:
-        """Begin to watch."""
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Look once more, and no longer."""
-        self._over.set()
-        self.join()
-
-    def run(self) -> None:
-        """Look until it is over."""
-        over = False
-        while not over:
-            over = self._over.wait(self._interval_s)
-            self.mib = max(self.mib, memory_mib('RssAnon'))

@@ -31,6 +31,8 @@ import io
 import json
 from pathlib import Path
 
+from df_planner.console import markdown_table
+from df_planner.console import text_table as columns
 from df_planner.evaluation.metrics import summarize
 from df_planner.evaluation.picture import draw_paths
 from df_planner.files import replace_files
@@ -119,12 +121,7 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
             number(record['planning_time_p50_s'], '{:.0f} ms', 1e3),
             number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
         ])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    if records:
-        lines = ['  '.join(cell.rjust(width) for cell, width in zip(row, widths)) for row in rows]
-        rule = '-' * len(lines[0])
-        lines = [lines[0], rule, *lines[1:], rule]
+    lines = [columns(rows, 'simple')] if records else []
     lines.append(summary_line(summary))
     if baseline is not None:
         lines.append(f'{baseline["name"]}: {summary_line(baseline["summary"])}')
@@ -167,24 +164,10 @@ def _csv(records: Sequence[dict]) -> str:
 def _markdown(results: dict, picture: bool) -> str:
     """Return the report for a reader."""
     summary = results['summary']
-    baseline = results.get('baseline')
-    lines = [f'# {_title(results["meta"])}', '', f'**{summary_line(summary)}.**', '']
-    if picture:
-        lines += ['![Planned and driven paths](paths.png)', '']
-    lines += ['## Summary', '']
-    lines += _summary_table(summary, baseline)
-    lines += [
-        '',
-        'Score: 100 = the reference return of D4RL. Return: observations within 0.5 m of the '
-        'goal. Latched return: every step after the first reach counts. ± is the standard error '
-        'over episodes, sd the standard deviation.', '',
-        '## Episodes', '',
-        '| # | start | goal | return | score | latched | first reach | plans | in walls | gap |'
-        ' latency p50 / p99 |',
-        '|---|---|---|---|---|---|---|---|---|---|---|',
-    ]
+    rows = [['#', 'start', 'goal', 'return', 'score', 'latched', 'first reach', 'plans',
+             'in walls', 'gap', 'latency p50 / p99']]
     for record in results['episodes']:
-        cells = [
+        rows.append([
             str(record['episode']),
             '({:.2f}, {:.2f})'.format(*record['start'][:2]),
             '({:.2f}, {:.2f})'.format(*record['goal']),
@@ -198,15 +181,20 @@ def _markdown(results: dict, picture: bool) -> str:
             number(record['plan_execution_gap'], '{:.1f} cm', 100.0),
             number(record['planning_time_p50_s'], '{:.0f}', 1e3) + ' / '
             + number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
-        ]
-        lines.append('| ' + ' | '.join(cells) + ' |')
-    lines += ['', '## How this was made', '', '| | |', '|---|---|']
-    lines += [f'| {key} | {inline(value)} |' for key, value in results['meta'].items()]
-    return '\n'.join(lines) + '\n'
+        ])
+    return '\n\n'.join([
+        f'# {_title(results["meta"])}', f'**{summary_line(summary)}.**',
+        *(['![Planned and driven paths](paths.png)'] if picture else []),
+        '## Summary', markdown_table(_summary_rows(summary, results.get('baseline'))),
+        'Score: 100 = the reference return of D4RL. Return: observations within 0.5 m of the '
+        'goal. Latched return: every step after the first reach counts. ± is the standard error '
+        'over episodes, sd the standard deviation.',
+        '## Episodes', markdown_table(rows),
+        '## How this was made', facts_table(results['meta'])]) + '\n'
 
 
-def _summary_table(summary: dict, baseline: dict | None) -> list[str]:
-    """Return the lines of the summary, with the baseline's column where there is one."""
+def _summary_rows(summary: dict, baseline: dict | None) -> list[list[str]]:
+    """Return the rows of the summary, with the baseline's column where there is one."""
     columns = [('this run', summary)]
     if baseline is not None:
         columns.append((baseline['name'], baseline['summary']))
@@ -223,11 +211,8 @@ def _summary_table(summary: dict, baseline: dict | None) -> list[str]:
          lambda s: f'{number(s["planning_time_s"]["p50"], "{:.0f}", 1e3)} / '
                    f'{number(s["planning_time_s"]["p99"], "{:.0f}", 1e3)}'),
     ]
-    lines = ['| | ' + ' | '.join(name for name, _ in columns) + ' |', '|---' * (len(columns) + 1)
-             + '|']
-    for label, cell in rows:
-        lines.append(f'| {label} | ' + ' | '.join(cell(values) for _, values in columns) + ' |')
-    return lines
+    return [['', *(name for name, _ in columns)],
+            *([label, *(cell(values) for _, values in columns)] for label, cell in rows)]
 
 
 def _title(meta: dict) -> str:
@@ -258,7 +243,10 @@ def number(value: float | None, pattern: str, scale: float = 1.0) -> str:
     return MISSING if value is None else pattern.format(scale * value)
 
 
-def inline(value: object) -> str:
-    """Return a value for a cell of a Markdown table."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return '`' + text.replace('|', '\\|').replace('\n', ' ') + '`'
+def facts_table(facts: dict) -> str:
+    """Return names and values as a table in Markdown."""
+    def cell(value: object) -> str:
+        text = value if isinstance(value, str) else json.dumps(value)
+        return '`' + text.replace('|', '\\|').replace('\n', ' ') + '`'
+
+    return markdown_table([['', ''], *([name, cell(value)] for name, value in facts.items())])

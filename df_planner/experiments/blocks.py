@@ -12,9 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""
+Drive among blocks that training never saw, on the planner's map and solid in the simulator.
+
+    df_planner measure blocks --checkpoint maze2d-medium --episodes 50
+"""
+
 from collections.abc import Callable
 from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -23,19 +30,22 @@ from matplotlib.patches import Circle
 from matplotlib.patches import Rectangle
 import numpy as np
 from scipy.ndimage import label
+from scipy.stats import binomtest
 
-from df_planner.configuration import assignments
+from df_planner.console import examples
+from df_planner.console import RESUME
 from df_planner.errors import ConfigError
+from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.picture import draw_walls
 from df_planner.evaluation.picture import GOAL_COLOR
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.experiments.common import journal_of_drives
 from df_planner.experiments.common import measure_options
+from df_planner.experiments.common import open_journal
 from df_planner.experiments.common import open_point_planner
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import RESUME
+from df_planner.experiments.common import specification_of
 from df_planner.experiments.common import write_result
 from df_planner.planning.map import GridMap
 from df_planner.planning.map import maze_map
@@ -55,8 +65,8 @@ PASSAGE_M = 0.15  # clearance of the robot's centre on the way that must remain
 KEEP_OFF_M = 0.3  # of a block from the start and from the goal
 MAX_DRAWS = 2000
 
-# The planner takes the robot for wider than it is: what it drives is not quite what it plans. Ways
-# around what training never saw are rare ones, which less noise would hardly draw.
+# A wider robot, because driving is not exactly as planned; more noise, because ways around what
+# training never saw are rare samples.
 COMMON_SETTINGS = {'collision_tolerance_m': 0.0, 'robot_radius_m': BALL_RADIUS_M + 0.03,
                    'temperature': 1.0}
 CLEARANCE_SETTINGS = {'guidance_scale': 1.0, 'guide_goal': 0.0, 'guide_clearance': 3.0,
@@ -68,7 +78,6 @@ class Arm:
     """
     A way to plan among blocks.
 
-    :param settings: of the planner.
     :param sees_blocks: the blocks are on the planner's map.
     """
 
@@ -76,15 +85,20 @@ class Arm:
     sees_blocks: bool = True
 
 
-def arms(settings: dict) -> dict[str, Arm]:
-    """Return what is compared, by name; ``settings`` are common to all."""
-    common = {**COMMON_SETTINGS, **settings}
-    without = {**common, 'guide_clearance': 0.0}
-    return {
-        'clearance': Arm(PlannerSettings(**{**CLEARANCE_SETTINGS, **common})),
-        'selection': Arm(PlannerSettings(**{**without, 'guidance_scale': 0.0})),
-        'blind': Arm(PlannerSettings(**{**without, 'guidance_scale': 0.0}), sees_blocks=False),
-    }
+def arms(specification: Specification) -> dict[str, Arm]:
+    """
+    Return the arms by name; the settings of ``specification`` are common to all.
+
+    :raises ConfigError: if a setting is wrong.
+    """
+    def settings(**changes: float) -> PlannerSettings:
+        return replace(specification, settings={
+            **COMMON_SETTINGS, **specification.settings, **changes}).planner_settings
+
+    selection = settings(guide_clearance=0.0, guidance_scale=0.0)
+    return {'clearance': Arm(settings(**{name: value for name, value in CLEARANCE_SETTINGS.items()
+                                         if name not in specification.settings})),
+            'selection': Arm(selection), 'blind': Arm(selection, sees_blocks=False)}
 
 
 def drive(planner: Planner, arm: Arm, maze: Maze, blocks: list[Block], start: np.ndarray,
@@ -172,12 +186,9 @@ def summarize(records: list[tuple[int, dict]]) -> dict:
 
 def rate(successes: int, trials: int) -> dict:
     """Return a share with its 95 % Wilson score interval (Wilson, 1927)."""
-    share, z = successes / trials, 1.96
-    center = (share + z**2 / (2 * trials)) / (1 + z**2 / trials)
-    half = z / (1 + z**2 / trials) * np.sqrt(
-        share * (1 - share) / trials + z**2 / (4 * trials**2))
-    return {'count': successes, 'share': share, 'low': float(max(center - half, 0.0)),
-            'high': float(min(center + half, 1.0))}
+    interval = binomtest(successes, trials).proportion_ci(0.95, method='wilson')
+    return {'count': successes, 'share': successes / trials, 'low': float(interval.low),
+            'high': float(interval.high)}
 
 
 def block_map(grid: GridMap, blocks: list[Block]) -> GridMap:
@@ -273,22 +284,22 @@ def draw_blocks_picture(path: Path, maze: Maze, results: dict) -> None:
     figure.savefig(path, dpi=120)
 
 
-@click.command(epilog='\b\nExamples:\n'
-               '  df_planner measure blocks --checkpoint maze2d-medium --episodes 50\n'
-               '  df_planner measure blocks --checkpoint maze2d-medium --blocks 3..3 --seed 2 '
-               '--set num_samples=32')
+@click.command(epilog=examples(
+    'df_planner measure blocks --checkpoint maze2d-medium --episodes 50',
+    'df_planner measure blocks --checkpoint maze2d-medium --blocks 3..3 --seed 2 '
+    '--set num_samples=32'))
 @click.option('--episodes', type=click.IntRange(min=1), default=50, show_default=True)
 @click.option('--blocks', 'counts', default='1..3', show_default=True,
               help='Fewest..most blocks in an episode.')
 @click.option('--arm', 'names', multiple=True,
-              type=click.Choice(['clearance', 'selection', 'blind']),
+              type=click.Choice(list(ARM_COLORS)),
               help='Drive only this arm; may be repeated.')
 @RESUME
 @measure_options('blocks', seed_of='starts, blocks and plans',
                  files='blocks.json, blocks.png and drives.jsonl')
 def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, out):
     """
-    Put blocks in the way that training never saw.
+    Drive among blocks that training never saw.
 
     They are on the planner's map and solid in the simulator. Success: the goal is reached without
     touching a block. Arms: clearance (guidance by the distance field), selection (the same planner
@@ -299,15 +310,16 @@ def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, 
     if not (dots and fewest.isdecimal() and most.isdecimal()
             and 1 <= int(fewest) <= int(most)):
         raise ConfigError(f'--blocks must be FEWEST..MOST, 1 or more, got {counts!r}')
-    compared = {name: arm for name, arm in arms(assignments(settings)).items()
-                if name in (names or ('clearance', 'selection', 'blind'))}
-    planner, maze = open_point_planner('blocks', checkpoint, device, settings)
+    specification = specification_of(checkpoint, device, settings)
+    compared = {name: arm for name, arm in arms(specification).items()
+                if name in (names or ARM_COLORS)}
+    planner, maze = open_point_planner('blocks', checkpoint, device)
     folder = result_folder('blocks', out)
-    with journal_of_drives(folder, checkpoint, device, settings, resume, episodes=episodes,
-                           blocks=counts, arms=list(compared), seed=seed) as journal, \
+    with open_journal(folder / 'drives.jsonl', specification, resume, episodes=episodes,
+                      blocks=counts, arms=list(compared), seed=seed) as kept, \
             progress(episodes * len(compared), 'drives') as bar:
         results = measure_blocks(planner, maze, episodes, (int(fewest), int(most)), seed, compared,
-                                 journal, lambda: bar.update(1))
+                                 kept, lambda: bar.update(1))
     draw_blocks_picture(folder / 'blocks.png', maze, results)
     for name, rates in results['summary'].items():
         click.echo(f'{name:10} ' + '  '.join(
@@ -315,5 +327,7 @@ def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, 
             f'({rates[key]["low"]:.0%} to {rates[key]["high"]:.0%})'
             for key in ('success', 'reached', 'touched')))
     write_result(folder / 'blocks.json', checkpoint, seed, {
-        'maze': maze.name, 'arms': {name: vars(arm) for name, arm in compared.items()},
+        'maze': maze.name, 'arms': {
+            name: {'settings': arm.settings.model_dump(exclude_unset=True),
+                   'sees_blocks': arm.sees_blocks} for name, arm in compared.items()},
         'summary': results['summary'], 'episodes': results['episodes']})

@@ -13,16 +13,9 @@
 # limitations under the License.
 
 """
-What the measurements share: options, the planner, held-out windows, the result folder.
+What the measurements share: options, the planner, the result folder, held-out data.
 
-What the ``df_planner measure`` commands share: options, the planner, the result folder.
-
-Heavy modules are imported when they are needed, because every command's module is loaded for
-``df_planner --help``.
-
-Held-out data: windows of a log that no model was trained on, made when they are needed.
-
-How plausible motion is, in units of what the robot was seen to do in the data.
+Held-out data are windows of a new log, which no model was trained on.
 """
 
 from collections.abc import Callable
@@ -30,10 +23,8 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from datetime import timezone
 import json
 from pathlib import Path
-import shlex
 import sys
 from tempfile import TemporaryDirectory
 
@@ -42,6 +33,11 @@ import numpy as np
 import torch
 
 from df_planner.configuration import assignments
+from df_planner.console import asked_for
+from df_planner.console import DEVICE
+from df_planner.console import out_option
+from df_planner.console import seed_option
+from df_planner.console import SETTINGS
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.windows import Windows
 from df_planner.errors import ConfigError
@@ -49,34 +45,29 @@ from df_planner.evaluation.episodes import identity_of
 from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.machine import machine_facts
+from df_planner.files import replace_files
 from df_planner.model.checkpoint import load_card
 from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.planner import Planner
 from df_planner.robots.kinds import POINT
 from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import Maze
 
 
 def measure_options(name: str, seed_of: str, files: str | None = None) -> Callable:
     """
-    Return a decorator that gives a command --checkpoint, --seed, --set, --device and --out.
+    Return a decorator that adds --checkpoint, --seed, --set, --device and --out to a command.
 
-    :param name: of the result's folder and files.
+    :param name: of the folder and the files of the results.
     :param seed_of: what the seed decides.
-    :param files: what lies in the folder, by default a JSON file and a picture.
+    :param files: the files of the results, by default a JSON file and a picture.
     """
-    files = files or f'{name}.json and {name}.png'
     options = (
         click.option('--checkpoint', required=True,
                      help='A shipped name or a .safetensors file.'),
-        click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
-                     help=f'Of {seed_of}.'),
-        click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
-                     help='Replace a planner setting; may be repeated.'),
-        click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.'),
-        click.option('--out', type=click.Path(file_okay=False, path_type=Path),
-                     help=f'Folder of {files}.  '
-                          f'[default: results/{name}-TIME]'))
+        seed_option(seed_of), SETTINGS, DEVICE,
+        out_option(files or f'{name}.json and {name}.png', f'results/{name}-TIME'))
 
     def decorate(command: Callable) -> Callable:
         for option in reversed(options):
@@ -86,31 +77,44 @@ def measure_options(name: str, seed_of: str, files: str | None = None) -> Callab
     return decorate
 
 
-LIKE_THE_DATA = ('temperature=1',)  # plans are drawn with less noise than the model learnt from
+LIKE_THE_DATA = ('temperature=1',)  # as much noise as the model learnt from; plans use less
+
+
+def specification_of(checkpoint: str, device: str, settings: Sequence[str]) -> Specification:
+    """
+    Return what a command was asked to measure.
+
+    :param settings: NAME=VALUE of planner settings.
+    :raises ConfigError: if one of them is wrong.
+    """
+    card = load_card(checkpoint)
+    return Specification(card.maze or '', checkpoint=checkpoint, device=device,
+                         settings=assignments(settings), robot=card.robot)
 
 
 def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), threads: int = 1,
-                 backend: str = 'auto'):
+                 backend: str = 'auto') -> tuple[Planner, Maze]:
     """
-    Return (planner, maze), ready to plan on one thread, so that results do not depend on cores.
+    Return planner and maze, ready to plan on one thread: results do not depend on cores.
 
     :param settings: NAME=VALUE of planner settings.
-    :param threads: of the network, where latency is what is measured; anything but the number of
-        an earlier call needs a fresh process.
+    :param threads: of the network, to measure latency; another number than in an earlier call
+        needs a fresh process.
     :param backend: what evaluates the network.
+    :raises ConfigError: if a setting is wrong or the checkpoint names no maze.
     """
+    specification = specification_of(checkpoint, device, settings)
+    if not specification.maze:
+        raise ConfigError(f'checkpoint {checkpoint} names no maze')
     torch.set_num_threads(threads)
     planner = Planner.load(checkpoint, device, backend=backend)
-    if planner.card.maze is None:
-        raise ConfigError(f'checkpoint {checkpoint} names no maze')
-    planner.settings = Specification(
-        planner.card.maze, checkpoint=checkpoint, settings=assignments(settings),
-        robot=planner.card.robot).planner_settings
+    planner.settings = specification.planner_settings
     planner.warm_up()
-    return planner, load_maze(planner.card.maze)
+    return planner, load_maze(specification.maze)
 
 
-def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequence[str] = ()):
+def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequence[str] = ()
+                       ) -> tuple[Planner, Maze]:
     """
     Return what ``open_planner`` does, for a measurement that simulates a point only.
 
@@ -129,27 +133,22 @@ def progress(length: int, label: str):
     return click.progressbar(length=length, label=label, file=sys.stderr)
 
 
-RESUME = click.option('--resume', is_flag=True, help='Keep the drives already in --out.')
-
-
 @contextmanager
-def journal_of_drives(folder: Path, checkpoint: str, device: str, settings: Sequence[str],
-                      resume: bool, **asked_for: object) -> Iterator:
+def open_journal(path: Path, specification: Specification, resume: bool, **facts: object
+                 ) -> Iterator[Journal]:
     """
-    Open the journal of a run, ``drives.jsonl``; Ctrl-C tells how to go on with it.
+    Open the journal of a run; after Ctrl-C, say how to resume it.
 
-    :param asked_for: what the drives depend on beside the planner, JSON-able.
+    :param path: of the journal, in the folder of the results.
+    :param facts: what the records depend on beside the planner, JSON-able.
     :raises ConfigError: to resume, if an earlier run differs.
     """
-    card = load_card(checkpoint)
-    identity = identity_of(Specification(card.maze or '', checkpoint=checkpoint, device=device,
-                                         settings=assignments(settings), robot=card.robot))
     try:
-        with Journal(folder / 'drives.jsonl', {**identity, **asked_for}, resume) as journal:
-            yield journal
+        with Journal(path, {**identity_of(specification), **facts}, resume) as opened:
+            yield opened
     except KeyboardInterrupt:
-        click.echo(f'stopped: the finished drives are kept in {folder}; the same command with '
-                   f'--resume --out {folder} goes on', err=True)
+        click.echo(f'stopped: what is finished is kept in {path.parent}; the same command with '
+                   f'--resume --out {path.parent} goes on', err=True)
         raise
 
 
@@ -161,28 +160,10 @@ def result_folder(name: str, out: Path | None) -> Path:
 
 
 def write_result(path: Path, checkpoint: str, seed: int, content: dict) -> None:
-    """Write numbers as JSON: first what was asked for, when, of what and on what machine."""
-    header = {
-        'command': shlex.join(['df_planner', *sys.argv[1:]]),
-        'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-        'checkpoint': checkpoint, 'seed': seed, 'machine': machine_facts()}
-    path.write_text(json.dumps({**header, **content}, indent=1) + '\n', encoding='utf-8')
+    """Write numbers as JSON, after what was asked for, when and on what machine."""
+    header = {**asked_for(), 'checkpoint': checkpoint, 'seed': seed, 'machine': machine_facts()}
+    replace_files({path: json.dumps({**header, **content}, indent=1) + '\n'})
     click.echo(f'report: {path}')
-
-
-def markdown_table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows, the first one being the header, as a table in Markdown."""
-    head, *body = ['| ' + ' | '.join(row) + ' |' for row in rows]
-    return '\n'.join([head, '|---' * len(rows[0]) + '|', *body]) + '\n'
-
-
-def echo_table(rows: Sequence[Sequence[object]]) -> None:
-    """Print rows, the first one being the header, in columns: text left, numbers right."""
-    texts = [[cell if isinstance(cell, str) else f'{cell:.3g}' for cell in row] for row in rows]
-    widths = [max(len(text) for text in column) for column in zip(*texts)]
-    for text in texts:
-        click.echo('  '.join([text[0].ljust(widths[0])] + [
-            cell.rjust(width) for cell, width in zip(text[1:], widths[1:])]).rstrip())
 
 
 FIRST_SEED = 1_000_000  # seeds of training data are small numbers
@@ -212,10 +193,10 @@ def held_out_windows(card: ModelCard, count: int, num_tokens: int, seed: int) ->
 
 def jumps(states: np.ndarray, card: ModelCard) -> np.ndarray:
     """
-    Return how large each step of states (..., T, 4) is, (..., T - 1), in units of what data do.
+    Return the size (..., T - 1) of each step of states (..., T, 4), relative to the data.
 
-    The larger ratio of velocity change and drift to the 99.95 % quantile in the data, see
-    ``training.checkpoint.Statistics``: above 1 the robot was hardly ever seen to move so.
+    The larger of velocity change and drift, each divided by its 99.95 % quantile in the data (see
+    ``model.checkpoint.Statistics``): steps above 1 are almost never in the data.
     """
     before, after = states[..., :-1, :], states[..., 1:, :]
     change = np.abs(after[..., 2:] - before[..., 2:]) / card.statistics.velocity_change

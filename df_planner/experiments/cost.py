@@ -12,14 +12,16 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The table and the picture of how the cost of sampling grows."""
+"""
+How the cost of sampling grows with horizon, candidates and sampling steps.
+
+    df_planner measure cost --checkpoint maze2d-large
+"""
 
 from collections.abc import Callable
 from collections.abc import Sequence
-import csv
 from dataclasses import asdict
 from dataclasses import dataclass
-import io
 from pathlib import Path
 import time
 
@@ -27,21 +29,19 @@ import click
 from matplotlib.figure import Figure
 import numpy as np
 
-from df_planner.configuration import assignments
-from df_planner.evaluation.episodes import identity_of
-from df_planner.evaluation.episodes import Specification
+from df_planner.console import examples
+from df_planner.console import RESUME
+from df_planner.console import text_table
 from df_planner.evaluation.jobs import processes
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.experiments.common import echo_table
-from df_planner.experiments.common import markdown_table
 from df_planner.experiments.common import measure_options
+from df_planner.experiments.common import open_journal
 from df_planner.experiments.common import open_planner
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
+from df_planner.experiments.common import specification_of
 from df_planner.experiments.common import write_result
-from df_planner.files import replace_files
-from df_planner.model.checkpoint import load_card
 
 BASE_HORIZON_STEPS, BASE_CANDIDATES = 400, 8  # while something else is swept
 FAR_STEPS = 800  # from here on the growth with the horizon is fitted
@@ -109,9 +109,9 @@ def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: 
                         starts.goal[0])
         return time.perf_counter() - started
 
-    before = _reset_peak_mib()
+    before_mib = _reset_peak_mib()
     roll_out()
-    peak_mib = _memory_mib('VmHWM') - before if before is not None else None
+    peak_mib = None if before_mib is None else _peak_mib() - before_mib
     seconds, call_s = [], []
     for _ in range(repeats):
         seconds.append(roll_out())
@@ -135,20 +135,18 @@ def growth_exponent(records: Sequence[dict], name: str, least: float = 0.0) -> f
 
 
 def _reset_peak_mib() -> float | None:
-    """Forget the peak of this process's memory; return what it holds now, in MiB."""
+    """Forget the peak of this process's memory and return what it holds; None but on Linux."""
     try:
         Path('/proc/self/clear_refs').write_text('5', encoding='ascii')
-        return _memory_mib('VmHWM')
+        return _peak_mib()
     except OSError:
         return None
 
 
-def _memory_mib(name: str) -> float:
-    """Return an entry of /proc/self/status in MiB."""
-    for line in Path('/proc/self/status').read_text(encoding='ascii').splitlines():
-        if line.startswith(f'{name}:'):
-            return int(line.split()[1]) / 1024.0
-    raise OSError(f'/proc/self/status has no {name}')
+def _peak_mib() -> float:
+    """Return the peak, which psutil does not know."""
+    lines = Path('/proc/self/status').read_text(encoding='ascii').splitlines()
+    return next(int(line.split()[1]) / 1024.0 for line in lines if line.startswith('VmHWM:'))
 
 
 LABELS = {'horizon_steps': 'horizon [control steps]', 'candidates': 'candidates',
@@ -177,13 +175,6 @@ def cost_table(by_sweep: dict[str, list[dict]]) -> list[list[str]]:
          str(record['calls']), f'{1e3 * record["call_s"]:.2f}',
          '-' if record['peak_mib'] is None else f'{record["peak_mib"]:.1f}']
         for name, records in by_sweep.items() for record in records)]
-
-
-def csv_of(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as comma-separated values."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator='\n').writerows(rows)
-    return text.getvalue()
 
 
 def growth(by_sweep: dict[str, list[dict]]) -> list[dict]:
@@ -254,14 +245,13 @@ def _on(records: list[dict], threads: int) -> list[dict]:
 
 
 POSITIVE = click.IntRange(min=1)
-JOURNAL_NAME = 'points.jsonl'
 
 
-@click.command(epilog='\b\nExamples:\n'
-               '  df_planner measure cost --checkpoint maze2d-large\n'
-               '  df_planner measure cost --checkpoint maze2d-large --out results/cost --resume\n'
-               '  df_planner measure cost --checkpoint maze2d-umaze --horizon 800 --horizon 4000 '
-               '--candidates 8 --sampling-steps 8 --threads 1')
+@click.command(epilog=examples(
+    'df_planner measure cost --checkpoint maze2d-large',
+    'df_planner measure cost --checkpoint maze2d-large --out results/cost --resume',
+    'df_planner measure cost --checkpoint maze2d-umaze --horizon 800 --horizon 4000 '
+    '--candidates 8 --sampling-steps 8 --threads 1'))
 @click.option('--horizon', 'horizons', type=POSITIVE, multiple=True, show_default=True,
               default=(100, 200, 400, 800, 1600, 4000), help='Control steps; may be repeated.')
 @click.option('--candidates', type=POSITIVE, multiple=True, show_default=True,
@@ -273,50 +263,35 @@ JOURNAL_NAME = 'points.jsonl'
               help='Of the network; may be repeated.')
 @click.option('--repeats', type=POSITIVE, default=5, show_default=True,
               help='Timed roll-outs per point; the median counts.')
-@click.option('--resume', is_flag=True, help='Keep the points already in --out.')
+@RESUME
 @measure_options('cost', seed_of='start and noise',
-                 files='cost.json, cost.csv, cost.md, cost.png and points.jsonl')
+                 files='cost.json, cost.png and points.jsonl')
 def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, resume, seed,
          settings, device, out):
     """
     Measure how the cost of sampling grows.
 
-    One quantity is swept at a time: the horizon, the candidates of a batch, the sampling steps,
-    each for every number of threads; meanwhile the others are 400 control steps, 8 candidates and
-    the sampling_steps of the planner. What is timed is a roll-out of exactly that size, nothing
-    checked or chosen. Beyond the trained length horizons slide, window by window. Memory is the
-    peak growth of the resident set in one roll-out. Every point runs in a process of its own, and
-    is on disk at once: after Ctrl-C, --resume with the same --out goes on.
+    One quantity is swept at a time, for every number of threads: the horizon, the candidates of a
+    batch, the sampling steps. The others are 400 control steps, 8 candidates and the planner's
+    sampling_steps. A roll-out of exactly that size is timed; nothing is checked or chosen.
+    Horizons beyond the trained length slide, window by window. Memory is the peak growth of the
+    resident set in one roll-out. Every point runs in a process of its own and is on disk at once:
+    after Ctrl-C, --resume with the same --out goes on.
     """
-    card = load_card(checkpoint)
-    specification = Specification(card.maze or '', checkpoint=checkpoint, device=device,
-                                  settings=assignments(settings), robot=card.robot)
-    swept = sweeps(horizons, candidates, sampling_steps, threads,
-                   specification.planner_settings.sampling_steps)
+    specification = specification_of(checkpoint, device, settings)
+    chosen = specification.planner_settings
+    swept = sweeps(horizons, candidates, sampling_steps, threads, chosen.sampling_steps)
     points = list(dict.fromkeys(point for members in swept.values() for point in members))
-    identity = {**identity_of(specification), 'points': [vars(point) for point in points],
-                'repeats': repeats, 'seed': seed}
     folder = result_folder('cost', out)
-    try:
-        with Journal(folder / JOURNAL_NAME, identity, resume) as journal, \
-                progress(len(points), 'points') as bar:
-            records = measure_cost(checkpoint, device, settings, points, repeats, seed, journal,
-                                   lambda: bar.update(1))
-    except KeyboardInterrupt:
-        click.echo(f'stopped: the finished points are kept in {folder}; the same command with '
-                   f'--resume --out {folder} goes on', err=True)
-        raise
+    with open_journal(folder / 'points.jsonl', specification, resume, repeats=repeats, seed=seed,
+                      points=[vars(point) for point in points]) as kept, \
+            progress(len(points), 'points') as bar:
+        records = measure_cost(checkpoint, device, settings, points, repeats, seed, kept,
+                               lambda: bar.update(1))
     by_sweep = of_sweeps(swept, points, records)
-    rows, fits = cost_table(by_sweep), growth(by_sweep)
-    echo_table(rows)
-    for line in growth_lines(fits):
-        click.echo(line)
-    title = f'Cost of sampling with {checkpoint} on {device}'
-    replace_files({folder / 'cost.csv': csv_of(rows)})
-    replace_files({folder / 'cost.md': '\n'.join([
-        f'# {title}', '', markdown_table(rows), *(f'- {line}' for line in growth_lines(fits)), '',
-        '![Growth of time and memory](cost.png)', ''])})
-    draw_cost_picture(folder / 'cost.png', title, by_sweep)
+    fits = growth(by_sweep)
+    click.echo('\n'.join([text_table(cost_table(by_sweep)), *growth_lines(fits)]))
+    draw_cost_picture(folder / 'cost.png', f'Cost of sampling with {checkpoint} on {device}',
+                      by_sweep)
     write_result(folder / 'cost.json', checkpoint, seed, {
-        'settings': specification.planner_settings.model_dump(), 'repeats': repeats,
-        'growth': fits, 'records': records})
+        'settings': chosen.model_dump(), 'repeats': repeats, 'growth': fits, 'records': records})

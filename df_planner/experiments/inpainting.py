@@ -12,6 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""
+Hide parts of held-out motion and fill them in, beside straight lines and splines.
+
+    df_planner measure inpainting --checkpoint maze2d-medium
+"""
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +27,10 @@ import numpy as np
 from scipy.interpolate import CubicHermiteSpline
 from scipy.interpolate import CubicSpline
 
+from df_planner.console import examples
+from df_planner.console import text_table
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.picture import draw_walls
-from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import held_out_windows
 from df_planner.experiments.common import jumps
 from df_planner.experiments.common import LIKE_THE_DATA
@@ -219,12 +226,10 @@ def _draw_errors(axis, summary: dict) -> None:
     axis.tick_params(axis='x', labelsize=8)
 
 
-@click.command(epilog='\b\nExamples:\n'
-               '  df_planner measure inpainting --checkpoint maze2d-medium\n'
-               '  df_planner measure inpainting --checkpoint maze2d-umaze --windows 20 '
-               '--samples 8\n'
-               '  df_planner measure inpainting --checkpoint maze2d-medium --set '
-               'sampling_steps=32')
+@click.command(epilog=examples(
+    'df_planner measure inpainting --checkpoint maze2d-medium',
+    'df_planner measure inpainting --checkpoint maze2d-umaze --windows 20 --samples 8',
+    'df_planner measure inpainting --checkpoint maze2d-medium --set sampling_steps=32'))
 @click.option('--windows', type=click.IntRange(min=2), default=200, show_default=True,
               help='Held-out windows, each as long as the model was trained for.')
 @click.option('--samples', type=click.IntRange(min=1), default=16, show_default=True,
@@ -259,7 +264,7 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
                 f'{error["p50"]:.3f}', f'{found["in_walls"]["mean"]:.2%}',
                 f'{found["crosses_wall"]["mean"]:.1%}', f'{found["seam_jump"]["mean"]:.2f}',
                 f'{found["seam_over_limit"]["mean"]:.1%}'])
-    echo_table(rows)
+    click.echo(text_table(rows))
     write_result(folder / 'inpainting.json', checkpoint, seed, {
         'maze': maze.name, 'windows': windows, 'samples': samples,
         'settings': planner.settings.model_dump(), 'summary': measured['summary']})

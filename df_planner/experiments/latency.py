@@ -12,35 +12,53 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-from collections.abc import Callable
+"""
+Latency of plans: where the time goes, and a comparison with a slow reference sampler.
+
+    df_planner profile --checkpoint maze2d-large
+    df_planner measure latency --checkpoint maze2d-large
+
+Both time cold and warm plans from the same starts (see ``plan_timing.py``). The reference takes
+turns with the planner, so that other work on the machine cancels in the ratio.
+"""
+
+from collections.abc import Sequence
 from pathlib import Path
+import time
 
 import click
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 import numpy as np
 import torch
 
+from df_planner.console import examples
+from df_planner.console import markdown_table
+from df_planner.console import text_table
+from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.metrics import statistics
-from df_planner.evaluation.protocol import Starts
-from df_planner.experiments.common import echo_table
-from df_planner.experiments.common import markdown_table
 from df_planner.experiments.common import measure_options
 from df_planner.experiments.common import open_planner
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
-from df_planner.experiments.latency_profile import COLORS
-from df_planner.experiments.latency_profile import draw_distribution
 from df_planner.experiments.plan_timing import COLD
 from df_planner.experiments.plan_timing import full_starts
-from df_planner.experiments.plan_timing import time_drive
+from df_planner.experiments.plan_timing import NETWORK
+from df_planner.experiments.plan_timing import of
+from df_planner.experiments.plan_timing import PLANNER
+from df_planner.experiments.plan_timing import ratios
+from df_planner.experiments.plan_timing import REFERENCE
+from df_planner.experiments.plan_timing import REST
+from df_planner.experiments.plan_timing import summary_of
+from df_planner.experiments.plan_timing import time_plans
 from df_planner.experiments.plan_timing import WARM
 from df_planner.files import replace_files
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import settings_for
+from df_planner.sim.maze import Maze
 
-REFERENCE, PLANNER = 'reference', 'planner'
 # Guided sampling as it is published: every step of every candidate is steered by a gradient that
 # goes back through the network, and every candidate starts from pure noise.
 REFERENCE_SETTINGS = {
@@ -49,196 +67,232 @@ REFERENCE_SETTINGS = {
     'guide_clearance': 1.0, 'predict_horizon': False}
 
 
-def measure_comparison(planners: dict[str, Planner], starts: Starts, rounds: int, seed: int,
-                       on_drive: Callable[[], None] = lambda: None) -> tuple[list[dict], bool]:
-    """
-    Time cold and warm plans of several planners in turns.
-
-    :param planners: by the name of who is compared; the first start is planned from once by each
-        before anything counts.
-    :param rounds: of turns on every start.
-    :param on_drive: called after every cold plan with its warm ones.
-    :returns: records of ``time_drive`` with ``who``, ``start`` and ``round``, and whether Ctrl-C
-        ended it early.
-    """
-    records: list[dict] = []
-    try:
-        for planner in planners.values():
-            time_drive(planner, starts.state[0], starts.goal[0], seed)
-        for index, (state, goal) in enumerate(zip(starts.state, starts.goal)):
-            for turn in range(rounds):
-                for who, planner in planners.items():
-                    records += [{'who': who, 'start': index, 'round': turn, **record}
-                                for record in time_drive(planner, state, goal, seed)]
-                    on_drive()
-    except KeyboardInterrupt:
-        return records, True
-    return records, False
+THREADS = click.option('--threads', type=click.IntRange(min=1), default=1, show_default=True,
+                       help='Of the network.')
 
 
-def summarize_comparison(records: list[dict]) -> list[dict]:
-    """Return one summary per kind of plan and who made it; ratios are to the reference."""
-    return [_summary(records, kind, who) for kind in (COLD, WARM) for who in (REFERENCE, PLANNER)
-            if _of(records, kind, who)]
-
-
-def comparison_table(summaries: list[dict]) -> list[list[str]]:
-    """Return the summaries as rows of text, the header first."""
-    rows = [['plans', 'of', 'number', 'valid', 'p50 [ms]', 'p95 [ms]', 'p99 [ms]', 'mean [ms]',
-             'CPU [ms]', 'calls', 'candidates', 'ratio', '10..90 %', 'of means', 'CPU ratio',
-             'faster']]
-    for found in summaries:
-        latency, ratio, cpu = found['latency_s'], found['ratio'], found['cpu_ratio']
-        if found['who'] == REFERENCE:
-            compared = ['1', '', '1', '1', '']
-        elif ratio['count'] == 0:
-            compared = ['-'] * 5
-        else:
-            compared = [f'{ratio["p50"]:.3f}', f'{ratio["p10"]:.3f}..{ratio["p90"]:.3f}',
-                        f'{found["ratio_of_means"]:.3f}', f'{cpu["p50"]:.3f}',
-                        f'{1.0 / ratio["p50"]:.1f}x']
-        rows.append([
-            found['kind'], found['who'], str(latency['count']), f'{found["valid"]:.0%}',
-            *(f'{1e3 * latency[name]:.1f}' for name in ('p50', 'p95', 'p99', 'mean')),
-            f'{1e3 * found["cpu_s"]["mean"]:.1f}', f'{found["calls"]["mean"]:.1f}',
-            f'{found["candidates"]["mean"]:.1f}', *compared])
-    return rows
-
-
-def ratios(records: list[dict], kind: str, name: str = 'seconds') -> list[float]:
-    """Return planner / reference of every start both planned from, of its plans the median."""
-    reference, planner = (_by_start(_of(records, kind, who), name)
-                          for who in (REFERENCE, PLANNER))
-    return [planner[start] / reference[start] for start in sorted(planner) if start in reference]
-
-
-def _summary(records: list[dict], kind: str, who: str) -> dict:
-    members = _of(records, kind, who)
-    means = {name: np.mean([record['seconds'] for record in _of(records, kind, name)] or [np.nan])
-             for name in (REFERENCE, PLANNER)}
-    of_means = float(means[who] / means[REFERENCE])
-    return {
-        'kind': kind, 'who': who,
-        'latency_s': statistics([record['seconds'] for record in members]),
-        'cpu_s': statistics([record['cpu_s'] for record in members]),
-        'valid': float(np.mean([record['valid'] for record in members])),
-        'calls': statistics([record['calls'] for record in members]),
-        'candidates': statistics([record['candidates'] for record in members]),
-        'ratio_of_means': of_means if np.isfinite(of_means) else None,
-        'ratio': _spread(ratios(records, kind) if who == PLANNER else []),
-        'cpu_ratio': _spread(ratios(records, kind, 'cpu_s') if who == PLANNER else []),
-    }
+def summarize(records: list[dict]) -> list[dict]:
+    """Return a summary per kind of plan and planner; ratios are to the reference."""
+    summaries = []
+    for kind in (COLD, WARM):
+        for who in (REFERENCE, PLANNER):
+            if members := of(records, kind, who):
+                compared = [ratios(records, kind, name) if who == PLANNER else []
+                            for name in ('seconds', 'cpu_s')]
+                means = [float(np.mean([record['seconds'] for record in some]))
+                         for some in (members, of(records, kind, REFERENCE)) if some]
+                summaries.append({
+                    'kind': kind, 'who': who, **summary_of(members),
+                    'ratio_of_means': means[0] / means[1] if len(means) == 2 else None,
+                    'ratio': _spread(compared[0]), 'cpu_ratio': _spread(compared[1])})
+    return summaries
 
 
 def _spread(values: list[float]) -> dict:
     """Return the statistics of ratios, with the tenth and the ninetieth percentile."""
-    return {**statistics(values), 'p10': float(np.percentile(values, 10)) if values else None,
-            'p90': float(np.percentile(values, 90)) if values else None}
+    low, high = np.percentile(values, (10, 90)).tolist() if values else (None, None)
+    return {**statistics(values), 'p10': low, 'p90': high}
 
 
-def _of(records: list[dict], kind: str, who: str) -> list[dict]:
-    return [record for record in records if record['kind'] == kind and record['who'] == who]
+def latency_table(summaries: list[dict]) -> list[list[str]]:
+    """Return the summaries as rows of text, the header first; ratios only beside a reference."""
+    rows = [['plans', 'of', 'number', 'valid', 'p50 [ms]', 'p95 [ms]', 'p99 [ms]', 'max [ms]',
+             'mean [ms]', 'CPU p50 [ms]', 'calls', 'ms per call', 'candidates', 'ratio',
+             '10..90 %', 'of means', 'CPU ratio', 'faster']]
+    for found in summaries:
+        latency, ratio, cpu = found['latency_s'], found['ratio'], found['cpu_ratio']
+        compared = ['-'] * 5 if ratio['count'] == 0 else [
+            f'{ratio["p50"]:.3f}', f'{ratio["p10"]:.3f}..{ratio["p90"]:.3f}',
+            f'{found["ratio_of_means"]:.3f}', f'{cpu["p50"]:.3f}', f'{1.0 / ratio["p50"]:.1f}x']
+        rows.append([
+            found['kind'], found['who'], str(latency['count']), f'{found["valid"]:.0%}',
+            *(f'{1e3 * latency[name]:.1f}' for name in ('p50', 'p95', 'p99', 'max', 'mean')),
+            f'{1e3 * found["cpu_s"]["p50"]:.1f}', f'{found["calls"]["mean"]:.1f}',
+            f'{1e3 * found["call_s"]:.2f}', f'{found["candidates"]["mean"]:.1f}', *compared])
+    is_alone = all(found['who'] == PLANNER for found in summaries)
+    return [row[:-5] for row in rows] if is_alone else rows
 
 
-def _by_start(records: list[dict], name: str) -> dict[int, float]:
-    """Return the median of a field over all plans from a start, by start."""
-    values: dict[int, list[float]] = {}
-    for record in records:
-        values.setdefault(record['start'], []).append(record[name])
-    return {start: float(np.median(several)) for start, several in values.items()}
+def parts_table(summaries: list[dict]) -> list[list[str]]:
+    """Return where the time of a mean plan goes as rows of text, the header first."""
+    names = dict.fromkeys(name for found in summaries for name in found['parts_s'])
+    whole = [sum(found['parts_s'].values()) for found in summaries]
+    return [
+        ['where the time goes', *(f'{found["kind"]}, {found["who"]} {unit}'
+                                  for found in summaries for unit in ('[ms]', '[%]'))],
+        *([name, *(text for found, total in zip(summaries, whole)
+                   for value in [found['parts_s'].get(name, 0.0)]
+                   for text in (f'{1e3 * value:.2f}', f'{100.0 * value / total:.1f}'))]
+          for name in names),
+        ['mean', *(text for total in whole for text in (f'{1e3 * total:.2f}', '100.0'))]]
 
 
+COLORS = {COLD: '#1f77ff', WARM: '#ee4b3a'}
 STYLES = {REFERENCE: ':', PLANNER: '-'}
+PART_COLORS = ('#1f77ff', '#a23bd8', '#ffb000', '#12a594', '#ee4b3a', '#5b6470', '#8c564b')
+REST_COLOR = '#c4c7cf'
 
 
-def draw_comparison_picture(path: Path, title: str, records: list[dict]) -> None:
-    """
-    Draw to a PNG file.
-
-    :param records: of ``measure_comparison``.
-    """
+def draw_latency_picture(path: Path, title: str, records: list[dict], summaries: list[dict]
+                         ) -> None:
+    """Draw latency, and its parts or the ratio to the reference, to a PNG file."""
     figure = Figure(figsize=(11.0, 4.2), layout='constrained', facecolor='white')
     left, right = figure.subplots(1, 2)
-    lines = {}
-    for kind, color in COLORS.items():
-        for who, style in STYLES.items():
-            seconds = [record['seconds'] for record in records
-                       if record['kind'] == kind and record['who'] == who]
-            if seconds:
-                lines[f'{kind}, {who}'] = seconds, color, style
-        found = np.sort(ratios(records, kind))
-        if len(found):
-            right.plot(100.0 * (np.arange(len(found)) + 0.5) / len(found), found, 'o-',
-                       markersize=3, color=color, label=f'{kind}: median {np.median(found):.3f}')
-    draw_distribution(left, lines)
-    right.axhline(1.0, color='black', linewidth=0.8)
-    right.set(yscale='log', xlabel='share of starts [%]', ylabel='time of planner / reference')
-    right.grid(True, which='both', linewidth=0.3)
-    right.legend(fontsize=8, frameon=False)
-    right.spines[['top', 'right']].set_visible(False)
+    _draw_distribution(left, {
+        f'{found["kind"]}, {found["who"]}': (
+            [record['seconds'] for record in of(records, found['kind'], found['who'])],
+            COLORS[found['kind']], STYLES[found['who']]) for found in summaries})
+    if any(found['who'] == REFERENCE for found in summaries):
+        _draw_ratios(right, records)
+    else:
+        _draw_parts(right, {found['kind']: found['parts_s'] for found in summaries})
     figure.suptitle(title, fontsize=10)
     figure.savefig(path, dpi=120)
 
 
-@click.command(epilog='\b\nExamples:\n'
-               '  df_planner measure latency --checkpoint maze2d-large\n'
-               '  df_planner measure latency --checkpoint maze2d-large --plans 5 --rounds 1\n'
-               '  df_planner measure latency --checkpoint maze2d-large --set sampling_steps=4')
+def _draw_distribution(axis, lines: dict[str, tuple[Sequence[float], str, str]]) -> None:
+    """
+    Draw the share of plans that are made within a time, on a logarithmic axis.
+
+    :param lines: by label: seconds of every plan, colour, line style.
+    """
+    for label, (seconds, color, style) in lines.items():
+        ordered = 1e3 * np.sort(seconds)
+        share = np.arange(1, len(ordered) + 1) / len(ordered)
+        axis.step(np.concatenate([ordered[:1], ordered]), np.concatenate([[0.0], share]),
+                  where='post', color=color, linestyle=style,
+                  label=f'{label}: p50 {np.percentile(ordered, 50):.0f} ms, '
+                        f'p99 {np.percentile(ordered, 99):.0f} ms')
+    axis.set_xscale('log')
+    axis.xaxis.set_major_formatter(LogFormatter())
+    axis.set(xlabel='time for a plan [ms]', ylabel='share of plans', ylim=(0.0, 1.02))
+    axis.grid(True, which='both', linewidth=0.3)
+    axis.legend(fontsize=8, frameon=False, loc='lower right')
+    axis.spines[['top', 'right']].set_visible(False)
+
+
+def _draw_parts(axis, split: dict[str, dict[str, float]]) -> None:
+    """Draw a bar per kind of plan, stacked of its parts, in shares of its mean."""
+    names = dict.fromkeys(name for parts in split.values() for name in parts)
+    names = [NETWORK, *(name for name in names if name not in (NETWORK, REST)), REST]
+    left = np.zeros(len(split))
+    for name, color in zip(names, [*PART_COLORS[:len(names) - 1], REST_COLOR]):
+        shares = np.array([100.0 * parts.get(name, 0.0) / sum(parts.values())
+                           for parts in split.values()])
+        axis.barh(range(len(split)), shares, left=left, height=0.5, color=color, label=name)
+        left += shares
+    axis.set_yticks(range(len(split)), [
+        f'{kind}\n{1e3 * sum(parts.values()):.0f} ms' for kind, parts in split.items()])
+    axis.set(xlabel='share of a mean plan [%]', xlim=(0.0, 100.0))
+    axis.invert_yaxis()
+    axis.legend(fontsize=8, frameon=False, ncols=2, loc='upper center',
+                bbox_to_anchor=(0.5, -0.15))
+    axis.spines[['top', 'right']].set_visible(False)
+
+
+def _draw_ratios(axis, records: list[dict]) -> None:
+    """Draw the ratios of all starts in their order."""
+    for kind, color in COLORS.items():
+        found = np.sort(ratios(records, kind))
+        if len(found):
+            axis.plot(100.0 * (np.arange(len(found)) + 0.5) / len(found), found, 'o-',
+                      markersize=3, color=color, label=f'{kind}: median {np.median(found):.3f}')
+    axis.axhline(1.0, color='black', linewidth=0.8)
+    axis.set(yscale='log', xlabel='share of starts [%]', ylabel='time of planner / reference')
+    axis.grid(True, which='both', linewidth=0.3)
+    axis.legend(fontsize=8, frameon=False)
+    axis.spines[['top', 'right']].set_visible(False)
+
+
+def _measure(name: str, planners: dict[str, Planner], maze: Maze, plans: int, rounds: int,
+             seed: int, out: Path | None, checkpoint: str, facts: dict) -> None:
+    """Time plans, then print and write the tables, the picture and ``results.json``."""
+    planner = planners[PLANNER]
+    starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m, planner.card.robot)
+    with progress(len(planners) * plans * rounds, 'drives') as bar:
+        measured = time_plans(planners, starts, rounds, seed, lambda: bar.update(1))
+    records = measured['records']
+    if not records:
+        raise KeyboardInterrupt
+    summaries = summarize(records)
+    facts = {**facts, 'device': planner.device, 'rounds': rounds, 'torch': torch.__version__}
+    title = f'{checkpoint}: ' + ', '.join(f'{key} {value}' for key, value in facts.items())
+    notes = ['first plans after loading, not counted: '
+             + ', '.join(f'{1e3 * seconds:.0f}' for seconds in measured['first_plans']) + ' ms']
+    if REFERENCE in planners:
+        notes.append('ratio: planner / reference from start to start, median and where 80 % of '
+                     'the starts lie; reference: ' + ', '.join(
+                         f'{key} {value}' for key, value in REFERENCE_SETTINGS.items()))
+    tables = [latency_table(summaries), parts_table(summaries)]
+    click.echo('\n\n'.join([title, *map(text_table, tables), *notes]))
+    folder = result_folder(name, out)
+    replace_files({folder / 'report.md': '\n\n'.join([
+        f'# Latency of {title}', *map(markdown_table, tables), *notes, f'![Latency]({name}.png)',
+        markdown_table([['what', 'value'], *map(list, machine_facts().items())])]) + '\n'})
+    draw_latency_picture(folder / f'{name}.png', title, records, summaries)
+    write_result(folder / 'results.json', checkpoint, seed, {
+        'maze': maze.name, **facts, 'first_plans_s': measured['first_plans'],
+        'settings': {who: chosen.settings.model_dump() for who, chosen in planners.items()},
+        'summary': summaries, 'records': records})
+    if measured['stopped']:
+        raise KeyboardInterrupt
+
+
+@click.command(epilog=examples(
+    'df_planner profile --checkpoint maze2d-large',
+    'df_planner profile --checkpoint maze2d-large --plans 10 --threads 2',
+    'df_planner profile --checkpoint maze2d-medium --set num_samples=16 --set sampling_steps=4'))
+@click.option('--plans', type=click.IntRange(min=1), default=50, show_default=True,
+              help='Starts of the benchmark to plan from, each cold and, 0.25 s later, warm.')
+@THREADS
+@click.option('--backend', type=click.Choice(BACKENDS), default='auto', show_default=True,
+              help='What evaluates the network; auto is the fastest.')
+@measure_options('profile', seed_of='starts and plans',
+                 files='results.json, report.md and profile.png')
+def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
+    """
+    Show how long plans take, and where the time goes.
+
+    Cold: a full plan to the goal, with no plan in hand. Warm: the next plans, 0.25 s apart, as
+    while driving: from the planned position, with the rest of the plan in hand. Starts are those
+    of the benchmark that are away from their goal.
+
+    The parts: network calls; guidance (the gradient of the reward, back through the network);
+    checks, interpolation and choice; the sampler's own arithmetic, preparation and the rest.
+    After Ctrl-C the report is of the plans until then.
+    """
+    started = time.perf_counter()
+    planner, maze = open_planner(checkpoint, device, settings, threads, backend)
+    _measure('profile', {PLANNER: planner}, maze, plans, 1, seed, out, checkpoint, {
+        'threads': threads, 'backend': backend, 'load_s': time.perf_counter() - started})
+
+
+@click.command(epilog=examples(
+    'df_planner measure latency --checkpoint maze2d-large',
+    'df_planner measure latency --checkpoint maze2d-large --plans 5 --rounds 1',
+    'df_planner measure latency --checkpoint maze2d-large --set sampling_steps=4'))
 @click.option('--plans', type=click.IntRange(min=1), default=15, show_default=True,
               help='Starts of the benchmark to plan from.')
 @click.option('--rounds', type=click.IntRange(min=1), default=2, show_default=True,
               help='Turns of both on every start; a start counts with its median.')
-@click.option('--threads', type=click.IntRange(min=1), default=1, show_default=True,
-              help='Of the network.')
+@THREADS
 @measure_options('latency', seed_of='starts and plans',
                  files='results.json, report.md and latency.png')
 def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
     """
     Compare latency with a slow reference sampler.
 
-    The reference: up to 64 candidates, in batches of up to 8 until one is valid (on average some
-    22 cold and 8 warm with maze2d-large), 16 sampling steps, all tokens at once, every candidate
-    from pure noise, and every step steered by a gradient (clearance) that goes back through the
-    network, evaluated by torch. The planner: its defaults, changed by --set. They take turns on
-    the same starts, so that other work on the machine cancels in the ratio; cold and warm plans as
-    in `df_planner profile`.
-    The ratio is planner / reference, from start to start: the median and where 80 % of
-    the starts lie; CPU counts only the time that the processor gave. Ctrl-C reports what there is.
+    Times plans as `df_planner profile` does, beside a reference: up to 64 candidates, in batches
+    of up to 8 until one is valid, 16 sampling steps, all tokens at once, every candidate from pure
+    noise, and every step steered by a gradient (clearance) that goes back through the network,
+    evaluated by torch. The planner has its defaults, changed by --set. They take turns on the same
+    starts, so that other work on the machine cancels in the ratio.
+    The ratio is planner / reference, from start to start: the median and where 80 % of the starts
+    lie. After Ctrl-C the report is of the plans until then.
     """
     planner, maze = open_planner(checkpoint, device, settings, threads)
-    starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m,
-                         planner.card.robot)
     reference, _ = open_planner(checkpoint, device, threads=threads, backend='torch')
     reference.settings = settings_for(planner.card.robot, planner.card.robot_radius_m,
                                       **REFERENCE_SETTINGS)
-    compared = {REFERENCE: reference, PLANNER: planner}
-    with progress(2 * plans * rounds, 'drives') as bar:
-        records, stopped = measure_comparison(compared, starts, rounds, seed,
-                                              lambda: bar.update(1))
-    if not records:
-        raise KeyboardInterrupt
-    summaries = summarize_comparison(records)
-    rows = comparison_table(summaries)
-    folder = result_folder('latency', out)
-    title = (f'Latency of {checkpoint}, {threads} thread{"s" if threads > 1 else ""}, '
-             f'{planner.device}, torch {torch.__version__}')
-    click.echo(title)
-    echo_table(rows)
-    facts = {**machine_facts(), 'threads': threads, 'device': planner.device,
-             'reference': ', '.join(f'{key} {value}' for key, value in
-                                    REFERENCE_SETTINGS.items()),
-             'planner': ', '.join(settings) or 'defaults'}
-    replace_files({folder / 'report.md': '\n'.join([
-        f'# {title}', '', markdown_table(rows),
-        'ratio: planner / reference from start to start, median and where 80 % of the starts '
-        f'lie; {len({record["start"] for record in records})} starts, {rounds} rounds in turns.',
-        '', '![Latency and its ratio](latency.png)', '',
-        markdown_table([('what', 'value'), *((key, str(value)) for key, value in facts.items())]),
-    ])})
-    draw_comparison_picture(folder / 'latency.png', title, records)
-    write_result(folder / 'results.json', checkpoint, seed, {
-        'maze': maze.name, 'threads': threads, 'device': planner.device, 'rounds': rounds,
-        'settings': {who: chosen.settings.model_dump() for who, chosen in compared.items()},
-        'summary': summaries, 'records': records})
-    if stopped:
-        raise KeyboardInterrupt
+    _measure('latency', {REFERENCE: reference, PLANNER: planner}, maze, plans, rounds, seed, out,
+             checkpoint, {'threads': threads})

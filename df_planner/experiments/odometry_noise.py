@@ -12,6 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""
+Drive with noisy odometry, with plans that know the noise (matched) or assume none (exact).
+
+    df_planner measure noise --checkpoint maze2d-medium
+"""
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,17 +25,19 @@ import click
 from matplotlib.figure import Figure
 import numpy as np
 
+from df_planner.console import examples
+from df_planner.console import RESUME
+from df_planner.console import text_table
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.experiments.common import echo_table
-from df_planner.experiments.common import journal_of_drives
 from df_planner.experiments.common import measure_options
+from df_planner.experiments.common import open_journal
 from df_planner.experiments.common import open_point_planner
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import RESUME
+from df_planner.experiments.common import specification_of
 from df_planner.experiments.common import write_result
 from df_planner.planning.map import GridMap
 from df_planner.planning.planner import Planner
@@ -45,11 +53,10 @@ KEPT = ('episode', 'return', 'score', 'reached', 'first_reach_step', 'plans', 'f
 
 class NoisyOdometry:
     """
-    What the robot believes: the truth plus noise of one standard deviation in m and in m/s.
+    The true state plus Gaussian noise of one standard deviation in m and in m/s.
 
-    A planner refuses a start in an obstacle, and so would who fuses odometry with a map: a
-    position there is drawn again, which ``redrawn`` counts. Step t has the same draws in every
-    episode of the same seed.
+    A position in an obstacle is drawn again, because the planner refuses such starts; ``redrawn``
+    counts these. Step t has the same draws in every episode of the same seed.
     """
 
     def __init__(self, grid: GridMap, std: float, seed: tuple[int, ...]):
@@ -61,7 +68,7 @@ class NoisyOdometry:
         self._step = 0
 
     def observe(self, state: np.ndarray) -> np.ndarray:
-        """Return the state (4,) as it is seen; once per control step."""
+        """Return the state (4,) with noise; to be called once per control step."""
         rng = np.random.default_rng([*self._seed, self._step])
         self._step += 1
         seen = state + self._std * rng.standard_normal(4)
@@ -204,13 +211,13 @@ def _draw_errorbars(axis, found: list[tuple[float, dict]], color: str, line: str
                   marker='.', capsize=2, label=label)
 
 
-@click.command(epilog='\b\nExamples:\n'
-               '  df_planner measure noise --checkpoint maze2d-medium\n'
-               '  df_planner measure noise --checkpoint maze2d-umaze --episodes 10 --noise 0.1 '
-               '--execution tracking')
+@click.command(epilog=examples(
+    'df_planner measure noise --checkpoint maze2d-medium',
+    'df_planner measure noise --checkpoint maze2d-umaze --episodes 10 --noise 0.1 '
+    '--execution tracking'))
 @click.option('--episodes', type=click.IntRange(min=1), default=30, show_default=True,
-              help='Fixed starts, the same for every noise, execution and pin.')
-@click.option('--noise', 'stds', multiple=True, type=click.FloatRange(min=0.0),
+              help='Fixed starts, the same for every noise, execution and arm.')
+@click.option('--noise', 'stds', multiple=True, type=click.FloatRange(0.0, 10.0),
               default=(0.0, 0.02, 0.05, 0.1, 0.2), show_default=True,
               help='Standard deviation, in m of the position and in m/s of the velocity; may be '
                    'repeated.')
@@ -222,23 +229,24 @@ def _draw_errorbars(axis, found: list[tuple[float, dict]], color: str, line: str
                  files='noise.json, noise.png and drives.jsonl')
 def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device, out):
     """
-    Drive with noisy odometry, known to be noisy or taken for exact.
+    Drive with noisy odometry, told to the planner or not.
 
-    The policy sees state plus noise, new in every control step, the simulator is the truth. Pins:
-    exact (the noisy state at noise level 0) and matched (at the level that its noise amounts to,
-    so that planning filters it). A position that noise puts into a wall is drawn again.
+    The policy sees the state plus new noise in every control step; the simulator keeps the truth.
+    Arms: exact (the noisy state is pinned at noise level 0) and matched (at the level of its
+    noise, so that planning filters it). A position in a wall is drawn again.
     Every drive is on disk at once: after Ctrl-C, --resume with the same --out goes on.
     """
     planner, maze = open_point_planner('noise', checkpoint, device, settings)
     total = episodes * len(executions) * sum(len(arms_at(std)) for std in stds)
     folder = result_folder('noise', out)
-    with journal_of_drives(folder, checkpoint, device, settings, resume, episodes=episodes,
-                           noise_stds=stds, executions=executions, seed=seed) as journal, \
+    with open_journal(folder / 'drives.jsonl', specification_of(checkpoint, device, settings),
+                      resume, episodes=episodes, noise_stds=stds, executions=executions,
+                      seed=seed) as kept, \
             progress(total, 'drives') as bar:
-        results = measure_noise(planner, maze, episodes, stds, executions, seed, journal,
+        results = measure_noise(planner, maze, episodes, stds, executions, seed, kept,
                                 lambda: bar.update(1))
     draw_noise_picture(folder / 'noise.png', results)
-    rows = [['noise, execution, pin', 'score', '+-', 'reached', 'failed plans', 'redrawn',
+    rows = [['noise, execution, arm', 'score', '+-', 'reached', 'failed plans', 'redrawn',
              'matched less exact']]
     for result in results:
         for arm in arms_at(result['noise_std']):
@@ -250,6 +258,6 @@ def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device
                 f'{found["redrawn_share"]:.1%}',
                 f'{result["difference"]["mean"]:+.1f} +- {result["difference"]["stderr"] or 0:.1f}'
                 if arm == 'matched' else ''])
-    echo_table(rows)
+    click.echo(text_table(rows))
     write_result(folder / 'noise.json', checkpoint, seed, {
         'maze': maze.name, 'settings': planner.settings.model_dump(), 'results': results})

@@ -13,12 +13,13 @@
 # limitations under the License.
 
 """
-How long plans take and what of: plans from nothing, and plans as while driving.
+How long plans take and where the time goes: cold plans, and warm ones as while driving.
 
 A plan is timed from outside, by the wall clock and by processor time; its parts come from the
 clock of the planner.
 """
 
+from collections.abc import Callable
 import time
 
 import numpy as np
@@ -27,6 +28,7 @@ from df_planner.driving.replanner import FASTER_EVERY
 from df_planner.driving.replanner import HOLD_RADIUS_M
 from df_planner.driving.replanner import Replanner
 from df_planner.errors import InvalidInput
+from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import Starts
 from df_planner.planning.plan import Plan
@@ -35,6 +37,8 @@ from df_planner.robots.kinds import POINT
 from df_planner.sim.maze import Maze
 
 COLD, WARM = 'cold', 'warm'
+REFERENCE, PLANNER = 'reference', 'planner'
+FIRST_PLANS = 3  # after loading
 REPLAN_AFTER_S = 0.25  # the default of policies and of the planner node
 NETWORK, REST = 'network calls', 'sampling arithmetic and the rest'
 NAMES = {'network': NETWORK, 'checks': 'checks, interpolation, choice'}
@@ -54,40 +58,74 @@ def full_starts(maze: Maze, count: int, seed: int, tolerance_m: float,
         drawn += count
 
 
+def time_plans(planners: dict[str, Planner], starts: Starts, rounds: int, seed: int,
+               on_drive: Callable[[], None] = lambda: None) -> dict:
+    """
+    Time cold and warm plans of planners that take turns; Ctrl-C ends it early.
+
+    :param planners: by name.
+    :param rounds: of turns on every start.
+    :param seed: of the planners' noise.
+    :param on_drive: called after every cold plan with its warm ones.
+    :returns: ``first_plans`` (seconds of the last planner's first plans, all from the first start:
+        they are slower and count nowhere else), ``records`` of ``time_drive`` with ``who``,
+        ``start`` and ``round``, and ``stopped``, whether by Ctrl-C.
+    """
+    measured = {'first_plans': [], 'records': [], 'stopped': False}
+    try:
+        for planner in planners.values():
+            measured['first_plans'] = []
+            for _ in range(FIRST_PLANS):
+                replanner = Replanner(planner, seed=seed)
+                replanner.reset(starts.goal[0])
+                record, _ = time_plan(replanner, starts.state[0], 0)
+                measured['first_plans'].append(record['seconds'])
+        for index, (state, goal) in enumerate(zip(starts.state, starts.goal)):
+            for turn in range(rounds):
+                for who, planner in planners.items():
+                    measured['records'] += [
+                        {'who': who, 'start': index, 'round': turn, **record}
+                        for record in time_drive(planner, state, goal, seed)]
+                    on_drive()
+    except KeyboardInterrupt:
+        measured['stopped'] = True
+    return measured
+
+
 def time_drive(planner: Planner, state: np.ndarray, goal: np.ndarray, seed: int) -> list[dict]:
     """
-    Time a plan from nothing and the next ones, 0.25 s apart, as while driving.
+    Time a cold plan and the next ones, 0.25 s apart, as while driving.
 
     :param state: (S,) and ``goal`` (2,) in the observation frame.
-    :returns: the record of the cold plan and, as long as plans were valid and there was something
-        left of them, those of ``FASTER_EVERY`` warm ones, of which one looks for a faster plan.
+    :returns: the record of the cold plan and those of up to ``FASTER_EVERY`` warm ones, of which
+        one looks for a faster plan; fewer after an invalid plan, or at the goal.
     """
     replanner = Replanner(planner, seed=seed)
     replanner.reset(goal)
     interval = round(REPLAN_AFTER_S / planner.card.dt_s)
-    records = []
+    records, in_hand = [], None
     for count in range(FASTER_EVERY + 1):
-        record, plan = time_plan(replanner, state, count * interval)
+        record, plan = time_plan(replanner, state, count * interval, in_hand)
         records.append({'kind': WARM if count else COLD, **record})
         if plan is None or len(plan) <= interval + 1:
             break
-        state = plan.states[interval]
+        state, in_hand = plan.states[interval], plan.shifted(interval)
         if np.linalg.norm(state[:2] - goal) <= HOLD_RADIUS_M:
-            break  # there, the replanner asks no network
+            break  # where the replanner plans no more
     return records
 
 
-def time_plan(replanner: Replanner, state: np.ndarray, step: int) -> tuple[dict, Plan | None]:
+def time_plan(replanner: Replanner, state: np.ndarray, step: int, in_hand: Plan | None = None
+              ) -> tuple[dict, Plan | None]:
     """
     Return the record of one plan, JSON-able, and the plan; None if there is no valid one.
 
-    The record holds ``seconds`` of the wall clock, ``cpu_s`` (all threads; less than the wall
-    clock's where other programs took the processor), ``valid``, ``calls`` of the network with
-    ``network_s`` of them, ``candidates``, ``steps`` of a plan, and ``parts``, which sum to the
-    seconds.
+    The record holds ``seconds`` of the wall clock, ``cpu_s`` of all threads, ``valid``, ``calls``
+    of the network and their ``network_s``, ``candidates``, ``steps`` of the plan, and ``parts``,
+    which sum to the seconds.
     """
     started, cpu_started = time.perf_counter(), time.process_time()
-    plan = replanner.replan(state, step)
+    plan = replanner.replan(state, step, in_hand)
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_started
     if replanner.last_error is not None:
         plan = None
@@ -100,3 +138,39 @@ def time_plan(replanner: Replanner, state: np.ndarray, step: int) -> tuple[dict,
         'calls': clock.network_calls, 'network_s': clock.spent_s['network'],
         'candidates': clock.candidates,
         'steps': len(plan) if plan is not None else None, 'parts': parts}, plan
+
+
+def summary_of(records: list[dict]) -> dict:
+    """Return the numbers of plans; ``parts_s`` are means."""
+    calls = sum(record['calls'] for record in records)
+    names = dict.fromkeys(name for record in records for name in record['parts'])
+    return {
+        'latency_s': statistics([record['seconds'] for record in records]),
+        'cpu_s': statistics([record['cpu_s'] for record in records]),
+        'valid': float(np.mean([record['valid'] for record in records])),
+        'calls': statistics([record['calls'] for record in records]),
+        'candidates': statistics([record['candidates'] for record in records]),
+        'call_s': sum(record['network_s'] for record in records) / max(1, calls),
+        'parts_s': {name: float(np.mean([record['parts'][name] for record in records]))
+                    for name in names},
+    }
+
+
+def ratios(records: list[dict], kind: str, name: str = 'seconds') -> list[float]:
+    """Return planner / reference of every start both planned from, of its plans the median."""
+    reference, planner = (_by_start(of(records, kind, who), name)
+                          for who in (REFERENCE, PLANNER))
+    return [planner[start] / reference[start] for start in sorted(planner) if start in reference]
+
+
+def of(records: list[dict], kind: str, who: str) -> list[dict]:
+    """Return the records of one kind of plan, made by one planner."""
+    return [record for record in records if record['kind'] == kind and record['who'] == who]
+
+
+def _by_start(records: list[dict], name: str) -> dict[int, float]:
+    """Return the median of a field over all plans from a start, by start."""
+    values: dict[int, list[float]] = {}
+    for record in records:
+        values.setdefault(record['start'], []).append(record[name])
+    return {start: float(np.median(several)) for start, several in values.items()}

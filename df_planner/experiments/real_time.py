@@ -12,6 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""
+Drive over ROS 2 in real time, and the same starts in lockstep: what latency costs.
+
+    df_planner measure realtime --checkpoint maze2d-medium
+"""
+
 from collections.abc import Sequence
 import json
 import math
@@ -23,13 +29,14 @@ import numpy as np
 import yaml
 
 from df_planner.configuration import assignments
+from df_planner.console import examples
+from df_planner.console import text_table
 from df_planner.errors import ConfigError
 from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.evaluate import evaluate
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import save_starts
-from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import measure_options
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
@@ -43,8 +50,7 @@ from df_planner.sim.maze import Maze
 
 LATE_S = 2 * DT_S
 PERCENTILES = (50, 95, 99)
-# What real time must keep to.
-MIN_SHARE_OF_LOCKSTEP = 0.97
+MIN_SHARE_OF_LOCKSTEP = 0.97  # of the score in real time
 
 
 def ticks(periods_s: Sequence[float]) -> dict:
@@ -70,8 +76,8 @@ def price_of_latency(maze: Maze, real_time: Sequence[dict], lockstep: Sequence[d
     :param real_time: records of ``episode_record``, and ``lockstep`` those of the same episodes.
     :returns: ``real_time``, ``lockstep`` and ``difference`` (start by start), statistics of the
         score, or of the return in a maze without a reference; ``share``, of the mean in real time
-        in that of lockstep; ``first_plan``, of what standing still until the first plan is there
-        explains of the difference; ``planning_s``, percentiles of the planning time by name.
+        in that of lockstep; ``first_plan``, of the part of the difference that comes from
+        standing still until the first plan; ``planning_s``, percentiles of the planning time.
     """
     scored = maze.reference_return is not None
     of_step = maze.normalized_score(1.0) - maze.normalized_score(0.0) if scored else 1.0
@@ -125,15 +131,14 @@ def draw_real_time_picture(path: Path, periods_s: Sequence[float], real_time: Se
 REPLAN_INTERVAL_S = {'raw': 0.1, 'tracking': 0.25, 'time_optimal': 0.25}  # of the lockstep run
 
 
-@click.command('realtime', epilog='\b\nExamples:\n'
-               '  df_planner measure realtime --checkpoint maze2d-medium\n'
-               '  df_planner measure realtime --checkpoint maze2d-umaze --episodes 20 '
-               '--execution time_optimal\n'
-               '  df_planner measure realtime --checkpoint maze2d-medium --minutes 2 '
-               '--planning-frequency-hz 4')
+@click.command('realtime', epilog=examples(
+    'df_planner measure realtime --checkpoint maze2d-medium',
+    'df_planner measure realtime --checkpoint maze2d-umaze --episodes 20 --execution time_optimal',
+    'df_planner measure realtime --checkpoint maze2d-medium --minutes 2 '
+    '--planning-frequency-hz 4'))
 @click.option('--minutes', type=click.FloatRange(min=0.05), default=10.0, show_default=True,
               help='Of driving, rounded up to whole episodes.')
-@click.option('--episodes', type=click.IntRange(min=1), help='So many instead of --minutes.')
+@click.option('--episodes', type=click.IntRange(min=1), help='Of driving, instead of --minutes.')
 @click.option('--execution', type=click.Choice(list(REPLAN_INTERVAL_S)), default='tracking',
               show_default=True)
 @click.option('--planning-frequency-hz', type=click.FloatRange(min=0.1, max=100.0), default=100.0,
@@ -142,7 +147,7 @@ REPLAN_INTERVAL_S = {'raw': 0.1, 'tracking': 0.25, 'time_optimal': 0.25}  # of t
 def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, seed, settings,
              device, out):
     """
-    Drive over ROS in real time, and the same starts in lockstep: what latency costs.
+    Drive over ROS 2 in real time, and the same starts in lockstep.
 
     Starts simulator, planner, follower and benchmark as `df_planner demo --lockstep false` does,
     with replanning as fast as the planner can. Reports how evenly the follower's commands came,
@@ -168,7 +173,7 @@ def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, se
                             baseline=False, on_episode=lambda record: bar.update(1))['episodes']
     tick, price = ticks(heard['command_periods_s']), price_of_latency(maze, driven, compared)
     draw_real_time_picture(folder / 'realtime.png', heard['command_periods_s'], driven, compared)
-    echo_table(_rows(tick, price, heard['diagnostics']['follower: ticks']))
+    click.echo(text_table(_rows(tick, price, heard['diagnostics']['follower: ticks'])))
     click.echo(f'bars: {tick["late"]} of {tick["count"]} ticks later than 20 ms (0 allowed); '
                f'{price["share"]:.1%} of the lockstep score ({MIN_SHARE_OF_LOCKSTEP:.0%} wanted)')
     write_result(folder / 'realtime.json', checkpoint, seed, {
@@ -178,8 +183,13 @@ def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, se
         'price': price, 'diagnostics': heard['diagnostics']})
 
 
-def _drive_in_real_time(specification, planning_frequency_hz: float, folder: Path):
-    """Return the records of the episodes and what was heard; a KeyboardInterrupt if stopped."""
+def _drive_in_real_time(specification: Specification, planning_frequency_hz: float, folder: Path
+                        ) -> tuple[list[dict], dict]:
+    """
+    Return the records of the episodes, and periods and diagnostics from the recorder.
+
+    :raises KeyboardInterrupt: if the run was stopped.
+    """
     parameters = yaml.safe_load(share_path('config/params.yaml').read_text(encoding='utf-8'))
     chosen = specification.planner_settings.model_dump(include=set(specification.settings))
     parameters['/**/planner']['ros__parameters'] |= chosen

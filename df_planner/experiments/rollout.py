@@ -12,6 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
+"""
+Roll out far beyond the trained length and compare every stretch with the data.
+
+    df_planner measure rollout --checkpoint maze2d-medium
+"""
+
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,9 +27,10 @@ from matplotlib.figure import Figure
 import numpy as np
 from scipy.stats import wasserstein_distance
 
+from df_planner.console import examples
+from df_planner.console import text_table
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.picture import draw_walls
-from df_planner.experiments.common import echo_table
 from df_planner.experiments.common import held_out_windows
 from df_planner.experiments.common import jumps
 from df_planner.experiments.common import LIKE_THE_DATA
@@ -215,9 +222,9 @@ def _stretch_colors(count: int) -> list:
     return list(colormaps['plasma'](np.linspace(0.0, 0.9, count)))
 
 
-@click.command(epilog='\b\nExamples:\n'
-               '  df_planner measure rollout --checkpoint maze2d-medium\n'
-               '  df_planner measure rollout --checkpoint maze2d-umaze --starts 4 --multiples 20')
+@click.command(epilog=examples(
+    'df_planner measure rollout --checkpoint maze2d-medium',
+    'df_planner measure rollout --checkpoint maze2d-umaze --starts 4 --multiples 20'))
 @click.option('--starts', type=click.IntRange(min=2), default=16, show_default=True,
               help='States of held-out data to roll out from.')
 @click.option('--samples', type=click.IntRange(min=1), default=8, show_default=True,
@@ -256,7 +263,7 @@ def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out)
             f'{found["speed_std_mps"]["mean"]:.2f}', f'{found["action_std"]["mean"]:.3f}',
             f'{found["speed_distance_mps"]:.3f}', f'{found["action_distance"]:.3f}',
             f'{found["cell_distance"]:.3f}'])
-    echo_table(rows)
+    click.echo(text_table(rows))
     write_result(folder / 'rollout.json', checkpoint, seed, {
         'maze': maze.name, 'starts': done, 'samples': samples,
         'trained_length_s': card.architecture.max_tokens * card.frame_stack * card.dt_s,

@@ -12,88 +12,87 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The report on throughput: ``throughput.json``, ``.csv``, ``.md`` and a bar plot of the rates."""
+"""
+The speed of what is around the planner: training, its data path, the simulator, a ROS 2 node.
+
+    df_planner measure throughput --maze large
+
+Every rate is of wall time, so that it holds for a machine that does nothing else.
+"""
 
 from collections.abc import Callable
 import csv
-from dataclasses import asdict
 from dataclasses import dataclass
-from dataclasses import fields
-from datetime import datetime
-from datetime import timezone
-import io
 import os
 from pathlib import Path
-import shlex
+import subprocess
 import sys
 from tempfile import TemporaryDirectory
+import time
 
 import click
-from matplotlib.figure import Figure
+import gymnasium
+import numpy as np
+import psutil
 
-from df_planner.evaluation.machine import machine_facts
-from df_planner.evaluation.report import inline
-from df_planner.experiments.common import echo_table
+from df_planner.console import DEVICE
+from df_planner.console import examples
+from df_planner.console import out_option
+from df_planner.console import text_table
+from df_planner.data.d4rl import load_dataset
+from df_planner.errors import WaitTimeout
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
-from df_planner.files import replace_files
 from df_planner.files import share_path
+from df_planner.launching.domain import chosen_domain
+from df_planner.model.normalizer import Normalizer
+from df_planner.sim.env import NAMESPACE
 from df_planner.sim.generate import generate
+from df_planner.sim.maze import load_maze
+from df_planner.sim.world import BatchWorld
+from df_planner.training.batches import Batches
 from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig
+from df_planner.training.train import train
 
+MAZES = ('umaze', 'medium', 'large')
 GENERATED_ROWS = 100_000
+WARM_UP_STEPS = 3
+PRECISIONS = ('32', 'bf16-mixed')
+BATCH = 256
+CALLS = 64  # between two looks at the clock
+PUSHES = 1000
+WARM_UP_TICKS = 100
+STARTUP_TIMEOUT_S, STALL_TIMEOUT_S = 60.0, 10.0
+Rows = list[tuple[str, float, str]]  # what, rate, unit
 
 
 @dataclass(frozen=True)
-class Row:
-    """
-    A line of the report.
-
-    :param value: None if it was not measured; ``note`` says why.
-    :param source: ``measured``, ``derived`` from measured rows, or ``published`` by others.
-    """
-
-    section: str
-    name: str
-    value: float | None
-    unit: str
-    note: str = ''
-    source: str = 'measured'
-
-    def content(self) -> dict:
-        """Return it as plain values."""
-        return asdict(self)
-
-
-@dataclass(frozen=True)
-class Plan:
+class Bench:
     """
     What to measure.
 
-    :param maze: name of a maze with a training configuration, a log or the means to generate one.
-    :param seconds: time for a number that is a rate of calls.
-    :param steps: training steps per number.
-    :param episodes: of the ROS benchmark; the first one is not counted.
+    :param maze: a maze with a training configuration.
+    :param seconds: time for a rate of calls.
+    :param steps: training steps for a rate, after a short warm-up.
+    :param device: of training.
     :param folder: of temporary files.
-    :param rows: of the long log.
     """
 
     maze: str
     seconds: float
     steps: int
-    episodes: int
+    device: str
     folder: Path
-    rows: int = 2_000_000
 
     @property
     def config_path(self) -> Path:
         """Return the training configuration of the shipped model."""
         return share_path(f'config/train/{self.maze}.yaml')
 
-    def config(self, **overrides: object) -> TrainConfig:
-        """Return the configuration on a log that exists, a short one generated for want of it."""
-        config = load_config(self.config_path, overrides)
+    def config(self) -> TrainConfig:
+        """Return that configuration; without the maze's log in data/, a short one is generated."""
+        config = load_config(self.config_path)
         if config.dataset.exists():
             return config
         log = self.folder / f'{self.maze}.hdf5'
@@ -102,168 +101,165 @@ class Plan:
         return config.model_copy(update={'dataset': log})
 
 
-def sections() -> dict[str, Callable[[Plan], list[Row]]]:
-    """Return what measures each section, by name."""
-    from df_planner.experiments.throughput_data import measure_data
-    from df_planner.experiments.throughput_gpu import measure_gpu
-    from df_planner.experiments.throughput_long import measure_long
-    from df_planner.experiments.throughput_ros import measure_ros
-    from df_planner.experiments.throughput_sim import measure_simulator
-    from df_planner.experiments.throughput_training import measure_training
-    return {'training': measure_training, 'data': measure_data, 'long': measure_long,
-            'simulator': measure_simulator, 'ros': measure_ros, 'gpu': measure_gpu}
+def measure_loader(bench: Bench) -> Rows:
+    """Return how long the log takes to open, and the rate of its training batches."""
+    config = bench.config()
+    started = time.perf_counter()
+    dataset = load_dataset(config.dataset)
+    open_s = time.perf_counter() - started
+    batches = Batches(dataset, slice(None), Normalizer.fit(dataset.observations, dataset.actions),
+                      config)
+    batches.draw(0, 0)
+    tokens, calls, spent_s = 0, 0, 0.0
+    started = time.perf_counter()
+    while spent_s < bench.seconds:
+        tokens += int(np.prod(batches.draw(0, calls).tokens.shape[:2]))
+        calls, spent_s = calls + 1, time.perf_counter() - started
+    return [(f'opening {config.dataset.name}, {len(dataset):,} rows', open_s, 's'),
+            ('loader alone', tokens / spent_s, 'tokens/s')]
 
 
-def measure_sections(names: tuple[str, ...], maze: str, seconds: float, steps: int, episodes: int,
-                     rows_of_long_log: int, on_section: Callable[[list[Row]], None]) -> list[Row]:
-    """
-    Measure sections one after the other and return all rows.
-
-    :param on_section: called after each with all rows so far.
-    """
-    rows: list[Row] = []
-    with TemporaryDirectory(prefix='df_planner-') as folder:
-        plan = Plan(maze, seconds, steps, episodes, Path(folder), rows_of_long_log)
-        for name in names:
-            rows += sections()[name](plan)
-            on_section(rows)
+def measure_training(bench: Bench) -> Rows:
+    """Return the speed of training by precision: `df_planner train` without held-out data."""
+    dataset, rows = str(bench.config().dataset), []
+    for precision in PRECISIONS:
+        folder = bench.folder / precision
+        train(bench.config_path, {
+            'dataset': dataset, 'name': 'throughput', 'steps': WARM_UP_STEPS + bench.steps,
+            'device': bench.device, 'precision': precision, 'holdout_share': 0.0,
+            'arrival_steps': 0, 'log_interval_steps': 1, 'save_interval_s': 1e9,
+            'run_dir': str(folder), 'out_dir': str(folder)})
+        with (folder / 'throughput/loss.csv').open(encoding='utf-8') as file:
+            per_s = [float(row['tokens_per_s']) for row in csv.DictReader(file)][WARM_UP_STEPS:]
+        rows.append((f'training step, {precision}, {bench.device}, median',
+                     float(np.median(per_s)), 'tokens/s'))
     return rows
 
 
-SECTIONS = ('training', 'data', 'long', 'simulator', 'ros', 'gpu')
-MAZES = ('umaze', 'medium', 'large')
+def measure_simulator(bench: Bench) -> Rows:
+    """Return the speed of the Gymnasium environment, and of many mazes in one call."""
+    maze = load_maze(bench.maze)
+    pushes = np.random.default_rng(0).uniform(-1.0, 1.0, (PUSHES, BATCH, 2))
+    env = gymnasium.make(f'{NAMESPACE}/Maze2D-{bench.maze}-v1')
+    env.reset(seed=0)
+
+    def step(index: int) -> None:
+        *_, truncated, _ = env.step(pushes[index // 20 % PUSHES, 0])
+        if truncated:
+            env.reset()
+
+    rows = [('Gymnasium environment', calls_per_s(step, bench.seconds), 'steps/s')]
+    for threads in (0, 2):
+        batch = BatchWorld(maze, BATCH, threads)
+        batch.set_states(np.tile([*maze.cells[0], 0.0, 0.0], (BATCH, 1)))
+        rate = calls_per_s(lambda i, b=batch: b.step(pushes[i // 20 % PUSHES]), bench.seconds)
+        rows.append((f'batch of {BATCH} mazes, {max(threads, 1)} thread{"s" * (threads > 1)}',
+                     BATCH * rate, 'steps/s'))
+    return rows
 
 
-@click.command(epilog='\b\nSections:\n'
-               '  training   df_planner train as shipped, by precision and threads, and with a\n'
-               "             model of the Diffusion Forcing reference's size\n"
-               '  data       opening the log, its windows, and what training needs of them\n'
-               '  long       memory of training and speed of its loader on a log of --rows rows,\n'
-               "             made from the maze's in the folder for temporary files (TMPDIR),\n"
-               '             60 bytes a row\n'
-               '  simulator  the Gymnasium environment, and many mazes in one call\n'
-               '  ros        maze_sim in lockstep over DDS, and the share of planning in the\n'
-               '             time of the ROS benchmark\n'
-               '  gpu        training and planning on CUDA, where there is one\n'
-               '\n\b\nExamples:\n'
-               '  df_planner measure throughput\n'
-               '  df_planner measure throughput --maze umaze --only simulator --only data\n'
-               '  TMPDIR=/data df_planner measure throughput --only long --rows 100000000\n'
-               '  df_planner measure throughput --only ros --episodes 10 --out results/ros-speed')
+def calls_per_s(call: Callable[[int], object], seconds: float) -> float:
+    """Call with 0, 1, 2, ... for a time and return the rate."""
+    count, started = 0, time.perf_counter()
+    while (spent_s := time.perf_counter() - started) < seconds:
+        for index in range(count, count + CALLS):
+            call(index)
+        count += CALLS
+    return count / spent_s
+
+
+def measure_lockstep(bench: Bench) -> Rows:
+    """
+    Return the speed of maze_sim in lockstep, every odometry answered at once.
+
+    :raises WaitTimeout: if the node stops.
+    """
+    os.environ['ROS_DOMAIN_ID'] = chosen_domain()
+    os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+    from geometry_msgs.msg import WrenchStamped
+    from nav_msgs.msg import Odometry
+    import rclpy
+
+    from df_planner.ros import qos
+    from df_planner.ros import topics
+    from df_planner.ros.run import events_executor
+
+    rclpy.init()
+    simulator = psutil.Popen([
+        sys.executable, '-m', 'df_planner.nodes.maze_sim.node', '--ros-args', '--log-level',
+        'warn', '-p', f'maze:={bench.maze}', '-p', 'lockstep:=true'], stderr=subprocess.DEVNULL)
+    try:
+        node, executor, stamps = rclpy.create_node('throughput'), events_executor(), set()
+        executor.add_node(node)
+        publisher = qos.publisher(node, topics.CMD_WRENCH)
+        wrench = WrenchStamped()
+        wrench.header.frame_id = 'map'
+
+        def answer(msg: Odometry) -> None:
+            wrench.header.stamp = msg.header.stamp
+            stamps.add((msg.header.stamp.sec, msg.header.stamp.nanosec))  # some come repeatedly
+            publisher.publish(wrench)
+
+        def spin_until(is_over: Callable[[], bool]) -> None:
+            end_s = time.monotonic() + STARTUP_TIMEOUT_S
+            while not is_over():
+                before = len(stamps)
+                executor.spin_once(timeout_sec=0.1)
+                if len(stamps) > before:
+                    end_s = time.monotonic() + STALL_TIMEOUT_S
+                elif not simulator.is_running() or time.monotonic() > end_s:
+                    raise WaitTimeout(f'maze_sim stopped after {before} ticks')
+
+        qos.subscription(node, topics.ODOM, answer, lockstep=True)
+        spin_until(lambda: len(stamps) >= WARM_UP_TICKS)
+        first, used, started = len(stamps), simulator.cpu_times(), time.monotonic()
+        spin_until(lambda: time.monotonic() > started + bench.seconds)
+        spent_s, times, ticks = time.monotonic() - started, simulator.cpu_times(), len(stamps)
+        cpu_s = times.user + times.system - used.user - used.system
+        return [('maze_sim in lockstep over DDS', (ticks - first) / spent_s, 'ticks/s'),
+                ('of it, processor time', 1e3 * cpu_s / (ticks - first), 'ms/tick')]
+    finally:
+        simulator.terminate()
+        simulator.wait()
+        rclpy.try_shutdown()
+
+
+SECTIONS = {'data': measure_loader, 'training': measure_training,
+            'simulator': measure_simulator, 'ros': measure_lockstep}
+
+
+@click.command(epilog=examples(
+    'df_planner measure throughput',
+    'df_planner measure throughput --maze umaze --only simulator --only data',
+    'df_planner measure throughput --only training --device cuda --steps 200'))
 @click.option('--maze', type=click.Choice(MAZES), default='large', show_default=True,
-              help='Whose training configuration, log, shipped model and walls.')
-@click.option('--only', multiple=True, type=click.Choice(SECTIONS),
+              help='Whose training configuration, log and walls.')
+@click.option('--only', multiple=True, type=click.Choice(list(SECTIONS)),
               help='A section; may be repeated.  [default: all]')
 @click.option('--seconds', type=click.FloatRange(min=0.1), default=5.0, show_default=True,
-              help='Time for each number that is a rate of calls.')
+              help='Time for each rate of calls.')
 @click.option('--steps', type=click.IntRange(min=1), default=30, show_default=True,
-              help='Training steps for each number, after a short warm-up.')
-@click.option('--episodes', type=click.IntRange(min=2), default=5, show_default=True,
-              help='Of the ROS benchmark; the first warms up and is not counted.')
-@click.option('--rows', type=click.IntRange(min=100_000), default=2_000_000, show_default=True,
-              help='Of the long log.')
-@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
-              help='Folder of throughput.json, .csv, .md and .png.  '
-                   '[default: results/throughput-TIME]')
-def throughput(maze, only, seconds, steps, episodes, rows, out):
+              help='Training steps for each rate, after a short warm-up.')
+@DEVICE
+@out_option('throughput.json', 'results/throughput-TIME')
+def throughput(maze, only, seconds, steps, device, out):
     """
-    Measure the speed of what is around the planner.
+    Measure the speed of training, loader, simulator and lockstep.
 
-    Numbers are of wall time: they hold for a machine that does nothing else, and the report says
-    what else it did. It is written after every section, so that an interrupted run is not lost.
-    Without the maze's log in data/, a short one is generated.
+    Sections: data (opening the log, training batches from it), training (steps of `df_planner
+    train`, by precision), simulator (the Gymnasium environment, and many mazes in one call), ros
+    (maze_sim in lockstep over DDS). Numbers are of wall time: nothing else should run.
     """
-    names = tuple(name for name in SECTIONS if name in only or not only)
-    folder = result_folder('throughput', out)
-    facts = {'command': shlex.join(['df_planner', *sys.argv[1:]]),
-             'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-             'seconds': seconds, 'steps': steps, 'episodes': episodes, 'rows': rows,
-             'load_average_after': {}, 'machine': machine_facts()}
-    shown = 0
-
-    def show(measured):
-        nonlocal shown
-        facts['load_average_after'][measured[-1].section] = round(os.getloadavg()[0], 1)
-        write_report(folder, maze, facts, measured)
-        echo_table([[f'{measured[-1].section}', '', '']] + [
-            [f'  {row.name}', number(row.value), row.unit or row.note]
-            for row in measured[shown:]])
-        shown = len(measured)
-
-    with click.progressbar(length=len(names), label='sections', file=sys.stderr) as bar:
-        def on_section(measured):
-            show(measured)
-            bar.update(1)
-        measure_sections(names, maze, seconds, steps, episodes, rows, on_section)
-    click.echo(f'report: {folder / "throughput.md"}')
-
-
-COLORS = {'training': '#1f77ff', 'data': '#2b9d5c', 'long': '#17a2a2', 'simulator': '#e08a1e',
-          'ros': '#d1344b', 'gpu': '#7a4fd0'}
-TITLES = {'training': 'Training', 'data': 'Data path', 'long': 'Long log',
-          'simulator': 'Simulator without ROS', 'ros': 'Over ROS 2', 'gpu': 'On a GPU'}
-MISSING = '-'
-
-
-def write_report(folder: Path, maze: str, facts: dict, rows: list[Row]) -> None:
-    """
-    Write the report of all rows so far; each file replaces an older one.
-
-    :param facts: how it was made, plain values.
-    """
-    replace_files({folder / 'throughput.csv': table_csv(rows)})
-    draw_rates(folder / 'throughput.png', rows)
-    replace_files({folder / 'throughput.md': markdown(maze, facts, rows)})
-    write_result(folder / 'throughput.json', f'maze2d-{maze}', 0,
-                 {'maze': maze, **facts, 'rows': [row.content() for row in rows]})
-
-
-def number(value: float | None) -> str:
-    """Return a value with three digits, whole above 100."""
-    if value is None:
-        return MISSING
-    return f'{value:,.0f}' if abs(value) >= 100.0 else f'{value:.3g}'
-
-
-def table_csv(rows: list[Row]) -> str:
-    """Return the rows as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Row)], lineterminator='\n')
-    writer.writeheader()
-    writer.writerows(row.content() for row in rows)
-    return text.getvalue()
-
-
-def markdown(maze: str, facts: dict, rows: list[Row]) -> str:
-    """Return the report for a reader."""
-    lines = [f'# Throughput, maze {maze}', '', '![Rates](throughput.png)', '']
-    for section in dict.fromkeys(row.section for row in rows):
-        lines += [f'## {TITLES[section]}', '', '| | value | unit | what it is of | source |',
-                  '|---|---|---|---|---|']
-        lines += [f'| {row.name} | {number(row.value)} | {row.unit} | {row.note} | {row.source} |'
-                  for row in rows if row.section == section]
-        lines.append('')
-    lines += ['## How this was made', '', '| | |', '|---|---|']
-    lines += [f'| {key} | {inline(value)} |' for key, value in facts.items()]
-    return '\n'.join(lines) + '\n'
-
-
-def draw_rates(path: Path, rows: list[Row]) -> None:
-    """Draw every rate as a bar on one logarithmic axis to a PNG file."""
-    rates = [row for row in rows if row.value and row.unit.endswith('/s')]
-    figure = Figure(figsize=(9.0, 1.2 + 0.27 * len(rates)), layout='constrained')
-    axes = figure.subplots()
-    places = range(len(rates))
-    bars = axes.barh(places, [row.value for row in rates],
-                     color=[COLORS[row.section] for row in rates])
-    axes.bar_label(bars, [f'{number(row.value)} {row.unit}' for row in rates], padding=3,
-                   fontsize=7)
-    axes.set_yticks(places, [f'{row.section}: {row.name}' for row in rates], fontsize=7)
-    axes.invert_yaxis()
-    if rates:
-        axes.set_xscale('log')
-        axes.set_xlim(0.5 * min(row.value for row in rates), 30.0 * max(
-            row.value for row in rates))
-    axes.set_xlabel('per second')
-    axes.spines[['top', 'right']].set_visible(False)
-    figure.savefig(path, dpi=120)
+    folder, measured = result_folder('throughput', out), {}
+    with TemporaryDirectory(prefix='df_planner-') as temporary:
+        bench = Bench(maze, seconds, steps, device, Path(temporary))
+        for section in only or SECTIONS:
+            measured[section] = SECTIONS[section](bench)
+            click.echo(f'{section}: {len(measured[section])} rates', err=True)
+    rows = [(section, *row) for section, rates in measured.items() for row in rates]
+    click.echo(text_table([['section', 'what', 'value', 'unit'], *(
+        [section, what, f'{value:,.0f}' if value >= 100.0 else f'{value:.3g}', unit]
+        for section, what, value, unit in rows)]))
+    write_result(folder / 'throughput.json', f'maze2d-{maze}', 0, {
+        'maze': maze, 'seconds': seconds, 'steps': steps, 'device': device,
+        'rows': [dict(zip(('section', 'name', 'value', 'unit'), row)) for row in rows]})

@@ -29,7 +29,7 @@ import click
 import numpy as np
 
 from df_planner.configuration import assignments
-from df_planner.experiments.common import echo_table
+from df_planner.console import text_table
 from df_planner.experiments.common import progress
 from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
@@ -100,7 +100,7 @@ def _sampling_options(command: Callable) -> Callable:
 
 @click.group()
 def forecast():
-    """Forecast a multivariate time series: the same model, history in, sampled futures out."""
+    """Forecast time series with the same method: history in, futures out."""
 
 
 @forecast.command(epilog='\b\nExamples:\n'
@@ -227,7 +227,7 @@ def score(checkpoints, part, seasons, lags, stride, block, samples, out, schedul
                   series.values[origin - SHOWN_HISTORY:origin],
                   forecasters[0].sample(series.values[:origin], samples, seed + origin),
                   comparison.origins.truth(origin), comparison.by_lead())
-    echo_table(comparison.table())
+    click.echo(text_table(comparison.table()))
     write_result(folder / 'forecast.json', ', '.join(map(str, checkpoints)), seed, {
         'series': series.source, 'part': part, 'stride': stride, 'block': block,
         'origins': len(comparison.origins.rows), 'samples': samples, 'schedule': schedule,

@@ -23,7 +23,9 @@ import io
 import json
 from pathlib import Path
 
-from df_planner.evaluation.report import inline
+from df_planner.console import markdown_table
+from df_planner.console import text_table
+from df_planner.evaluation.report import facts_table
 from df_planner.evaluation.report import MISSING
 from df_planner.evaluation.report import number
 from df_planner.files import replace_files
@@ -112,10 +114,8 @@ def markdown(results: dict, plots: dict[str, str]) -> str:
     meta = results['meta']
     lines = [f'# {meta["description"] or "Benchmark"}', '']
     lines += _state(results)
-    head, *body = _overview(results)
-    lines += ['## Scores', '', '| ' + ' | '.join(head) + ' |', '|---' * len(head) + '|']
-    lines += ['| ' + ' | '.join(cells) + ' |' for cells in body]
-    lines += ['', *(f'- {line}' for line in LEGEND), '']
+    lines += ['## Scores', '', markdown_table(_overview(results)), '',
+              *(f'- {line}' for line in LEGEND), '']
     for name, caption in plots.items():
         lines += [f'![{caption}]({name})', '', f'*{caption}*', '']
     for name, task in results['tasks'].items():
@@ -126,24 +126,20 @@ def markdown(results: dict, plots: dict[str, str]) -> str:
             references = {row['reference'] for row in members}
             members = [row for row in rows if row['group'] != group
                        and row['name'] in references] + members
-            lines += [f'### {group}', '', *_table(members), *(
-                _others(results, task) if position == 0 else []), '']
-    lines += ['## What the rows are', '', *_settings(results), '']
-    lines += ['## Scores of others', '', '| row | kind | source |', '|---|---|---|']
-    lines += [f'| {other["name"]} | {KINDS[other["kind"]]} | {other["source"]} |'
-              for other in results['others']['rows']]
-    lines += ['', results['others']['note'].strip(), '', '## How this was made', '', '| | |',
-              '|---|---|']
-    lines += [f'| {key} | {inline(value)} |' for key, value in meta.items()]
+            others = _others(results, task) if position == 0 else []
+            lines += [f'### {group}', '', markdown_table([*_rows(members), *others]), '']
+    lines += ['## What the rows are', '', markdown_table(_settings(results)), '',
+              '## Scores of others', '', markdown_table([['row', 'kind', 'source'], *(
+                  [other['name'], KINDS[other['kind']], other['source']]
+                  for other in results['others']['rows'])]), '',
+              results['others']['note'].strip(), '', '## How this was made', '',
+              facts_table(meta)]
     return '\n'.join(lines) + '\n'
 
 
 def text_overview(results: dict) -> str:
     """Return the scores of the first group and those of others as a table for the terminal."""
-    table = _overview(results)
-    widths = [max(len(line[column]) for line in table) for column in range(len(table[0]))]
-    return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
-                     for line in table)
+    return text_table(_overview(results))
 
 
 def score_cell(row: dict) -> str:
@@ -193,13 +189,13 @@ def _overview(results: dict) -> list[list[str]]:
     return lines
 
 
-def _table(rows: list[dict]) -> list[str]:
-    """Return the lines of a table of rows measured here."""
-    lines = ['| ' + ' | '.join(HEADER) + ' |', '|---' * len(HEADER) + '|']
+def _rows(rows: list[dict]) -> list[list[str]]:
+    """Return the cells of rows measured here, the header first."""
+    lines = [list(HEADER)]
     for row in rows:
         summary, seeds, difference = row['summary'], row['seeds'], row['difference']
         latency = summary['planning_time_s']
-        cells = [
+        lines.append([
             row['name'], KINDS[row['kind']], str(row['episodes']), score_cell(row),
             MISSING if seeds['std'] is None else f'{seeds["std"]:.1f} ({seeds["count"]} seeds)',
             MISSING if not difference or difference['mean'] is None else
@@ -210,36 +206,32 @@ def _table(rows: list[dict]) -> list[str]:
             _with_error(summary['wall_crossing_share'], '.2f', 100.0),
             _with_error(summary['plan_execution_gap'], '.1f', 100.0),
             ' / '.join(number(latency[share], '{:.0f}', 1e3) for share in ('p50', 'p95', 'p99')),
-        ]
-        lines.append('| ' + ' | '.join(cells) + ' |')
+        ])
     return lines
 
 
-def _others(results: dict, task: dict) -> list[str]:
-    """Return the scores of others as rows of the same table, the limit in bold."""
+def _others(results: dict, task: dict) -> list[list[str]]:
+    """Return the cells of the scores of others, for the same table; the limit is bold."""
     lines = []
     for other in results['others']['rows']:
         score = other['scores'].get(task['published_as'])
         if score is not None:
             name = f'**{other["name"]}**' if other['kind'] == LIMIT else other['name']
-            lines.append('| ' + ' | '.join([f'{name}', KINDS[other['kind']], MISSING,
-                                            f'{score:.1f}', *[MISSING] * 9]) + ' |')
+            lines.append([name, KINDS[other['kind']], MISSING, f'{score:.1f}', *[MISSING] * 9])
     return lines
 
 
-def _settings(results: dict) -> list[str]:
-    """Return what each row sets and where its episodes are, one line per run."""
-    lines = ['| row | task | checkpoint | mean | settings | s / episode | episodes |',
-             '|---|---|---|---|---|---|---|']
+def _settings(results: dict) -> list[list[str]]:
+    """Return the cells of what each row sets and where its episodes are, a line per run."""
+    lines = [['row', 'task', 'checkpoint', 'mean', 'settings', 's / episode', 'episodes']]
     for row in results['rows']:
         for run in row['runs']:
             settings = ', '.join(f'{key} {value}' for key, value in run['settings'].items())
             mean = run.get('score_mean', run.get('return_mean'))
-            lines.append(
-                f'| {row["name"]} | {row["task"]} | {run["checkpoint"] or MISSING} | '
-                f'{number(mean, "{:.1f}")} | {settings or MISSING} | '
-                f'{number(row["seconds_per_episode"], "{:.2f}")} | '
-                f'[{run["episodes"]}]({run["journal"]}) |')
+            lines.append([
+                row['name'], row['task'], run['checkpoint'] or MISSING, number(mean, '{:.1f}'),
+                settings or MISSING, number(row['seconds_per_episode'], '{:.2f}'),
+                f'[{run["episodes"]}]({run["journal"]})'])
     return lines
 
 

@@ -122,7 +122,7 @@ class PlannerSettings(BaseModel):
         return value
 
 
-def settings_for(robot: str | None, robot_radius_m: float, **settings: Any) -> PlannerSettings:
+def settings_for(robot: str | None, robot_radius_m: float, /, **settings: Any) -> PlannerSettings:
     """
     Return the defaults for a robot, with some replaced.
 

@@ -74,15 +74,12 @@ def test_the_end_of_a_plan_is_held_and_then_braked_at():
 def test_a_plan_that_does_not_count_is_told_from_none():
     follower = make_follower('raw')
     follower.take_odometry(STATE, START_NS)
-    assert follower.stale_plan_s is None
-    follower.take_plan(make_plan(), START_NS)
-    assert follower.stale_plan_s is None
-    follower.take_plan(make_plan(), START_NS - 300 * TICK_NS)
-    assert follower.stale_plan_s == pytest.approx(3.0)
-    follower.take_plan(make_plan(), START_NS + 400 * TICK_NS)
-    assert follower.stale_plan_s == pytest.approx(-4.0)
-    follower.take_plan(None, START_NS)
-    assert follower.stale_plan_s is None
+    assert not follower.has_current_plan and follower.plan_age_s is None
+    for plan, late_steps, age_s in ((make_plan(), 0, 0.0), (make_plan(), 300, 3.0),
+                                    (make_plan(), -400, -4.0), (None, 0, None)):
+        follower.take_plan(plan, START_NS - late_steps * TICK_NS)
+        assert follower.has_current_plan == (age_s == 0.0)
+        assert follower.plan_age_s == (None if age_s is None else pytest.approx(age_s))
 
 
 def test_response_times_are_told_with_their_tail():

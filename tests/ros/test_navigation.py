@@ -89,15 +89,14 @@ def test_a_result_is_filled_as_far_as_it_has_fields():
 def test_progress_is_measured_along_the_plan():
     navigation = Navigation(GOAL, 0.5, 100.0)
     here = np.array([1.0, 1.0])
-    without = navigation.progress(103.0, here, 50.0)
+    without = navigation.progress(103.0, here, None)
     assert (without.driven_s, without.remaining_m, without.remaining_s) == (3.0, 1.0, 0.0)
     states = np.zeros((201, 4))  # 1 m down the rows in 1 s, then 1 m along the columns
     states[:, 0] = 1.0 + np.minimum(np.arange(201), 100) * 0.01
     states[:, 1] = 1.0 - np.maximum(np.arange(201) - 100, 0) * 0.01
     plan = Plan(np.zeros((201, 2)), states, 0.01, states[-1, :2])
     navigation = Navigation(plan.goal, 0.1, 100.0)
-    navigation.take_plan(plan, 50.0)
-    found = navigation.progress(100.5, states[50, :2], 50.5)
+    found = navigation.progress(100.5, states[50, :2], plan.shifted(50))
     assert found.remaining_m == pytest.approx(1.5)
     assert found.remaining_s == pytest.approx(1.5, abs=0.02)
     assert not navigation.has_arrived(states[180, :2])
@@ -122,7 +121,7 @@ def test_a_robot_that_does_not_move_is_given_up_but_not_after_a_jump_of_time():
     navigation.check(50.0 + PROGRESS_S + 1.0, np.array([PROGRESS_M, 0.1]), None)
     navigation.check(1.0, np.array([PROGRESS_M, 0.1]), None)  # the simulator was restarted
     navigation.check(1.0 + PROGRESS_S - 0.1, np.array([PROGRESS_M, 0.1]), None)
-    assert navigation.progress(1.0, np.zeros(2), 1.0).driven_s == pytest.approx(11.0)
+    assert navigation.progress(1.0, np.zeros(2), None).driven_s == pytest.approx(11.0)
     with pytest.raises(NoProgress):
         navigation.check(1.0 + PROGRESS_S, np.array([PROGRESS_M, 0.2]), None)
 

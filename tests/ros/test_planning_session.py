@@ -21,6 +21,7 @@ import pytest
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from df_planner.driving.replanner import Replanner
 from df_planner.errors import GoalOccupied
 from df_planner.errors import PlanInCollision
 from df_planner.errors import PlanJumps
@@ -149,7 +150,8 @@ def test_a_plan_that_takes_too_long_is_given_up_while_the_one_before_goes_on(dri
     assert isinstance(result.error, PlanningCancelled)
     assert np.array_equal(result.plan.states, second.plan.states[1:])
     # A robot that has no plan to go on with waits as long as timeout_s says.
-    drive.session.set_goal(START[:2], 2 * TICK_NS)
+    drive.session.clear_goal()
+    drive.session.set_goal(GOAL, 2 * TICK_NS)
     assert drive.result().error is None
 
 
@@ -231,3 +233,69 @@ def test_time_that_starts_over_forgets_the_plan_but_not_the_goal(drive):
     result = drive.result()
     assert result.error is None and result.stamp_ns == 3 * TICK_NS
     np.testing.assert_array_equal(result.plan.goal, GOAL)
+
+
+@pytest.fixture
+def in_hand(monkeypatch):
+    """Return a list that fills with the plan in hand of every replan."""
+    found, replan = [], Replanner.replan
+
+    def listen(self, state, step, in_hand, should_stop):
+        found.append(in_hand)
+        return replan(self, state, step, in_hand, should_stop)
+    monkeypatch.setattr(Replanner, 'replan', listen)
+    return found
+
+
+def test_a_new_goal_is_planned_for_from_scratch_even_at_the_same_position(drive, in_hand):
+    plan = drive.start()
+    assert np.array_equal(drive.session.rest_at(10 * TICK_NS).states, plan.states[10:])
+    drive.session.set_goal(GOAL, 0)
+    assert drive.session.rest_at(10 * TICK_NS) is None
+    again = drive.result().plan
+    assert np.array_equal(again.states, plan.states), 'same odometry, same count, same plan'
+    assert np.array_equal(drive.session.rest_at(10 * TICK_NS).states, again.states[10:])
+    assert in_hand == [None, None]
+    drive.session.clear_goal()
+    assert drive.session.rest_at(10 * TICK_NS) is None
+
+
+def test_a_plan_continues_what_is_executed_whoever_planned_it(drive, in_hand):
+    first = drive.start()
+    # Another model, which has planned nothing yet.
+    drive.session.set_planner(load_planner(PlannerParameters(**PARAMETERS)))
+    drive.session.set_odometry(first.states[25], 25 * TICK_NS)
+    second = drive.result().plan
+    assert np.array_equal(in_hand[-1].states, first.states[25:])
+    # A plan that the gate refuses is not executed, so it is not continued either.
+    drive.change(max_plan_shift_m=1e-9, warm_start=0.0)
+    drive.session.set_odometry(second.states[25], 50 * TICK_NS)
+    assert isinstance(drive.result().error, PlanJumps)
+    drive.change()
+    drive.session.set_odometry(second.states[50], 75 * TICK_NS)
+    drive.result()
+    assert np.array_equal(in_hand[-1].states, second.states[50:])
+
+
+def test_a_plan_of_a_robot_that_waited_for_it_is_continued_from_when_it_counts(drive, in_hand):
+    drive.session.set_odometry(START, 0)
+    drive.session.set_goal(GOAL, 0)
+    drive.session.set_odometry(START, 40 * TICK_NS)  # while the worker plans from the first
+    result = drive.result()
+    assert result.stamp_ns == 40 * TICK_NS
+    drive.session.set_odometry(result.plan.states[25], 65 * TICK_NS)
+    drive.result()
+    assert np.array_equal(in_hand[-1].states, result.plan.states[25:])
+
+
+def test_a_robot_that_was_told_to_brake_continues_nothing(drive, in_hand):
+    plan = drive.start()
+    drive.change(start_tolerance_m=0.0, warm_start=0.0)
+    drive.session.set_odometry(plan.states[0], 25 * TICK_NS)
+    away = np.array([1.0, 3.0, 0.0, 0.0])
+    drive.session.set_odometry(away + 0.2, 30 * TICK_NS)
+    assert drive.result().plan is None
+    drive.change()
+    drive.session.set_odometry(away, 60 * TICK_NS)
+    assert drive.result().error is None
+    assert in_hand[-1] is None and in_hand[-2] is not None

@@ -14,6 +14,7 @@
 
 """Real time: ticks are kept while the planner is saturated, plans meet the robot where it is."""
 
+from dataclasses import replace
 import json
 import math
 import os
@@ -36,10 +37,6 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
-from df_planner.driving.latency import entered_at
-from df_planner.driving.latency import Latency
-from df_planner.driving.latency import off_plan
-from df_planner.driving.latency import predicted_state
 from df_planner.nodes.planner.report import parts_of
 from df_planner.nodes.planner.report import PlanTimes
 from df_planner.planning.plan import Plan
@@ -91,46 +88,17 @@ def test_ticks_are_counted_and_late_ones_named():
     assert meter.late == 1
 
 
-def test_latency_is_that_of_slow_plans_in_whole_steps():
-    latency = Latency()
-    assert latency.steps(0.01) == 0
-    for _ in range(20):
-        latency.add(0.034)
-    assert latency.steps(0.01) == 5  # and one on its way
-    for _ in range(2):
-        latency.add(0.5)
-    assert latency.steps(0.01) == 51
-
-
-def test_the_robot_is_predicted_along_its_plan():
-    plan = line()
-    off = np.array([0.02, 0.0, 0.1, 0.0])
-    assert np.allclose(off_plan(plan, 10, plan.states[10] + off), off)
-    assert np.allclose(predicted_state(plan, 30, off, rests=True), plan.states[30] + off)
-    # At its end the robot is held at rest, if the follower does so.
-    assert np.array_equal(predicted_state(plan, 110, off, rests=True)[2:], np.zeros(2))
-    assert np.allclose(predicted_state(plan, 110, off, rests=False), plan.states[-1] + off)
-    assert off_plan(plan, 10, plan.states[50]) is None
-
-
-def test_a_plan_is_entered_where_the_robot_will_be_on_it():
-    plan = line()
-    fast = plan.states[40] + [0.01, 0.0, 0.0, 3.0]
-    entered = entered_at(plan, fast)
-    assert len(entered) == len(plan) - 40
-    assert np.array_equal(entered.states[0], fast)
-    assert np.array_equal(entered.states[1:], plan.states[41:])
-    assert entered_at(plan, plan.states[40] + [1.0, 0.0, 0.0, 0.0]) is None
-    assert entered_at(plan, plan.states[-1]) is None
-
+def test_a_new_plan_is_entered_where_the_robot_will_be_on_it():
+    plan, new_ns = line(), 104 * TICK_NS
     follower = PlanFollower(Executor('tracking'), 0.01, 2.0, 0.5, False, 25)
-    assert follower.predicted(10) is None
+    assert follower.entered(plan, new_ns, 10) == (plan, new_ns), 'no plan to follow until then'
     follower.take_odometry(plan.states[0], 100 * TICK_NS)
     follower.take_plan(plan, 100 * TICK_NS)
     follower.take_odometry(plan.states[5], 105 * TICK_NS)
-    state, stamp_ns = follower.predicted(10)
-    assert np.array_equal(state, plan.states[15])
-    assert stamp_ns == 115 * TICK_NS
+    entered, stamp_ns = follower.entered(plan, new_ns, 10)
+    assert np.array_equal(entered.states, plan.states[15:]) and stamp_ns == 115 * TICK_NS
+    elsewhere = replace(plan, states=plan.states + [1.0, 0.0, 0.0, 0.0])
+    assert follower.entered(elsewhere, new_ns, 10) == (elsewhere, new_ns)
 
 
 def test_a_plan_stamped_ahead_waits_and_a_late_one_is_entered_where_the_robot_is():

@@ -28,9 +28,10 @@ from std_msgs.msg import Bool
 from df_planner.ros import qos
 from df_planner.ros import topics
 
-PACKAGE = Path(__file__).parents[2] / 'df_planner'
-FILES = sorted(path for folder in ('nodes', 'ros', 'soak') for path in (
-    PACKAGE / folder).rglob('*.py'))
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / 'df_planner'
+FILES = sorted(path for folder in ('df_planner/nodes', 'df_planner/ros', 'tests/soak')
+               for path in (ROOT / folder).rglob('*.py'))
 OPENS = re.compile(r'create_(lifecycle_)?(publisher|subscription|service|client)$')
 OF_ANY_TYPE = {'call'}  # of the soak, which calls whatever service it is given
 ROWS = (*topics.TOPICS, *topics.SERVICES)
@@ -47,7 +48,7 @@ def calls(path):
                         call.func, 'attr', getattr(call.func, 'id', '')), call
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+@pytest.mark.parametrize('path', FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_everything_is_opened_from_the_table(path):
     """No name, type or QoS stands at a call: ``qos`` takes all three from a row."""
     if path == PACKAGE / 'ros/qos.py':

@@ -15,9 +15,9 @@
 """
 Execute plans: one command, a force or a twist, for every odometry message.
 
-Its process loads neither the network nor the simulator, so that planning never delays control.
-Outside of lockstep, it runs at a real-time priority where permitted, and ``time_optimal``
-execution prepares its plans in a thread of its own.
+Its process loads neither the network nor the simulator, so planning never delays control. Except
+in lockstep, it runs at a real-time priority where permitted, and ``time_optimal`` execution
+prepares plans in a second thread.
 """
 
 from dataclasses import replace
@@ -38,9 +38,8 @@ from df_planner.driving.elastic_band import ElasticBand
 from df_planner.driving.elastic_band import RobotLimits
 from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
-from df_planner.driving.latency import entered_at
-from df_planner.driving.latency import Latency
 from df_planner.driving.stamps import NS_PER_S
+from df_planner.driving.timeline import Latency
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
@@ -130,13 +129,13 @@ class Follower(Node):
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))
 
     def start(self) -> None:
-        """Put control before all else; lockstep has no time to keep."""
+        """Take the real-time priority; lockstep does without."""
         if self._worker is not None:
             self._scheduling = keep_on_time(
                 self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
 
     def run(self, is_stopped: IsStopped) -> None:
-        """Serve messages until a signal has come, then let go of the robot."""
+        """Serve messages until a signal comes, then send a zero command."""
         executor = events_executor() if self.parameters.lockstep else SingleThreadedExecutor()
         executor.add_node(self)
         while not is_stopped():
@@ -162,7 +161,7 @@ class Follower(Node):
         self._prepare()
 
     def _prepare(self) -> None:
-        """Make the newest plan ready to follow: at once in lockstep, else beside the control."""
+        """Prepare the newest plan: at once in lockstep, else in the second thread."""
         if self._unprepared is None or self._waits_for_map:
             return
         (plan, stamp_ns), self._unprepared = self._unprepared, None
@@ -174,11 +173,9 @@ class Follower(Node):
                 self._answer()
             return
 
-        # The robot is faster than the plan was: enter it where the robot will be on its way.
-        start = self._follower.predicted(self._preparing.steps(self.parameters.control_period_s))
-        entered = None if start is None else entered_at(plan, start[0])
-        if entered is not None:
-            plan, stamp_ns = entered, start[1]
+        # The robot is ahead of the plan's time: prepare it from where the robot will be by then.
+        plan, stamp_ns = self._follower.entered(
+            plan, stamp_ns, self._preparing.steps(self.parameters.control_period_s))
         began_s = time.monotonic()
 
         def take(outcome: Outcome) -> None:
@@ -220,7 +217,7 @@ class Follower(Node):
             action, conversions.ns_to_stamp(stamp_ns), p.global_frame_id, p.base_frame_id))
 
     def _watch(self) -> None:
-        """Let go, once, when odometry has stopped; without it nobody can brake."""
+        """Send one zero command when odometry has stopped: without it there is no braking."""
         if self._odom_received_s is None or self._odom_lost:
             return
         age_s = time.monotonic() - self._odom_received_s
@@ -246,15 +243,15 @@ class Follower(Node):
             return Status(OK, 'following a plan')
         if self.parameters.lockstep:
             return Status(OK, 'waiting for a plan')
-        stale_s = self._follower.stale_plan_s
-        if stale_s is None:
+        age_s = self._follower.plan_age_s
+        if age_s is None:
             return Status(OK, 'braking: no plan')
-        order = 'before' if stale_s > 0.0 else 'after'
-        return Status(WARN, f'braking: the plan is stamped {abs(stale_s):.1f} s {order} the '
+        order = 'before' if age_s > 0.0 else 'after'
+        return Status(WARN, f'braking: the plan is stamped {abs(age_s):.1f} s {order} the '
                       'odometry')
 
     def _ticks_status(self) -> Status:
-        age_s = self._follower.plan_age_s
+        age_s = self._follower.plan_age_s if self._follower.has_current_plan else None
         level = WARN if self._ticks.late else OK
         return Status(level, f'{self._ticks.late} ticks later than {self._ticks.late_s} s', {
             'scheduling': self._scheduling, **self._ticks.values(), **self._responses.values(),

@@ -164,8 +164,6 @@ class NavigateAction:
     def take(self, result: Result) -> None:
         """Take the result of planning for the goal in hand."""
         self._error = result.error
-        if self._navigation is not None and not result.start_is_bad:
-            self._navigation.take_plan(result.plan, result.stamp_ns / NS_PER_S)
 
     def end(self, error: DFPlannerError) -> None:
         """End the drive in hand, if there is one; the planner has another goal, or none."""
@@ -229,7 +227,8 @@ class NavigateAction:
             position = odom.state[:2]
             self.server.publish_feedback(navigation_feedback(
                 self.server.kind.Feedback(),
-                navigation.progress(self._now_s, position, odom.stamp_ns / NS_PER_S),
+                navigation.progress(
+                    self._now_s, position, self._interface.session.rest_at(odom.stamp_ns)),
                 PoseStamped(pose=self._interface.robot.pose(odom.state)), odom.stamp_ns,
                 self._interface.parameters.global_frame_id))
 

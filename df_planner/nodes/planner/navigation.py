@@ -13,9 +13,9 @@
 # limitations under the License.
 
 """
-A drive to a goal as an action sees it: how far it is, whether it has ended; knows no messages.
+The progress of a drive to a goal, for an action: distance left, arrival, reasons to give up.
 
-Times are those of the node's clock, so that a paused simulation keeps nobody waiting.
+Times are those of the node's clock, so that a paused simulation counts as no time.
 """
 
 from dataclasses import dataclass
@@ -28,16 +28,16 @@ from df_planner.planning.plan import Plan
 
 # Nav2's limits: its progress checker wants 0.5 m in 10 s.
 PROGRESS_M, PROGRESS_S = 0.5, 10.0
-PATIENCE_S = 10.0  # how long it may go on without a valid plan, or without an input
+PATIENCE_S = 10.0  # how long a drive may last without a valid plan, or without an input
 
 
 @dataclass(frozen=True)
 class Progress:
     """
-    What there is to say about a drive.
+    How far a drive has come.
 
     :param driven_s: time since the goal was accepted.
-    :param remaining_m: along the plan in hand, as the crow flies without one.
+    :param remaining_m: along the plan in hand, in a straight line without one.
     :param remaining_s: until the end of the plan in hand, 0 without one.
     """
 
@@ -58,29 +58,24 @@ class Navigation:
         self.goal = goal
         self._tolerance_m = tolerance_m
         self._began_s = self._latest_s = now_s
-        self._plan: Plan | None = None
-        self._plan_stamp_s = 0.0
         self._failing_since_s: float | None = None
         self._moved_from: tuple[np.ndarray, float] | None = None  # a position and the time there
-
-    def take_plan(self, plan: Plan | None, stamp_s: float) -> None:
-        """Take the plan that is followed from now on, None for none."""
-        self._plan, self._plan_stamp_s = plan, stamp_s
 
     def has_arrived(self, position: np.ndarray) -> bool:
         """Tell whether the drive has succeeded with the robot at a position (2,)."""
         return float(np.linalg.norm(position - self.goal)) <= self._tolerance_m
 
-    def check(self, now_s: float, position: np.ndarray | None, error: DFPlannerError | None):
+    def check(self, now_s: float, position: np.ndarray | None, error: DFPlannerError | None
+              ) -> None:
         """
         Raise the error that ends the drive, if it must end.
 
         :param position: (2,) of the robot, None if unknown.
-        :param error: why there is no new plan at present, None if all is well. It ends the drive
-            when it, or another one, has lasted for PATIENCE_S.
+        :param error: why there is no new plan at present, None if there is one.
+        :raises DFPlannerError: ``error``, once there has been one for PATIENCE_S.
         :raises NoProgress: if the robot has hardly moved for PROGRESS_S although there are plans.
         """
-        if now_s < self._latest_s:  # the clock jumped back: all waiting begins anew
+        if now_s < self._latest_s:  # the clock jumped back: restart every wait
             self._began_s += now_s - self._latest_s
             self._failing_since_s = self._moved_from = None
         self._latest_s = now_s
@@ -100,18 +95,15 @@ class Navigation:
         elif now_s - self._moved_from[1] >= PROGRESS_S:
             raise NoProgress(f'the robot has moved less than {PROGRESS_M} m in {PROGRESS_S:.0f} s')
 
-    def progress(self, now_s: float, position: np.ndarray, stamp_s: float) -> Progress:
+    def progress(self, now_s: float, position: np.ndarray, rest: Plan | None) -> Progress:
         """
-        Return how far it is.
+        Return how far the drive has come.
 
         :param position: (2,) of the robot.
-        :param stamp_s: of the odometry that says so.
+        :param rest: what is left of the plan in hand.
         """
-        driven_s = now_s - self._began_s
-        if self._plan is None:
-            return Progress(driven_s, float(np.linalg.norm(self.goal - position)), 0.0)
-        step = round((stamp_s - self._plan_stamp_s) / self._plan.dt_s)
-        rest = self._plan.shifted(step).states[1:, :2]
-        way = np.concatenate([position[None], rest, self.goal[None]])
-        return Progress(driven_s, float(np.linalg.norm(np.diff(way, axis=0), axis=-1).sum()),
-                        len(rest) * self._plan.dt_s)
+        left = np.empty((0, 2)) if rest is None else rest.states[1:, :2]
+        way = np.concatenate([position[None], left, self.goal[None]])
+        return Progress(now_s - self._began_s,
+                        float(np.linalg.norm(np.diff(way, axis=0), axis=-1).sum()),
+                        0.0 if rest is None else len(left) * rest.dt_s)

@@ -15,9 +15,7 @@
 """
 Planning towards one goal after the other, in the worker's thread; knows no messages.
 
-``PlanningSession`` decides when and from what; what it hands over here belongs to the job.
-
-A replanner that is told when something else is executed than what it planned last.
+``PlanningSession`` decides when and from what. What it passes to this thread it does not change.
 """
 
 from dataclasses import dataclass
@@ -28,8 +26,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from df_planner.driving.replanner import Replanner
+from df_planner.driving.safety_gate import SafetyGate
 from df_planner.driving.stamps import seconds_to_ns
 from df_planner.errors import DFPlannerError
+from df_planner.errors import GoalOccupied
+from df_planner.errors import GoalOutsideMap
 from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
@@ -43,6 +44,9 @@ if TYPE_CHECKING:
     from df_planner.planning.planner import Planner
 
 BAD_STARTS = (InvalidInput, StartOutsideMap, StartOccupied)
+BAD_GOALS = (GoalOccupied, GoalOutsideMap)
+# A robot that has moved and moves less than this is still at the start of its plan.
+STILL_M, STILL_M_S, STILL_RAD = 0.05, 0.2, 0.05
 
 
 @dataclass(frozen=True)
@@ -61,31 +65,28 @@ class Reading:
     stamp_ns: int
     received_s: float
 
-
-@dataclass(frozen=True)
-class InHand:
-    """What the robot executes: a plan and the stamp of its first row; without a plan it brakes."""
-
-    plan: Plan | None
-    stamp_ns: int
+    def is_still_at(self, state: np.ndarray) -> bool:
+        """Tell whether the robot has stood still since it was in a state (S,)."""
+        moved = np.linalg.norm(self.state[:2] - state[:2])
+        speed = max(np.linalg.norm(self.state[2:4]), np.linalg.norm(state[2:4]))
+        turned = np.linalg.norm(self.state[4:] - state[4:])  # 0 without a heading
+        return moved <= STILL_M and speed <= STILL_M_S and turned <= STILL_RAD
 
 
 @dataclass(frozen=True)
 class Request:
     """
-    One plan, please.
+    What to plan.
 
     :param recent: odometry up to ``start``, the oldest first.
-    :param delay_steps: control steps that the robot stood still, waiting for the plan before.
-    :param in_hand: what is executed, if it is not what was planned last.
+    :param in_hand: what is left at ``start`` of the plan towards this goal that is executed.
     """
 
     goal: Goal
     start: Reading
     recent: tuple[Reading, ...]
-    delay_steps: int
+    in_hand: Plan | None
     timeout_s: float
-    in_hand: InHand | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,7 @@ class Result:
     :param error: why there is no new plan; a ``plan`` beside it is the rest of the one before.
     :param stamp_ns: of the first row of the plan.
     :param duration_s: wall time of planning.
-    :param late_s: how long after ``stamp_ns`` a plan that was to be there by then came, else 0.
+    :param late_s: how long after ``stamp_ns`` a plan from a predicted start came, else 0.
     """
 
     plan: Plan | None
@@ -108,36 +109,31 @@ class Result:
 
     @property
     def start_is_bad(self) -> bool:
-        """Whether the odometry was at fault: then nothing changes."""
+        """Whether the start is at fault: then nothing changes."""
         return isinstance(self.error, BAD_STARTS)
 
     @property
+    def goal_is_bad(self) -> bool:
+        """Whether the goal is at fault: then the plan in hand must not continue either."""
+        return isinstance(self.error, BAD_GOALS)
+
+    @property
     def asked_network(self) -> bool:
-        """Whether it took planning; to hold a position takes none, nor does a map in the way."""
+        """Whether the network was called: not to hold a position, nor for a map in the way."""
         return self.duration_s > 0.0 and (
             self.error is not None or self.plan is None or len(self.plan.timings) > 1)
 
 
-class Replanning:
-    """A planner and the plan in hand."""
+class PlanningJob:
+    """Plan with one model, under the parameters of the node."""
 
     def __init__(self, planner: 'Planner'):
         """Start without a goal."""
-        # Imported here, like the planner by its node: it takes torch along.
         self.planner = planner
-        self._replanner = KeepingReplanner(planner)
+        self._replanner = Replanner(planner)
         self._goal: Goal | None = None
         self._seed: int | None = None
         self._dt_ns = seconds_to_ns(planner.card.dt_s)
-
-    @property
-    def seed(self) -> int:
-        """Return the seed of the plans."""
-        return self._replanner.seed
-
-    def step(self, stamp_ns: int) -> int:
-        """Return the control step of a stamp."""
-        return (stamp_ns + self._dt_ns // 2) // self._dt_ns
 
     def set_up(self, parameters: PlannerParameters) -> None:
         """Take new parameters."""
@@ -148,45 +144,44 @@ class Replanning:
         self._replanner.hold_at_goal = parameters.hold_at_goal
         self.planner.settings = parameters.settings()
 
-    def plan_apart(self, state: np.ndarray, goal: np.ndarray, timeout_s: float,
+    def plan_apart(self, state: np.ndarray, goal: np.ndarray, gate: SafetyGate, timeout_s: float,
                    should_stop: ShouldStop) -> Plan:
-        """Return a plan that has nothing to do with the one in hand; PlanningTimeout if late."""
+        """
+        Return a plan that has nothing to do with the one in hand and passes the gate.
+
+        :raises PlanningTimeout: if it takes longer than ``timeout_s``.
+        :raises DFPlannerError: those of ``Planner.plan``, or an UnsafePlan.
+        """
         began_s = time.monotonic()
         try:
-            return self.planner.plan(
-                state, goal, seed=self.seed,
+            plan = self.planner.plan(
+                state, goal, seed=self._replanner.seed,
                 should_stop=lambda: should_stop() or time.monotonic() - began_s > timeout_s)
         except PlanningCancelled:
             raise PlanningTimeout(f'planning took longer than {timeout_s} s') from None
+        gate.check(plan, state, self.planner.map)
+        return plan
 
     def plan(self, request: Request, should_stop: ShouldStop) -> Result:
         """Answer a request."""
-        started = time.monotonic()
+        began_s = time.monotonic()
         replanner, start, plan = self._replanner, request.start, None
-        replanner.delay(request.delay_steps)
         try:
             if self._goal is not request.goal:
                 replanner.reset(request.goal.position)
                 self._goal = request.goal
-            if request.in_hand is not None:
-                replanner.keep(request.in_hand.plan, self.step(request.in_hand.stamp_ns))
             for reading in request.recent:
-                replanner.observe(reading.state, self.step(reading.stamp_ns))
+                replanner.observe(reading.state, self._step(reading.stamp_ns))
             plan = replanner.replan(
-                start.state, self.step(start.stamp_ns),
-                lambda: should_stop() or time.monotonic() - started > request.timeout_s)
+                start.state, self._step(start.stamp_ns), request.in_hand,
+                lambda: should_stop() or time.monotonic() - began_s > request.timeout_s)
             error = replanner.last_error
         except PlanningCancelled:
-            error = PlanningCancelled(
-                f'planning took longer than {request.timeout_s} s')
+            error = PlanningCancelled(f'planning took longer than {request.timeout_s} s')
         except DFPlannerError as failure:
             error = failure
-        return Result(plan, error, start.stamp_ns, time.monotonic() - started)
+        return Result(plan, error, start.stamp_ns, time.monotonic() - began_s)
 
-
-class KeepingReplanner(Replanner):
-    """Plan on from what the robot executes: the safety gate may have kept the plan before."""
-
-    def keep(self, plan: Plan | None, step: int) -> None:
-        """Take a plan, its first row at a control step, as the one in hand; None: no plan."""
-        self._plan, self._plan_step = plan, step
+    def _step(self, stamp_ns: int) -> int:
+        """Return the control step of a stamp."""
+        return (stamp_ns + self._dt_ns // 2) // self._dt_ns

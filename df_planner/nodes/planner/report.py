@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from df_planner.driving.safety_gate import goal_distance_m
 from df_planner.errors import DFPlannerError
 from df_planner.errors import UnsafePlan
 from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.nodes.planner.planning_job import Goal
 from df_planner.nodes.planner.planning_job import Reading
 from df_planner.nodes.planner.planning_job import Result
-from df_planner.nodes.planner.safety_gate import goal_distance_m
 from df_planner.planning.plan import Plan
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics

@@ -18,6 +18,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 BLUE, RED, GREY = '#1f77ff', '#d1344b', '#888888'
 
 
@@ -29,8 +31,6 @@ def draw_soak_picture(path: Path, memory: Mapping[tuple[str, int], Sequence],
     :param memory: (seconds, MB) by process and life.
     :param seconds: what the observer wrote every second.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(11.0, 8.0), layout='constrained')
     sizes, forces, latencies = figure.subplots(3, 1, sharex=True)
     colours: dict[str, str] = {}

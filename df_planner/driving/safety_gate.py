@@ -13,12 +13,15 @@
 # limitations under the License.
 
 """
-The safety gate: the last look at a plan before it leaves the node; knows no messages.
+The safety gate: the last check of a plan before it leaves the planner node.
 
-It trusts nothing that planning says about its own result. Every reason to refuse is an error of
-its own (``UnsafePlan`` in ``errors.py``), in the order in which they are looked for.
+It trusts nothing that planning says about its own result. Every reason to refuse has its own error
+(``UnsafePlan`` in ``errors.py``), in the order of the checks.
 """
 
+from dataclasses import dataclass
+from dataclasses import fields
+from typing import Any
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +32,6 @@ from df_planner.errors import PlanJumps
 from df_planner.errors import PlanMissesGoal
 from df_planner.errors import PlanNotFinite
 from df_planner.errors import PlanOffStart
-from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
 
@@ -37,25 +39,47 @@ if TYPE_CHECKING:
     from df_planner.model.checkpoint import ModelCard
 
 ROUNDING = 1e-6
-NOISE_STDS = 5.0  # that a filtered start may be away from the measured one
-SHIFT_WINDOW_S = 0.25  # of a new plan is compared with the one being executed
+NOISE_STDS = 5.0  # how far a filtered start may be from the measured one
+SHIFT_WINDOW_S = 0.25  # the part of a new plan that is compared with the one being executed
+
+
+@dataclass(frozen=True)
+class GateLimits:
+    """What the gate allows: the parameters of the planner node with these names."""
+
+    collision_check: bool
+    robot_radius_m: float
+    collision_tolerance_m: float
+    goal_tolerance_m: float
+    dynamics_tolerance: float
+    position_noise_std_m: float
+    velocity_noise_std_mps: float
+    start_tolerance_m: float
+    start_tolerance_mps: float
+    max_plan_shift_m: float
+
+    @classmethod
+    def of(cls, parameters: Any) -> 'GateLimits':
+        """Return the limits of an object that has attributes of these names."""
+        return cls(**{field.name: getattr(parameters, field.name) for field in fields(cls)})
 
 
 class SafetyGate:
     """
     Let good plans pass.
 
-    Collision, speed and jump are looked at with ``collision_check`` only, as in planning itself.
+    Collision, speed and shift are only checked with ``collision_check``, as in planning itself.
+
+    :param card: the model card, with the limits of actions and the fastest speeds in the data.
     """
 
-    def __init__(self, parameters: PlannerParameters, card: 'ModelCard'):
-        """Take limits from the parameters, and from what the data of the model show."""
-        self._parameters = parameters
+    def __init__(self, limits: GateLimits, card: 'ModelCard'):
+        self._limits = limits
         self._action_limits = np.array(card.action_limits)
-        self._fastest_mps = np.array(card.statistics.max_speed) * parameters.dynamics_tolerance
+        self._fastest_mps = np.array(card.statistics.max_speed) * limits.dynamics_tolerance
         self._shift_rows = max(1, round(SHIFT_WINDOW_S / card.dt_s))
-        self._slack_m = NOISE_STDS * parameters.position_noise_std_m
-        self._slack_mps = NOISE_STDS * parameters.velocity_noise_std_mps
+        self._slack_m = NOISE_STDS * limits.position_noise_std_m
+        self._slack_mps = NOISE_STDS * limits.velocity_noise_std_mps
 
     def check(self, plan: Plan, start: np.ndarray | None, grid: GridMap | None,
               executed: Plan | None = None) -> None:
@@ -63,7 +87,7 @@ class SafetyGate:
         Raise an UnsafePlan if a plan may not leave the node.
 
         :param start: (S,) the state that was planned from; None for the rest of an older plan,
-            which begins somewhere near.
+            which begins near the robot.
         :param grid: the present map.
         :param executed: the rest of the plan that is being executed, if that may go on.
         """
@@ -82,7 +106,7 @@ class SafetyGate:
         Raise a PlanOffStart if the robot is not where it could follow a plan.
 
         :param robot: (S,) the newest state of the robot.
-        :param ahead_s: time until the plan begins; 0 or less, and the robot may be in its midst.
+        :param ahead_s: time until the plan begins; at 0 or less, the robot may be anywhere on it.
         """
         if ahead_s > 0.0:
             speed_mps = max(np.linalg.norm(robot[2:4]),
@@ -90,19 +114,19 @@ class SafetyGate:
             off_m = np.linalg.norm(plan.states[0, :2] - robot[:2]) - speed_mps * ahead_s
         else:
             off_m = np.linalg.norm(plan.states[:, :2] - robot[:2], axis=-1).min()
-        allowed_m = self._parameters.start_tolerance_m + self._slack_m
+        allowed_m = self._limits.start_tolerance_m + self._slack_m
         if off_m > allowed_m:
             raise PlanOffStart(f'the robot at {robot[:2].round(2)} is {off_m:.2f} m off the plan; '
                                f'start_tolerance_m allows {allowed_m:.2f}')
 
     def check_collision(self, plan: Plan, grid: GridMap) -> None:
         """Raise a PlanInCollision if a plan hits an obstacle of a map."""
-        parameters = self._parameters
-        if not parameters.collision_check:
+        limits = self._limits
+        if not limits.collision_check:
             return
         clearance_m = grid.clearance(plan.states[:, :2])
         # A robot that touches an obstacle may leave it, but get no nearer.
-        needed_m = min(parameters.robot_radius_m - parameters.collision_tolerance_m,
+        needed_m = min(limits.robot_radius_m - limits.collision_tolerance_m,
                        max(clearance_m[0], 0.0))
         short_m = needed_m - clearance_m
         row = int(short_m.argmax())
@@ -117,7 +141,7 @@ class SafetyGate:
             bad = ~np.isfinite(getattr(plan, name))
             if bad.any():
                 raise PlanNotFinite(f'{int(bad.sum())} values of the {name} of the plan are NaN '
-                                    f'or infinite')
+                                    'or infinite')
 
     def _check_start(self, plan: Plan, start: np.ndarray) -> None:
         off = plan.states[0] - start
@@ -125,7 +149,7 @@ class SafetyGate:
                 ('start_tolerance_m', 'm', off[:2], self._slack_m),
                 ('start_tolerance_mps', 'm/s', off[2:4], self._slack_mps)):
             distance = np.linalg.norm(difference)
-            allowed = getattr(self._parameters, name) + slack
+            allowed = getattr(self._limits, name) + slack
             if distance > allowed:
                 raise PlanOffStart(f'the plan begins {distance:.2f} {unit} from the start asked '
                                    f'for; {name} allows {allowed:.2f}')
@@ -136,7 +160,7 @@ class SafetyGate:
             axis = int((largest / self._action_limits).argmax())
             raise PlanBeyondLimits(f'an action of the plan is {largest[axis]:.3f}, the limit is '
                                    f'{self._action_limits[axis]:g}')
-        if not self._parameters.collision_check or len(plan) < 2:
+        if not self._limits.collision_check or len(plan) < 2:
             return
         steps_mps = np.diff(plan.states[:, :2], axis=0) / plan.dt_s
         for what, speeds in (('plans', plan.states[1:, 2:4]), ('moves at', steps_mps)):
@@ -148,14 +172,14 @@ class SafetyGate:
 
     def _check_goal(self, plan: Plan) -> None:
         distance_m = goal_distance_m(plan)
-        allowed_m = self._parameters.goal_tolerance_m
+        allowed_m = self._limits.goal_tolerance_m
         if distance_m > allowed_m + ROUNDING:
             raise PlanMissesGoal(f'the plan ends {distance_m:.2f} m from the goal; '
                                  f'goal_tolerance_m allows {allowed_m:.2f}')
 
     def _check_shift(self, plan: Plan, executed: Plan) -> None:
-        allowed_m = self._parameters.max_plan_shift_m
-        if allowed_m == 0.0 or not self._parameters.collision_check:
+        allowed_m = self._limits.max_plan_shift_m
+        if allowed_m == 0.0 or not self._limits.collision_check:
             return
         shift_m = plan_shift_m(plan, executed, self._shift_rows)
         if shift_m > allowed_m + self._slack_m:

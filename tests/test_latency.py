@@ -21,16 +21,17 @@ import numpy as np
 import pytest
 
 from df_planner.cli.main import main
-from df_planner.experiments.latency import ratios
 from df_planner.experiments.latency import REFERENCE_SETTINGS
-from df_planner.experiments.latency import summarize_comparison
+from df_planner.experiments.latency import summarize
+from df_planner.experiments.plan_timing import ratios
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
 
 
 def _record(who, start, turn, seconds):
     return {'who': who, 'start': start, 'round': turn, 'kind': 'cold', 'seconds': seconds,
-            'cpu_s': 0.5 * seconds, 'valid': True, 'calls': 1, 'candidates': 8}
+            'cpu_s': 0.5 * seconds, 'valid': True, 'calls': 1, 'candidates': 8,
+            'network_s': seconds, 'parts': {}}
 
 
 def test_ratios_are_of_the_same_starts():
@@ -40,7 +41,7 @@ def test_ratios_are_of_the_same_starts():
                _record('reference', 2, 0, 9.0)]  # stopped before its partner
     assert ratios(records, 'cold') == pytest.approx([0.75 / 3.0, 0.1])
     assert ratios(records, 'warm') == []
-    reference, planner = summarize_comparison(records)
+    reference, planner = summarize(records)
     assert planner['ratio']['p50'] == pytest.approx((0.25 + 0.1) / 2)
     assert planner['ratio_of_means'] == pytest.approx((2.5 / 3) / 6.25)
     assert reference['latency_s']['count'] == 4 and reference['ratio']['count'] == 0

@@ -22,16 +22,15 @@ import sys
 import time
 
 import pytest
-
-from df_planner.soak.checks import CommandCheck
-from df_planner.soak.checks import growth
-from df_planner.soak.checks import Limits
-from df_planner.soak.checks import PERSISTENT
-from df_planner.soak.inputs import BAD_INPUTS
-from df_planner.soak.report import summarise
-from df_planner.soak.schedule import goals
-from df_planner.soak.schedule import KILL
-from df_planner.soak.schedule import make_schedule
+from soak.checks import CommandCheck
+from soak.checks import growth
+from soak.checks import Limits
+from soak.checks import PERSISTENT
+from soak.inputs import BAD_INPUTS
+from soak.report import summarise
+from soak.schedule import goals
+from soak.schedule import KILL
+from soak.schedule import make_schedule
 
 SECOND_NS = 10**9
 NAMES = [bad.name for bad in BAD_INPUTS]

@@ -33,14 +33,14 @@ from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from nav_msgs.srv import GetPlan
 from rosgraph_msgs.msg import Clock
+from soak.fuzz import good_message
+from soak.fuzz import spoil
+from soak.hands import Hands
+from soak.hands import TICK_NS
 from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 
 from df_planner.ros.conversions import ns_to_stamp
-from df_planner.soak.fuzz import good_message
-from df_planner.soak.fuzz import spoil
-from df_planner.soak.hands import Hands
-from df_planner.soak.hands import TICK_NS
 
 NAN, INF, HUGE = math.nan, math.inf, 1e300
 WALL, OUTSIDE = (0.0, 0.0), (500.0, 0.0)  # of every maze: the corner of its border; nowhere

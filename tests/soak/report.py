@@ -26,11 +26,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+from soak.checks import Growth
+from soak.checks import growth
+from soak.picture import draw_soak_picture
 
-from df_planner.experiments.common import markdown_table
-from df_planner.soak.checks import Growth
-from df_planner.soak.checks import growth
-from df_planner.soak.picture import draw_soak_picture
+from df_planner.console import markdown_table
 
 MEASURED = ('odometry', 'commands', 'plans', 'empty_plans', 'contacts', 'peak_n', 'speed_m_s')
 
@@ -159,7 +159,7 @@ def _markdown(summary: dict, facts: dict) -> str:
     bad = [f'- {v["check"]}, at {v.get("seconds", "the end")}: {v["what"]}'
            for v in summary['violations']]
     return '\n'.join([
-        '# Soak test', '', f'`{facts["command"]}`', '', markdown_table(main_rows(summary)),
-        '## Violations', '', *(bad or ['None.']), '', '## Memory', '', markdown_table(memory),
+        '# Soak test', '', f'`{facts["command"]}`', '', markdown_table(main_rows(summary)), '',
+        '## Violations', '', *(bad or ['None.']), '', '## Memory', '', markdown_table(memory), '',
         '![Memory, commands and latency over time](soak.png)', '', '## Bad inputs', '',
-        markdown_table(inputs)])
+        markdown_table(inputs), ''])

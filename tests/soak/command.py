@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The command ``df_planner measure soak``; what it needs is imported when it runs."""
+"""The command ``df_planner measure soak``, which runs from a source checkout only."""
 
 import os
 from pathlib import Path
@@ -20,14 +20,31 @@ import sys
 from tempfile import TemporaryDirectory
 
 import click
+from soak.inputs import BAD_INPUTS
+from soak.processes import Processes
+from soak.report import main_rows
+from soak.report import write_report
+from soak.schedule import goals
+from soak.schedule import make_schedule
+from soak.soak import Soak
+from tqdm import tqdm
 
-from df_planner.experiments.common import echo_table
+from df_planner.console import asked_for
+from df_planner.console import examples
+from df_planner.console import text_table
+from df_planner.errors import ConfigError
+from df_planner.evaluation.machine import machine_facts
 from df_planner.experiments.common import result_folder
+from df_planner.launching.domain import chosen_domain
+from df_planner.launching.graph import build_graph
+from df_planner.launching.runner import environment
+from df_planner.model.checkpoint import load_card
+from df_planner.sim.maze import load_maze
 
 
-@click.command('soak', epilog='\b\nExamples:\n'
-               '  df_planner measure soak --minutes 3\n'
-               '  df_planner measure soak --minutes 60 --checkpoint maze2d-large --seed 1')
+@click.command('soak', epilog=examples(
+    'df_planner measure soak --minutes 3',
+    'df_planner measure soak --minutes 60 --checkpoint maze2d-large --seed 1'))
 @click.option('--minutes', type=click.FloatRange(min=0.1), default=60.0, show_default=True,
               help='Of driving.')
 @click.option('--checkpoint', default='maze2d-medium', show_default=True,
@@ -40,33 +57,17 @@ from df_planner.experiments.common import result_folder
               help='Folder of report, journals and logs.  [default: results/soak-TIME]')
 def soak(minutes, checkpoint, seed, warm_up_s, out):
     """
-    Drive in real time for long, with bad inputs and a planner that is killed now and then.
+    Drive for long with bad inputs and kills; needs a checkout.
 
     Starts simulator, planner and follower as `df_planner demo --no-use-benchmark` does, sends
-    random goals, does one bad thing after the other (about a hundred kinds, see
-    df_planner/soak/inputs.py) and kills the planner every few minutes. A process of its own
-    watches that no command is unsafe: not finite, beyond the limits, or driving without plan or
-    odometry. No other process may end, memory must stay flat, and every goal must be reached.
+    random goals and one bad input after the other (about a hundred kinds, see
+    tests/soak/inputs.py), and kills the planner every few minutes. An observer process checks that
+    no command is unsafe: not finite, beyond the limits, or driving without plan or odometry. No
+    other process may end, memory must stay flat, and every goal must be reached.
 
     Everything is written as it happens; Ctrl-C ends the run and keeps its report. The exit code
     is 1 if a check failed.
     """
-    from tqdm import tqdm
-
-    from df_planner.errors import ConfigError
-    from df_planner.launching.domain import chosen_domain
-    from df_planner.launching.graph import build_graph
-    from df_planner.launching.runner import environment
-    from df_planner.model.checkpoint import load_card
-    from df_planner.sim.maze import load_maze
-    from df_planner.soak.inputs import BAD_INPUTS
-    from df_planner.soak.processes import Processes
-    from df_planner.soak.report import main_rows
-    from df_planner.soak.report import write_report
-    from df_planner.soak.schedule import goals
-    from df_planner.soak.schedule import make_schedule
-    from df_planner.soak.soak import Soak
-
     maze = load_card(checkpoint).maze
     if maze is None:
         raise ConfigError(f'checkpoint {checkpoint} names no maze')
@@ -91,24 +92,13 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
                 run.run(schedule, seconds, show)
             except KeyboardInterrupt:
                 stopped = True
-    summary = write_report(folder, warm_up_s, _facts(checkpoint, seed, minutes))
-    echo_table(main_rows(summary))
+    summary = write_report(folder, warm_up_s, {
+        **asked_for(), 'checkpoint': checkpoint, 'seed': seed, 'minutes': minutes,
+        'machine': machine_facts()})
+    click.echo(text_table(main_rows(summary)))
     for violation in summary['violations']:
         click.echo(f'violation [{violation["check"]}]: {violation["what"]}', err=True)
     click.echo(f'report: {folder / "report.md"}')
     if stopped:
         raise KeyboardInterrupt
     sys.exit(1 if summary['violations'] else 0)
-
-
-def _facts(checkpoint: str, seed: int, minutes: float) -> dict:
-    """Return what the run was, and on what machine."""
-    from datetime import datetime
-    from datetime import timezone
-    import shlex
-
-    from df_planner.evaluation.machine import machine_facts
-    return {'command': shlex.join(['df_planner', *sys.argv[1:]]),
-            'created': datetime.now(timezone.utc).isoformat(timespec='seconds'),
-            'checkpoint': checkpoint, 'seed': seed, 'minutes': minutes,
-            'machine': machine_facts()}

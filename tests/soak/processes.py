@@ -21,12 +21,14 @@ import subprocess
 import sys
 import time
 
+import psutil
+
 from df_planner.launching.graph import Graph
 from df_planner.launching.runner import end_with
 from df_planner.launching.runner import node_command
 from df_planner.launching.runner import STOPPING
 
-PAGE_MB = os.sysconf('SC_PAGE_SIZE') / 2**20
+TESTS = Path(__file__).parents[1]
 OBSERVER = 'soak_observer'
 
 
@@ -40,7 +42,9 @@ class Processes:
     def __init__(self, graph: Graph, folder: Path, parameters: Path, env: dict[str, str]):
         """Take what there is to start, and a folder for the parameter files."""
         self._folder = folder
-        self._env = env
+        # The observer, ``python -m soak.observer``, is found in tests/.
+        self._env = {**env, 'PYTHONPATH': os.pathsep.join(
+            [str(TESTS), *filter(None, [env.get('PYTHONPATH')])])}
         self._commands = {process.name: node_command(graph, process, parameters)
                           for process in graph.processes}
         self._children: dict[str, subprocess.Popen] = {}
@@ -56,7 +60,7 @@ class Processes:
         """Start the observer, which is watched like the others, with parameters."""
         arguments = [part for name, value in parameters.items()
                      for part in ('-p', f'{name}:={value}')]
-        self._commands[OBSERVER] = [sys.executable, '-m', 'df_planner.soak.observer',
+        self._commands[OBSERVER] = [sys.executable, '-m', 'soak.observer',
                                     '--ros-args', *arguments]
         self.start(OBSERVER)
 
@@ -85,10 +89,10 @@ class Processes:
         for name, child in self._children.items():
             if name == OBSERVER:
                 continue
-            with suppress(OSError, ValueError):
-                _, resident, shared, *_ = Path(f'/proc/{child.pid}/statm').read_text().split()
-                if int(resident):
-                    found[name] = (int(resident) - int(shared)) * PAGE_MB
+            with suppress(psutil.Error):
+                memory = psutil.Process(child.pid).memory_info()
+                if memory.rss:
+                    found[name] = (memory.rss - memory.shared) / 2**20
         return found
 
     def tracebacks(self) -> list[str]:

@@ -23,7 +23,7 @@ import math
 from random import Random
 from typing import Any
 
-from df_planner.soak.hands import Hands
+from soak.hands import Hands
 
 FLOATS = (math.nan, math.inf, -math.inf, 1e30, -1e30, -0.0, 1e-30)
 WRONG: dict[str, tuple] = {

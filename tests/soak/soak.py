@@ -31,14 +31,14 @@ import time
 from lifecycle_msgs.msg import State
 import rclpy
 from rclpy.signals import SignalHandlerOptions
+from soak.checks import Limits
+from soak.hands import Hands
+from soak.inputs import BAD_INPUTS
+from soak.processes import Processes
+from soak.schedule import Event
+from soak.schedule import KILL
 
 from df_planner.errors import WaitTimeout
-from df_planner.soak.checks import Limits
-from df_planner.soak.hands import Hands
-from df_planner.soak.inputs import BAD_INPUTS
-from df_planner.soak.processes import Processes
-from df_planner.soak.schedule import Event
-from df_planner.soak.schedule import KILL
 
 STARTUP_S = 180.0
 REACHED_M = 0.5

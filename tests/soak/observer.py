@@ -15,7 +15,7 @@
 """
 The independent observer of the soak test: a process that only listens.
 
-    python -m df_planner.soak.observer --ros-args -p journal:=observed.jsonl
+    python -m soak.observer --ros-args -p journal:=observed.jsonl
 
 Every second it appends a line to its journal: what it heard, how fast commands came, and every
 unsafe command. What it hears is judged in the order in which it was published, some seconds later,
@@ -36,6 +36,9 @@ from nav_msgs.msg import Odometry
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
 from rclpy.node import Node
+from soak.checks import CommandCheck
+from soak.checks import Limits
+from soak.hands import is_forged
 from std_msgs.msg import Bool
 from std_msgs.msg import Float64
 
@@ -48,9 +51,6 @@ from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.run import run_node
 from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import rows_from_bytes
-from df_planner.soak.checks import CommandCheck
-from df_planner.soak.checks import Limits
-from df_planner.soak.hands import is_forged
 
 AXES, SCALE = MapAxes((1.0, 0.0, 0.0, 1.0)), ForceScale(1.0, 1.0)  # messages as they are
 DT_S = 0.01
