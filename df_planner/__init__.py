@@ -20,6 +20,6 @@ __version__ = '0.1.0'
 def __getattr__(name):
     """Import ``Planner`` on first use, so that torch-free processes stay torch-free."""
     if name == 'Planner':
-        from df_planner.planning.planner import Planner
-        return Planner
+        from df_planner.driving.policy import PolicyPlanner
+        return PolicyPlanner
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

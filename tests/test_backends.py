@@ -38,7 +38,7 @@ from df_planner.planning.horizons import BATCH_SIZES
 torch.set_num_threads(1)
 planner = Planner.load('maze2d-medium', backend='openvino')
 planner.warm_up()
-compiled = planner._denoiser
+compiled = planner.network
 def own_mib():
     memory = psutil.Process().memory_info()
     return (memory.rss - memory.shared) / 2**20

@@ -85,7 +85,7 @@ def test_plans_are_those_of_torch():
 def test_a_warm_planner_records_nothing_new_for_a_plan():
     planner = Planner.load('maze2d-umaze', 'cuda')
     planner.warm_up()
-    graphs = planner._denoiser
+    graphs = planner.network
     recorded = set(graphs._graphs)
     planner.plan(np.array([1.0, 1.0, 0.0, 0.0]), np.array([3.0, 1.0]))
 

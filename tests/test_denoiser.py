@@ -20,11 +20,11 @@ import pytest
 import torch
 
 from df_planner.diffusion.networks import build_denoiser
-from df_planner.diffusion.networks import Network
+from df_planner.diffusion.networks import NetworkName
 from df_planner.diffusion.transformer import TransformerDenoiser
 
 PARTS = (2, 2, 4)
-NETWORKS = get_args(Network)
+NETWORKS = get_args(NetworkName)
 CAUSAL = ('causal_transformer', 'gru')
 
 

@@ -19,8 +19,10 @@ import torch
 
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
+from df_planner.diffusion.guidance import Term
+from df_planner.diffusion.guidance import Worth
 from df_planner.diffusion.noise import NoiseSchedule
-from df_planner.diffusion.sampler import sample
+from df_planner.diffusion.sampler import Sampler
 from df_planner.diffusion.schedule import scheduling_matrix
 
 NUM_LEVELS = 200
@@ -48,16 +50,17 @@ def noise():
 
 
 def linear_guidance(direction, scale):
-    term = (lambda tokens, real: (tokens * direction).sum((1, 2)), 1.0)
+    term = Term(lambda tokens, real: (tokens * direction).sum((1, 2)), 1.0)
     return Guidance({'linear': term}, scale, torch.zeros(4), torch.ones(4))
 
 
-def distance_guidance(goal, scale, weight=1.0, mean=(0.0,) * 4, std=(1.0,) * 4, **more):
+def distance_guidance(goal, scale, weight=1.0, mean=(0.0,) * 4, std=(1.0,) * 4, worth=None,
+                      **more):
     """Return guidance by minus the summed distance of the real tokens' first two channels."""
     def reward(tokens, real):
         return -((tokens[..., :2] - torch.tensor(goal)).norm(dim=-1) * real).sum(-1)
-    return Guidance({'goal': (reward, weight)}, scale, torch.tensor(mean), torch.tensor(std),
-                    **more)
+    return Guidance({'goal': Term(reward, weight, worth)}, scale, torch.tensor(mean),
+                    torch.tensor(std), **more)
 
 
 def test_shifts_a_gaussian_towards_the_reward(noise):
@@ -65,8 +68,8 @@ def test_shifts_a_gaussian_towards_the_reward(noise):
     torch.manual_seed(0)
     direction = torch.tensor([1.0, 0.0, -0.5, 0.0])
     matrix = scheduling_matrix('full_sequence', 3, 100, NUM_LEVELS)
-    x = sample(StandardNormalDenoiser(noise), noise, torch.randn(4000, 3, 4), matrix,
-               guidance=linear_guidance(direction, 0.4))
+    x = Sampler(StandardNormalDenoiser(noise), noise, linear_guidance(direction, 0.4)).sample(
+        torch.randn(4000, 3, 4), matrix)
     mean = x.mean((0, 1))
     assert mean[1].abs() < 0.05 and mean[3].abs() < 0.05
     assert mean[0] == pytest.approx(-2.0 * mean[2].item(), abs=0.05)
@@ -79,8 +82,8 @@ def test_strength_does_not_depend_on_the_batch(noise):
     matrix = scheduling_matrix('pyramid', 3, 5, NUM_LEVELS)
     goal = distance_guidance([2.0, 1.0], 0.5)
     start = torch.randn(16, 3, 4)
-    together = sample(denoiser, noise, start, matrix, guidance=goal)
-    alone = torch.cat([sample(denoiser, noise, s[None], matrix, guidance=goal) for s in start])
+    together = Sampler(denoiser, noise, goal).sample(start, matrix)
+    alone = torch.cat([Sampler(denoiser, noise, goal).sample(s[None], matrix) for s in start])
     assert torch.allclose(together, alone, atol=1e-5)
 
 
@@ -102,7 +105,7 @@ def test_guided_plans_end_nearer_to_the_goal(noise):
     distances = []
     for scale in (0.0, 0.5, 2.0):
         guidance = distance_guidance(goal, scale)
-        x = sample(StandardNormalDenoiser(noise), noise, start, matrix, guidance=guidance)
+        x = Sampler(StandardNormalDenoiser(noise), noise, guidance).sample(start, matrix)
         distances.append((x[:, :, :2] - torch.tensor(goal)).norm(dim=-1).mean().item())
         assert torch.isfinite(x).all()
     assert distances[0] > 1.2 * distances[1] > 1.2 * distances[2]
@@ -113,10 +116,10 @@ def test_padding_does_not_change_the_strength(noise):
     start = torch.randn(3, 5, 4)
     guidance = distance_guidance([2.0, 1.0], 0.5)
     denoiser = StandardNormalDenoiser(noise)
-    padded = sample(denoiser, noise, start, matrix, lengths=torch.tensor([3, 3, 3]),
-                    guidance=guidance)
-    short = sample(denoiser, noise, start[:, :3],
-                   scheduling_matrix('pyramid', 3, 5, NUM_LEVELS), guidance=guidance)
+    padded = Sampler(denoiser, noise, guidance).sample(
+        start, matrix, lengths=torch.tensor([3, 3, 3]))
+    short = Sampler(denoiser, noise, guidance).sample(
+        start[:, :3], scheduling_matrix('pyramid', 3, 5, NUM_LEVELS))
     assert torch.allclose(padded[:, :3], short, atol=1e-5)
 
 
@@ -146,15 +149,16 @@ def front_gradients(noise, samples, repeats=4000):
     x = torch.randn(repeats, 4, 4)
     x[:, 0] = 0.4
 
-    def estimate(noised):
+    def gradient_at(noised):
         v, pullback = denoiser.with_pullback(noised, levels)
-        return (alpha * noised - sigma * v,
-                lambda gradient: alpha * gradient - pullback(sigma * gradient))
+        x0 = alpha * noised - sigma * v
+        gradient = guidance.gradient(x0, real)
+        return x0, alpha * gradient - pullback(sigma * gradient)
 
-    guidance = Guidance({'cubic': (cubic, 1.0)}, 1.0, torch.zeros(4), torch.ones(4), samples,
+    guidance = Guidance({'cubic': Term(cubic, 1.0)}, 1.0, torch.zeros(4), torch.ones(4), samples,
                         torch.Generator().manual_seed(2))
     tail = level > level[:, :1]
-    return guidance.expected_gradient(x, *estimate(x), alpha, sigma, real, tail, estimate)[:, 0]
+    return guidance.expected_gradient(x, alpha, sigma, tail, gradient_at)[1][:, 0]
 
 
 def test_monte_carlo_guidance_keeps_the_mean_and_divides_the_variance(noise):
@@ -182,8 +186,7 @@ def test_monte_carlo_guidance_draws_where_there_is_a_future_to_draw(noise, sched
     matrix = scheduling_matrix(schedule, 4, 5, NUM_LEVELS)
     guidance = distance_guidance([2.0, 1.0], 0.5, samples=3)
     lengths = torch.tensor([4, 3])  # padding is noise, but no future
-    sample(Counting(noise), noise, torch.randn(2, 4, 4), matrix, lengths=lengths,
-           guidance=guidance)
+    Sampler(Counting(noise), noise, guidance).sample(torch.randn(2, 4, 4), matrix, lengths=lengths)
     rows = len(matrix) - 1
     assert (len(calls) > rows) == more_calls and len(calls) <= 3 * rows
 
@@ -194,7 +197,7 @@ def test_monte_carlo_guidance_is_repeatable_with_a_generator(noise):
     def once(seed):
         guidance = distance_guidance([2.0, 1.0], 2.0, samples=4,
                                      generator=torch.Generator().manual_seed(seed))
-        return sample(MixingDenoiser(noise), noise, x, matrix, guidance=guidance)
+        return Sampler(MixingDenoiser(noise), noise, guidance).sample(x, matrix)
     assert torch.equal(once(0), once(0))
     assert not torch.equal(once(0), once(1))
 
@@ -213,7 +216,7 @@ def test_only_plans_that_are_worth_it_are_steered(noise):
     everyone = distance_guidance([1.0, 0.0], 0.3, interval=(0, 60))
 
     def sampled(guidance):
-        return sample(denoiser, noise, x, matrix, lengths=lengths, guidance=guidance)
+        return Sampler(denoiser, noise, guidance).sample(x, matrix, lengths=lengths)
     plain, guided = sampled(None), sampled(everyone)
     assert [len(numbers) for _, numbers in steered] == [6]
     # The clean estimate at the guided row: v = 0, so x0 = alpha * x there.
@@ -221,11 +224,11 @@ def test_only_plans_that_are_worth_it_are_steered(noise):
     rewards = everyone.reward(noise.alpha(torch.tensor(60)) * noise_at_60(noise, x), real)
     above, up_to = rewards.sort().values[[1, 4]].tolist()
     chosen = (rewards > above) & (rewards <= up_to)
-    some = sampled(distance_guidance([1.0, 0.0], 0.3, interval=(0, 60), worth=(above, up_to)))
+    some = sampled(distance_guidance([1.0, 0.0], 0.3, interval=(0, 60), worth=Worth(above, up_to)))
     assert steered[-1] == (3, lengths[chosen].tolist())
     assert torch.allclose(some, torch.where(chosen[:, None, None], guided, plain), atol=1e-6)
     assert (guided - plain).abs().amax((1, 2)).min() > 1e-3
-    none = sampled(distance_guidance([1.0, 0.0], 0.3, interval=(0, 60), worth=(1.0, 2.0)))
+    none = sampled(distance_guidance([1.0, 0.0], 0.3, interval=(0, 60), worth=Worth(1.0, 2.0)))
     assert torch.allclose(none, plain, atol=1e-6) and len(steered) == 2
 
 

@@ -52,7 +52,7 @@ def counting_plan(steps):
 
 
 def test_an_earlier_plan_enters_at_every_token_noised_to_its_level(planner):
-    space = planner._space
+    space = planner.space
     known = Known(space, np.array([4, 2]))
     known.noised_again(space.tokens_of(counting_plan(27), 4), 300)
     noise = torch.randn(2, 4, 24, generator=torch.Generator().manual_seed(0))
@@ -67,7 +67,7 @@ def test_an_earlier_plan_enters_at_every_token_noised_to_its_level(planner):
 
 
 def test_the_present_and_the_goal_override_an_earlier_plan(planner):
-    space = planner._space
+    space = planner.space
     known = Known(space, np.array([3]))
     known.noised_again(space.tokens_of(counting_plan(25), 3), 500)
     known.start(START)

@@ -23,7 +23,7 @@ from df_planner.diffusion.objective import level_sampler
 from df_planner.diffusion.objective import LevelSampler
 from df_planner.diffusion.objective import TeacherForcing
 from df_planner.diffusion.sampler import Pins
-from df_planner.diffusion.sampler import sample
+from df_planner.diffusion.sampler import Sampler
 from df_planner.diffusion.schedule import SCHEDULES
 from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.diffusion.transformer import TransformerDenoiser
@@ -37,7 +37,7 @@ LEVELS_OF_SEED_5 = [
 
 
 def test_independent_levels_differ_between_tokens():
-    levels, carries_loss = LevelSampler(0.0, 0.0, 0.0, (), ())(4000, 6, 1, NUM_LEVELS)
+    levels, carries_loss = LevelSampler(0.0, 0.0, 0.0)(4000, 6, 1, NUM_LEVELS)
     assert carries_loss.all()
     assert levels.min() == 1 and levels.max() == NUM_LEVELS
     tokens = levels[..., 0].double()
@@ -136,11 +136,13 @@ def toy():
     noise = NoiseSchedule(NUM_LEVELS)
     denoiser = TransformerDenoiser((1,), 4, NUM_LEVELS, width=32, num_layers=2)
     optimizer = torch.optim.Adam(denoiser.parameters(), 3e-3)
-    levels = LevelSampler(shared=0.3, pin_start=0.3, pin_end=0.0, start_parts=(0,), end_parts=())
+    sampler = LevelSampler(shared=0.3, pin_start=0.0, pin_end=0.0)
     losses = []
     for _ in range(500):
         x0 = torch.randn(128, 1, 1).sign() + 0.05 * torch.randn(128, 4, 1)
-        loss = diffusion_loss(denoiser, noise, x0, levels(128, 4, 1, NUM_LEVELS)[0])
+        levels, _ = sampler(128, 4, 1, NUM_LEVELS)
+        levels[torch.rand(128) < 0.3, 0] = 0
+        loss = diffusion_loss(denoiser, noise, x0, levels)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -158,7 +160,7 @@ def test_samples_match_the_toy_distribution_under_every_schedule(toy, schedule):
     denoiser, noise, _ = toy
     torch.manual_seed(1)
     matrix = scheduling_matrix(schedule, 4, 10, NUM_LEVELS)
-    x = sample(denoiser, noise, torch.randn(400, 4, 1), matrix)[..., 0]
+    x = Sampler(denoiser, noise).sample(torch.randn(400, 4, 1), matrix)[..., 0]
     assert (x.sign() == x[:, :1].sign()).all(1).float().mean() > 0.97, 'tokens must agree'
     assert (x.abs() - 1).abs().mean() < 0.12
     assert (x[:, 0] > 0).float().mean() == pytest.approx(0.5, abs=0.12), 'both modes, evenly'
@@ -171,5 +173,5 @@ def test_a_pinned_token_decides_the_others(toy):
     levels = torch.full((100, 4, 1), noise.num_levels)
     values[:50, 0], values[50:, 0], levels[:, 0] = 1.0, -1.0, 0
     matrix = scheduling_matrix('full_sequence', 4, 10, NUM_LEVELS)
-    x = sample(denoiser, noise, torch.randn(100, 4, 1), matrix, Pins(values, levels))
+    x = Sampler(denoiser, noise).sample(torch.randn(100, 4, 1), matrix, Pins(values, levels))
     assert (x.sign() == values[:, :1].sign()).float().mean() > 0.97

@@ -24,6 +24,7 @@ from df_planner.driving.replanner import Replanner
 from df_planner.errors import InvalidInput
 from df_planner.planning.filtering import filtered_state
 from df_planner.planning.filtering import History
+from df_planner.planning.request import Request
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import Known
 from df_planner.sim.generate import generate
@@ -59,15 +60,15 @@ def seen_and_true(shipped, tmp_path_factory):
 
 
 def test_a_noisy_part_is_pinned_at_the_level_of_its_noise(planner):
-    known = Known(planner._space, np.array([2]))
+    known = Known(planner.space, np.array([2]))
     known.start(START, position_noise_std_m=0.1, velocity_noise_std_mps=0.0)
     pins = known.pins(torch.randn(1, 2, 24))
     level = int(pins.levels[0, 0, 0])
-    alpha, sigma = planner._space.noise.alpha(level), planner._space.noise.sigma(level)
+    alpha, sigma = planner.space.noise.alpha(level), planner.space.noise.sigma(level)
     scale = np.mean(planner.card.statistics.state_std[:2])
     assert float(sigma / alpha) == pytest.approx(0.1 / scale, rel=0.01)
     assert pins.levels[0, 0].tolist() == [level, 0, 1000]
-    seen = planner._space.physical(pins.values / torch.tensor([alpha] * 2 + [1.0] * 22))
+    seen = planner.space.physical(pins.values / torch.tensor([alpha] * 2 + [1.0] * 22))
     assert seen[0, 0, :4] == pytest.approx(START, abs=1e-5), 'no noise is added to it'
 
 
@@ -117,8 +118,8 @@ def test_history_brings_the_filtered_position_nearer_to_the_truth(planner, tmp_p
     presents = range(2, len(true), 10)
 
     def error_m(tokens):
-        drawing = planner._drawing(2, torch.Generator().manual_seed(0), None, lambda: False)
-        filtered = [filtered_state(drawing, seen[k], seen[k - tokens:k], (noise, noise))
+        sampling = planner.sampling(2, 0, Request())
+        filtered = [filtered_state(sampling, seen[k], seen[k - tokens:k], (noise, noise))
                     for k in presents]
         return np.sqrt(np.square(filtered - true[presents])[:, :2].mean())
 

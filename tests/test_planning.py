@@ -23,8 +23,9 @@ import pytest
 
 from df_planner.driving.executor import Executor
 from df_planner.driving.tracking import PointTracking
+from df_planner.model.checkpoint import load_card
+from df_planner.planning.checks import Checks
 from df_planner.planning.checks import complaint
-from df_planner.planning.checks import judge
 from df_planner.planning.checks import spread
 from df_planner.planning.checks import spread_about
 from df_planner.planning.curves import interpolate
@@ -32,10 +33,12 @@ from df_planner.planning.map import GridMap
 from df_planner.planning.map import maze_map
 from df_planner.planning.plan import Plan
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.tokens import TokenSpace
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World
 
 IDENTITY = np.eye(2)
+SPACE = TokenSpace(load_card('maze2d-umaze'), 'cpu')
 LIMITS = {'velocity_change': np.full(2, 2.0), 'drift': np.full(2, 0.05),
           'max_speed': np.full(2, 5.0)}
 
@@ -150,8 +153,9 @@ def candidates(*paths):
 
 
 def judged(tokens, lengths, goal, grid=None, way=(), **settings):
-    return judge(interpolate(tokens, 10, 0.01), tokens, np.array(lengths), np.array([*way, goal]),
-                 LIMITS, grid, PlannerSettings(**settings), 0.1)
+    checks = Checks(SPACE, LIMITS, grid, PlannerSettings(**settings))
+    return checks.judge(interpolate(tokens, 10, 0.01), tokens, np.array(lengths),
+                        np.array([*way, goal]))
 
 
 def test_the_shortest_valid_candidate_wins():
@@ -190,7 +194,8 @@ def test_a_move_that_was_never_seen_is_not_valid(channel):
     tokens[0, 1, channel] += {0: 0.3, 2: 2.5}[channel]
     verdict = judged(tokens, [3], [1.4, 1.0], dynamics_tolerance=1.0)
     assert verdict.dynamics[0] > 1.0 and not verdict.valid.any()
-    assert 'of 1 candidates 0 collide, 1 move as the robot was never seen' in complaint([verdict])
+    assert ('of 1 candidates 0 collide, 1 exceed the dynamics seen in the data'
+            in complaint([verdict]))
 
 
 def test_without_a_pinned_goal_the_plan_ends_where_it_arrives():

@@ -90,7 +90,7 @@ def test_a_prefix_may_be_longer_than_the_model_was_trained_for(planner):
     (np.zeros((10, 3)), r'must have shape \(P, 2\)'),
     (np.full((10, 2), 1.1), r'within \[-1, 1\]'),
     (np.full((10, 2), np.nan), r'within \[-1, 1\]'),
-    (np.zeros((240, 2)), 'prefix of 240 steps: the horizon has 230'),
+    (np.zeros((240, 2)), 'prefix has 240 steps, more than the horizon: 230'),
     ('now', "prefix must be actions, got 'now'"),
 ])
 def test_a_bad_prefix_is_refused(planner, prefix, complaint):

@@ -23,8 +23,8 @@ from df_planner.errors import NoValidPlan
 from df_planner.planning.checks import Attempt
 from df_planner.planning.checks import Verdict
 from df_planner.planning.search import best_drafts
-from df_planner.planning.search import DRAWN_PER_DRAFT
 from df_planner.planning.search import NUM_DRAFTS
+from df_planner.planning.search import SAMPLES_PER_DRAFT
 from df_planner.planning.settings import PlannerSettings
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -42,10 +42,10 @@ def attempt(collisions_m, lengths):
 def test_the_best_of_all_attempts_are_drafts_each_several_times():
     lengths, drafts = best_drafts([attempt([0.3, 0.1, 0.6], [5, 4, 6]),
                                    attempt([0.2, 0.5, 0.05], [2, 3, 3])])
-    assert lengths.tolist() == np.repeat([3, 4, 2, 5], DRAWN_PER_DRAFT).tolist()
-    assert drafts.shape == (NUM_DRAFTS * DRAWN_PER_DRAFT, 5, 24)
+    assert lengths.tolist() == np.repeat([3, 4, 2, 5], SAMPLES_PER_DRAFT).tolist()
+    assert drafts.shape == (NUM_DRAFTS * SAMPLES_PER_DRAFT, 5, 24)
     assert (drafts[0, :3] == 2.0).all() and (drafts[0, 3:] == 0.0).all()
-    assert (drafts[DRAWN_PER_DRAFT, :4] == 1.0).all()
+    assert (drafts[SAMPLES_PER_DRAFT, :4] == 1.0).all()
 
 
 @pytest.fixture(scope='module')

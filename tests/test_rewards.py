@@ -23,15 +23,18 @@ import torch
 from df_planner import Planner
 from df_planner.errors import GoalOccupied
 from df_planner.errors import InvalidInput
+from df_planner.model.checkpoint import load_card
 from df_planner.planning import rewards
 from df_planner.planning.curves import interpolate
 from df_planner.planning.map import GridMap
 from df_planner.planning.map import maze_map
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.tokens import TokenSpace
 
 TOKEN_S, FRAME_STACK = 0.1, 10
 GOAL = torch.tensor([3.0, 1.0], dtype=torch.float64)
 ALL = torch.ones(2, 6, dtype=torch.bool)
+SPACE = TokenSpace(load_card('maze2d-umaze'), 'cpu')
 
 
 @pytest.fixture(scope='module')
@@ -172,18 +175,51 @@ def test_a_way_passes_its_waypoints():
     assert -2.0 <= reward <= -2.0 + 2 * rewards.WAYPOINT_SOFTNESS_M * np.log(25)
 
 
+def guided(**settings):
+    """Return guidance past a way-point and by a user's reward."""
+    return rewards.build_guidance(
+        SPACE, PlannerSettings(**settings), maze_map('umaze'), np.array([[2.0, 3.0], [3.0, 1.0]]),
+        lambda states, actions, real: states.sum((1, 2)))
+
+
 def test_guidance_has_the_terms_that_weigh_something():
     def names(**settings):
-        guidance = rewards.build_guidance(
-            PlannerSettings(**settings), np.array([3.0, 1.0]), maze_map('umaze'), torch.zeros(24),
-            torch.ones(24), TOKEN_S, np.array([[2.0, 3.0]]), lambda s, a, r: s.sum((1, 2)))
-        return guidance and tuple(guidance.terms)
-    assert names(guidance_scale=0.0) is None
+        return tuple(guided(**settings).terms)
+    goal_alone = np.array([[3.0, 1.0]])
+    assert rewards.build_guidance(SPACE, PlannerSettings(guidance_scale=0.0), maze_map('umaze'),
+                                  goal_alone) is None
+    with pytest.raises(InvalidInput, match='set guidance_scale above 0'):
+        names(guidance_scale=0.0)
     assert names() == ('clearance', 'waypoints', 'user')
     weights = {f'guide_{name}': 1.0 for name in NAMES[:-1]}
     assert names(guidance_scale=1.0, **weights) == NAMES
     assert names(select_by='reward', guide_goal=0.0, guide_clearance=2.0, guide_waypoints=0.0) \
         == ('clearance', 'user')
+
+
+@pytest.mark.parametrize(('name', 'is_cheap'), [
+    ('speed', True), ('force', True), ('goal', False), ('arrival', False)])
+def test_a_second_term_steers_every_plan_only_if_it_says_so(name, is_cheap):
+    guidance = rewards.build_guidance(SPACE, PlannerSettings(**{f'guide_{name}': 1.0}),
+                                      maze_map('umaze'), np.array([[3.0, 1.0]]))
+    assert set(guidance.terms) == {'clearance', name}
+    assert guidance.steers_every_plan is not is_cheap
+
+
+def test_a_plan_is_steered_if_any_term_is_worth_it():
+    guidance = rewards.build_guidance(
+        SPACE, PlannerSettings(guide_speed=1.0, speed_limit_mps=2.0, guide_clearance=7.0),
+        maze_map('umaze'), np.array([[3.0, 1.0]]))
+    tokens = torch.zeros(4, 24, SPACE.mean.shape[0])
+    tokens[..., :2] = torch.tensor([3.0, 1.0])  # free of obstacles
+    tokens[1, 5, 2] = 3.0  # too fast
+    tokens[2, 5, :2] = torch.tensor([2.0, 1.5])  # a near miss
+    tokens[3, :, :2] = torch.tensor([2.0, 1.0])  # all in a wall
+    real = torch.ones(4, 24, dtype=torch.bool)
+    clearance = guidance.terms['clearance'].reward(tokens, real).tolist()
+    assert clearance[0] > -0.2 > clearance[2] > -2.0 > clearance[3]
+    rows = guidance.worth_it((tokens - SPACE.mean) / SPACE.std, real)
+    assert rows.tolist() == [False, True, True, False]
 
 
 START, TARGET = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -223,3 +259,33 @@ def test_waypoints_and_rewards_without_guidance_are_refused(planner):
     planner.settings = PlannerSettings(guidance_scale=1.0)
     with pytest.raises(GoalOccupied):
         planner.plan(START, TARGET, waypoints=[(2.0, 1.0)])
+
+
+class Watched:
+    """A network that counts the plans whose gradient is asked for."""
+
+    def __init__(self, network):
+        self.part_sizes, self.max_tokens = network.part_sizes, network.max_tokens
+        self.per_channel, self.steered, self._network = network.per_channel, 0, network
+
+    def __call__(self, *arguments):
+        return self._network(*arguments)
+
+    def with_pullback(self, x, *more):
+        self.steered += len(x)
+        return self._network.with_pullback(x, *more)
+
+
+def test_a_limit_that_no_plan_exceeds_costs_no_gradient(planner, monkeypatch):
+    def steered(**settings):
+        watched = Watched(network)
+        monkeypatch.setattr(planner, 'network', watched)
+        planner.settings = PlannerSettings(**settings)
+        plans = [planner.plan(START, TARGET, seed=seed) for seed in range(4)]
+        return watched.steered, np.concatenate([plan.states for plan in plans])
+    network = planner.network
+    alone, states = steered()
+    with_limit, same = steered(guide_speed=1.0, speed_limit_mps=50.0)
+    with_goal, _ = steered(guide_goal=1e-3)
+    assert 0 < alone == with_limit < with_goal / 2
+    assert np.array_equal(states, same)

@@ -25,9 +25,11 @@ from df_planner import Planner
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
-from df_planner.planning import sampling as drawing
+from df_planner.planning import sampling
 from df_planner.planning.horizons import EXPECTED_SHARES
 from df_planner.planning.horizons import horizons
+from df_planner.planning.request import Request
+from df_planner.planning.request import Task
 from df_planner.planning.settings import PlannerSettings
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -40,8 +42,9 @@ def planner():
 
 
 def batches(planner, arrival_s, previous=None, faster=False, **settings):
-    return horizons(START, GOAL[None], 2, 24, False, previous, arrival_s,
-                    PlannerSettings(**settings), np.array([5.0, 5.0]), planner._space, faster)
+    task = Task(START, GOAL[None], 2, 24, request=Request(previous=previous, faster=faster))
+    return horizons(task, arrival_s, PlannerSettings(**settings), planner.space,
+                    np.array([5.0, 5.0]))
 
 
 def test_horizons_near_the_expected_arrival_come_first(planner):
@@ -56,8 +59,8 @@ def test_horizons_near_the_expected_arrival_come_first(planner):
 
 def test_the_fewest_tokens_are_those_of_the_fastest_way_through_the_stops(planner):
     for stops in ([GOAL], [np.array([1.0, 3.0]), GOAL]):
-        _, everywhere = horizons(START, np.array(stops), 2, 24, False, None, None,
-                                 PlannerSettings(), np.array([2.0, 2.0]), planner._space, False)
+        _, everywhere = horizons(Task(START, np.array(stops), 2, 24), None, PlannerSettings(),
+                                 planner.space, np.array([2.0, 2.0]))
         # 2 m at 2 m/s, tokens of 0.1 s; by the way-point 2 m twice.
         assert everywhere[0].lengths.min() == 1 + 10 * len(stops)
 
@@ -76,12 +79,12 @@ def test_expected_horizons_stay_within_what_is_asked_for(planner):
 
 
 def test_what_comes_after_a_failure_is_drawn_with_all_of_the_noise(planner, monkeypatch):
-    stds, sampled = [], drawing.sample_sliding
+    stds, slide = [], sampling.slide
 
-    def noted(denoiser, schedule, noise, *more, **named):
+    def noted(sampler, noise, *more):
         stds.append(float(noise.std()))
-        return sampled(denoiser, schedule, noise, *more, **named)
-    monkeypatch.setattr(drawing, 'sample_sliding', noted)
+        return slide(sampler, noise, *more)
+    monkeypatch.setattr(sampling, 'slide', noted)
     planner.settings = PlannerSettings(dynamics_tolerance=1e-3, refine_rounds=2, temperature=0.2)
     with pytest.raises(NoValidPlan):
         planner.plan(START, GOAL)
@@ -146,7 +149,7 @@ def test_the_timings_of_a_plan_add_up(planner):
 
 def slow_down(planner, call_s):
     """Make every call of the network take so long."""
-    network = planner._denoiser
+    network = planner.network
 
     class Slow:
         part_sizes, per_channel = network.part_sizes, network.per_channel
@@ -155,7 +158,7 @@ def slow_down(planner, call_s):
         def __call__(self, *arguments):
             time.sleep(call_s)
             return network(*arguments)
-    planner._denoiser = Slow()
+    planner.network = Slow()
 
 
 def test_a_deadline_ends_a_search_that_found_nothing(planner):
@@ -163,7 +166,8 @@ def test_a_deadline_ends_a_search_that_found_nothing(planner):
     planner.settings = PlannerSettings(
         deadline_ms=600.0, robot_radius_m=0.45)  # no way is this wide
     started = time.monotonic()
-    with pytest.raises(PlanningTimeout, match='no valid plan .* 600 ms are over') as raised:
+    complaint = 'no valid plan .* deadline_ms of 600 exceeded'
+    with pytest.raises(PlanningTimeout, match=complaint) as raised:
         planner.plan(START, GOAL)
     assert time.monotonic() - started > 0.3
     assert raised.value.code == 'TIMEOUT' and isinstance(raised.value, NoValidPlan)
@@ -171,14 +175,14 @@ def test_a_deadline_ends_a_search_that_found_nothing(planner):
 
 def test_a_deadline_too_short_for_a_single_call_says_so(planner):
     planner.settings = PlannerSettings(deadline_ms=0.001)
-    with pytest.raises(PlanningTimeout, match='0 ms are over'):
+    with pytest.raises(PlanningTimeout, match='deadline_ms of 0.001 exceeded'):
         planner.plan(START, GOAL)
 
 
 def test_no_call_is_begun_that_would_end_after_the_deadline(planner):
     slow_down(planner, 0.2)
     calls = []
-    network = planner._denoiser
+    network = planner.network
 
     class Counted:
         part_sizes, per_channel = network.part_sizes, network.per_channel
@@ -187,7 +191,7 @@ def test_no_call_is_begun_that_would_end_after_the_deadline(planner):
         def __call__(self, *arguments):
             calls.append(time.monotonic())
             return network(*arguments)
-    planner._denoiser = Counted()
+    planner.network = Counted()
     planner.settings = PlannerSettings(deadline_ms=900.0, guidance_scale=0.0, robot_radius_m=0.45)
     started = time.monotonic()
     with pytest.raises(PlanningTimeout):

@@ -22,14 +22,15 @@ from torch import nn
 from df_planner import Planner
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.guidance import Guidance
+from df_planner.diffusion.guidance import Term
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
-from df_planner.diffusion.sampler import sample
+from df_planner.diffusion.sampler import Sampler
 from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import GoalOccupied
 from df_planner.errors import InvalidInput
 from df_planner.errors import NoValidPlan
-from df_planner.planning.sampling import sample_sliding
+from df_planner.planning.sampling import slide
 from df_planner.planning.settings import PlannerSettings
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -67,12 +68,12 @@ def schedule(num_tokens):
     return scheduling_matrix('full_sequence', num_tokens, 4, LEVELS)
 
 
-def slide(denoiser, num_tokens, lengths, pins=None, **arguments):
+def slid(denoiser, num_tokens, lengths, pins=None, guidance=None):
     x = torch.randn(len(lengths), num_tokens, 8, generator=torch.Generator().manual_seed(0))
     if pins is None:
         pins = Pins(torch.zeros_like(x), torch.full((*x.shape[:2], 3), LEVELS))
-    return sample_sliding(denoiser, NOISE, x, schedule, pins, torch.tensor(lengths), 6,
-                          **arguments), x, pins
+    sampler = Sampler(denoiser, NOISE, guidance)
+    return slide(sampler, x, schedule, pins, torch.tensor(lengths), 6), x, pins
 
 
 @pytest.fixture(scope='module')
@@ -86,7 +87,7 @@ def shipped():
 def short_sighted(shipped):
     """Return the shipped network as if it had been trained for 8 tokens, 0.7 s."""
     architecture = shipped.card.architecture.model_copy(update={'max_tokens': 8})
-    return Planner(shipped._denoiser, shipped.card.model_copy(
+    return Planner(shipped.network, shipped.card.model_copy(
         update={'architecture': architecture}), shipped.map)
 
 
@@ -102,18 +103,18 @@ def dynamics(planner, states):
 
 
 def test_what_fits_into_a_window_is_sampled_as_ever(denoiser):
-    tokens, x, pins = slide(denoiser, 6, [6, 4])
-    assert torch.equal(tokens, sample(denoiser, NOISE, x, schedule(6), pins,
-                                      torch.tensor([6, 4])))
+    tokens, x, pins = slid(denoiser, 6, [6, 4])
+    assert torch.equal(tokens, Sampler(denoiser, NOISE).sample(
+        x, schedule(6), pins, torch.tensor([6, 4])))
 
 
 def test_windows_overlap_and_each_starts_from_what_is_there(denoiser):
-    tokens, _, _ = slide(denoiser, 13, [13], overlap=2)
+    tokens, _, _ = slid(denoiser, 11, [11])
     assert [x.shape[1] for x, _, _ in denoiser.asked] == [5] * 4 + [6] * 8
-    for call, first in ((4, 3), (8, 7)):
+    for call, first in ((4, 2), (8, 5)):
         x, levels, _ = denoiser.asked[call]
-        assert torch.equal(x[0, :2], tokens[0, first:first + 2])
-        assert levels[0, :, 0].tolist() == [0, 0] + [LEVELS] * 4
+        assert torch.equal(x[0, :3], tokens[0, first:first + 3])
+        assert levels[0, :, 0].tolist() == [0] * 3 + [LEVELS] * 3
     assert bool(torch.isfinite(tokens).all())
 
 
@@ -123,7 +124,7 @@ def test_horizons_of_one_batch_end_each_in_a_window_of_its_own(denoiser):
     for row, length in enumerate(lengths):
         pins.values[row, length - 1, :2] = 0.1 * length
         pins.levels[row, length - 1, 0] = 0
-    tokens, _, _ = slide(denoiser, 12, lengths, pins)
+    tokens, _, _ = slid(denoiser, 12, lengths, pins)
     for row, length in enumerate(lengths):
         assert tokens[row, length - 1, :2].tolist() == pytest.approx([0.1 * length] * 2)
         assert bool((tokens[row, :length].abs().sum(-1) > 0).all())
@@ -139,8 +140,8 @@ def test_the_rewards_of_a_window_see_the_way_there(denoiser):
         return (tokens[..., 0] * real).sum(-1)
 
     def guided(scale):
-        guidance = Guidance({'r': (reward, 1.0)}, scale, torch.zeros(8), torch.ones(8))
-        return slide(denoiser, 12, [12], guidance=guidance)[0]
+        guidance = Guidance({'r': Term(reward, 1.0)}, scale, torch.zeros(8), torch.ones(8))
+        return slid(denoiser, 12, [12], guidance=guidance)[0]
 
     assert guided(5.0)[..., 0].mean() > guided(0.0)[..., 0].mean() + 0.1
     lengths = [tokens.shape[1] for tokens, _ in seen]

@@ -23,7 +23,9 @@ are in ``transformer.py`` and ``recurrent.py``, their names in ``networks.py``.
 from abc import ABC
 from abc import abstractmethod
 from collections.abc import Callable
+from collections.abc import Iterable
 import math
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -32,6 +34,26 @@ from torch import Tensor
 Pullback = Callable[[Tensor], Tensor]
 
 LEVEL_FREQUENCIES = 8
+
+
+class Network(Protocol):
+    """What the sampler calls: a ``Denoiser``, or one that a backend evaluates."""
+
+    part_sizes: tuple[int, ...]
+    max_tokens: int
+
+    def per_channel(self, levels: Tensor) -> Tensor:
+        """Spread levels of parts (B, T, P) over the channels (B, T, C)."""
+
+    def __call__(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return v (B, T, C); see ``Denoiser.forward``."""
+
+    def with_pullback(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None
+                      ) -> tuple[Tensor, Pullback]:
+        """Return v, and the function that turns a gradient by v into the gradient by x."""
+
+    def prepare(self, batch_sizes: Iterable[int]) -> None:
+        """Compile for batches of these sizes now rather than at their first call."""
 
 
 class Denoiser(nn.Module, ABC):
@@ -80,11 +102,14 @@ class Denoiser(nn.Module, ABC):
 
     def with_pullback(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None
                       ) -> tuple[Tensor, Pullback]:
-        """Return v, and what pulls a gradient (B, T, C) by v back to one by x."""
+        """Return v, and the function that turns a gradient by v into the gradient by x."""
         with torch.enable_grad():
             x = x.detach().requires_grad_()
             v = self(x, levels, lengths)
         return v.detach(), lambda gradient: torch.autograd.grad(v, x, gradient)[0]
+
+    def prepare(self, batch_sizes: Iterable[int]) -> None:
+        """Do nothing: torch compiles nothing."""
 
 
 def zero_linear(inputs: int, outputs: int) -> nn.Linear:

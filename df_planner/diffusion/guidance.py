@@ -35,21 +35,40 @@ noise (alpha = 0) the draw is exact, elsewhere it re-noises the present clean es
 
 from collections.abc import Callable
 from dataclasses import dataclass
-import math
 import sys
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from df_planner.diffusion.denoiser import Pullback
-
 # reward(tokens (B, T, C) in physical units, real (B, T) bool) -> (B,), one reward per plan
 Reward = Callable[[Tensor, Tensor], Tensor]
-Estimate = Callable[[Tensor], tuple[Tensor, Pullback]]
 
 # Below this share of signal the clean estimate says too little to be steered further per step.
 MIN_ALPHA = 0.1
-EVERY_REWARD = (-math.inf, math.inf)
+
+
+class Worth(NamedTuple):
+    """
+    Which plans are worth the gradient of a term: it costs several calls of the network.
+
+    A plan above ``up_to`` is good enough already, one at or below ``above`` is not saved by it.
+    """
+
+    above: float
+    up_to: float
+
+    def __call__(self, reward: Tensor) -> Tensor:
+        """Return which plans are steered, bool, by their rewards (B,) before weighting."""
+        return (reward > self.above) & (reward <= self.up_to)
+
+
+class Term(NamedTuple):
+    """A reward, its weight, and which plans are worth its gradient; None means all."""
+
+    reward: Reward
+    weight: float
+    worth: Worth | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +76,7 @@ class Guidance:
     """
     A weighted sum of reward terms and how strongly it steers.
 
-    :param terms: reward and weight by name.
+    :param terms: by name.
     :param scale: guidance scale; 0 leaves the samples as they are.
     :param mean: (C,) and ``std`` (C,): physical = normalised * std + mean.
     :param samples: futures that the gradient is averaged over, 1 = no Monte Carlo Guidance.
@@ -65,19 +84,15 @@ class Guidance:
     :param interval: levels (above, up to) at which tokens are steered. Guidance within an interval
         of noise levels does as well as everywhere, at a fraction of the cost (Kynkäänniemi et
         al., 2024); a row that moves no token from within it costs one call of the network.
-    :param worth: rewards (above, up to) of the plans that are steered, as they are estimated at a
-        row: one that is good enough already needs no steering, one that is too bad is not saved by
-        it. The gradient, which costs several calls of the network, is taken of the others only.
     """
 
-    terms: dict[str, tuple[Reward, float]]
+    terms: dict[str, Term]
     scale: float
     mean: Tensor
     std: Tensor
     samples: int = 1
     generator: torch.Generator | None = None
     interval: tuple[int, int] = (0, sys.maxsize)
-    worth: tuple[float, float] = EVERY_REWARD
 
     def reward(self, x0: Tensor, real: Tensor) -> Tensor:
         """Return the reward of normalised clean tokens: (B, T, C) in, (B,) out."""
@@ -85,7 +100,7 @@ class Guidance:
 
     def physical_reward(self, tokens: Tensor, real: Tensor) -> Tensor:
         """Return the reward of tokens in physical units: (B, T, C) in, (B,) out."""
-        return sum(weight * term(tokens, real) for term, weight in self.terms.values())
+        return sum(term.weight * term.reward(tokens, real) for term in self.terms.values())
 
     def gradient(self, x0: Tensor, real: Tensor) -> Tensor:
         """Differentiate the rewards by normalised clean tokens: (B, T, C) in and out."""
@@ -93,36 +108,39 @@ class Guidance:
             x0 = x0.detach().requires_grad_()
             return torch.autograd.grad(self.reward(x0, real).sum(), x0)[0]
 
-    def expected_gradient(self, x: Tensor, x0: Tensor, pullback: Pullback, alpha: Tensor,
-                          sigma: Tensor, real: Tensor, tail: Tensor, estimate: Estimate) -> Tensor:
+    def expected_gradient(self, x: Tensor, alpha: Tensor, sigma: Tensor, tail: Tensor,
+                          gradient_at: Callable[[Tensor], tuple[Tensor, Tensor]]
+                          ) -> tuple[Tensor, Tensor]:
         """
-        Return the gradient by x (B, T, C), averaged over sampled futures (see the module).
+        Return x0 and the gradient by x, averaged over sampled futures (see the module).
 
-        :param x0: (B, T, C) the clean estimate of ``x``, and the ``pullback`` from it to x.
-        :param tail: (B, T, C) bool, what is drawn anew.
-        :param estimate: gives x0 and pullback of other tokens at the levels of ``x``.
+        :param tail: (B, T, C) bool, the future that is sampled.
+        :param gradient_at: gives x0 and the gradient of other tokens at the levels of ``x``.
         """
-        gradient = pullback(self.gradient(x0, real))
+        x0, gradient = gradient_at(x)
         if self.samples == 1 or not bool(tail.any()):
-            return gradient
+            return x0, gradient
         for _ in range(self.samples - 1):
             noise = torch.randn(x.shape, generator=self.generator).to(x.device)
             future = alpha * x0 + sigma * noise
-            drawn_x0, drawn_pullback = estimate(torch.where(tail, future, x))
-            gradient = gradient + drawn_pullback(self.gradient(drawn_x0, real))
-        return gradient / self.samples
+            gradient = gradient + gradient_at(torch.where(tail, future, x))[1]
+        return x0, gradient / self.samples
 
-    def steered(self, level: Tensor, next_level: Tensor) -> Tensor:
-        """Return what is steered on the way from a level to the next: bool, of their shape."""
+    def acts_at(self, level: Tensor) -> Tensor:
+        """Return where tokens of these levels are steered: bool, of the same shape."""
         above, up_to = self.interval
-        inside = (level > above) & (level <= up_to) & (next_level < level)
-        return inside & (self.scale != 0.0)
+        return (level > above) & (level <= up_to) & (self.scale != 0.0)
+
+    @property
+    def steers_every_plan(self) -> bool:
+        """Whether some term has a gradient for every plan."""
+        return any(term.worth is None for term in self.terms.values())
 
     def worth_it(self, x0: Tensor, real: Tensor) -> Tensor:
-        """Return which plans are worth steering, by their clean estimates: (B,) bool."""
-        above, up_to = self.worth
-        reward = self.reward(x0, real)
-        return (reward > above) & (reward <= up_to)
+        """Return for which plans some term is worth its gradient, by x0: (B,) bool."""
+        tokens = x0 * self.std + self.mean
+        return torch.stack([term.worth(term.reward(tokens, real))
+                            for term in self.terms.values()]).any(0)
 
     def steer(self, x0: Tensor, gradient: Tensor, alpha: Tensor, sigma: Tensor) -> Tensor:
         """

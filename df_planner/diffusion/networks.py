@@ -20,10 +20,10 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.recurrent import RecurrentDenoiser
 from df_planner.diffusion.transformer import TransformerDenoiser
 
-Network = Literal['transformer', 'causal_transformer', 'gru']
+NetworkName = Literal['transformer', 'causal_transformer', 'gru']
 
 
-def build_denoiser(network: Network, part_sizes: tuple[int, ...], max_tokens: int,
+def build_denoiser(network: NetworkName, part_sizes: tuple[int, ...], max_tokens: int,
                    num_levels: int, width: int, num_layers: int, num_heads: int) -> Denoiser:
     """Return an untrained network; a ``gru`` has no use for ``num_heads``."""
     if network == 'gru':

@@ -47,17 +47,13 @@ class LevelSampler:
     :param shared: share of trajectories with one level for all tokens (1 = full-sequence
         diffusion); the others draw a level per token, and half of those a level per token and
         part.
-    :param pin_start: share of trajectories whose first token has its ``start_parts`` clean.
-    :param pin_end: share of trajectories whose last token has its ``end_parts`` clean.
-    :param start_parts: parts that are known at the start, None for all but the last (actions).
-    :param end_parts: parts that are known at the end (position).
+    :param pin_start: share of trajectories whose first state is clean.
+    :param pin_end: share of trajectories whose last position is clean.
     """
 
     shared: float = 0.5
     pin_start: float = 0.8
     pin_end: float = 0.6
-    start_parts: tuple[int, ...] | None = None
-    end_parts: tuple[int, ...] = (0,)
 
     def __call__(self, batch: int, tokens: int, parts: int, num_levels: int,
                  generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -70,15 +66,11 @@ class LevelSampler:
             return torch.randint(1, num_levels + 1, shape, generator=generator)
 
         kind = uniform(batch, 1, 1)
-        per_token = torch.where(kind < (1.0 + self.shared) / 2, levels(batch, tokens, 1),
-                                levels(batch, tokens, parts))
-        result = torch.where(kind < self.shared, levels(batch, 1, 1), per_token)
-        start = uniform(batch) < self.pin_start
-        end = uniform(batch) < self.pin_end
-        for part in range(parts - 1) if self.start_parts is None else self.start_parts:
-            result[start, 0, part] = 0
-        for part in self.end_parts:
-            result[end, -1, part] = 0
+        is_shared, is_per_token = kind < self.shared, kind < (1.0 + self.shared) / 2
+        per_token, per_part = levels(batch, tokens, 1), levels(batch, tokens, parts)
+        result = torch.where(is_shared, levels(batch, 1, 1),
+                             torch.where(is_per_token, per_token, per_part))
+        _pin(result, uniform(batch) < self.pin_start, uniform(batch) < self.pin_end)
         return result, torch.ones((batch, tokens), dtype=torch.bool)
 
 
@@ -90,14 +82,10 @@ class TeacherForcing:
     The next token is any of the trajectory's. The first has no past, and the state it starts from
     is always known.
 
-    :param pin_end: share of trajectories whose last token has its ``end_parts`` clean.
-    :param start_parts: parts that are known at the start, None for all but the last (actions).
-    :param end_parts: parts that are known at the end (position).
+    :param pin_end: share of trajectories whose last position is clean.
     """
 
     pin_end: float = 0.6
-    start_parts: tuple[int, ...] | None = None
-    end_parts: tuple[int, ...] = (0,)
 
     def __call__(self, batch: int, tokens: int, parts: int, num_levels: int,
                  generator: torch.Generator | None = None) -> tuple[Tensor, Tensor]:
@@ -107,17 +95,20 @@ class TeacherForcing:
         level = torch.randint(1, num_levels + 1, (batch, 1), generator=generator)
         per_token = torch.where(index == following, level, num_levels).where(index >= following, 0)
         result = per_token[..., None].repeat(1, 1, parts)
-        end = torch.rand(batch, generator=generator) < self.pin_end
-        for part in range(parts - 1) if self.start_parts is None else self.start_parts:
-            result[:, 0, part] = 0
-        for part in self.end_parts:
-            result[end, -1, part] = 0
+        _pin(result, torch.ones(batch, dtype=torch.bool),
+             torch.rand(batch, generator=generator) < self.pin_end)
         return result, index == following
+
+
+def _pin(levels: Tensor, start: Tensor, end: Tensor) -> None:
+    """Make the first state, all parts but the actions, or the last position of rows (B,) clean."""
+    levels[start, 0, :-1] = 0
+    levels[end, -1, 0] = 0
 
 
 def level_sampler(levels: Levels, shared: float, pin_start: float,
                   pin_end: float) -> LevelSampler | TeacherForcing:
-    """Return what draws the levels; ``shared`` is of diffusion forcing only."""
+    """Return the sampler of levels by name; ``shared`` applies to diffusion forcing only."""
     if levels == 'teacher_forcing':
         return TeacherForcing(pin_end)
     return LevelSampler(1.0 if levels == 'full_sequence' else shared, pin_start, pin_end)
@@ -133,8 +124,8 @@ def diffusion_loss(denoiser: Denoiser, noise: NoiseSchedule, x0: Tensor, levels:
     It is averaged within a part first, so that a part with many channels (the stacked actions)
     does not drown the others. Level 0 has no noise to predict and carries no loss.
 
-    The averages are over the noised tokens of the whole batch, whose levels are known to who holds
-    a share: the losses of all shares add up to that of the batch, and so do their gradients.
+    The averages are over the noised tokens of the whole batch, so the losses of all shares add up
+    to the loss of the batch, and so do their gradients.
 
     :param x0: (b, T, C) clean normalised tokens, those of the share.
     :param levels: (B, T, P) integer levels of the whole batch.

@@ -21,14 +21,14 @@ all (Chen et al., 2024, algorithm 2).
 """
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from df_planner.diffusion.denoiser import Denoiser
-from df_planner.diffusion.denoiser import Pullback
-from df_planner.diffusion.guidance import EVERY_REWARD
+from df_planner.diffusion.denoiser import Network
 from df_planner.diffusion.guidance import Guidance
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.schedule import check_schedule
@@ -57,88 +57,110 @@ class Pins:
     levels: Tensor
 
 
-@torch.no_grad()
-def sample(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, schedule: Tensor,
-           pins: Pins | None = None, lengths: Tensor | None = None,
-           guidance: Guidance | None = None,
-           should_stop: Callable[[], bool] = lambda: False) -> Tensor:
+@dataclass(frozen=True)
+class Sampler:
     """
-    Return normalised tokens (B, T, C) at the levels of the schedule's last row, which are clean.
+    Denoise trajectories with a network.
 
-    Parts that are pinned at level 0 come out as they went in. Rows that move nothing cost nothing.
-
-    :param x: (B, T, C) standard normal noise; it decides the sample, nothing else is random.
-    :param schedule: (M + 1, T) scheduling matrix.
-    :param lengths: (B,) real tokens of each trajectory; the rest stays noise and is ignored.
-    :param should_stop: polled before each network call.
-    :raises Cancelled: if ``should_stop`` returned True.
-    :raises ValueError: if the scheduling matrix does not fit.
+    :param should_stop: polled before each step.
+    :param watch: observes the work: it is entered with ``network`` or ``guidance`` around each
+        piece of it.
     """
-    batch, tokens, _ = x.shape
-    check_schedule(schedule, tokens, noise.num_levels)
-    unknown = torch.full((batch, tokens, len(denoiser.part_sizes)), noise.num_levels,
-                         device=x.device)
-    known = unknown if pins is None else pins.levels
-    if pins is not None:
-        x = torch.where(denoiser.per_channel(known) < noise.num_levels, pins.values, x)
-    index = torch.arange(tokens, device=x.device)
-    real = torch.ones((batch, tokens), dtype=torch.bool, device=x.device) if lengths is None \
-        else index < lengths[:, None]
 
-    def part_levels(row: Tensor) -> Tensor:
-        levels = torch.where(real, row.to(x.device), noise.num_levels)
-        return torch.minimum(levels[..., None], known)
+    network: Network
+    noise: NoiseSchedule
+    guidance: Guidance | None = None
+    should_stop: Callable[[], bool] = lambda: False
+    watch: Callable[[str], AbstractContextManager] = nullcontext
 
-    now = part_levels(schedule[0])
-    for row in schedule[1:]:
-        then = part_levels(row)
-        if torch.equal(then, now):
-            continue
-        if should_stop():
-            raise Cancelled
-        x = _step(denoiser, noise, x, now, then, lengths, real, guidance)
-        now = then
-    return x
+    @torch.no_grad()
+    def sample(self, x: Tensor, schedule: Tensor, pins: Pins | None = None,
+               lengths: Tensor | None = None) -> Tensor:
+        """
+        Return normalised tokens (B, T, C) at the levels of the schedule's last row: clean ones.
+
+        Parts that are pinned at level 0 come out as they went in. A row that moves no token costs
+        nothing.
+
+        :param x: (B, T, C) standard normal noise; it decides the sample, nothing else is random.
+        :param schedule: (M + 1, T) scheduling matrix.
+        :param lengths: (B,) real tokens of each trajectory; the rest stays noise and is ignored.
+        :raises Cancelled: if ``should_stop`` returned True.
+        :raises ValueError: if the scheduling matrix does not fit.
+        """
+        batch, tokens, _ = x.shape
+        unknown = self.noise.num_levels
+        check_schedule(schedule, tokens, unknown)
+        known = torch.full((batch, tokens, len(self.network.part_sizes)), unknown, device=x.device)
+        if pins is not None:
+            known = pins.levels
+            x = torch.where(self.network.per_channel(known) < unknown, pins.values, x)
+        real = _real(x, lengths)
+
+        def part_levels(row: Tensor) -> Tensor:
+            levels = torch.where(real, row.to(x.device), unknown)
+            return torch.minimum(levels[..., None], known)
+
+        now = part_levels(schedule[0])
+        for row in schedule[1:]:
+            then = part_levels(row)
+            if torch.equal(then, now):
+                continue
+            if self.should_stop():
+                raise Cancelled
+            x = self.step(x, now, then, lengths)
+            now = then
+        return x
+
+    def step(self, x: Tensor, now: Tensor, then: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Take x (B, T, C) from levels ``now`` to levels ``then`` (B, T, P)."""
+        level, next_level = self.network.per_channel(now), self.network.per_channel(then)
+        moved, real, guidance = next_level < level, _real(x, lengths), self.guidance
+        steered = guidance and moved & real[..., None] & guidance.acts_at(level)
+        if guidance is None or not bool(steered.any()):
+            x0, eps = self._clean(x, now, level, lengths)
+        elif guidance.steers_every_plan:
+            x0, eps = self._guided(x, now, level, moved, steered, lengths)
+        else:
+            x0, eps = self._clean(x, now, level, lengths)
+            with self.watch('guidance'):
+                rows = guidance.worth_it(x0, real)
+            if bool(rows.any()):
+                x0[rows], eps[rows] = self._guided(
+                    x[rows], now[rows], level[rows], moved[rows], steered[rows],
+                    None if lengths is None else lengths[rows])
+        return torch.where(moved, self.noise.add_noise(x0, eps, next_level), x)
+
+    def _clean(self, x: Tensor, now: Tensor, level: Tensor, lengths: Tensor | None
+               ) -> tuple[Tensor, Tensor]:
+        """Return the clean estimate and the noise (x0, eps) of x, (B, T, C)."""
+        with self.watch('network'):
+            v = self.network(x, now, lengths)
+        return self.noise.split(x, v, level)
+
+    def _guided(self, x: Tensor, now: Tensor, level: Tensor, moved: Tensor, steered: Tensor,
+                lengths: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Return (x0, eps) of x, with x0 moved along the reward where it is ``steered``."""
+        alpha, sigma, real = self.noise.alpha(level), self.noise.sigma(level), _real(x, lengths)
+
+        def gradient_at(x: Tensor) -> tuple[Tensor, Tensor]:
+            with self.watch('network'):
+                v, pullback = self.network.with_pullback(x, now, lengths)
+            x0 = alpha * x - sigma * v
+            with self.watch('guidance'):
+                by_x0 = self.guidance.gradient(x0, real)
+                return x0, alpha * by_x0 - pullback(sigma * by_x0)
+
+        # The future: what is noisier than the least noisy token that moves.
+        nearest = torch.where(moved, level, level.max() + 1).amin((1, 2), keepdim=True)
+        future = (level > nearest) & real[..., None]
+        x0, gradient = self.guidance.expected_gradient(x, alpha, sigma, future, gradient_at)
+        x0 = torch.where(steered, self.guidance.steer(x0, gradient, alpha, sigma), x0)
+        return x0, (x - alpha * x0) / sigma.clamp(min=1e-6)
 
 
-def _step(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then: Tensor,
-          lengths: Tensor | None, real: Tensor, guidance: Guidance | None) -> Tensor:
-    """Take x (B, T, C) from levels ``now`` to levels ``then`` (B, T, P)."""
-    level, next_level = denoiser.per_channel(now), denoiser.per_channel(then)
-    steered = None if guidance is None else guidance.steered(level, next_level) & real[..., None]
-    if steered is None or not bool(steered.any()):
-        x0, eps = noise.split(x, denoiser(x, now, lengths), level)
-    elif guidance.worth == EVERY_REWARD:
-        x0, eps = _guided(denoiser, noise, x, now, then, lengths, real, guidance)
-    else:
-        x0, eps = noise.split(x, denoiser(x, now, lengths), level)
-        rows = guidance.worth_it(x0, real)
-        if bool(rows.any()):
-            x0[rows], eps[rows] = _guided(
-                denoiser, noise, x[rows], now[rows], then[rows],
-                None if lengths is None else lengths[rows], real[rows], guidance)
-    return torch.where(next_level < level, noise.add_noise(x0, eps, next_level), x)
-
-
-def _guided(denoiser: Denoiser, noise: NoiseSchedule, x: Tensor, now: Tensor, then: Tensor,
-            lengths: Tensor | None, real: Tensor, guidance: Guidance) -> tuple[Tensor, Tensor]:
-    """Return x0 and eps (B, T, C) of x, with x0 steered where the row moves a token."""
-    level, next_level = denoiser.per_channel(now), denoiser.per_channel(then)
-    alpha, sigma = noise.alpha(level), noise.sigma(level)
-
-    def estimate(x: Tensor) -> tuple[Tensor, Pullback]:
-        v, pullback = denoiser.with_pullback(x, now, lengths)
-        return alpha * x - sigma * v, lambda by_x0: alpha * by_x0 - pullback(sigma * by_x0)
-
-    x0, pullback = estimate(x)
-    gradient = guidance.expected_gradient(
-        x, x0, pullback, alpha, sigma, real, _tail(level, next_level) & real[..., None], estimate)
-    steered = guidance.steered(level, next_level) & real[..., None]
-    x0 = torch.where(steered, guidance.steer(x0, gradient, alpha, sigma), x0)
-    return x0, (x - alpha * x0) / sigma.clamp(min=1e-6)
-
-
-def _tail(level: Tensor, next_level: Tensor) -> Tensor:
-    """Return what is noisier than the least noisy token that moves: (B, T, C) bool."""
-    moving = torch.where(next_level < level, level, level.max() + 1)
-    return level > moving.amin((1, 2), keepdim=True)
+def _real(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Return which tokens of x (B, T, C) are real: (B, T) bool."""
+    if lengths is None:
+        return torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+    return torch.arange(x.shape[1], device=x.device) < lengths[:, None]

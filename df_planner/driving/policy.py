@@ -80,3 +80,12 @@ class Policy:
         action = self.executor.action(self.plan, plan_step, state)
         self._step += 1
         return action
+
+
+class PolicyPlanner(Planner):
+    """``df_planner.Planner``: the planner, and a policy that acts by its plans."""
+
+    def policy(self, execution: str = 'tracking', replan_interval_s: float = 0.25, seed: int = 0
+               ) -> Policy:
+        """Return a ``Policy`` that plans, replans and acts."""
+        return Policy(self, execution, replan_interval_s, seed)

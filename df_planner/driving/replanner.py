@@ -29,6 +29,7 @@ from df_planner.errors import NoValidPlan
 from df_planner.planning.filtering import History
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
+from df_planner.planning.request import Request
 
 # Nearer to the goal than this there is nothing left to plan.
 HOLD_RADIUS_M = 0.3
@@ -88,11 +89,11 @@ class Replanner:
             plan = self._hold(state)
         else:
             try:
-                plan = self.planner.plan(state, self.goal, seed=seed, previous=previous,
-                                         rest_at_goal=not self.hold_at_goal,
-                                         should_stop=should_stop, prefix=self._prefix(in_hand),
-                                         history=self._history.before(step),
-                                         faster=self._count % FASTER_EVERY == 1)
+                plan = self.planner.plan(state, self.goal, seed=seed, request=Request(
+                    previous=previous, rest_at_goal=not self.hold_at_goal,
+                    should_stop=should_stop, prefix=self._prefix(in_hand),
+                    history=self._history.before(step),
+                    faster=self._count % FASTER_EVERY == 1))
             except NoValidPlan as error:
                 self.last_error = error
                 plan = previous if previous is not None and len(previous) > 1 else None

@@ -172,6 +172,7 @@ class EpisodeRunner:
             return
         import torch
 
+        from df_planner.driving.policy import Policy
         from df_planner.planning.map import maze_map
         from df_planner.planning.planner import Planner
         torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
@@ -182,8 +183,8 @@ class EpisodeRunner:
             raise ConfigError(f'checkpoint {specification.checkpoint} is for the robot '
                               f'{planner.card.robot}, not for {specification.robot}')
         planner.warm_up()
-        self._policy = planner.policy(specification.execution, specification.replan_interval_s,
-                                      specification.planner_seed)
+        self._policy = Policy(planner, specification.execution, specification.replan_interval_s,
+                              specification.planner_seed)
 
     def run(self, episode: int, start: np.ndarray, goal: np.ndarray) -> dict:
         """

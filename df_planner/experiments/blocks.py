@@ -34,6 +34,7 @@ from scipy.stats import binomtest
 
 from df_planner.console import examples
 from df_planner.console import RESUME
+from df_planner.driving.policy import Policy
 from df_planner.errors import ConfigError
 from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.journal import Journal
@@ -112,7 +113,7 @@ def drive(planner: Planner, arm: Arm, maze: Maze, blocks: list[Block], start: np
     grid = maze_map(maze.name)
     planner.map = block_map(grid, blocks) if arm.sees_blocks else grid
     planner.settings = arm.settings
-    policy = planner.policy('tracking', seed=seed)
+    policy = Policy(planner, 'tracking', seed=seed)
     world = World(maze, blocks)
     world.set_state(start)
     policy.reset(goal)

@@ -28,6 +28,7 @@ import numpy as np
 from df_planner.console import examples
 from df_planner.console import RESUME
 from df_planner.console import text_table
+from df_planner.driving.policy import Policy
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.metrics import statistics
@@ -95,7 +96,7 @@ def drive(planner: Planner, maze: Maze, execution: str, std: float, episode: int
 
     :returns: the fields ``KEPT`` of ``episode_record``, and ``redrawn_share`` of control steps.
     """
-    policy = planner.policy(execution, seed=seed)
+    policy = Policy(planner, execution, seed=seed)
     odometry = NoisyOdometry(planner.map, std, (seed, episode))
     world = World(maze)
     world.set_state(start)

@@ -41,7 +41,7 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
-from df_planner.diffusion.sampler import sample
+from df_planner.diffusion.sampler import Sampler
 from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import CheckpointError
 from df_planner.errors import InvalidInput
@@ -238,6 +238,6 @@ class Forecaster:
         known = torch.arange(x.shape[1]) < past
         levels = torch.where(known, 0, config.num_levels)[None, :, None]
         values = torch.cat([tokens, x[:, past:]], dim=1)
-        result = sample(self._denoiser, self._noise, x, self._schedule,
-                        Pins(values, levels.expand(batch, -1, len(self.card.names))))
+        result = Sampler(self._denoiser, self._noise).sample(
+            x, self._schedule, Pins(values, levels.expand(batch, -1, len(self.card.names))))
         return to_rows(result[:, past:].numpy(), config.rows_per_token)

@@ -34,7 +34,7 @@ from torch import nn
 from df_planner.configuration import faults
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
-from df_planner.diffusion.networks import Network
+from df_planner.diffusion.networks import NetworkName
 from df_planner.errors import CheckpointError
 from df_planner.files import replace_files
 from df_planner.files import share_path
@@ -53,7 +53,7 @@ class _Section(BaseModel):
 class Architecture(_Section):
     """The arguments of ``build_denoiser``."""
 
-    network: Network = 'transformer'
+    network: NetworkName = 'transformer'
     part_sizes: tuple[int, ...]
     max_tokens: int
     num_levels: int

@@ -13,13 +13,9 @@
 # limitations under the License.
 
 """
-The checks of candidates, and the choice of the one that becomes the plan.
+The checks of sampled candidates, and the choice of the one that becomes the plan.
 
-Checks and ranking of sampled trajectories.
-
-Works on whole batches in numpy, in physical units and in the observation frame of the data.
-
-Choice: from sampled tokens to the one plan that is the best of them.
+They work on whole batches in numpy, in physical units and in the observation frame of the data.
 """
 
 from dataclasses import dataclass
@@ -30,6 +26,9 @@ import torch
 from df_planner.diffusion.guidance import Guidance
 from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
+from df_planner.planning.plan import POSITION
+from df_planner.planning.plan import VELOCITY
+from df_planner.planning.request import Task
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
 
@@ -60,7 +59,7 @@ class Verdict:
 
     @property
     def failure(self) -> np.ndarray:
-        """How badly each candidate (N,) fails, 0 where it is valid."""
+        """How badly each candidate (N,) fails, 0 if it is valid."""
         failure = (self.collision_m / 0.1 + self.goal_distance_m
                    + np.maximum(self.dynamics - 1.0, 0.0) + 1e-9 + self.missed_m.sum(1))
         return np.where(self.valid, 0.0, np.nan_to_num(failure, nan=np.inf))
@@ -69,8 +68,8 @@ class Verdict:
         """
         Return the valid candidate that arrives first, else the one that fails by least.
 
-        With ``rewards`` (N,), the valid one of the highest; with ``stay``, for a robot that is at
-        the goal already, the valid one that strays least.
+        With ``rewards`` (N,) it is the valid one of the highest reward; with ``stay``, for a robot
+        that is at the goal already, the valid one that strays least.
         """
         if self.valid.any():
             cost = self.arrival_steps if rewards is None else -rewards
@@ -85,93 +84,10 @@ def complaint(verdicts: list[Verdict]) -> str:
                                      in ('collision_m', 'dynamics', 'goal_distance_m'))
     missed = np.concatenate([v.missed_m for v in verdicts]).min(0)
     return (f'of {len(collision)} candidates {int((collision > 0.0).sum())} collide, '
-            f'{int((dynamics > 1.0).sum())} move as the robot was never seen to move, '
+            f'{int((dynamics > 1.0).sum())} exceed the dynamics seen in the data, '
             f'the nearest ends {distance.min():.2f} m from the goal'
             + ''.join(f', the nearest passes way-point {point.round(2)} at {distance:.2f} m'
                       for point, distance in zip(verdicts[0].waypoints, missed)))
-
-
-def judge(states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray, stops: np.ndarray,
-          limits: dict[str, np.ndarray], grid: GridMap | None, settings: PlannerSettings,
-          token_s: float) -> Verdict:
-    """
-    Check N candidates.
-
-    :param states: (N, H, S) at every control step.
-    :param tokens: (N, T, 4) positions and velocities of the tokens.
-    :param lengths: (N,) real tokens; what follows is padding.
-    :param stops: (W + 1, 2) positions, the way-points and then the goal.
-    :param limits: ``velocity_change``, ``drift`` and ``max_speed`` (2,) seen in the data.
-    """
-    frame_stack = (states.shape[1] - 1) // (tokens.shape[1] - 1)
-    last_step = (lengths - 1) * frame_stack
-    step = np.arange(states.shape[1])
-    waypoints = stops[:-1]
-    missed = np.linalg.norm(states[:, :, None, :2] - waypoints, axis=-1)
-    missed = np.minimum.accumulate(missed, axis=1)
-    distance = np.linalg.norm(states[..., :2] - stops[-1], axis=-1)
-    if settings.pin_goal:
-        arrival = last_step
-    else:
-        inside = (distance <= settings.goal_tolerance_m) & (step <= last_step[:, None])
-        inside &= (missed <= settings.goal_tolerance_m).all(-1)
-        arrival = np.where(inside.any(1), inside.argmax(1), last_step)
-    goal_distance = distance[np.arange(len(states)), arrival]
-    missed = missed[np.arange(len(states)), arrival]
-    stray = np.sqrt(np.where(step <= arrival[:, None], distance**2, 0.0).sum(1) / (arrival + 1))
-
-    collision = np.zeros(len(states))
-    if grid is not None:
-        clearance = grid.clearance(states[..., :2])
-        # A robot that touches an obstacle may leave it, but get no nearer.
-        needed = np.minimum(settings.robot_radius_m - settings.collision_tolerance_m,
-                            np.maximum(clearance[:, :1], 0.0))
-        overlap = np.maximum(needed - clearance, 0.0)
-        collision = np.where(step <= arrival[:, None], overlap, 0.0).max(1)
-
-    before, after = tokens[:, :-1], tokens[:, 1:]
-    ratio = np.concatenate([
-        np.abs(after[..., 2:] - before[..., 2:]) / limits['velocity_change'],
-        np.abs(after[..., :2] - before[..., :2]
-               - token_s / 2 * (after[..., 2:] + before[..., 2:])) / limits['drift'],
-        np.abs(after[..., 2:]) / limits['max_speed'],
-    ], axis=-1).max(-1) / settings.dynamics_tolerance
-    moves = np.arange(tokens.shape[1] - 1) * frame_stack < arrival[:, None]
-    dynamics = np.where(moves, ratio, 0.0).max(1)
-
-    valid = (np.isfinite(states).all((1, 2)) & (collision == 0.0) & (dynamics <= 1.0)
-             & (goal_distance <= settings.goal_tolerance_m)
-             & (missed <= settings.goal_tolerance_m).all(1))
-    return Verdict(arrival, collision, dynamics, goal_distance, stray, missed, waypoints, valid)
-
-
-def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, num_similar: int = 3
-           ) -> np.ndarray:
-    """
-    Return the uncertainty (H,) of the chosen candidate in metres.
-
-    See ``spread_about``; the others are the ``num_similar`` candidates, or fewer, whose horizon is
-    nearest to the chosen one's. A candidate that has ended stays at its end.
-    """
-    order = np.argsort(np.abs(last_steps - last_steps[chosen]), kind='stable')
-    similar = order[order != chosen][:num_similar]
-    own = np.arange(last_steps[chosen] + 1)
-    steps = np.minimum(own, last_steps[similar][:, None])
-    return spread_about(states[chosen, own, :2], states[similar[:, None], steps, :2])
-
-
-def spread_about(plan: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """
-    Return the standard deviation (H,) in metres of the position about a plan (H, 2).
-
-    It is that of others (N, H, 2) about the plan, not about their mean, times what makes up for
-    their small number N: if the plan, the others and where the robot gets to are draws from one
-    Gaussian, discs of 95 % about the plan hold 94 to 96 % for N from 3 on. Without others it is 0.
-    """
-    if len(others) == 0:
-        return np.zeros(len(plan))
-    mean_square = np.square(others - plan).sum(-1).mean(0)
-    return np.sqrt(mean_square * (0.9 + 1.7 / len(others)))
 
 
 @dataclass(frozen=True)
@@ -191,35 +107,132 @@ class Attempt:
     num_tokens: int
 
 
-def choose(tokens: np.ndarray, lengths: np.ndarray, stops: np.ndarray, at_goal: bool,
-           space: TokenSpace, limits: dict[str, np.ndarray], grid: GridMap | None,
-           settings: PlannerSettings, guidance: Guidance | None) -> Attempt:
+class Checks:
     """
-    Check a batch of candidates and return the best as a plan.
+    Check candidates and choose the best of them.
 
-    :param tokens: (N, T, C) in physical units.
-    :param lengths: (N,) real tokens; what follows is padding.
-    :param stops: (W + 1, 2) positions, way-points and then the goal.
-    :param at_goal: whether the robot is there already.
-    :param limits: as for ``judge``.
-    :param guidance: with ``select_by`` reward, what candidates are ranked by.
+    :param limits: ``velocity_change``, ``drift`` and ``max_speed`` (2,) seen in the data.
+    :param grid: the map; None checks no collision.
     """
-    states = space.states_of(tokens)
-    verdict = judge(states, tokens[..., :4], lengths, stops, limits, grid, settings,
-                    space.token_s)
-    rewards = -verdict.arrival_steps * space.dt_s
-    if guidance is not None and settings.select_by == 'reward':
-        real = torch.arange(tokens.shape[1]) < torch.tensor(lengths)[:, None]
-        rewards = guidance.physical_reward(
-            torch.tensor(tokens, dtype=torch.float32, device=space.device),
-            real.to(space.device)).cpu().double().numpy()
-    rewards = np.where(verdict.valid, rewards, -np.inf)
-    chosen = verdict.best(at_goal, rewards)
-    steps = verdict.arrival_steps + 1
-    plan = Plan(
-        actions=space.actions_of(tokens)[chosen, :steps[chosen]],
-        states=states[chosen, :steps[chosen]], dt_s=space.dt_s, goal=stops[-1],
-        reward=float(rewards[chosen]), valid=bool(verdict.valid[chosen]),
-        uncertainty=spread(states, verdict.arrival_steps, chosen),
-        candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)
-    return Attempt(plan, verdict, tokens, lengths, int(lengths[chosen]))
+
+    def __init__(self, space: TokenSpace, limits: dict[str, np.ndarray], grid: GridMap | None,
+                 settings: PlannerSettings):
+        """Take what all candidates of a request are checked against."""
+        self._space = space
+        self._limits = limits
+        self._grid = grid
+        self._settings = settings
+
+    def attempt(self, tokens: np.ndarray, lengths: np.ndarray, task: Task,
+                guidance: Guidance | None) -> Attempt:
+        """
+        Check a batch of candidates and return the best as a plan.
+
+        :param tokens: (N, T, C) in physical units.
+        :param lengths: (N,) real tokens; what follows is padding.
+        :param guidance: with ``select_by`` reward, what candidates are ranked by.
+        """
+        space = self._space
+        states = space.states_of(tokens)
+        verdict = self.judge(states, tokens, lengths, task.stops)
+        rewards = -verdict.arrival_steps * space.dt_s
+        if guidance is not None and self._settings.select_by == 'reward':
+            real = torch.arange(tokens.shape[1]) < torch.tensor(lengths)[:, None]
+            rewards = guidance.physical_reward(
+                torch.tensor(tokens, dtype=torch.float32, device=space.device),
+                real.to(space.device)).cpu().double().numpy()
+        rewards = np.where(verdict.valid, rewards, -np.inf)
+        chosen = verdict.best(task.at_goal, rewards)
+        steps = verdict.arrival_steps + 1
+        plan = Plan(
+            actions=space.actions_of(tokens)[chosen, :steps[chosen]],
+            states=states[chosen, :steps[chosen]], dt_s=space.dt_s, goal=task.stops[-1],
+            reward=float(rewards[chosen]), valid=bool(verdict.valid[chosen]),
+            uncertainty=spread(states, verdict.arrival_steps, chosen),
+            candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)
+        return Attempt(plan, verdict, tokens, lengths, int(lengths[chosen]))
+
+    def judge(self, states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray,
+              stops: np.ndarray) -> Verdict:
+        """
+        Check N candidates.
+
+        :param states: (N, H, S) at every control step.
+        :param tokens: (N, T, C) in physical units, of which ``lengths`` (N,) are real.
+        :param stops: (W + 1, 2) positions, the way-points and then the goal.
+        """
+        settings, frame_stack = self._settings, self._space.frame_stack
+        positions, every = states[..., POSITION], np.arange(len(states))
+        last_step = (lengths - 1) * frame_stack
+        step = np.arange(states.shape[1])
+        waypoints = stops[:-1]
+        missed = np.linalg.norm(positions[:, :, None] - waypoints, axis=-1)
+        missed = np.minimum.accumulate(missed, axis=1)
+        distance = np.linalg.norm(positions - stops[-1], axis=-1)
+        if settings.pin_goal:
+            arrival = last_step
+        else:
+            inside = (distance <= settings.goal_tolerance_m) & (step <= last_step[:, None])
+            inside &= (missed <= settings.goal_tolerance_m).all(-1)
+            arrival = np.where(inside.any(1), inside.argmax(1), last_step)
+        goal_distance, missed = distance[every, arrival], missed[every, arrival]
+        before = step <= arrival[:, None]
+        stray = np.sqrt(np.where(before, distance**2, 0.0).sum(1) / (arrival + 1))
+        collision = np.where(before, self._overlap(positions), 0.0).max(1)
+        moves = np.arange(tokens.shape[1] - 1) * frame_stack < arrival[:, None]
+        dynamics = np.where(moves, self._excess(tokens), 0.0).max(1)
+        valid = (np.isfinite(states).all((1, 2)) & (collision == 0.0) & (dynamics <= 1.0)
+                 & (goal_distance <= settings.goal_tolerance_m)
+                 & (missed <= settings.goal_tolerance_m).all(1))
+        return Verdict(arrival, collision, dynamics, goal_distance, stray, missed, waypoints,
+                       valid)
+
+    def _overlap(self, positions: np.ndarray) -> np.ndarray:
+        """Return by how many metres positions (N, H, 2) are too near to an obstacle, (N, H)."""
+        if self._grid is None:
+            return np.zeros(positions.shape[:2])
+        clearance = self._grid.clearance(positions)
+        # A robot that touches an obstacle may leave it, but get no nearer.
+        needed = np.minimum(self._settings.robot_radius_m - self._settings.collision_tolerance_m,
+                            np.maximum(clearance[:, :1], 0.0))
+        return np.maximum(needed - clearance, 0.0)
+
+    def _excess(self, tokens: np.ndarray) -> np.ndarray:
+        """Return the largest ratio of a move (N, T - 1) to what was seen in the data."""
+        position, velocity = tokens[..., POSITION], tokens[..., VELOCITY]
+        before, after = velocity[:, :-1], velocity[:, 1:]
+        drift = position[:, 1:] - position[:, :-1] - self._space.token_s / 2 * (after + before)
+        return np.concatenate([
+            np.abs(after - before) / self._limits['velocity_change'],
+            np.abs(drift) / self._limits['drift'],
+            np.abs(after) / self._limits['max_speed'],
+        ], axis=-1).max(-1) / self._settings.dynamics_tolerance
+
+
+def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, num_similar: int = 3
+           ) -> np.ndarray:
+    """
+    Return the uncertainty (H,) of the chosen candidate in metres.
+
+    It is the ``spread_about`` the chosen one of up to ``num_similar`` candidates whose horizon is
+    nearest to its own. A candidate that has ended stays at its end.
+    """
+    order = np.argsort(np.abs(last_steps - last_steps[chosen]), kind='stable')
+    similar = order[order != chosen][:num_similar]
+    own = np.arange(last_steps[chosen] + 1)
+    steps = np.minimum(own, last_steps[similar][:, None])
+    return spread_about(states[chosen, own, :2], states[similar[:, None], steps, :2])
+
+
+def spread_about(plan: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """
+    Return the standard deviation (H,) in metres of the position about a plan (H, 2).
+
+    It is that of others (N, H, 2) about the plan, not about their mean, times a factor for their
+    small number N: if the plan, the others and where the robot gets to are draws from one
+    Gaussian, discs of 95 % about the plan hold 94 to 96 % for N from 3 on. Without others it is 0.
+    """
+    if len(others) == 0:
+        return np.zeros(len(plan))
+    mean_square = np.square(others - plan).sum(-1).mean(0)
+    return np.sqrt(mean_square * (0.9 + 1.7 / len(others)))

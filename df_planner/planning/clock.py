@@ -27,11 +27,11 @@ class Clock:
     """
     Wall seconds since a request came.
 
-    :param deadline_s: when it should be answered.
+    :param deadline_s: when the answer is due.
     :param network_calls: calls of the network so far.
-    :param candidates: drawn so far.
-    :param slowest_step_s: the longest time between two askings whether it is over.
-    :param spent_s: seconds by what they were spent on.
+    :param candidates: sampled so far.
+    :param slowest_step_s: the longest time between two calls of ``is_over``.
+    :param spent_s: seconds by kind of work.
     """
 
     deadline_s: float = math.inf
@@ -45,7 +45,7 @@ class Clock:
 
     @contextmanager
     def spending(self, on: str) -> Iterator[None]:
-        """Count what is done within as time spent on ``network``, ``guidance`` or ``checks``."""
+        """Count the time within as spent on ``network``, ``guidance`` or ``checks``."""
         started = time.perf_counter()
         yield
         self.spent_s[on] += time.perf_counter() - started
@@ -54,7 +54,7 @@ class Clock:
         """
         Tell whether a step as slow as the slowest would end after the deadline.
 
-        To be asked before every step: what passes from one asking to the next is a step.
+        Call it before every step: the time between two calls counts as one step.
         """
         now_s = self.elapsed_s
         self.slowest_step_s = max(self.slowest_step_s, now_s - self._asked_s)
@@ -68,6 +68,6 @@ class Clock:
 
     @property
     def timings(self) -> dict[str, float]:
-        """Seconds spent by part, ``other`` and ``total`` among them."""
+        """Seconds by kind of work, ``other`` and ``total`` among them."""
         total = self.elapsed_s
         return {**self.spent_s, 'other': total - sum(self.spent_s.values()), 'total': total}

@@ -13,15 +13,11 @@
 # limitations under the License.
 
 """
-A noisy present state, filtered with the ones before it by the model itself.
+Filtering: the model estimates a noisily measured state from it and the states before it.
 
-History: the noisy states that a noisy present is filtered with.
-
-Filtering: from a noisy state and those before it to where the robot is.
-
-Past states and the present are tokens, one after the other, each pinned at the noise level that
-its measurement noise amounts to; the actions between them and a few tokens to come are unknown.
-What comes out as the present is consistent with all of them, as the model knows the robot to move.
+Past states and the present are consecutive tokens, each pinned at the noise level that matches its
+measurement noise; the actions between them and a few tokens to come are unknown. The present that
+is sampled agrees with all of them and with how the robot moves in the data.
 """
 
 from dataclasses import replace
@@ -29,11 +25,17 @@ from dataclasses import replace
 import numpy as np
 
 from df_planner.diffusion.schedule import scheduling_matrix
-from df_planner.planning.sampling import Drawing
+from df_planner.planning.plan import POSITION
+from df_planner.planning.plan import VELOCITY
+from df_planner.planning.sampling import Sampling
 from df_planner.planning.tokens import Known
 
-# More gain little on the way, and lose at rest: the data never stop, so the model sees motion.
+# More gain little in motion, and lose at rest: the data never stop, so the model sees motion.
 HISTORY_TOKENS = 2
+SAMPLES, FUTURE_TOKENS = 8, 3
+# One step gives the mean of all that may have been, but the model is not that exact; more than two
+# gain nothing for the position and lose for the velocity.
+STEPS = 2
 
 
 class History:
@@ -59,9 +61,9 @@ class History:
 
     def observe(self, state: np.ndarray, step: int) -> None:
         """
-        Keep a state (S,) of a control step, and none that is too old or of a later step.
+        Keep a state (S,) of a control step; drop those that are too old or of a later step.
 
-        A state that is none, such as one with NaN, leaves a gap.
+        A state that is not (S,) finite numbers is not kept: it leaves a gap.
         """
         oldest = step - HISTORY_TOKENS * self._frame_stack - self._tolerance_steps
         self._states = {kept: self._states[kept] for kept in self._states if oldest <= kept < step}
@@ -72,8 +74,8 @@ class History:
         """
         Return the states (n, S) that lie 1, 2, ... tokens before a control step, oldest first.
 
-        A state that is a little off is moved there at its velocity. n ends at the first gap, and
-        is at most ``HISTORY_TOKENS``.
+        A state that was measured a little earlier or later is moved there at its velocity. n ends
+        at the first gap, and is at most ``HISTORY_TOKENS``.
         """
         found: list[np.ndarray] = []
         for tokens in range(1, HISTORY_TOKENS + 1):
@@ -82,31 +84,24 @@ class History:
             if nearest is None or abs(nearest - wanted) > self._tolerance_steps:
                 break
             state = self._states[nearest]
-            moved_m = (wanted - nearest) * self._dt_s * state[2:4]
-            found.insert(0, np.concatenate([state[:2] + moved_m, state[2:]]))
+            moved_m = (wanted - nearest) * self._dt_s * state[VELOCITY]
+            found.insert(0, np.concatenate([state[POSITION] + moved_m, state[2:]]))
         return np.reshape(found, (-1, self._state_size))
 
 
-SAMPLES, FUTURE_TOKENS = 8, 3
-# One step is the mean of all that may have been, but the model is not that exact; more than two
-# gain nothing for the position and lose for the velocity.
-STEPS = 2
-
-
-def filtered_state(drawing: Drawing, state: np.ndarray, history: np.ndarray,
+def filtered_state(sampling: Sampling, state: np.ndarray, history: np.ndarray,
                    state_noise: tuple[float, float]) -> np.ndarray:
     """
-    Return the mean (S,) of what a noisily measured state may have been, by the model.
+    Return the model's mean (S,) of what a noisily measured state may have been.
 
-    :param drawing: its noise and clock are used, its schedule and guidance are not.
+    :param sampling: of the request; its schedule and guidance are not used.
     :param state: (S,) the present; what is neither position nor velocity is taken as exact.
     :param history: (n, S) states before it, one token apart, oldest first.
     :param state_noise: standard deviation in m and in m/s with which all were measured.
     """
     states = np.vstack([history[-HISTORY_TOKENS:], state])
-    known = Known(drawing.space, np.full(SAMPLES, len(states) + FUTURE_TOKENS))
+    known = Known(sampling.space, np.full(SAMPLES, len(states) + FUTURE_TOKENS))
     known.start(states, *state_noise)
-    free = replace(drawing, guidance=None, should_stop=lambda: False,
-                   schedule=lambda num_tokens: scheduling_matrix(
-                       'full_sequence', num_tokens, STEPS, drawing.space.num_levels))
+    free = replace(sampling, guidance=None, schedule=lambda num_tokens: scheduling_matrix(
+        'full_sequence', num_tokens, STEPS, sampling.space.num_levels))
     return free.draw(known)[:, len(states) - 1, :len(state)].mean(0)

@@ -12,18 +12,22 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""How many tokens the candidates of a plan have, batch by batch."""
+"""The batches of candidates: how many tokens they have, and what is known of them."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from df_planner.planning.plan import Plan
+from df_planner.planning.plan import POSITION
+from df_planner.planning.request import Task
 from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.tokens import Known
+from df_planner.planning.tokens import tokens_of_steps
 from df_planner.planning.tokens import TokenSpace
 
 NEARBY_TOKENS = range(-3, 2)  # horizons tried around what is left of the previous plan
-FASTER_TOKENS = range(-4, 0)  # and those tried anew now and then, to arrive earlier
+FASTER_TOKENS = range(-4, 0)  # and horizons tried to arrive earlier than it
 SAMPLES_PER_BATCH = 8
 BATCH_SIZES = (4, 5, 6, 8)  # of nearly all batches
 # Shares of the expected arrival time that are tried, batch by batch: first those of plans faster
@@ -34,15 +38,15 @@ STAY_SAMPLES = 32  # at most: they are short, and made again and again
 
 
 @dataclass(frozen=True)
-class Batch:
+class Candidates:
     """
-    Candidates that are denoised together.
+    What to sample as one batch.
 
     :param lengths: (N,) token counts.
-    :param previous: the rest of the previous plan, if they are near its horizon.
-    :param drafts: (N, T, C) candidates that they refine.
-    :param improves: drawn although there is a plan, if one of them could arrive earlier.
-    :param wide: drawn with all the noise that the model learnt from, after less of it has failed.
+    :param previous: the rest of the previous plan, to start from.
+    :param drafts: (N, T, C) candidates to refine.
+    :param improves: sampled although there is a plan, if one of them could arrive earlier.
+    :param wide: sampled with the noise of training, after less noise has failed.
     """
 
     lengths: np.ndarray
@@ -51,62 +55,63 @@ class Batch:
     improves: bool = False
     wide: bool = False
 
+    def known(self, task: Task, space: TokenSpace, settings: PlannerSettings) -> Known:
+        """Return what is known of them before they are sampled."""
+        known = Known(space, self.lengths)
+        if self.previous is not None:
+            known.noised_again(space.tokens_of(self.previous, int(self.lengths.max())),
+                               round(settings.warm_start * space.num_levels))
+        if self.drafts is not None:
+            known.noised_again(self.drafts, round(settings.refine_level * space.num_levels))
+        known.start(task.state)
+        if settings.pin_goal:
+            known.end(task.stops[-1], rest=task.at_goal or task.request.rest_at_goal)
+        known.prefix(task.prefix)
+        return known
 
-def horizons(state: np.ndarray, stops: np.ndarray, fewest: int, limit: int, at_goal: bool,
-             previous: Plan | None, arrival_s: float | None, settings: PlannerSettings,
-             max_speed_mps: np.ndarray, space: TokenSpace, faster: bool) -> list[list[Batch]]:
+
+def horizons(task: Task, arrival_s: float | None, settings: PlannerSettings, space: TokenSpace,
+             max_speed_mps: np.ndarray) -> list[list[Candidates]]:
     """
     Return batches in the order in which they are tried: likely horizons, then all.
 
     All that the model was trained for come before longer ones, which get ``num_samples`` more.
 
-    :param state: (4,) in the observation frame.
-    :param stops: (W + 1, 2) positions to pass one after the other, the goal last.
-    :param fewest: the fewest tokens, 2 or more, and ``limit`` the most.
-    :param at_goal: whether the robot is there already.
-    :param previous: what is left of the previous plan.
     :param arrival_s: when the robot is expected to arrive.
     :param max_speed_mps: (2,) seen in the data, per axis.
-    :param faster: look for a plan that arrives earlier than the previous one, too.
     """
+    previous, likely = task.request.previous, []
     if not settings.pin_goal:
-        everywhere = [Batch(np.full(settings.num_samples, limit))]
-        nearby = previous is not None and settings.warm_start > 0.0
-        return [[_nearby(previous, fewest, limit, space)] if nearby else [], everywhere]
-    likely = []
-    if at_goal:
+        if previous is not None and settings.warm_start > 0.0:
+            likely.append(_nearby(task, settings, space))
+        return [likely, [Candidates(np.full(settings.num_samples, task.most))]]
+    if task.at_goal:
         stay = np.resize(STAY_TOKENS, min(settings.num_samples, STAY_SAMPLES))
-        likely.append(Batch(stay.clip(fewest, limit)))
+        likely.append(Candidates(stay.clip(task.fewest, task.most)))
     elif previous is not None:
-        likely.append(_nearby(previous, fewest, limit, space))
-        if faster:
-            likely.append(Batch(_counts(previous, FASTER_TOKENS, fewest, limit, space),
-                                improves=True))
+        likely.append(_nearby(task, settings, space))
+        if task.request.faster:
+            likely.append(Candidates(_counts(task, FASTER_TOKENS, space), improves=True))
     if arrival_s is not None:
-        likely += _expected(arrival_s, fewest, limit, space)
-    return [likely, _all(state, stops, fewest, limit, settings.num_samples, max_speed_mps, space,
-                         wide=bool(likely))]
+        expected = arrival_s / space.token_s + 1
+        likely += [Candidates(np.ceil(shares * expected).astype(int).clip(task.fewest, task.most))
+                   for shares in EXPECTED_SHARES]
+    return [likely, _all(task, settings.num_samples, space, max_speed_mps, wide=bool(likely))]
 
 
-def _all(state, stops, fewest, limit, num_samples, max_speed_mps, space, wide) -> list[Batch]:
+def _all(task: Task, num_samples: int, space: TokenSpace, max_speed_mps: np.ndarray, wide: bool
+         ) -> list[Candidates]:
     """Return batches from the fewest tokens that could reach the goal upwards."""
-    legs = np.diff(stops, axis=0, prepend=state[None, :2])
+    legs = np.diff(task.stops, axis=0, prepend=task.state[None, POSITION])
     fastest_s = (np.abs(legs) / max_speed_mps).max(1).sum()
-    trained = min(limit, max(space.max_tokens, fewest))
-    fewest = max(fewest, int(np.ceil(fastest_s / space.token_s)) + 1)
+    trained = min(task.most, max(space.max_tokens, task.fewest))
+    fewest = max(task.fewest, int(np.ceil(fastest_s / space.token_s)) + 1)
     counts = [_spread(fewest, trained, num_samples)]
-    if limit > trained:
-        counts.append(_spread(max(fewest, trained + 1), limit, num_samples))
+    if task.most > trained:
+        counts.append(_spread(max(fewest, trained + 1), task.most, num_samples))
     num_batches = -(-num_samples // SAMPLES_PER_BATCH)
-    return [Batch(lengths, wide=wide)
+    return [Candidates(lengths, wide=wide)
             for c in counts for lengths in np.array_split(c, num_batches)]
-
-
-def _expected(arrival_s: float, fewest: int, limit: int, space: TokenSpace) -> list[Batch]:
-    """Return horizons around the expected arrival."""
-    expected = arrival_s / space.token_s + 1
-    return [Batch(np.ceil(shares * expected).astype(int).clip(fewest, limit))
-            for shares in EXPECTED_SHARES]
 
 
 def _spread(fewest: int, most: int, num_samples: int) -> np.ndarray:
@@ -114,13 +119,14 @@ def _spread(fewest: int, most: int, num_samples: int) -> np.ndarray:
     return np.linspace(min(fewest, most), most, num_samples).round().astype(int)
 
 
-def _nearby(previous: Plan, fewest: int, limit: int, space: TokenSpace) -> Batch:
-    """Return the horizons around what is left of the previous plan."""
-    return Batch(_counts(previous, NEARBY_TOKENS, fewest, limit, space), previous)
+def _nearby(task: Task, settings: PlannerSettings, space: TokenSpace) -> Candidates:
+    """Return the horizons around the rest of the previous plan, with its warm start if wanted."""
+    is_warm = settings.warm_start > 0.0 and not task.request.rest_at_goal
+    return Candidates(_counts(task, NEARBY_TOKENS, space),
+                      task.request.previous if is_warm else None)
 
 
-def _counts(previous: Plan, more: range, fewest: int, limit: int, space: TokenSpace
-            ) -> np.ndarray:
-    """Return the token counts (n,) of what is left of a plan, and so many more or fewer."""
-    left = -(-(len(previous) - 1) // space.frame_stack) + 1
-    return np.unique(np.clip([left + d for d in more], fewest, limit))
+def _counts(task: Task, more: range, space: TokenSpace) -> np.ndarray:
+    """Return token counts (n,) around that of the rest of the previous plan."""
+    left = tokens_of_steps(len(task.request.previous) - 1, space.frame_stack)
+    return np.unique(np.clip([left + d for d in more], task.fewest, task.most))

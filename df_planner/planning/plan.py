@@ -20,6 +20,9 @@ from dataclasses import replace
 
 import numpy as np
 
+# Columns of a state (S,): position (m), velocity (m/s), and what else the robot observes.
+POSITION, VELOCITY, OTHERS = slice(0, 2), slice(2, 4), slice(4, None)
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -23,21 +23,20 @@ Reconstruction: fill in what is not known of a trajectory, whatever subset that 
     samples.states               # (16, 231, 4), a row per control step
 
 Conditioning is a matter of noise level: known parts enter at level 0 and stay as they are, unknown
-ones start as pure noise. So way-points at known times, a fixed end and a missing middle of a log
-are one and the same thing.
+ones start as pure noise. Way-points at known times, a fixed end and a missing middle of a log are
+therefore the same task.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from df_planner.diffusion.noise import NoiseSchedule
-from df_planner.diffusion.sampler import Pins
-from df_planner.diffusion.sampler import sample
-from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.errors import InvalidInput
+from df_planner.planning.plan import POSITION
 from df_planner.planning.planner import Planner
+from df_planner.planning.request import Request
+from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace
 
 PART_NAMES = {3: ('position', 'velocity', 'actions'),
@@ -61,7 +60,8 @@ class Reconstruction:
 
 
 def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None = None,
-                num_samples: int = 16, seed: int = 0) -> Reconstruction:
+                num_samples: int = 16, seed: int = 0,
+                should_stop: Callable[[], bool] = lambda: False) -> Reconstruction:
     """
     Sample trajectories that agree with what is known.
 
@@ -74,26 +74,21 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
         to as many tokens as the model was trained for.
     :param actions: (T, frame_stack, A), NaN where unknown; None knows none.
     :param seed: decides the samples.
-    :raises InvalidInput: for a wrong shape, an infinite value, a part that is known by half, or a
-        known position in an obstacle of ``planner.map``.
+    :param should_stop: polled between network calls.
+    :raises InvalidInput: for a wrong shape, an infinite value, a part of which only some numbers
+        are known, or a known position in an obstacle of ``planner.map``.
+    :raises ConfigError: for a bad ``schedule_file``.
+    :raises PlanningTimeout: if ``deadline_ms`` came first.
+    :raises PlanningCancelled: if ``should_stop`` returned True.
     """
-    card = planner.card
-    architecture = card.architecture
-    space = TokenSpace(card, planner.device)
-    known, given = _tokens(states, actions, space)
-    parts = known_parts(known, architecture.part_sizes)
-    _check_clear(planner, given[:, :2], parts[:, 0])
-    values = space.normalised(np.where(known, given, 0.0))
-    levels = torch.tensor(np.where(parts, 0, architecture.num_levels), device=planner.device)
-    settings = planner.settings
-    generator = torch.Generator().manual_seed(seed)
-    noise = settings.temperature * torch.randn((num_samples, *given.shape), generator=generator)
-    schedule = scheduling_matrix(settings.schedule, len(given), settings.sampling_steps,
-                                 architecture.num_levels, settings.uncertainty_scale)
-    tokens = sample(planner._denoiser, NoiseSchedule(architecture.num_levels, planner.device),
-                    noise.to(planner.device), schedule,
-                    Pins(values.repeat(num_samples, 1, 1), levels.repeat(num_samples, 1, 1)))
-    tokens = np.where(known, given, space.physical(tokens))
+    space = planner.space
+    given = _tokens(states, actions, space)
+    parts = known_parts(~np.isnan(given), space.part_sizes)
+    _check_clear(planner, given[:, POSITION], parts[:, 0])
+    sampling = planner.sampling(len(given), seed, Request(should_stop=should_stop))
+    known = Known(space, np.full(num_samples, len(given)))
+    known.parts(given, parts)
+    tokens = sampling.draw(known)
     states = space.states_of(tokens)
     return Reconstruction(tokens, states, space.actions_of(tokens)[:, :states.shape[1]])
 
@@ -102,7 +97,7 @@ def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:
     """
     Return which parts are known, bool (T, P), from which numbers are, bool (T, C).
 
-    :raises InvalidInput: naming the part and the token that is known by half.
+    :raises InvalidInput: for a part of which only some numbers are known.
     """
     by_part = np.split(known, np.cumsum(part_sizes)[:-1], axis=1)
     for name, numbers in zip(PART_NAMES[len(part_sizes)], by_part):
@@ -113,8 +108,8 @@ def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:
     return np.stack([numbers.all(axis=1) for numbers in by_part], axis=1)
 
 
-def _tokens(states, actions, space: TokenSpace) -> tuple[np.ndarray, np.ndarray]:
-    """Return which numbers are known, bool (T, C), and the tokens (T, C) with NaN elsewhere."""
+def _tokens(states, actions, space: TokenSpace) -> np.ndarray:
+    """Return tokens (T, C), NaN where they are unknown."""
     states, size = np.asarray(states, np.float64), space.state_size
     if (states.ndim != 2 or states.shape[1] != size
             or not 2 <= len(states) <= space.max_tokens):
@@ -128,7 +123,7 @@ def _tokens(states, actions, space: TokenSpace) -> tuple[np.ndarray, np.ndarray]
     if np.isinf(tokens).any():
         raise InvalidInput(f'token {int(np.isinf(tokens).any(axis=1).argmax())} is infinite; '
                            'NaN marks what is unknown')
-    return ~np.isnan(tokens), tokens
+    return tokens
 
 
 def _check_clear(planner: Planner, positions: np.ndarray, known: np.ndarray) -> None:

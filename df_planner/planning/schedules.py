@@ -33,8 +33,8 @@ def matrix_for(settings: PlannerSettings, num_levels: int, most_tokens: int,
     """
     Return what gives the scheduling matrix (M + 1, n) of n tokens, n at most ``most_tokens``.
 
-    :param given: the caller's matrix (M + 1, >= most_tokens); it goes before ``schedule_file``,
-        which goes before ``schedule``.
+    :param given: the caller's matrix (M + 1, >= most_tokens). It takes precedence over
+        ``schedule_file``, which takes precedence over ``schedule``.
     :raises InvalidInput: if ``given`` is not such a matrix.
     :raises ConfigError: if the file does not hold one, naming it.
     """

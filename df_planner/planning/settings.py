@@ -31,10 +31,10 @@ class PlannerSettings(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     horizon_steps: int = Field(0, ge=0, le=4096, description=(
-        'longest plan in control steps, 0 = the longest the model was trained for; a longer one '
-        'slides'))
+        'longest plan in control steps, 0 = the longest the model was trained for; longer plans '
+        'are sampled window by window'))
     num_samples: int = Field(64, ge=1, le=256, description=(
-        'candidates sampled in one batch, spread over all horizons'))
+        'candidates, spread over all horizons'))
     sampling_steps: int = Field(4, ge=1, le=1000, description=(
         'denoising steps from pure noise to clean, per token'))
     schedule: Literal['full_sequence', 'pyramid', 'autoregressive'] = Field(
@@ -42,11 +42,10 @@ class PlannerSettings(BaseModel):
     deadline_ms: float = Field(0.0, ge=0.0, le=60000.0, description=(
         'wall time after which the best valid plan so far is returned, 0 = none'))
     anytime: bool = Field(False, description=(
-        'go on looking for plans that arrive earlier until deadline_ms, or until all horizons are '
-        'tried, instead of taking the best of the first candidates of which one is valid'))
+        'keep looking for plans that arrive earlier until deadline_ms or until all horizons are '
+        'tried, instead of taking the best of the first batch that holds a valid plan'))
     predict_horizon: bool = Field(True, description=(
-        'try horizons near the arrival time that the model expects before all others, with models '
-        'that were trained to tell it'))
+        'try horizons near the expected arrival time first, if the model predicts it'))
     uncertainty_scale: float = Field(1.0, ge=0.0, le=100.0, description=(
         'pyramid only: denoising steps by which a token lags behind the one before it'))
     schedule_file: str = Field('', description=(
@@ -55,15 +54,15 @@ class PlannerSettings(BaseModel):
     temperature: float = Field(0.6, ge=0.0, le=2.0, description=(
         'standard deviation of the noise; less finds faster plans, 1 more different ones'))
     warm_start: float = Field(0.25, ge=0.0, le=1.0, description=(
-        'share of the noise levels to which the rest of the previous plan is noised again for new '
-        'candidates to start from, 0 = they start from pure noise; not in raw execution'))
+        'share of the noise levels to which the rest of the previous plan is noised again as a '
+        'start for new candidates, 0 = they start from pure noise; not used in raw execution'))
     delay_steps: int = Field(0, ge=0, le=1000, description=(
-        'control steps that planning takes: replanning keeps that many actions of the plan in '
-        'hand, rounded up to whole tokens, as the first ones of the new plan; 0 = none'))
+        'control steps that planning takes: a replan keeps that many actions of the current plan, '
+        'rounded up to whole tokens, as its first ones; 0 = none'))
     position_noise_std_m: float = Field(0.0, ge=0.0, le=10.0, description=(
-        'measurement noise of the position: plans start from a filtered one, 0 = it is exact'))
+        'measurement noise of the position: plans start from a filtered one; 0 = exact'))
     velocity_noise_std_mps: float = Field(0.0, ge=0.0, le=10.0, description=(
-        'measurement noise of the velocity: plans start from a filtered one, 0 = it is exact'))
+        'measurement noise of the velocity: plans start from a filtered one; 0 = exact'))
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
     guidance_scale: float = Field(5.0, ge=0.0, le=100.0, description=(
@@ -89,30 +88,37 @@ class PlannerSettings(BaseModel):
         'action per axis that guide_force allows'))
     guide_clearance: float = Field(1.0, ge=0.0, le=1000.0, description=(
         'weight of minus the shortage of clearance in m, squared over what is needed '
-        '(robot_radius_m + clearance_margin_m), summed over tokens'))
+        '(robot_radius_m + clearance_margin_m), summed over tokens; alone, or with guide_speed or '
+        'guide_force, it steers near misses only; any other term steers every candidate, which '
+        'costs more network time'))
     clearance_margin_m: float = Field(0.1, ge=0.0, le=10.0, description=(
         'clearance beyond the robot that guide_clearance asks for'))
     guide_waypoints: float = Field(1.0, ge=0.0, le=1000.0, description=(
         'weight of minus the distance in m at which each way-point of a request is passed'))
     uncertainty_samples: int = Field(0, ge=0, le=256, description=(
-        'further samples of the horizon of the plan, whose spread is its uncertainty, 4 or more; '
-        '0 = the spread of similar candidates'))
+        'samples of the horizon of the plan that are drawn for its uncertainty, 4 or more; 0 = '
+        'take the spread of similar candidates'))
     select_by: Literal['arrival', 'reward'] = Field('arrival', description=(
-        'of the valid candidates take the first to arrive, or that of the highest reward'))
+        'take the valid candidate that arrives first, or the one of the highest reward'))
     refine_rounds: int = Field(8, ge=0, le=100, description=(
-        'while no candidate is valid, how often the best are noised again and denoised anew; 0 '
-        'without collision_check'))
+        'how often the best candidates are noised again and denoised while none is valid; only '
+        'with collision_check'))
     refine_level: float = Field(0.6, gt=0.0, le=1.0, description=(
-        'share of all noise levels up to which they are noised again'))
+        'share of all noise levels to which refine_rounds noises candidates again'))
     collision_check: bool = Field(True, description=(
-        'refuse plans that hit an obstacle or move as the robot was never seen to move'))
+        'refuse plans that hit an obstacle or exceed the dynamics seen in the data'))
     robot_radius_m: float = Field(0.1, ge=0.0, le=10.0, description='radius of the robot')
     collision_tolerance_m: float = Field(0.05, ge=0.0, le=1.0, description=(
         'by how much a plan may overlap an obstacle and still count as free'))
     dynamics_tolerance: float = Field(3.0, gt=0.0, le=100.0, description=(
-        'by which factor a plan may exceed the velocity changes seen in the data'))
+        'factor by which a plan may exceed the velocity changes and speeds seen in the data'))
     goal_tolerance_m: float = Field(0.5, gt=0.0, le=10.0, description=(
-        'a plan that ends within this distance arrives'))
+        'a plan that ends within this distance of the goal arrives'))
+
+    @property
+    def state_noise_std(self) -> tuple[float, float]:
+        """Standard deviation of measured positions in m and velocities in m/s."""
+        return self.position_noise_std_m, self.velocity_noise_std_mps
 
     @field_validator('uncertainty_samples')
     @classmethod

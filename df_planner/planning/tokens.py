@@ -27,11 +27,18 @@ from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.sampler import Pins
 from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.curves import interpolate
+from df_planner.planning.plan import OTHERS
 from df_planner.planning.plan import Plan
-from df_planner.planning.settings import PlannerSettings
+from df_planner.planning.plan import POSITION
+from df_planner.planning.plan import VELOCITY
 from df_planner.robots.signals import HEADING
 
-POSITION, VELOCITY, ACTIONS = 0, 1, -1  # parts of a token
+POSITION_PART, VELOCITY_PART, ACTIONS_PART = 0, 1, -1  # parts of a token
+
+
+def tokens_of_steps(steps: int, frame_stack: int) -> int:
+    """Return how many tokens span so many control steps from the first state to the last."""
+    return -(-steps // frame_stack) + 1
 
 
 class TokenSpace:
@@ -46,7 +53,7 @@ class TokenSpace:
         self.part_sizes = card.architecture.part_sizes
         self.state_size = len(card.observation_names)
         self.action_limits = np.array(card.action_limits)
-        self.has_heading = tuple(card.observation_names[4:6]) == HEADING
+        self.has_heading = tuple(card.observation_names[OTHERS]) == HEADING
         self.max_tokens = card.architecture.max_tokens
         self.num_levels = card.architecture.num_levels
         self.frame_stack = card.frame_stack
@@ -75,7 +82,7 @@ class TokenSpace:
         """Return the states (N, H, S) of every control step of physical tokens (N, T, C)."""
         states = interpolate(tokens[..., :self.state_size], self.frame_stack, self.dt_s)
         if self.has_heading:
-            states[..., 4:6] /= np.linalg.norm(states[..., 4:6], axis=-1, keepdims=True)
+            states[..., OTHERS] /= np.linalg.norm(states[..., OTHERS], axis=-1, keepdims=True)
         return states
 
     def actions_of(self, tokens: np.ndarray) -> np.ndarray:
@@ -111,7 +118,7 @@ class Known:
         return self._values.shape
 
     def noised_again(self, tokens: np.ndarray, level: int) -> None:
-        """Know earlier trajectories, tokens ([N,] T, C), noised again to ``level``."""
+        """Start from earlier trajectories ([N,] T, C), noised again to ``level``."""
         real = np.arange(self.shape[1]) < self.lengths[:, None]
         self._values[:] = tokens
         self._levels[real] = level
@@ -119,38 +126,47 @@ class Known:
 
     def start(self, states: np.ndarray, position_noise_std_m: float = 0.0,
               velocity_noise_std_mps: float = 0.0) -> None:
-        """Pin the first states to ``states`` ([n,] S), as exactly as they were measured."""
+        """Pin the first states to ``states`` ([n,] S), at the levels of their noise."""
         count, size = len(np.atleast_2d(states)), self._space.state_size
         self._values[:, :count, :size] = states
-        self._levels[:, :count, :ACTIONS] = 0
-        self._given[:, :count, 4:size] = True
-        for part, std in ((POSITION, position_noise_std_m), (VELOCITY, velocity_noise_std_mps)):
+        self._levels[:, :count, :ACTIONS_PART] = 0
+        self._given[:, :count, :size] = True
+        for part, columns, std in ((POSITION_PART, POSITION, position_noise_std_m),
+                                   (VELOCITY_PART, VELOCITY, velocity_noise_std_mps)):
             self._levels[:, :count, part] = self._space.level_of_noise(part, std)
-            self._given[:, :count, 2 * part:2 * part + 2] = std == 0.0
+            self._given[:, :count, columns] = std == 0.0
         self._renoised[:, :count, :size] = False
 
     def end(self, goal: np.ndarray, rest: bool) -> None:
         """Pin the last position to ``goal`` (2,) and, with ``rest``, the last velocity to zero."""
         rows, last = np.arange(len(self.lengths)), self.lengths - 1
-        self._values[rows, last, :2] = goal
-        self._levels[rows, last, POSITION] = 0
-        self._given[rows, last, :2] = True
-        self._renoised[rows, last, :2] = False
+        self._values[rows, last, POSITION] = goal
+        self._levels[rows, last, POSITION_PART] = 0
+        self._given[rows, last, POSITION] = True
+        self._renoised[rows, last, POSITION] = False
         if rest:
-            self._values[rows, last, 2:4] = 0.0
-            self._levels[rows, last, VELOCITY] = 0
-            self._renoised[rows, last, 2:4] = False
+            self._values[rows, last, VELOCITY] = 0.0
+            self._levels[rows, last, VELOCITY_PART] = 0
+            self._renoised[rows, last, VELOCITY] = False
 
     def prefix(self, actions: np.ndarray) -> None:
         """Pin the first ``actions`` (P, A), P a multiple of ``frame_stack``."""
         tokens, size = len(actions) // self._space.frame_stack, self._space.state_size
         self._values[:, :tokens, size:] = actions.reshape(tokens, self.shape[2] - size)
-        self._levels[:, :tokens, ACTIONS] = 0
+        self._levels[:, :tokens, ACTIONS_PART] = 0
         self._given[:, :tokens, size:] = True
         self._renoised[:, :tokens, size:] = False
 
+    def parts(self, tokens: np.ndarray, parts: np.ndarray) -> None:
+        """Pin ``parts`` (T, P), bool, of all trajectories to those of ``tokens`` (T, C)."""
+        channels = np.repeat(parts, self._space.part_sizes, axis=-1)
+        self._values[:, channels] = tokens[channels]
+        self._levels[:, parts] = 0
+        self._given[:, channels] = True
+        self._renoised[:, channels] = False
+
     def pins(self, noise: Tensor) -> Pins:
-        """Return it for the sampler; ``noise`` (N, T, C) is what an earlier plan is noised by."""
+        """Return the pins for the sampler; ``noise`` (N, T, C) noises earlier plans again."""
         device = self._space.device
         levels = np.repeat(self._levels, self._space.part_sizes, axis=-1)
         values = self._space.noise.add_noise(
@@ -160,35 +176,5 @@ class Known:
         return Pins(values, torch.tensor(self._levels, device=device))
 
     def restored(self, tokens: np.ndarray) -> np.ndarray:
-        """Return physical tokens (N, T, C) with what was given free of rounding to float32."""
+        """Return physical tokens (N, T, C) with the exact values of what was pinned."""
         return np.where(self._given, self._values, tokens)
-
-
-def what_is_known(space: TokenSpace, settings: PlannerSettings, lengths: np.ndarray,
-                  state: np.ndarray, goal: np.ndarray | None, rest: bool = False,
-                  previous: Plan | None = None, prefix: np.ndarray | None = None,
-                  drafts: np.ndarray | None = None,
-                  state_noise: tuple[float, float] = (0.0, 0.0)) -> Known:
-    """
-    Return what is known of candidates of (N,) tokens, as the settings have it.
-
-    :param state: (S,) the present.
-    :param goal: (2,) the last position with ``pin_goal``; None leaves the end free.
-    :param rest: whether they come to rest there.
-    :param previous: what is left of the previous plan, for a warm start.
-    :param prefix: (P, A) the first actions, of whole tokens.
-    :param drafts: (N, T, C) candidates to refine.
-    :param state_noise: standard deviation in m and in m/s with which the present was measured.
-    """
-    known = Known(space, lengths)
-    if previous is not None and settings.warm_start > 0.0:
-        known.noised_again(space.tokens_of(previous, int(lengths.max())),
-                           round(settings.warm_start * space.num_levels))
-    if drafts is not None:
-        known.noised_again(drafts, round(settings.refine_level * space.num_levels))
-    known.start(state, *state_noise)
-    if goal is not None and settings.pin_goal:
-        known.end(goal, rest)
-    if prefix is not None:
-        known.prefix(prefix)
-    return known

@@ -27,7 +27,7 @@ from pydantic import model_validator
 from df_planner.configuration import checked
 from df_planner.configuration import read_yaml
 from df_planner.configuration import shipped_path
-from df_planner.diffusion.networks import Network
+from df_planner.diffusion.networks import NetworkName
 from df_planner.diffusion.objective import Levels
 
 # These change where and how a run happens, not what comes out of it.
@@ -44,7 +44,7 @@ class RunConfig(BaseModel):
 
     name: str = Field(description='name of the checkpoint, for example maze2d-medium')
     num_levels: int = Field(1000, ge=10, description='noise level K of pure noise')
-    network: Network = Field('transformer', description=(
+    network: NetworkName = Field('transformer', description=(
         'a transformer that sees all tokens, one that sees earlier tokens only, or the small '
         'recurrent network of the paper, which is causal too'))
     width: int = Field(128, ge=8, description='width of the network')

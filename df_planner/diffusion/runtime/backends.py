@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from df_planner.diffusion.denoiser import Denoiser
+from df_planner.diffusion.denoiser import Network
 from df_planner.diffusion.runtime.cuda_graphs import CudaGraphDenoiser
 from df_planner.diffusion.runtime.names import Backend
 from df_planner.diffusion.transformer import TransformerDenoiser
@@ -87,8 +88,7 @@ class OpenVinoDenoiser:
                      torch.zeros(*shape, len(self.part_sizes), dtype=torch.long))
 
 
-def on_backend(denoiser: Denoiser, backend: Backend, device: str
-               ) -> Denoiser | OpenVinoDenoiser | CudaGraphDenoiser:
+def on_backend(denoiser: Denoiser, backend: Backend, device: str) -> Network:
     """
     Return the network as ``backend`` evaluates it.
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The names of the backends (see ``backends.py``), for who lists them and needs no torch."""
+"""The names of the backends (see ``backends.py``), for code that must not load torch."""
 
 from typing import get_args
 from typing import Literal

@@ -90,9 +90,10 @@ def check_robot(parameters: PlannerParameters, card: 'ModelCard') -> None:
 def check_schedule_file(parameters: PlannerParameters, card: 'ModelCard') -> None:
     """Raise a ConfigError if ``schedule_file`` does not fit the model."""
     from df_planner.planning.schedules import matrix_for
+    from df_planner.planning.tokens import tokens_of_steps
     most_tokens, steps = card.architecture.max_tokens, parameters.horizon_steps
     if steps:
-        most_tokens = min(most_tokens, max(2, -(-steps // card.frame_stack) + 1))
+        most_tokens = min(most_tokens, tokens_of_steps(steps, card.frame_stack))
     matrix_for(parameters.settings(), card.architecture.num_levels, most_tokens)
 
 

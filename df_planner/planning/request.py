@@ -1,0 +1,152 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+What a caller asks of a plan, and the task that it becomes once it is checked.
+
+``Planner.plan`` takes the fields of ``Request`` as keywords, too.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import field
+
+import numpy as np
+
+from df_planner.errors import DFPlannerError
+from df_planner.errors import InvalidInput
+from df_planner.planning.map import GridMap
+from df_planner.planning.plan import Plan
+from df_planner.planning.rewards import UserReward
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """
+    What a plan should be like.
+
+    :param waypoints: (W, 2) positions to pass on the way to the goal, each within
+        ``goal_tolerance_m``. Guidance draws plans through them in any order; the order given
+        decides which horizon is expected. A detour may need a longer ``horizon`` than the model
+        was trained for, and ``guidance_from`` 1, because it is decided early.
+    :param reward: a guidance term of the caller's own (see ``rewards.UserReward``).
+    :param schedule: (M + 1, T) integer scheduling matrix instead of that of the settings. T is at
+        least the tokens of the longest plan or, if fewer, those the model was trained for; shorter
+        plans use the first columns.
+    :param previous: the rest of the plan being executed. Horizons near its own are tried first,
+        which is much cheaper than trying all; with ``warm_start``, candidates start from it.
+    :param prefix: (P, A) actions that will be executed while the plan is computed: its first ones.
+        P must be a multiple of the model's ``frame_stack``.
+    :param history: (n, S) earlier states, ``frame_stack`` control steps apart, oldest first. Used
+        only if the settings say that measurements are noisy.
+    :param rest_at_goal: arrive with velocity zero, which takes longer. For executions that cannot
+        stop by themselves. Turns the warm start off: actions that are kept from plan to plan do
+        not correct the drift of the robot.
+    :param faster: also sample candidates from pure noise that arrive before ``previous``.
+    :param should_stop: polled between network calls; True cancels.
+    """
+
+    waypoints: np.ndarray | None = None
+    reward: UserReward | None = None
+    schedule: np.ndarray | None = None
+    previous: Plan | None = None
+    prefix: np.ndarray | None = None
+    history: np.ndarray | None = None
+    rest_at_goal: bool = False
+    faster: bool = False
+    should_stop: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """
+    A checked request: what all its candidates have in common.
+
+    :param state: (S,) where the robot is; filtered if it was measured with noise.
+    :param stops: (W + 1, 2) positions to pass one after the other, the goal last.
+    :param fewest: the fewest tokens of a candidate, 2 or more, and ``most`` the most.
+    :param at_goal: whether the robot is at the goal already.
+    :param prefix: (P, A) first actions of every candidate.
+    """
+
+    state: np.ndarray
+    stops: np.ndarray
+    fewest: int
+    most: int
+    at_goal: bool = False
+    prefix: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    request: Request = Request()
+
+
+def finite(value: object, size: int, what: str) -> np.ndarray:
+    """Return ``value`` as float64 (size,), or raise InvalidInput."""
+    array = _numbers(value, f'{size} numbers', what)
+    if array.shape != (size,):
+        raise InvalidInput(f'{what} must have shape ({size},), got {array.shape}')
+    if not np.isfinite(array).all():
+        raise InvalidInput(f'{what} must be finite, got {array}')
+    return array
+
+
+def refuse_blocked(position: np.ndarray, grid: GridMap | None, what: str,
+                   outside: type[DFPlannerError], occupied: type[DFPlannerError]) -> None:
+    """Raise ``outside`` or ``occupied`` if a position (2,) is not free on the map."""
+    if grid is None:
+        return
+    if not grid.contains(position):
+        raise outside(f'{what} {position.round(3)} is outside the map')
+    if grid.clearance(position) <= 0.0:
+        raise occupied(f'{what} {position.round(3)} is inside an obstacle')
+
+
+def past_states(value: object, size: int) -> np.ndarray:
+    """Return a history as float64 (n, ``size``), n possibly 0, or raise InvalidInput."""
+    history = _numbers([] if value is None else value, 'states', 'history')
+    if history.size == 0:
+        return np.zeros((0, size))
+    if history.ndim != 2 or history.shape[1] != size:
+        raise InvalidInput(f'history must have shape (n, {size}), got {history.shape}')
+    if not np.isfinite(history).all():
+        raise InvalidInput('history must be finite')
+    return history
+
+
+def whole_tokens(value: object, frame_stack: int, most: int, limits: np.ndarray) -> np.ndarray:
+    """
+    Return the actions of a prefix as float64 (P, A), P possibly 0, or raise InvalidInput.
+
+    P must be a multiple of ``frame_stack``, because all actions of a token share one noise level,
+    and leave at least one of the ``most`` tokens to be planned.
+
+    :param limits: (A,) the largest magnitude of each action.
+    """
+    prefix = _numbers(np.zeros((0, len(limits))) if value is None else value, 'actions', 'prefix')
+    if prefix.ndim != 2 or prefix.shape[1] != len(limits) or len(prefix) % frame_stack:
+        raise InvalidInput(f'prefix must have shape (P, {len(limits)}), P a multiple of the '
+                           f'{frame_stack} steps of a token, got {prefix.shape}')
+    if not (np.abs(prefix) <= limits).all():
+        raise InvalidInput('prefix must lie within '
+                           + ' x '.join(f'[-{x:g}, {x:g}]' for x in limits))
+    if len(prefix) > (most - 1) * frame_stack:
+        raise InvalidInput(f'prefix has {len(prefix)} steps, more than the horizon: '
+                           f'{(most - 1) * frame_stack}')
+    return prefix
+
+
+def _numbers(value: object, what_numbers: str, what: str) -> np.ndarray:
+    """Return a copy of ``value`` as float64, or raise InvalidInput."""
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f'{what} must be {what_numbers}, got {value!r}') from error

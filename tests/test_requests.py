@@ -1,0 +1,105 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Whatever samples obeys the schedule, the deadline and the caller; a request is one object."""
+
+import numpy as np
+import pytest
+import torch
+
+from df_planner import Planner
+from df_planner.errors import ConfigError
+from df_planner.errors import InvalidInput
+from df_planner.errors import PlanningCancelled
+from df_planner.errors import PlanningTimeout
+from df_planner.planning.reconstruction import reconstruct
+from df_planner.planning.request import Request
+from df_planner.planning.settings import PlannerSettings
+
+START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
+KNOWN = np.full((24, 4), np.nan)
+KNOWN[0] = START
+QUICK = {'collision_check': False, 'num_samples': 8, 'guidance_scale': 0.0}
+NOISY = {'position_noise_std_m': 0.1, 'velocity_noise_std_mps': 0.1}
+WAYS = {
+    'plan': lambda planner, **more: planner.plan(START, GOAL, **more).states,
+    'rollout': lambda planner, **more: planner.rollout(START, 90, 2, **more)[0],
+    'rollout to a goal': lambda planner, **more: planner.rollout(START, 90, 2, goal=GOAL,
+                                                                 **more)[0],
+    'long rollout': lambda planner, **more: planner.rollout(START, 400, 2, **more)[0],
+    'reconstruct': lambda planner, **more: reconstruct(planner, KNOWN, None, 2, **more).states,
+}
+every_way = pytest.mark.parametrize('sampled', WAYS.values(), ids=WAYS)
+
+
+@pytest.fixture(scope='module')
+def shipped():
+    torch.set_num_threads(1)
+    return Planner.load('maze2d-umaze')
+
+
+@pytest.fixture
+def planner(shipped):
+    """Return the shipped planner with fresh settings."""
+    shipped.settings = PlannerSettings(**QUICK)
+    return shipped
+
+
+@every_way
+def test_the_schedule_file_decides_the_levels(planner, sampled, tmp_path):
+    usual = sampled(planner)
+    usual_calls = planner.clock.network_calls
+    path = tmp_path / 'halving.csv'
+    path.write_text('\n'.join(','.join([level] * 24) for level in ('1000', '500', '0')),
+                    encoding='utf-8')
+    planner.settings = PlannerSettings(schedule_file=str(path), **QUICK)
+    halving = sampled(planner)
+    assert planner.clock.network_calls == usual_calls / 2  # two rows instead of four
+    assert halving.shape != usual.shape or not np.allclose(halving, usual)
+    planner.settings = PlannerSettings(schedule_file=str(tmp_path / 'none.csv'), **QUICK)
+    with pytest.raises(ConfigError, match='schedule_file .*none.csv'):
+        sampled(planner)
+
+
+@every_way
+@pytest.mark.parametrize('noise', [{}, NOISY])
+def test_the_deadline_ends_it(planner, sampled, noise):
+    planner.settings = PlannerSettings(deadline_ms=0.001, **QUICK, **noise)
+    with pytest.raises(PlanningTimeout, match='deadline_ms of 0.001 exceeded'):
+        sampled(planner)
+    assert planner.clock.network_calls == 0
+
+
+@every_way
+@pytest.mark.parametrize('noise', [{}, NOISY])
+def test_the_caller_cancels_it_between_two_network_calls(planner, sampled, noise):
+    planner.settings = PlannerSettings(**QUICK, **noise)
+    with pytest.raises(PlanningCancelled):
+        sampled(planner, should_stop=lambda: planner.clock.network_calls == 1)
+    assert planner.clock.network_calls == 1
+
+
+def test_keywords_are_the_fields_of_a_request(planner):
+    previous = planner.plan(START, GOAL).shifted(10)
+    request = Request(previous=previous, prefix=np.zeros((10, 2)), rest_at_goal=True)
+    whole = planner.plan(START, GOAL, request=request)
+    parts = planner.plan(START, GOAL, previous=previous, prefix=np.zeros((10, 2)),
+                         rest_at_goal=True)
+    mixed = planner.plan(START, GOAL, request=request, rest_at_goal=False)
+    assert np.array_equal(whole.states, parts.states)
+    assert not np.array_equal(whole.states, mixed.states)
+    with pytest.raises(TypeError, match='waypoint'):
+        planner.plan(START, GOAL, waypoint=[GOAL])
+    with pytest.raises(InvalidInput, match='history'):
+        planner.plan(START, GOAL, request=Request(history='x'))
