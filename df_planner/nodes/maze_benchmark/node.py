@@ -181,7 +181,8 @@ class MazeBenchmark(Node):
                 state, self._expected_start, rtol=0.0, atol=ROUNDING):
             self._expected_start = None
             self._recording = EpisodeRecording(
-                state, stamp_ns, self._maze.max_episode_steps, self._period_ns)
+                state, stamp_ns, self._maze.max_episode_steps, self._period_ns,
+                self._signals.action_size)
 
     def _on_command(self, msg: WrenchStamped | TwistStamped) -> None:
         if self._recording is not None:
