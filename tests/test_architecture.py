@@ -22,6 +22,8 @@ import sys
 
 import pytest
 
+from df_planner.robots.kinds import ROBOTS
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'df_planner'
 HEADER = (ROOT / 'df_planner/__init__.py').read_text(encoding='utf-8').split('"""')[0]
@@ -158,6 +160,13 @@ def test_robot_side_nodes_do_not_know_the_simulator(name):
     assert 'sim' not in folders_imported(PACKAGE / name)
 
 
+def test_facts_of_robots_need_no_library_of_what_uses_them():
+    """Anyone may read the rows: plain data, checked by pydantic."""
+    allowed = set(sys.stdlib_module_names) | {'df_planner', 'pydantic'}
+    for path in sources('robots'):
+        assert tops(path) <= allowed, relative(path)
+
+
 def test_planning_knows_mazes_but_no_physics():
     """The planner core takes layouts of shipped mazes from sim/maze.py and nothing else."""
     names = {name for path in sources('planning') for name in imports(path)}
@@ -203,3 +212,45 @@ def test_files_stay_small():
     lengths = {relative(p): len(p.read_text(encoding='utf-8').splitlines()) for p in sources()}
 
     assert not {name: length for name, length in lengths.items() if length > 350}
+
+
+def strings(node: ast.AST) -> set[str]:
+    """Return the texts that stand in a piece of source."""
+    return {part.value for part in ast.walk(node)
+            if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+
+
+def branches_on_a_kind(tree: ast.AST) -> list[int]:
+    """Return the lines that compare with names of kinds of robots, or list them as choices."""
+    fewest = {ast.Compare: 1, ast.match_case: 1, ast.List: 2, ast.Tuple: 2, ast.Set: 2}
+    return [getattr(node, 'lineno', 0) for node in ast.walk(tree) if type(node) in fewest
+            and len(strings(node) & set(ROBOTS)) >= fewest[type(node)]]
+
+
+def tables_by_kind(tree: ast.AST) -> list[int]:
+    """Return the lines of dictionaries whose keys are names of kinds of robots."""
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Dict)
+            and any(strings(key) & set(ROBOTS) for key in node.keys if key is not None)]
+
+
+@pytest.mark.parametrize('code, branches, tables', [
+    ("robot == 'point'", 1, 0), ("robot in ('diff_drive', 'boat')", 1, 0),
+    ("Choice(['point', 'diff_drive'])", 1, 0), ("laws = {'point': Law}", 0, 1),
+    ("robot = 'point'", 0, 0), ("marks['point'] = {'x': 'point'}", 0, 0),
+    ("match robot:\n    case 'point':\n        pass", 1, 0)])
+def test_branches_on_the_kind_of_a_robot_are_seen(code, branches, tables):
+    """The check below sees what it must, and no more."""
+    tree = ast.parse(code)
+
+    assert (len(branches_on_a_kind(tree)), len(tables_by_kind(tree))) == (branches, tables)
+
+
+def test_kinds_of_robots_are_told_apart_in_one_place():
+    """A new robot is a row of robots/kinds.py and an entry per registry; no branch elsewhere."""
+    trees = {relative(path): ast.parse(path.read_text(encoding='utf-8')) for path in sources()}
+    wrong = {name: lines for name, tree in trees.items() if (lines := branches_on_a_kind(tree))}
+    tables = {name: len(lines) for name, tree in trees.items() if (lines := tables_by_kind(tree))}
+
+    assert not wrong
+    assert tables == dict.fromkeys(
+        ('driving/tracking.py', 'ros/robots/kinds.py', 'sim/robots.py'), 1)

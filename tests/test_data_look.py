@@ -31,7 +31,7 @@ from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.sources.hdf5 import Hdf5Source
 from df_planner.data.summary import Summary
-from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.sim.generate import generate
 
 ROWS = 5000
@@ -95,9 +95,9 @@ def test_episodes_are_those_that_training_finds(tmp_path, block):
     path = tmp_path / 'log.hdf5'
     save_dataset(path, {'observations': observations, 'terminals': terminals,
                         'actions': np.zeros((rows, 2)), 'rewards': np.zeros(rows)},
-                 signals=DIFF_DRIVE)
+                 signals=DIFF_DRIVE.signals)
     dataset = load_dataset(path)
-    summary = Summary(DIFF_DRIVE)
+    summary = Summary(DIFF_DRIVE.signals)
     [whole] = Hdf5Source(path).blocks(pytest.fail, lambda count: None)
     for first in range(0, rows, block):
         summary.add({key: array[first:first + block] for key, array in whole.items()})

@@ -21,8 +21,8 @@ import pytest
 from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
 from df_planner.errors import InvalidInput
-from df_planner.robots.signals import DIFF_DRIVE
-from df_planner.sim.generate_diff_drive import generate
+from df_planner.robots.kinds import DIFF_DRIVE
+from df_planner.sim.generate_drives import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
 
@@ -32,14 +32,14 @@ NUM_STEPS = 12_000
 @pytest.fixture(scope='module')
 def dataset(tmp_path_factory):
     """Return a short log."""
-    return load_dataset(generate('medium', NUM_STEPS, progress=False,
+    return load_dataset(generate('diff_drive', 'medium', NUM_STEPS, progress=False,
                                  out=tmp_path_factory.mktemp('log') / 'log.hdf5'))
 
 
 def test_the_file_says_what_its_columns_are(dataset):
     """Signals and provenance are in the attributes."""
-    assert dataset.signals == DIFF_DRIVE
-    assert dataset.signals.robot == 'diff_drive'
+    assert dataset.signals == DIFF_DRIVE.signals
+    assert dataset.attributes['robot'] == 'diff_drive'
     assert dataset.attributes['maze'] == 'medium'
     assert dataset.observations.shape == (NUM_STEPS, 6)
 
@@ -79,8 +79,8 @@ def test_the_data_are_varied(dataset):
 
 def test_the_seed_decides(tmp_path):
     """The same seed gives the same file content, another one another."""
-    logs = [load_dataset(generate('umaze', 500, seed, progress=False, out=tmp_path / f'{i}.hdf5'))
-            for i, seed in enumerate((1, 1, 2))]
+    logs = [load_dataset(generate('diff_drive', 'umaze', 500, seed, progress=False,
+                                  out=tmp_path / f'{i}.hdf5')) for i, seed in enumerate((1, 1, 2))]
 
     np.testing.assert_array_equal(logs[0].observations, logs[1].observations)
     assert not np.array_equal(logs[0].observations, logs[2].observations)
@@ -90,7 +90,7 @@ def test_the_seed_decides(tmp_path):
 def test_bad_numbers_are_refused(tmp_path, bad):
     """Nothing is written."""
     with pytest.raises(InvalidInput):
-        generate('umaze', **{'num_steps': 100, **bad}, out=tmp_path / 'log.hdf5')
+        generate('diff_drive', 'umaze', **{'num_steps': 100, **bad}, out=tmp_path / 'log.hdf5')
 
     assert not list(tmp_path.iterdir())
 

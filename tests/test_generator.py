@@ -29,9 +29,9 @@ from df_planner.data.d4rl import row_shapes_of
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.sim.controllers import next_cells
+from df_planner.sim.controllers import WaypointController
 from df_planner.sim.generate import default_path
 from df_planner.sim.generate import generate
-from df_planner.sim.generate import WaypointController
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import MAZE_NAMES
 from df_planner.sim.world import World

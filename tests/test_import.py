@@ -43,7 +43,7 @@ from df_planner.data.sources.columns import load_import_config
 from df_planner.errors import DatasetError
 from df_planner.model.checkpoint import load_arrival_time
 from df_planner.model.checkpoint import load_card
-from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.robots.signals import MAZE2D
 from df_planner.sim.generate import generate
 
@@ -111,11 +111,11 @@ def test_twists_and_headings_at_another_rate(tmp_path, stamped):
     """Odometry at 50 Hz and commands at 10 Hz become rows at 20 Hz."""
     dataset = imported(tmp_path, write_bag(tmp_path / 'bag', circle(1000, stamped=stamped)),
                        config='diff_drive')
-    assert dataset.signals == DIFF_DRIVE
+    assert dataset.signals == DIFF_DRIVE.signals
     assert len(dataset) == pytest.approx(400, abs=2)
-    yaw = 0.5 * DIFF_DRIVE.dt_s * np.arange(len(dataset))
+    yaw = 0.5 * DIFF_DRIVE.signals.dt_s * np.arange(len(dataset))
     if not stamped:  # placed by when they were received
-        yaw += 0.5 * DIFF_DRIVE.dt_s * (400 - len(dataset))
+        yaw += 0.5 * DIFF_DRIVE.signals.dt_s * (400 - len(dataset))
     wanted = [np.sin(yaw), 1 - np.cos(yaw), 0.5 * np.cos(yaw), 0.5 * np.sin(yaw), np.cos(yaw),
               np.sin(yaw)]
     np.testing.assert_allclose(dataset.observations, np.stack(wanted, 1), atol=1e-4)
@@ -316,7 +316,7 @@ def test_a_bag_of_a_twist_robot_trains_a_model(tmp_path):
     card = load_card(checkpoint)
     assert load_arrival_time(checkpoint) is None  # a bag tells no ends of drives
     assert card.architecture.part_sizes == (2, 2, 2, 10)
-    assert card.observation_names == DIFF_DRIVE.observation_names and card.dt_s == 0.05
+    assert card.observation_names == DIFF_DRIVE.signals.observation_names and card.dt_s == 0.05
     assert card.maze is None
     assert np.hypot(*card.statistics.action_mean) == pytest.approx(0.5 * math.sqrt(2), rel=1e-3)
 

@@ -21,7 +21,7 @@ import pytest
 
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
-from df_planner.sim.maze import BALL_MASS_KG
+from df_planner.robots.kinds import POINT
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import map_to_observation
 from df_planner.sim.maze import Maze
@@ -29,7 +29,7 @@ from df_planner.sim.maze import MAZE_NAMES
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.maze import observation_to_map
 from df_planner.sim.maze import observation_to_world
-from df_planner.sim.maze import world_to_observation
+from df_planner.sim.maze import WORLD_OFFSET_M
 from df_planner.sim.world import build_model
 
 
@@ -79,10 +79,10 @@ def test_world_frame_is_where_mujoco_has_the_ball_and_the_walls():
     maze = load_maze('medium')
     model = build_model(maze)
     np.testing.assert_allclose(model.body('ball').pos[:2], observation_to_world([0.0, 0.0]))
-    assert model.body('ball').mass[0] == pytest.approx(BALL_MASS_KG, rel=1e-15)
+    assert model.body('ball').mass[0] == pytest.approx(POINT.mass_kg, rel=1e-15)
     for row, column in np.argwhere(maze.walls):
         wall = model.geom(f'wall_{row}_{column}')
-        centre = world_to_observation(wall.pos[:2])
+        centre = wall.pos[:2] - WORLD_OFFSET_M
         np.testing.assert_allclose(centre, [row - 0.2, column - 0.2])
         inside = centre + np.array(list(product((-1, 1), repeat=2))) * wall.size[:2] * 0.999
         assert maze.is_wall(inside).all()

@@ -14,11 +14,11 @@
 
 """The gate of the simulator: D4RL's 24 reference scores, reproduced to the digits listed."""
 
+from legacy_seeding import legacy_random_state
 import numpy as np
 import pytest
 
 from df_planner.sim.controllers import WaypointController
-from df_planner.sim.legacy_seeding import legacy_random_state
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import MAZE_NAMES

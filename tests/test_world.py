@@ -18,10 +18,9 @@ import numpy as np
 import pytest
 
 from df_planner.errors import InvalidInput
-from df_planner.sim.maze import BALL_MASS_KG
+from df_planner.robots.kinds import POINT
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import MAX_FORCE_N
 from df_planner.sim.world import BatchWorld
 from df_planner.sim.world import World
 
@@ -34,8 +33,8 @@ def world():
 def free_flight(state, action):
     """Return the next state by the closed form: Euler, implicit in the joints' damping."""
     velocity = np.clip(state[2:], -5.0, 5.0)
-    force = MAX_FORCE_N * np.clip(action, -1.0, 1.0) - velocity
-    velocity = velocity + DT_S * force / (BALL_MASS_KG + DT_S)
+    force = POINT.max_force_n * np.clip(action, -1.0, 1.0) - velocity
+    velocity = velocity + DT_S * force / (POINT.mass_kg + DT_S)
     return np.concatenate((state[:2] + DT_S * velocity, velocity))
 
 

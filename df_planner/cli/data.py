@@ -33,8 +33,11 @@ from df_planner.data.summary import find_problems
 from df_planner.data.summary import Summary
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
+from df_planner.robots.kinds import DESCRIPTIONS
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim import generate as generator
-from df_planner.sim import generate_diff_drive as diff_drive_generator
+from df_planner.sim import generate_drives
 from df_planner.sim.generate import D4RL_NUM_STEPS
 
 
@@ -43,19 +46,22 @@ from df_planner.sim.generate import D4RL_NUM_STEPS
     'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5',
     'df_planner data generate --maze medium --robot diff_drive'))
 @click.option('--maze', required=True, help='umaze, medium, large, eval-..., or a YAML file.')
-@click.option('--robot', type=click.Choice(['point', 'diff_drive']), default='point',
-              show_default=True, help="D4RL's ball, or a robot with two driven wheels.")
+@click.option('--robot', type=click.Choice(tuple(ROBOTS)), default=POINT.name, show_default=True,
+              help=f'{DESCRIPTIONS}.')
 @click.option('--num-steps', type=click.IntRange(min=2), default=None,
-              help='Rows of the file.  [default: as many as the data set of D4RL has; 600000 of '
-                   'diff_drive]')
+              help='Rows of the file.  [default: as many as the data set of D4RL has; of other '
+                   'robots '
+                   + ', '.join(f'{kind.generated_rows} ({kind.name})' for kind in ROBOTS.values()
+                               if kind.generated_rows) + ']')
 @click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True)
 @click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5, show_default=True,
               help='Standard deviation of the noise on the actions of the controller, as a share '
-                   'of their limits; of diff_drive in the noisiest drives.')
+                   'of their limits; of other robots than a point in the noisiest drives.')
 @click.option('--repair-stale', is_flag=True,
               help='Write the true state where D4RL repeats an old observation; point only.')
 @click.option('--out', type=click.Path(dir_okay=False, path_type=Path), default=None,
-              help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5, data/diff_drive-MAZE.hdf5]')
+              help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5, of other robots '
+                   'data/ROBOT-MAZE.hdf5]')
 def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std: float,
              repair_stale: bool, out: Path | None):
     """
@@ -63,11 +69,12 @@ def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std:
 
     A way-point controller with noise drives from goal to goal.
     """
-    if robot == 'diff_drive':
+    own_rows = ROBOTS[robot].generated_rows
+    if own_rows is not None:
         if repair_stale:
-            raise InvalidInput(
-                '--repair-stale: logs of diff_drive have no stale rows; leave it out')
-        click.echo(diff_drive_generator.generate(maze, num_steps, seed, noise_std, out=out))
+            raise InvalidInput(f'--repair-stale: logs of {robot} have no stale rows; leave it out')
+        click.echo(generate_drives.generate(robot, maze, num_steps or own_rows, seed, noise_std,
+                                            out=out))
         return
     if num_steps is None:
         num_steps = D4RL_NUM_STEPS.get(maze.removeprefix('eval-'))

@@ -34,6 +34,9 @@ from df_planner.errors import InvalidInput
 from df_planner.evaluation import protocol
 from df_planner.evaluation.report import text_table
 from df_planner.model.checkpoint import load_card
+from df_planner.robots.kinds import EXECUTIONS
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import load_maze
 
 MAX_TABLE_EPISODES = 30
@@ -49,14 +52,14 @@ MAX_TABLE_EPISODES = 30
 @click.option('--policy', type=click.Choice(['planner', 'controller']), default='planner',
               show_default=True,
               help='controller: only the baseline, which needs no checkpoint.')
-@click.option('--robot', type=click.Choice(['point', 'diff_drive']), help='Of the controller.')
+@click.option('--robot', type=click.Choice(tuple(ROBOTS)), help='Of the controller.')
 @click.option('--episodes', type=click.IntRange(min=1),
               help='Number of episodes.  [default: 100, or all of --starts]')
 @seed_option('starts')
 @click.option('--starts', type=click.Path(path_type=Path),
               help='An npz file with arrays state (N, S) and goal (N, 2), instead of the seed.')
 @click.option('--multi-goal', is_flag=True, help='A goal of its own for every start (Multi2D).')
-@click.option('--execution', type=click.Choice(['raw', 'tracking', 'time_optimal']),
+@click.option('--execution', type=click.Choice(EXECUTIONS),
               default='tracking', show_default=True,
               help='Play the diffused actions as they are, track the planned states, or follow '
                    'the planned way as fast as the robot can.')
@@ -171,4 +174,4 @@ def _maze_of(checkpoint: str | None) -> str:
 
 def _robot_of(checkpoint: str | None) -> str | None:
     """Return the kind of robot a checkpoint was made for."""
-    return load_card(checkpoint).robot if checkpoint else 'point'
+    return load_card(checkpoint).robot if checkpoint else POINT.name

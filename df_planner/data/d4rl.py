@@ -60,6 +60,8 @@ from df_planner.data.layout import TRUE_STATE_KEYS
 from df_planner.data.layout import value_problems
 from df_planner.errors import DatasetError
 from df_planner.files import replacing
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.robots.signals import ATTRIBUTE
 from df_planner.robots.signals import MAZE2D
 from df_planner.robots.signals import Signals
@@ -68,7 +70,8 @@ from df_planner.robots.signals import signals_from_attribute
 CHUNK_ROWS = 16384
 BLOCK_ROWS = 8 * CHUNK_ROWS  # read and checked at once
 MAP_FROM_ROWS = 500_000  # logs this long are mapped from their copy
-GENERATED = re.compile(r'(maze2d|diff_drive)-((?:eval-)?(?:umaze|medium|large))\.hdf5')
+GENERATED = re.compile(f'({"|".join(kind.prefix for kind in ROBOTS.values())})'
+                       r'-((?:eval-)?(?:umaze|medium|large))\.hdf5')
 
 
 @dataclass(frozen=True)
@@ -155,8 +158,9 @@ def _how_to_make(path: Path) -> str:
     if found is None:
         return ''
     command = ['df_planner', 'data', 'generate', '--maze', found[2]]
-    if found[1] == 'diff_drive':
-        command += ['--robot', 'diff_drive']
+    [robot] = (name for name, kind in ROBOTS.items() if kind.prefix == found[1])
+    if robot != POINT.name:
+        command += ['--robot', robot]
     if path.parent != Path('data'):
         command += ['--out', str(path)]
     return f'; `{shlex.join(command)}` makes it'

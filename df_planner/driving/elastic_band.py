@@ -37,6 +37,7 @@ from scipy.linalg import LinAlgError
 
 from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
+from df_planner.robots.kinds import POINT
 
 KNOT_S = 0.06
 MIN_KNOTS, MAX_KNOTS = 8, 100
@@ -60,9 +61,9 @@ class RobotLimits:
     :param damping_per_s: deceleration per speed without action.
     """
 
-    max_acceleration_mps2: float = 100.0 / 4.18879020478639
+    max_acceleration_mps2: float = POINT.max_force_n / POINT.mass_kg
     max_speed_mps: float = 5.2
-    damping_per_s: float = 1.0 / 4.18879020478639
+    damping_per_s: float = 1.0 / POINT.mass_kg
 
 
 @dataclass(frozen=True)

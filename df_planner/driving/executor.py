@@ -28,8 +28,7 @@ from df_planner.driving.elastic_band import ElasticBand
 from df_planner.driving.tracking import PointTracking
 from df_planner.driving.tracking import TrackingLaw
 from df_planner.planning.plan import Plan
-
-EXECUTIONS = ('raw', 'tracking', 'time_optimal')
+from df_planner.robots.kinds import EXECUTIONS
 
 
 class Executor:

@@ -12,11 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""
-Tracking: how each kind of robot follows planned states with feedback.
-
-The one place that tells kinds apart when a plan is driven. Free of torch: the follower runs it.
-"""
+"""Tracking: how each kind of robot follows planned states with feedback; free of torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,10 +20,11 @@ from typing import Protocol
 
 import numpy as np
 
+from df_planner.driving.holonomic import HolonomicTracking
 from df_planner.driving.unicycle import UnicycleTracking
 from df_planner.errors import ConfigError
 from df_planner.planning.plan import Plan
-from df_planner.robots.signals import Robot
+from df_planner.robots.kinds import ROBOTS
 
 
 class TrackingLaw(Protocol):
@@ -77,20 +74,19 @@ class PointTracking:
         return np.clip(action, -np.asarray(self.action_limits), self.action_limits)
 
 
-LAWS = {'point': PointTracking, 'diff_drive': UnicycleTracking}
-# The elastic band moves a plan as forces along two axes can.
-EXECUTIONS_OF = {'point': ('raw', 'tracking', 'time_optimal'), 'diff_drive': ('raw', 'tracking'),
-                 None: ('raw',)}
+# By kind of robot.
+LAWS = {'point': PointTracking, 'diff_drive': UnicycleTracking, 'omni': HolonomicTracking}
 
 
-def check_execution(robot: Robot | None, execution: str) -> None:
+def check_execution(robot: str | None, execution: str) -> None:
     """Raise ConfigError if robots of this kind cannot be driven so."""
-    if execution not in EXECUTIONS_OF[robot]:
+    executions = ROBOTS[robot].executions if robot else ('raw',)
+    if execution not in executions:
         raise ConfigError(f'execution {execution}: not for a robot of the kind {robot}, must be '
-                          f'one of {", ".join(EXECUTIONS_OF[robot])}')
+                          f'one of {", ".join(executions)}')
 
 
-def tracking_law(robot: Robot | None, action_limits: Sequence[float]) -> TrackingLaw:
+def tracking_law(robot: str | None, action_limits: Sequence[float]) -> TrackingLaw:
     """Return the law of a kind of robot; for one of no known kind one that can only stop."""
     return LAWS[robot](action_limits=action_limits) if robot else NoTracking(len(action_limits))
 

@@ -43,8 +43,8 @@ from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.picture import sketch
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
-from df_planner.robots.signals import Robot
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.robots import Controller
@@ -56,12 +56,12 @@ BASELINE_NAME = 'waypoint controller'
 LOADED_RUNNERS = 4  # that a process keeps, so that going from one to the next and back is cheap
 
 
-def check_simulated(robot: Robot | None, checkpoint: str | None) -> None:
+def check_simulated(robot: str | None, checkpoint: str | None) -> None:
     """Raise ConfigError if the simulator does not have this robot."""
-    if robot not in SIGNALS:
+    if robot not in ROBOTS:
         raise ConfigError(
             f'checkpoint {checkpoint}: its columns are those of no known robot; the simulator has '
-            + ', '.join(SIGNALS))
+            + ', '.join(ROBOTS))
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Specification:
     device: str = 'cpu'
     settings: dict = field(default_factory=dict)
     backend: str = 'auto'
-    robot: str = 'point'
+    robot: str = POINT.name
 
     def __post_init__(self):
         """Check every field."""
@@ -118,7 +118,8 @@ class Specification:
     def planner_settings(self) -> PlannerSettings:
         """Return all settings of the planner; ConfigError for an unknown name or a bad value."""
         try:
-            return settings_for(self.robot, SIGNALS[self.robot].robot_radius_m, **self.settings)
+            return settings_for(
+                self.robot, ROBOTS[self.robot].signals.robot_radius_m, **self.settings)
         except ValidationError as error:
             raise ConfigError(faults(error, PlannerSettings.model_fields, lambda location:
                                      f'planner setting {".".join(map(str, location))}')) from error

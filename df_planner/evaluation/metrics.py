@@ -82,7 +82,7 @@ def episode_record(
     reached = bool(inside.any())
     first_reach_step = int(inside.argmax()) + 1 if reached else None
     episode_return = float(inside.sum())
-    scored = maze.reference_return is not None and signals.robot == 'point'
+    scored = maze.reference_return is not None and signals == MAZE2D
     # A plan of one row stays where it is; the model was not asked for it.
     times = np.array([seconds for seconds, (_, plan) in zip(planning_times_s, plans)
                       if plan is None or len(plan) > 1])

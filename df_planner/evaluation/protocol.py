@@ -30,8 +30,8 @@ import numpy as np
 
 from df_planner.errors import InvalidInput
 from df_planner.files import replace_files
-from df_planner.robots.signals import Robot
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 
@@ -50,11 +50,11 @@ class Starts:
 
     state: np.ndarray
     goal: np.ndarray
-    robot: Robot = 'point'
+    robot: str = POINT.name
 
     def __post_init__(self):
         """Check shapes and finiteness."""
-        size = SIGNALS[self.robot].observation_size
+        size = ROBOTS[self.robot].signals.observation_size
         for name, array, width in (('state', self.state, size), ('goal', self.goal, 2)):
             if not np.issubdtype(np.asarray(array).dtype, np.number):
                 raise InvalidInput(f'{name} must hold numbers, got dtype {array.dtype}')
@@ -84,7 +84,7 @@ class Starts:
 
     def check_inside(self, maze: Maze) -> None:
         """Raise InvalidInput for a start or a goal in a wall or outside of the maze."""
-        to_map = SIGNALS[self.robot].observation_to_map
+        to_map = ROBOTS[self.robot].signals.observation_to_map
         for name, points in (('state', self.state[:, :2]), ('goal', self.goal)):
             blocked = np.flatnonzero(maze.is_wall(in_maze(points, to_map)))
             if len(blocked):
@@ -94,7 +94,7 @@ class Starts:
 
 
 def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False,
-                  robot: Robot = 'point') -> Starts:
+                  robot: str = POINT.name) -> Starts:
     """
     Sample starts exactly as D4RL resets its mazes; other robots start at rest, with any heading.
 
@@ -131,7 +131,7 @@ def save_starts(path: str | Path, starts: Starts) -> None:
     replace_files({path: lambda file: np.savez(file, state=starts.state, goal=starts.goal)})
 
 
-def load_starts(path: str | Path, robot: Robot = 'point') -> Starts:
+def load_starts(path: str | Path, robot: str = POINT.name) -> Starts:
     """Read starts from an npz file with the arrays ``state`` (N, S) and ``goal`` (N, 2)."""
     try:
         with np.load(path, allow_pickle=False) as arrays:

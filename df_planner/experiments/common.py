@@ -49,6 +49,7 @@ from df_planner.files import replace_files
 from df_planner.model.checkpoint import load_card
 from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.planner import Planner
+from df_planner.robots.kinds import POINT
 from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
@@ -121,9 +122,9 @@ def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequen
     :raises ConfigError: if the checkpoint is of another robot.
     """
     robot = load_card(checkpoint).robot
-    if robot != 'point':
-        raise ConfigError(f'measure {name} is for robots of the kind point; {checkpoint} is of a '
-                          f'{robot or "robot of no known kind"}')
+    if robot != POINT.name:
+        raise ConfigError(f'measure {name} is for robots of the kind {POINT.name}; {checkpoint} '
+                          f'is of a {robot or "robot of no known kind"}')
     return open_planner(checkpoint, device, settings)
 
 

@@ -33,7 +33,7 @@ from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import Starts
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
-from df_planner.robots.signals import Robot
+from df_planner.robots.kinds import POINT
 from df_planner.sim.maze import Maze
 
 COLD, WARM = 'cold', 'warm'
@@ -45,7 +45,7 @@ NAMES = {'network': NETWORK, 'checks': 'checks, interpolation, choice'}
 
 
 def full_starts(maze: Maze, count: int, seed: int, tolerance_m: float,
-                robot: Robot = 'point') -> Starts:
+                robot: str = POINT.name) -> Starts:
     """Return the first starts of the maze's benchmark that are not at the goal already."""
     if count < 1:
         raise InvalidInput(f'plans must be 1 or more, got {count}')

@@ -16,9 +16,9 @@
 Which processes run, with which parameters: the one description of the graph.
 
 ``launch/plan.launch.py`` builds it for ``ros2 launch`` and ``df_planner/launching/runner.py`` for
-``df_planner demo``. Both offer ARGUMENTS and start what ``build_graph`` returns, from the same
-files: the parameter file (``config/params.yaml`` unless told otherwise), then what the arguments
-say.
+``df_planner demo``. Both offer ARGUMENTS and start what ``build_graph`` returns. A node gets the
+facts of the kind of robot (``robots/kinds.py``), then the parameter file, then what the arguments
+say; the last one wins.
 
 Nothing here imports ROS.
 """
@@ -37,14 +37,14 @@ import yaml
 
 from df_planner.errors import ConfigError
 from df_planner.files import share_path
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import DESCRIPTIONS
+from df_planner.robots.kinds import EXECUTIONS
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.ros.topics import recorded_topics
-from df_planner.ros.topics import ROBOTS
 
 PACKAGE = 'df_planner'
-PARAMS_FILES = {'point': 'config/params.yaml', 'diff_drive': 'config/diff_drive.yaml'}
-MODELS = {'point': 'maze2d', 'diff_drive': 'diff_drive'}  # what the shipped ones' names begin with
-# A process starts one run, whose folder is named by this; others may start in the same second.
+# Name of the folder of the run of this process; others may start in the same second.
 RUN_NAME = f'{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}'
 
 Value = bool | int | float | str
@@ -97,10 +97,9 @@ class Argument:
 ARGUMENTS = (
     Argument('maze', 'medium', 'Maze by name (umaze, medium, large, eval-umaze, eval-medium, '
              'eval-large), or a YAML file.'),
-    Argument('robot', 'point', 'Kind of the robot: a point that takes forces (cmd_wrench), or a '
-             'differential drive that takes twists (cmd_vel).', ROBOTS),
+    Argument('robot', POINT.name, f'Kind of the robot: {DESCRIPTIONS}.', tuple(ROBOTS)),
     Argument('checkpoint', '', 'Model by name, or a .safetensors file; if empty, '
-             'maze2d-<maze> or, of a differential drive, diff_drive-<maze>.'),
+             'maze2d-<maze>, of other robots than a point <robot>-<maze>.'),
     Argument('device', 'cpu', 'Where the network runs.', ('auto', 'cpu', 'cuda')),
     Argument('episodes', 5, 'Episodes of the benchmark; 0 takes all of starts.', low=0),
     Argument('seed', 0, 'Seed of the starts and of the plans.', low=0),
@@ -108,7 +107,7 @@ ARGUMENTS = (
              'drawing them with the seed.'),
     Argument('execution', 'tracking', 'Play the planned actions as they are (raw), follow the '
              'planned states with feedback (tracking), or follow the planned way as fast as the '
-             'robot can (time_optimal).', ('raw', 'tracking', 'time_optimal')),
+             'robot can (time_optimal).', EXECUTIONS),
     Argument('planning_frequency_hz', 4.0, 'Plans per second of the time of the odometry.',
              low=0.1),
     Argument('lockstep', 'auto', 'The simulator waits for every command, so that the speed of the '
@@ -125,9 +124,8 @@ ARGUMENTS = (
     Argument('record', False, 'Record what matters into an MCAP bag in the folder of the run, '
              'with ros2 bag where there is one; `df_planner report` reads it.'),
     Argument('results_dir', 'results', 'Where the benchmark makes a folder per run.'),
-    Argument('params_file', '', 'Parameter file; if empty, config/params.yaml or, of a '
-             'differential drive, config/diff_drive.yaml. What an argument sets is not read from '
-             'it.'),
+    Argument('params_file', '', 'Parameter file; if empty, that of the kind of the robot in '
+             'config. What an argument sets is not read from it.'),
     Argument('namespace', '', 'Namespace of all nodes.'),
     Argument('log_level', 'info', 'Log level of all nodes.',
              ('debug', 'info', 'warn', 'error', 'fatal')),
@@ -143,12 +141,14 @@ class Process:
 
     :param name: name of the node, of its executable and of its folder in df_planner.nodes.
     :param parameters: what the arguments say, above the parameter file.
+    :param facts: what the kind of the robot says, below the parameter file.
     :param ends_run: when this process ends, all end, with its exit code.
     :param stops_last: it is stopped when the others have ended, to hear their last words.
     """
 
     name: str
     parameters: dict[str, Value] = field(default_factory=dict)
+    facts: dict[str, Value | list] = field(default_factory=dict)
     command: tuple[str, ...] = ()
     ends_run: bool = False
     stops_last: bool = False
@@ -175,10 +175,12 @@ class Graph:
         What the arguments say is written to a file too: ``-p name:=value`` would lose against a
         node's own section of the parameter file.
         """
-        overrides = folder / f'{process.name}.yaml'
-        overrides.write_text(yaml.safe_dump(
-            {f'/**/{process.name}': {'ros__parameters': process.parameters}}), encoding='utf-8')
-        return [self.params_file, overrides]
+        files = {}
+        for title, values in (('facts', process.facts), ('arguments', process.parameters)):
+            files[title] = folder / f'{process.name}-{title}.yaml'
+            files[title].write_text(yaml.safe_dump(
+                {f'/**/{process.name}': {'ros__parameters': values}}), encoding='utf-8')
+        return [files['facts'], self.params_file, files['arguments']]
 
 
 def build_graph(values: Mapping[str, Value]) -> Graph:
@@ -193,14 +195,14 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     a = {argument.name: argument.parse(values.get(argument.name, argument.default))
          for argument in ARGUMENTS}
     if not a['checkpoint']:
-        a['checkpoint'] = f'{MODELS[a["robot"]]}-{Path(a["maze"]).stem}'
+        a['checkpoint'] = f'{ROBOTS[a["robot"]].prefix}-{Path(a["maze"]).stem}'
     a['lockstep'] = a['use_benchmark'] if a['lockstep'] == 'auto' else a['lockstep'] == 'true'
     for name in ('starts', 'params_file', 'rviz_config_file'):
         if a[name] and not Path(a[name]).is_file():
             raise ConfigError(f'{name}: no file {a[name]}')
     namespace = a['namespace'].strip('/')
     return Graph(tuple(_processes(a, namespace)),
-                 Path(a['params_file'] or share_path(PARAMS_FILES[a['robot']])).absolute(),
+                 Path(a['params_file'] or share_path(ROBOTS[a['robot']].params_file)).absolute(),
                  namespace, a['log_level'], _remappings(namespace, bool(a['use_sim'])))
 
 
@@ -214,7 +216,8 @@ def _remappings(namespace: str, use_sim: bool) -> tuple[tuple[str, str], ...]:
 
 def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
     """Return the processes for complete arguments, in the order they are started."""
-    clock = {'use_sim_time': a['use_sim_time']}
+    clock, kind = {'use_sim_time': a['use_sim_time']}, ROBOTS[a['robot']]
+    facts = kind.node_parameters()
     maze = ({'maze_file': str(Path(a['maze']).absolute())} if Path(a['maze']).is_file()
             else {'maze': a['maze']})
     run_folder = Path(a['results_dir']).absolute() / (
@@ -233,12 +236,12 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
         'planning_frequency_hz': a['planning_frequency_hz'],
         'compensate_latency': not a['lockstep'] and a['execution'] != 'time_optimal',
         **({'realtime_priority': 0} if a['lockstep'] else {}),
-        'hold_at_goal': a['execution'] != 'raw'}))
+        'hold_at_goal': a['execution'] != 'raw'}, facts['planner']))
     if a['use_follower']:
         processes.append(Process('follower', {
             **clock, 'robot': a['robot'], 'execution': a['execution'], 'lockstep': a['lockstep'],
             'lockstep_plan_steps': max(1, round(
-                1.0 / (a['planning_frequency_hz'] * SIGNALS[a['robot']].dt_s)))}))
+                1.0 / (a['planning_frequency_hz'] * kind.signals.dt_s)))}, facts['follower']))
     if a['use_rviz']:
         config = _absolute(a['rviz_config_file']) or str(share_path('config/df_planner.rviz'))
         remap = [f'__ns:=/{namespace}'] if namespace else []

@@ -42,8 +42,7 @@ from df_planner.files import replace_files
 from df_planner.files import share_path
 from df_planner.model.arrival import ArrivalTime
 from df_planner.model.normalizer import Normalizer
-from df_planner.robots.signals import Robot
-from df_planner.robots.signals import robot_kind
+from df_planner.robots.kinds import robot_kind
 
 FORMAT_VERSION = 1
 ARRIVAL = 'arrival.'  # prefix of the weights of ``ArrivalTime``
@@ -126,7 +125,7 @@ class ModelCard(Card):
     scores: list[dict[str, object]] = []
 
     @property
-    def robot(self) -> Robot | None:
+    def robot(self) -> str | None:
         """Return the kind of the robot, None if it is unknown."""
         return robot_kind(self.observation_names, self.action_names)
 
@@ -160,7 +159,9 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     if str(path) in shipped:
         return shipped[str(path)]
     raise CheckpointError(f'{name_or_path}: no such checkpoint; give a .safetensors file or one '
-                          f'of the shipped names: {", ".join(shipped) or "none are installed"}')
+                          f'of the shipped names: {", ".join(shipped) or "none are installed"}; '
+                          'to make one, run `df_planner data generate` or `data import`, then '
+                          '`df_planner train`')
 
 
 def load_card(name_or_path: str | Path) -> ModelCard:

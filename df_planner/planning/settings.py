@@ -22,11 +22,7 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import field_validator
 
-from df_planner.robots.signals import Robot
-
-
-# Measured best for a robot, where the defaults, those for a point, are not.
-DIFFERENT = {'diff_drive': {'collision_tolerance_m': 0.02}}
+from df_planner.robots.kinds import ROBOTS
 
 
 class PlannerSettings(BaseModel):
@@ -132,12 +128,11 @@ class PlannerSettings(BaseModel):
         return value
 
 
-def settings_for(robot: Robot | None, robot_radius_m: float, /, **settings: Any
-                 ) -> PlannerSettings:
+def settings_for(robot: str | None, robot_radius_m: float, /, **settings: Any) -> PlannerSettings:
     """
     Return the defaults for a robot, with some replaced.
 
     :raises pydantic.ValidationError: for an unknown name or a bad value.
     """
-    return PlannerSettings(**{'robot_radius_m': robot_radius_m, **DIFFERENT.get(robot, {}),
-                              **settings})
+    of_kind = ROBOTS[robot].planner_settings if robot else {}
+    return PlannerSettings(**{'robot_radius_m': robot_radius_m, **of_kind, **settings})

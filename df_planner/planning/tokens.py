@@ -31,6 +31,7 @@ from df_planner.planning.plan import OTHERS
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.plan import VELOCITY
+from df_planner.robots.signals import HEADING
 
 POSITION_PART, VELOCITY_PART, ACTIONS_PART = 0, 1, -1  # parts of a token
 
@@ -52,7 +53,7 @@ class TokenSpace:
         self.part_sizes = card.architecture.part_sizes
         self.state_size = len(card.observation_names)
         self.action_limits = np.array(card.action_limits)
-        self.heading = card.robot == 'diff_drive'
+        self.has_heading = tuple(card.observation_names[OTHERS]) == HEADING
         self.max_tokens = card.architecture.max_tokens
         self.num_levels = card.architecture.num_levels
         self.frame_stack = card.frame_stack
@@ -80,7 +81,7 @@ class TokenSpace:
     def states_of(self, tokens: np.ndarray) -> np.ndarray:
         """Return the states (N, H, S) of every control step of physical tokens (N, T, C)."""
         states = interpolate(tokens[..., :self.state_size], self.frame_stack, self.dt_s)
-        if self.heading:
+        if self.has_heading:
             states[..., OTHERS] /= np.linalg.norm(states[..., OTHERS], axis=-1, keepdims=True)
         return states
 

@@ -18,13 +18,8 @@ What the columns of a log mean: names, units, rate and axes.
 A log of this package's own says it in its attribute ``signals``; D4RL's files say nothing, and are
 those of Maze2D. A robot moves in the plane: its first two observations are the position, the next
 two the velocity in the same axes; what else it observes (a heading, a load) follows.
-
-What kind of robot it is follows from the names of the columns (``robot_kind``): a force-driven
-``point``, or a ``diff_drive`` that observes its heading and takes twist commands.
 """
 
-from collections.abc import Sequence
-from typing import Literal
 from typing import Self
 
 from pydantic import BaseModel
@@ -36,11 +31,8 @@ from pydantic import ValidationError
 from df_planner.configuration import faults
 from df_planner.errors import DatasetError
 
-Robot = Literal['point', 'diff_drive']
-
 PLANAR_SIZE = 4  # position and velocity
 HEADING = ('heading_cos', 'heading_sin')
-TWIST = ('linear_velocity', 'angular_velocity')
 ATTRIBUTE = 'signals'
 
 
@@ -103,21 +95,6 @@ class Signals(BaseModel):
         others = self.observation_size - PLANAR_SIZE
         return (2, 2, *([others] if others else []), frame_stack * self.action_size)
 
-    @property
-    def robot(self) -> Robot | None:
-        """Return the kind of the robot, None for one that is not known."""
-        return robot_kind(self.observation_names, self.action_names)
-
-
-def robot_kind(observation_names: Sequence[str], action_names: Sequence[str]) -> Robot | None:
-    """Return the kind of robot that columns of these names belong to, None for another one."""
-    others, actions = tuple(observation_names[PLANAR_SIZE:]), tuple(action_names)
-    if others == HEADING and actions == TWIST:
-        return 'diff_drive'
-    if not others and len(actions) == 2 and actions != TWIST:
-        return 'point'
-    return None
-
 
 MAZE2D = Signals(
     observation_names=('row', 'col', 'row velocity', 'col velocity'),
@@ -125,14 +102,6 @@ MAZE2D = Signals(
     action_names=('row force', 'col force'), action_units=('100 N', '100 N'), dt_s=0.01,
     max_step_m=0.15,  # the ball moves at most 0.075 m in 10 ms
     observation_to_map=((0.0, 1.0), (-1.0, 0.0)))
-
-DIFF_DRIVE = Signals(
-    observation_names=('x', 'y', 'vx', 'vy', *HEADING),
-    observation_units=('m', 'm', 'm/s', 'm/s', '1', '1'),
-    action_names=TWIST, action_units=('m/s', 'rad/s'), action_limits=(1.0, 4.0),
-    robot_radius_m=0.12, dt_s=0.05, max_step_m=0.1)  # it moves at most 0.05 m in 50 ms
-
-SIGNALS: dict[Robot, Signals] = {'point': MAZE2D, 'diff_drive': DIFF_DRIVE}  # of the simulator
 
 
 def signals_from_attribute(text: str | None, source: str) -> Signals:

@@ -16,19 +16,21 @@
 
 from typing import Any
 
+from df_planner.robots.kinds import DESCRIPTIONS
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.ros.parameters import parameter
-from df_planner.ros.topics import ROBOTS
 
 SHARED: dict[str, dict[str, Any]] = {
     'robot': {
-        'default': 'point', 'choices': ROBOTS,
-        'description': 'Kind of the robot: a point takes forces on cmd_wrench, a differential '
-        'drive takes twists on cmd_vel. A model for another kind is refused.'},
+        'default': POINT.name, 'choices': tuple(ROBOTS),
+        'description': f'Kind of the robot: {DESCRIPTIONS}. '
+        'A model for another kind is refused.'},
     'max_force_n': {
-        'default': 100.0, 'low': 1e-6, 'description': 'Of a point: force per axis at action 1; '
-        'the simulator clips larger commands.'},
+        'default': POINT.max_force_n, 'low': 1e-6, 'description': 'Of a point: force per axis '
+        'at action 1; the simulator clips larger commands.'},
     'mass_kg': {
-        'default': 4.18879020478639, 'low': 1e-6, 'description': 'Of a point: mass.'},
+        'default': POINT.mass_kg, 'low': 1e-6, 'description': 'Of a point: mass.'},
     'enable_stamped_cmd_vel': {
         'default': True, 'description': 'cmd_vel is a TwistStamped (true) or a Twist (false).'},
     'occupied_threshold': {

@@ -29,6 +29,8 @@ from dataclasses import dataclass
 from dataclasses import replace
 from typing import Literal
 
+from df_planner.robots.kinds import ROBOTS
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -160,14 +162,15 @@ CMD_WRENCH = Topic(
     recorded=True, awaited='publisher')
 CMD_VEL = Topic(
     'cmd_vel', 'geometry_msgs/msg/TwistStamped', RECORDED,
-    'Command of a `diff_drive`: m/s and rad/s in `base_link`, same stamp. With `control_mode: '
-    'velocity`, the simulator takes the velocity of a `point` in the axes of the map.',
+    'Command of robots that take twists: m/s and rad/s in `base_link`, same stamp. With '
+    '`control_mode: velocity`, the simulator takes the velocity of a `point` in the axes of the '
+    'map.',
     ('follower',), ('maze_sim',), heard=SENSOR_DATA, lockstep=LATEST, keepers=('maze_benchmark',),
     headless='geometry_msgs/msg/Twist', recorded=True, awaited='publisher')
 CLOCK = Topic(
     '/clock', 'rosgraph_msgs/msg/Clock', SENSOR_DATA,
-    'Simulated time: one per control step (0.01 s, `diff_drive` 0.05 s), at most 125 per second '
-    'of wall time.', ('maze_sim',), recorded=True)
+    'Simulated time: one per control step (0.01 s of a `point`, 0.05 s of others), at most 125 '
+    'per second of wall time.', ('maze_sim',), recorded=True)
 DIAGNOSTICS = Topic(
     '/diagnostics', 'diagnostic_msgs/msg/DiagnosticArray', STANDARD,
     'State of each node, 1 Hz and on change.',
@@ -204,8 +207,8 @@ PLAN = Topic(
     ('planner',), recorded=True)
 PLAN_TRAJECTORY = Topic(
     'plan_trajectory', 'trajectory_msgs/msg/MultiDOFJointTrajectory', PLANS,
-    'The plan with times: positions, velocities, force / mass; headings of a `diff_drive`; empty '
-    '= brake.', ('planner',), ('follower',), heard=LATCHED,
+    'The plan with times: positions, velocities, force / mass; headings of robots that have one; '
+    'empty = brake.', ('planner',), ('follower',), heard=LATCHED,
     keepers=('maze_benchmark',), recorded=True, awaited='publisher')
 CANDIDATES = Topic(
     'planner/candidates', 'visualization_msgs/msg/MarkerArray', LATEST, 'The sampled plans.',
@@ -251,8 +254,8 @@ RECORDER_READY = Topic(
     'The recorder hears all that a benchmark with `wait_for_recorder` waits for.', ('recorder',),
     ('maze_benchmark',))
 
-COMMANDS = {'point': CMD_WRENCH, 'diff_drive': CMD_VEL}
-ROBOTS = tuple(COMMANDS)
+COMMANDS = {kind.name: topic for kind in ROBOTS.values() for topic in (CMD_WRENCH, CMD_VEL)
+            if topic.name == kind.command_topic}
 
 TOPICS = (
     CMD_WRENCH, CMD_VEL, CLOCK, DIAGNOSTICS, TF, TF_STATIC, MAP, ODOM, GOAL_POSE, ACTIVE_GOAL,

@@ -13,17 +13,10 @@
 # limitations under the License.
 
 """
-The controllers that make the data: way-points by force, and by twist.
+The controllers that make the data, and the baselines of the planners.
 
-The controller behind D4RL's Maze2D data and its reference scores.
-
-It plans once per goal with value iteration over the cells, jitters the way-points so that the data
-cover the corridors, and tracks them with a PD law.
-
-The controller behind the data of the differential-drive robot, and the baseline of its planner.
-
-It knows the maze: value iteration over the cells finds the way, as for D4RL's controller. It turns
-in place towards a way-point far off its heading, and drives there, slower the more it has to turn.
+They know the maze: value iteration over its cells finds the way to a goal. Way-points are jittered
+so that the data cover the corridors.
 """
 
 from collections.abc import Sequence
@@ -52,7 +45,7 @@ SLOWING_PER_S, SLOWEST_MPS = 2.0, 0.15  # of the distance to the goal
 
 class WaypointController:
     """
-    Drive from way-point to way-point.
+    Drive from way-point to way-point by force: the controller behind D4RL's data and scores.
 
     Planning happens when the *cell* of the goal changes and at no other time, as in D4RL: without
     ``reset`` a second episode with the same goal goes on with the way-points of the first.
@@ -77,7 +70,7 @@ class WaypointController:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the goal, so that the next call plans anew."""
+        """Forget the goal, so that the next call plans."""
         self._goal: tuple[int, int] | None = None
         self._waypoints: list[tuple[float, float]] = []
         self._index = 0
@@ -159,7 +152,10 @@ def _clip(action: float) -> float:
 
 class TwistController:
     """
-    Drive from cell to cell to the goal; positions are in the map frame.
+    Drive on two wheels from cell to cell to the goal; positions are in the map frame.
+
+    It turns in place towards a way-point far off its heading, and drives there, slower the more it
+    has to turn.
 
     :param rng: source of the way-point jitter.
     :param jitter_m: way-points lie up to this far from the centres of cells, along each axis.
@@ -173,16 +169,16 @@ class TwistController:
         self.reset()
 
     def reset(self) -> None:
-        """Forget the goal, so that the next call plans anew."""
+        """Forget the goal, so that the next call plans."""
         self._goal: tuple[float, float] | None = None
         self._waypoints: list[tuple[float, float]] = []
 
     def action(self, state: Sequence[float], goal: Sequence[float]
                ) -> tuple[float, float, bool]:
         """
-        Return linear velocity in m/s, angular velocity in rad/s, and whether the goal is reached.
+        Return the velocities of the robot in m/s and rad/s, and whether the goal is reached.
 
-        :param state: (6,) as of ``DiffDriveWorld``.
+        :param state: (6,) position, velocity, cosine and sine of the heading.
         :param goal: (2,) a free position; a new one is planned for.
         """
         x, y, _, _, cosine, sine = state
@@ -196,15 +192,22 @@ class TwistController:
         left = cosine * (target_y - y) - sine * (target_x - x)
         distance, bearing = math.hypot(ahead, left), math.atan2(left, ahead)
         is_last = len(self._waypoints) == 1
-        if is_last and distance < REACHED_M:
-            return 0.0, 0.0, True
+        is_reached = is_last and distance < REACHED_M
+        limit = max(SLOWING_PER_S * distance, SLOWEST_MPS) if is_last else CRUISE_MPS
         turn = min(max(TURN_GAIN_PER_S * bearing, -MAX_TURN_RADPS), MAX_TURN_RADPS)
+        velocities = self._velocities(bearing, min(CRUISE_MPS, limit), turn)
+        return *((0.0,) * len(velocities) if is_reached else velocities), is_reached
+
+    def _velocities(self, bearing: float, limit_mps: float, turn_radps: float) -> tuple:
+        """
+        Return the velocities towards a way-point.
+
+        :param bearing: of the way-point, in radians to the left of the heading.
+        :param turn_radps: turning rate to it.
+        """
         if abs(bearing) > TURN_IN_PLACE_RAD:
-            return 0.0, turn, False
-        speed = CRUISE_MPS * math.cos(bearing) ** 2
-        if is_last:
-            speed = min(speed, max(SLOWING_PER_S * distance, SLOWEST_MPS))
-        return speed, turn, False
+            return 0.0, turn_radps
+        return min(CRUISE_MPS * math.cos(bearing) ** 2, limit_mps), turn_radps
 
     def _plan(self, start: tuple[float, float], goal: tuple[float, float]) -> None:
         """Follow the values from the start's cell to the goal's, and jitter the way."""
@@ -219,3 +222,10 @@ class TwistController:
             self._waypoints.append(tuple(observation_to_map(cell_center(cell) + jitter).tolist()))
         self._waypoints[-1:] = [goal]
         self._goal = goal
+
+
+class OmniController(TwistController):
+    """Drive in any direction from cell to cell to the goal, and turn there on the way."""
+
+    def _velocities(self, bearing: float, limit_mps: float, turn_radps: float) -> tuple:
+        return limit_mps * math.cos(bearing), limit_mps * math.sin(bearing), turn_radps

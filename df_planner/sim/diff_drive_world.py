@@ -26,18 +26,15 @@ import math
 import mujoco
 import numpy as np
 
-from df_planner.errors import InvalidInput
-from df_planner.files import share_path
-from df_planner.robots.signals import DIFF_DRIVE
-from df_planner.sim.maze import cell_center
+from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.sim.maze import Maze
-from df_planner.sim.maze import observation_to_map
+from df_planner.sim.world import build_map_model
 from df_planner.sim.world import finite
+from df_planner.sim.world import heading_of
 
 WHEEL_RADIUS_M = 0.035
 TRACK_M = 0.18  # from wheel to wheel
 CHASSIS_HEIGHT_M = 0.035  # of its frame above the floor, at rest
-WALL_HEIGHT_M = 0.2
 
 
 class DiffDriveWorld:
@@ -49,11 +46,11 @@ class DiffDriveWorld:
     state: ``set_state`` gives the wheels the speed of the chassis and no yaw rate.
     """
 
-    signals = DIFF_DRIVE
+    signals = DIFF_DRIVE.signals
 
     def __init__(self, maze: Maze):
         self.maze = maze
-        self._model = build_model(maze)
+        self._model = build_map_model('diff_drive', maze)
         self._data = mujoco.MjData(self._model)
         self._chassis = self._model.geom('chassis').id
         self._substeps = round(self.signals.dt_s / self._model.opt.timestep)
@@ -70,11 +67,9 @@ class DiffDriveWorld:
 
     def set_state(self, state: Sequence[float] | np.ndarray) -> None:
         """Put the robot into a state (6,), level on the floor; InvalidInput if it is not one."""
-        x, y, vx, vy, cosine, sine = finite(state, (6,), 'state')
-        if not 0.5 < math.hypot(cosine, sine) < 2.0:
-            raise InvalidInput('heading_cos and heading_sin must be a unit vector, '
-                               f'got {cosine:.3f}, {sine:.3f}')
-        yaw = math.atan2(sine, cosine)
+        state = finite(state, (6,), 'state')
+        x, y, vx, vy = state[:4].tolist()
+        yaw = heading_of(state)
         mujoco.mj_resetData(self._model, self._data)
         self._data.qpos[:7] = (x, y, CHASSIS_HEIGHT_M, math.cos(yaw / 2), 0, 0, math.sin(yaw / 2))
         self._data.qvel[:2] = vx, vy
@@ -100,14 +95,3 @@ class DiffDriveWorld:
         x, y, _, qw, qx, qy, qz = self._data.qpos[:7].tolist()
         yaw = math.atan2(2 * (qw * qz + qx * qy), 1 - 2 * (qy * qy + qz * qz))
         return [x, y, *self._data.qvel[:2].tolist(), math.cos(yaw), math.sin(yaw)]
-
-
-def build_model(maze: Maze) -> mujoco.MjModel:
-    """Compile the robot and the maze's walls."""
-    spec = mujoco.MjSpec.from_file(str(share_path('sim/diff_drive.xml')))
-    wall = spec.find_default('wall')
-    for row, column in np.argwhere(maze.walls):
-        position = observation_to_map(cell_center((row, column)))
-        spec.worldbody.add_geom(
-            wall, name=f'wall_{row}_{column}', pos=[*position, WALL_HEIGHT_M / 2])
-    return spec.compile()

@@ -27,33 +27,31 @@ from gymnasium import spaces
 import numpy as np
 
 from df_planner.errors import InvalidInput
-from df_planner.robots.signals import Robot
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import MAX_SPEED_M_S
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import MAZE_NAMES
 from df_planner.sim.render import draw_maze
 from df_planner.sim.robots import simulated_robot
+from df_planner.sim.robots import SimulatedRobot
 
 NAMESPACE = 'df_planner'
-OVERSHOOT_M_S = 2.0  # of the two-wheeled robot: what no collision makes of its 1 m/s
 
 
 class Maze2DEnv(gymnasium.Env):
     """
-    Push a ball through a maze to a goal and stay there, or drive there on two wheels.
+    Push a ball through a maze to a goal and stay there, or drive another robot there.
 
     **Observation** (4,) float64: row, column, row velocity, column velocity (m, m/s).
     **Action** (2,): force on each axis, 1 is 100 N. **Step** 10 ms.
-    With ``robot='diff_drive'``: **observation** (6,): x, y, their velocities, cosine and sine of
-    the heading, in the ROS map frame; **action** (2,): linear velocity up to 1 m/s, angular
-    velocity up to 4 rad/s; **step** 50 ms.
+    Another ``robot`` of ``robots/kinds.py`` has the observation, action and step of its signals.
     **Reward** of the new observation: 1 within 0.5 m of the goal, else 0; with ``dense`` the
     exponential of minus the distance. The episode never ends at the goal, the time limit ends it.
     **Reset**: a free cell, up to 0.1 m off on each axis, with a velocity of 0.1 m/s deviation
-    (``diff_drive``: at rest, with any heading). The goal is the maze's own; with ``multi_goal`` it
-    is drawn anew at each reset, after the start.
+    (a robot with a heading: at rest, with any heading). The goal is the maze's own; with
+    ``multi_goal`` each reset draws one, after the start.
     ``reset(options={'state': (S,), 'goal': (2,)})`` fixes either. The goal is in ``info['goal']``,
     not in the observation, as in D4RL.
 
@@ -67,7 +65,7 @@ class Maze2DEnv(gymnasium.Env):
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 100}
 
     def __init__(self, maze: str | Maze = 'umaze', dense: bool = False, multi_goal: bool = False,
-                 render_mode: str | None = None, robot: Robot = 'point'):
+                 render_mode: str | None = None, robot: str = POINT.name):
         if render_mode not in (None, *self.metadata['render_modes']):
             raise InvalidInput(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
         self.maze = maze if isinstance(maze, Maze) else load_maze(maze)
@@ -75,7 +73,8 @@ class Maze2DEnv(gymnasium.Env):
         self.multi_goal = multi_goal
         self.render_mode = render_mode
         self.robot = simulated_robot(robot)
-        self.observation_space = spaces.Box(*_state_bounds(self.maze, robot), dtype=np.float64)
+        bounds = _state_bounds(self.maze, self.robot)
+        self.observation_space = spaces.Box(*bounds, dtype=np.float64)
         limits = np.array(self.robot.signals.action_limits, np.float32)
         self.action_space = spaces.Box(-limits, limits, dtype=np.float32)
         self.world = self.robot.world(self.maze)
@@ -133,26 +132,25 @@ class Maze2DEnv(gymnasium.Env):
         return {'goal': self.goal.copy(), 'success': bool(distance <= GOAL_RADIUS_M)}
 
 
-def _state_bounds(maze: Maze, robot: Robot) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bounds (S,) of a state: the maze, and the speed after one step from the limit."""
-    rows, columns = maze.walls.shape
-    if robot == 'point':
-        speed = 1.05 * MAX_SPEED_M_S
-        return np.array([-1.0, -1.0, -speed, -speed]), np.array([rows, columns, speed, speed])
-    return (np.array([-1.0, -rows, *[-OVERSHOOT_M_S] * 2, -1.0, -1.0]),
-            np.array([columns, 1.0, *[OVERSHOOT_M_S] * 2, 1.0, 1.0]))
+def _state_bounds(maze: Maze, robot: SimulatedRobot) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds (S,) of a state: the maze, the top speed, and 1 for a heading."""
+    corners = robot.from_maze(np.array([(-1.0, -1.0), maze.walls.shape]))
+    others = np.ones(robot.signals.observation_size - 2)
+    others[:2] = robot.top_speed_mps
+    return (np.concatenate((corners.min(axis=0), -others)),
+            np.concatenate((corners.max(axis=0), others)))
 
 
 def register_environments() -> None:
     """Make the shipped mazes known to ``gymnasium.make``; once."""
-    for family, robot in (('Maze2D', 'point'), ('DiffDrive', 'diff_drive')):
+    for kind in ROBOTS.values():
         for name in MAZE_NAMES:
-            env_id = f'{NAMESPACE}/{family}-{name}-v1'
+            env_id = f'{NAMESPACE}/{kind.family}-{name}-v1'
             if env_id not in gymnasium.registry:
                 gymnasium.register(
                     env_id, entry_point='df_planner.sim.env:Maze2DEnv',
                     max_episode_steps=load_maze(name).max_episode_steps,
-                    kwargs={'maze': name, 'robot': robot})
+                    kwargs={'maze': name, 'robot': kind.name})
 
 
 register_environments()

@@ -29,21 +29,21 @@ from tqdm import tqdm
 from df_planner.data.d4rl import CHUNK_ROWS
 from df_planner.data.d4rl import dataset_writer
 from df_planner.errors import InvalidInput
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.controllers import WaypointController
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.world import World
 
-__all__ = ['default_path', 'draw_goal', 'draw_start', 'generate', 'WaypointController']
-
 GENERATOR_VERSION = 1
 D4RL_NUM_STEPS = {'umaze': 1_000_000, 'medium': 2_000_000, 'large': 4_000_000}
 
 
-def default_path(maze: str) -> Path:
-    """Return where a maze's data set goes if nobody says otherwise."""
-    return Path('data') / f'maze2d-{Path(maze).stem}.hdf5'
+def default_path(maze: str, robot: str = POINT.name) -> Path:
+    """Return where the data set of a robot in a maze goes by default."""
+    return Path('data') / f'{ROBOTS[robot].prefix}-{Path(maze).stem}.hdf5'
 
 
 def draw_goal(maze: Maze, rng: np.random.Generator) -> np.ndarray:
@@ -83,7 +83,7 @@ def generate(maze: str, num_steps: int, seed: int = 0, noise_std: float = 0.5,
 
 
 def check_numbers(num_steps: int, noise_std: float) -> None:
-    """Raise InvalidInput for a number of rows, or a strength of noise, that cannot be."""
+    """Raise InvalidInput for fewer than two rows, or noise that is negative or not finite."""
     if num_steps < 2:
         raise InvalidInput(f'num_steps must be at least 2, got {num_steps}')
     if not 0.0 <= noise_std < float('inf'):

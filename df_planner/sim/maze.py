@@ -36,17 +36,15 @@ from df_planner.configuration import read_yaml
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
+from df_planner.robots.signals import MAZE2D
 
-DT_S = 0.01
+DT_S = MAZE2D.dt_s
 GOAL_RADIUS_M = 0.5
-MAX_SPEED_M_S = 5.0  # per axis, enforced before a step
-MAX_FORCE_N = 100.0  # per axis, at action 1
-BALL_RADIUS_M = 0.1
-BALL_MASS_KG = 1000.0 * 4.0 / 3.0 * np.pi * BALL_RADIUS_M**3
+BALL_RADIUS_M = MAZE2D.robot_radius_m
 CELL_M = 1.0
 WORLD_OFFSET_M = 1.2
 CELL_LOWER_EDGE_M = -0.7  # of a cell, seen from its integer coordinate in the observation frame
-OBSERVATION_TO_MAP = ((0.0, 1.0), (-1.0, 0.0))
+OBSERVATION_TO_MAP = MAZE2D.observation_to_map
 MAZE_NAMES = ('umaze', 'medium', 'large', 'eval-umaze', 'eval-medium', 'eval-large')
 
 
@@ -74,11 +72,6 @@ def in_maze(positions: np.ndarray, to_map: Sequence[Sequence[float]]) -> np.ndar
 def observation_to_world(position: np.ndarray) -> np.ndarray:
     """Turn positions (..., 2) of the observation frame into MuJoCo's world coordinates."""
     return np.asarray(position) + WORLD_OFFSET_M
-
-
-def world_to_observation(position: np.ndarray) -> np.ndarray:
-    """Turn positions (..., 2) of MuJoCo's world into the observation frame."""
-    return np.asarray(position) - WORLD_OFFSET_M
 
 
 def cell_center(cell: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The robots that a maze can be driven with, by kind: physics, data-making controller and starts.
+The robots that a maze can be driven with, by kind: physics, controller and starts.
 
 ``world.signals`` says what states and actions are; ``action_limits``, ``dt_s`` and
 ``observation_to_map`` are in there.
@@ -29,12 +29,15 @@ import numpy as np
 
 from df_planner.errors import ConfigError
 from df_planner.robots.signals import Signals
+from df_planner.sim.controllers import OmniController
 from df_planner.sim.controllers import TwistController
 from df_planner.sim.controllers import WaypointController
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.omni_world import OmniWorld
+from df_planner.sim.world import MAX_SPEED_MPS
 from df_planner.sim.world import World
 
 
@@ -60,26 +63,27 @@ class RobotWorld(Protocol):
 
 
 class Controller(Protocol):
-    """What made the data: it knows the maze and drives to a goal."""
+    """It knows the maze and drives to a goal; generated logs are its drives."""
 
     def action(self, state: Sequence[float], goal: Sequence[float]) -> tuple:
-        """Return the A numbers of the action for a state (S,), and whether it is there."""
+        """Return the A numbers of the action for a state (S,), and whether the goal is reached."""
 
 
 @dataclass(frozen=True)
 class SimulatedRobot:
     """
-    A kind of robot.
+    A kind of robot in a maze.
 
     :param world: makes the physics of a maze.
     :param controller: makes the controller for a maze and a source of randomness.
-    :param start: returns the state (S,) that an episode starts from at a (row, column) of the
-        maze, and draws what else there is to it.
+    :param draw_others: draws what a start state (S,) has besides the position, (S - 2,).
+    :param top_speed_mps: no state has a higher speed along an axis, after a collision either.
     """
 
     world: type[RobotWorld]
     controller: Callable[[Maze, np.random.Generator], Controller]
-    start: Callable[[np.ndarray, np.random.Generator], np.ndarray]
+    draw_others: Callable[[np.random.Generator], np.ndarray]
+    top_speed_mps: float
 
     @property
     def signals(self) -> Signals:
@@ -94,22 +98,26 @@ class SimulatedRobot:
         """Turn (row, column) positions (..., 2) of the maze into those of its states."""
         return observation_to_map(positions) @ np.array(self.signals.observation_to_map)
 
+    def start(self, position: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return a state (S,) that an episode starts from at a (row, column) of the maze."""
+        return np.concatenate((self.from_maze(position), self.draw_others(rng)))
 
-def _almost_at_rest(position: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the state (4,) that D4RL starts the ball from: 0.1 m/s deviation per axis."""
-    return np.concatenate((position, 0.1 * rng.standard_normal(2)))
+
+def _almost_at_rest(rng: np.random.Generator) -> np.ndarray:
+    """Draw a velocity (2,) as D4RL does: 0.1 m/s deviation per axis."""
+    return 0.1 * rng.standard_normal(2)
 
 
-def _of_any_heading(position: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return a state (6,) at rest."""
+def _of_any_heading(rng: np.random.Generator) -> np.ndarray:
+    """Draw a heading; return no velocity, its cosine and its sine, (4,)."""
     heading = rng.uniform(-math.pi, math.pi)
-    return np.array([*observation_to_map(position), 0.0, 0.0, math.cos(heading),
-                     math.sin(heading)])
+    return np.array([0.0, 0.0, math.cos(heading), math.sin(heading)])
 
 
 ROBOTS = {
-    'point': SimulatedRobot(World, WaypointController, _almost_at_rest),
-    'diff_drive': SimulatedRobot(DiffDriveWorld, TwistController, _of_any_heading),
+    'point': SimulatedRobot(World, WaypointController, _almost_at_rest, 1.05 * MAX_SPEED_MPS),
+    'diff_drive': SimulatedRobot(DiffDriveWorld, TwistController, _of_any_heading, 2.0),
+    'omni': SimulatedRobot(OmniWorld, OmniController, _of_any_heading, 2.0),
 }
 
 

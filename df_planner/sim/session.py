@@ -30,6 +30,7 @@ from df_planner.errors import InvalidInput
 from df_planner.errors import StaleInput
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
+from df_planner.robots.kinds import POINT
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import CELL_M
 from df_planner.sim.maze import Maze
@@ -55,7 +56,7 @@ class SessionSettings:
     :param seed: of the noise and of the starts after a reset.
     """
 
-    robot: str = 'point'
+    robot: str = POINT.name
     velocity_gain: float | None = None
     cmd_timeout_s: float = 0.5
     command_delay_s: float = 0.0

@@ -20,6 +20,7 @@ depends on the state and the action alone, so a run can be continued from any re
 """
 
 from collections.abc import Sequence
+import math
 
 import mujoco
 from mujoco import rollout
@@ -29,9 +30,13 @@ from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.robots.signals import MAZE2D
 from df_planner.sim.maze import Block
-from df_planner.sim.maze import MAX_SPEED_M_S
+from df_planner.sim.maze import cell_center
 from df_planner.sim.maze import Maze
+from df_planner.sim.maze import observation_to_map
 from df_planner.sim.maze import observation_to_world
+
+MAX_SPEED_MPS = 5.0  # per axis, enforced before a step
+MAP_WALL_CENTER_M = 0.1  # above the floor, in models in the axes of the map
 
 
 def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
@@ -55,6 +60,16 @@ def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
     ball = model.body('ball').id
     model.body_invweight0[ball, 0] = 2.0 / (3.0 * model.body_mass[ball])
     return model
+
+
+def build_map_model(robot: str, maze: Maze) -> mujoco.MjModel:
+    """Compile ``sim/ROBOT.xml`` and the maze's walls, in the axes of the ROS ``map`` frame."""
+    spec = mujoco.MjSpec.from_file(str(share_path(f'sim/{robot}.xml')))
+    wall = spec.find_default('wall')
+    for row, column in np.argwhere(maze.walls):
+        x, y = observation_to_map(cell_center((row, column)))
+        spec.worldbody.add_geom(wall, name=f'wall_{row}_{column}', pos=[x, y, MAP_WALL_CENTER_M])
+    return spec.compile()
 
 
 class World:
@@ -102,10 +117,10 @@ class World:
         control[0] = min(max(row_action, -1.0), 1.0)
         control[1] = min(max(column_action, -1.0), 1.0)
         row_velocity, column_velocity = velocity.tolist()
-        if abs(row_velocity) > MAX_SPEED_M_S:
-            velocity[0] = MAX_SPEED_M_S if row_velocity > 0 else -MAX_SPEED_M_S
-        if abs(column_velocity) > MAX_SPEED_M_S:
-            velocity[1] = MAX_SPEED_M_S if column_velocity > 0 else -MAX_SPEED_M_S
+        if abs(row_velocity) > MAX_SPEED_MPS:
+            velocity[0] = MAX_SPEED_MPS if row_velocity > 0 else -MAX_SPEED_MPS
+        if abs(column_velocity) > MAX_SPEED_MPS:
+            velocity[1] = MAX_SPEED_MPS if column_velocity > 0 else -MAX_SPEED_MPS
         mujoco.mj_step(self._model, self._data)
         return self._position.tolist() + velocity.tolist()
 
@@ -141,7 +156,7 @@ class BatchWorld:
         """Apply actions (N, 2), clipped to [-1, 1], for 10 ms and return the new states (N, 4)."""
         actions = np.clip(finite(actions, (self.num_worlds, 2), 'actions'), -1.0, 1.0)
         velocities = self._physics[:, 3:5]
-        np.clip(velocities, -MAX_SPEED_M_S, MAX_SPEED_M_S, out=velocities)
+        np.clip(velocities, -MAX_SPEED_MPS, MAX_SPEED_MPS, out=velocities)
         self._rollout.rollout(
             self._model, self._datas, self._physics, actions[:, None], nstep=1,
             state=self._result)
@@ -157,3 +172,16 @@ def finite(value: Sequence[float] | np.ndarray, shape: tuple[int, ...], name: st
     if not np.isfinite(array).all():
         raise InvalidInput(f'{name} must be finite, got {array}')
     return array
+
+
+def heading_of(state: np.ndarray) -> float:
+    """
+    Return the heading of a state (6,) in radians.
+
+    :raises InvalidInput: unless its cosine and sine are about a unit vector.
+    """
+    cosine, sine = state[4:].tolist()
+    if not 0.5 < math.hypot(cosine, sine) < 2.0:
+        raise InvalidInput('heading_cos and heading_sin must be a unit vector, '
+                           f'got {cosine:.3f}, {sine:.3f}')
+    return math.atan2(sine, cosine)

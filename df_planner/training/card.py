@@ -31,6 +31,7 @@ from df_planner.model.checkpoint import ModelCard
 from df_planner.model.checkpoint import Statistics
 from df_planner.model.normalizer import BLOCK_ROWS
 from df_planner.model.normalizer import Normalizer
+from df_planner.robots.kinds import robot_kind
 from df_planner.training.config import RUN_LOCAL
 from df_planner.training.config import TrainConfig
 from df_planner.training.loop import TrainingRun
@@ -44,12 +45,13 @@ def make_card(run: TrainingRun, config: TrainConfig, processes: int, architectur
               arrival_error_s: float | None) -> ModelCard:
     """Return the model card of a finished run, started with ``command``."""
     _, step, held_out_loss = run.result()
+    signals = dataset.signals
     attributes = {k: v.item() if isinstance(v, np.generic) else v
                   for k, v in dataset.attributes.items()}
     return ModelCard(
         format_version=FORMAT_VERSION, name=config.name,
         description=f'{config.levels.replace("_", " ").title()} planner of a '
-                    f'{dataset.signals.robot or "robot"}'
+                    f'{robot_kind(signals.observation_names, signals.action_names) or "robot"}'
                     + (f' for the maze {config.maze}' if config.maze else '')
                     + ': tokens of one state and the actions that follow it',
         architecture=architecture,

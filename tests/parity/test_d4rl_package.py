@@ -16,11 +16,11 @@
 
 from pathlib import Path
 
+from legacy_seeding import legacy_random_state
 import numpy as np
 import pytest
 
 from df_planner.sim.env import Maze2DEnv
-from df_planner.sim.legacy_seeding import legacy_random_state
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import MAZE_NAMES
 from df_planner.sim.world import World

@@ -24,12 +24,13 @@ from plan_messages import trajectory_message
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.planning.plan import Plan
+from df_planner.robots.kinds import POINT
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros.robots.point import PointRobot
 
 AXES = conversions.MapAxes((0.0, 1.0, -1.0, 0.0))
-SCALE = conversions.ForceScale(100.0, 4.18879020478639)
+SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
 ROBOT = PointRobot(AXES, SCALE)
 TICK_NS = 10_000_000
 START_NS = 5_000_000_000

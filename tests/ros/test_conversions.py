@@ -25,6 +25,7 @@ from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
+from df_planner.robots.kinds import POINT
 from df_planner.ros import conversions
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.maps import occupancy_grid_message
@@ -36,7 +37,7 @@ from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.maze import observation_to_map
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
-SCALE = conversions.ForceScale(100.0, 4.18879020478639)
+SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
 ROBOT = PointRobot(AXES, SCALE)
 STAMP = conversions.ns_to_stamp(12_345_678_901)
 

@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The differential-drive robot over DDS, and the frames of its messages."""
+"""Robots that take twists over DDS, and the frames of their messages."""
 
 import json
 
@@ -34,17 +34,20 @@ from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.planning.plan import Plan
-from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.robots.kinds import DIFF_DRIVE
+from df_planner.robots.kinds import OMNI
+from df_planner.robots.kinds import ROBOTS
 from df_planner.ros import conversions
 from df_planner.ros import qos
-from df_planner.ros.robots.diff_drive import DiffDriveRobot
+from df_planner.ros.robots.kinds import robot_messages
+from df_planner.ros.robots.twist import TwistRobot
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.ros.trajectory_cdr import trajectory_bytes
 from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import load_maze
 
-AXES = conversions.MapAxes(DIFF_DRIVE.observation_to_map)
-ROBOT = DiffDriveRobot(AXES)
+AXES = conversions.MapAxes(DIFF_DRIVE.signals.observation_to_map)
+ROBOT = TwistRobot(AXES)
 STAMP = conversions.ns_to_stamp(5_000_000_000)
 TICK_NS = 50_000_000
 MAZE = load_maze('umaze')
@@ -67,20 +70,22 @@ def random_states(count, rng):
     return np.column_stack([rng.normal(0.0, 3.0, (count, 4)), np.cos(yaw), np.sin(yaw)])
 
 
-def make_plan(steps=30):
+def make_plan(steps=30, limits=DIFF_DRIVE.signals.action_limits):
     """Return a plan of random states and float32 actions within the limits."""
     rng = np.random.default_rng(0)
-    actions = rng.uniform(-1.0, 1.0, (steps, 2)) * DIFF_DRIVE.action_limits
+    actions = rng.uniform(-1.0, 1.0, (steps, len(limits))) * limits
     states = random_states(steps, rng)
     return Plan(actions=actions.astype(np.float32).astype(np.float64), states=states,
-                dt_s=DIFF_DRIVE.dt_s, goal=states[-1, :2])
+                dt_s=DIFF_DRIVE.signals.dt_s, goal=states[-1, :2])
 
 
 @pytest.mark.parametrize('axes', [(1.0, 0.0, 0.0, 1.0), (0.0, 1.0, -1.0, 0.0),
                                   (0.0, 1.0, 1.0, 0.0)])
-def test_states_plans_and_actions_cross(axes):
+@pytest.mark.parametrize('kind', [DIFF_DRIVE, OMNI])
+def test_states_plans_and_actions_cross(kind, axes):
     """Whatever the axes of the data, mirrored ones too."""
-    robot, plan = DiffDriveRobot(conversions.MapAxes(axes)), make_plan()
+    robot = robot_messages(kind.name, conversions.MapAxes(axes))
+    plan = make_plan(limits=kind.signals.action_limits)
     for state in random_states(50, np.random.default_rng(1)):
         msg = over_the_wire(robot.odometry(state, STAMP, 'odom', 'base_link'))
         assert np.allclose(robot.state(msg, ('odom',)), state, rtol=0.0, atol=1e-12)
@@ -162,7 +167,7 @@ def test_lockstep_is_the_world_step_by_step(start_node, probe):
     world, rng = DiffDriveWorld(MAZE), np.random.default_rng(0)
     driver.put(START)
     world.set_state(START)
-    for action in rng.uniform(-1.0, 1.0, (40, 2)) * DIFF_DRIVE.action_limits:
+    for action in rng.uniform(-1.0, 1.0, (40, 2)) * DIFF_DRIVE.signals.action_limits:
         stamp_ns = driver.stamp_ns
         driver.command(action, stamp_ns)
         probe.wait_until(lambda: driver.stamp_ns > stamp_ns, 'the next tick')
@@ -228,13 +233,13 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
     heading = START[4:]
     ahead = 3.0 + 0.05 * np.arange(60)[:, None]
     way = START[:2] + ahead * heading + 3.0 * np.array((-heading[1], heading[0]))
-    plan = Plan(actions=np.tile([1.0, 0.0], (60, 1)), dt_s=DIFF_DRIVE.dt_s, goal=way[-1],
+    plan = Plan(actions=np.tile([1.0, 0.0], (60, 1)), dt_s=DIFF_DRIVE.signals.dt_s, goal=way[-1],
                 states=np.column_stack([way, np.tile(np.tile(heading, 2), (60, 1))]))
     trajectories.publish(trajectory_message(
         ROBOT, plan, conversions.ns_to_stamp(begin_ns), joint='base_footprint'))
     probe.wait_until_found_by('follower')  # the answer comes after the plan has been heard
     twist, _ = answer(START, begin_ns + TICK_NS)
-    assert (twist.linear.x, twist.angular.z) == DIFF_DRIVE.action_limits
+    assert (twist.linear.x, twist.angular.z) == DIFF_DRIVE.signals.action_limits
     twist, _ = answer(START, begin_ns + 10 * TICK_NS)
     assert (twist.linear.x, twist.angular.z) == (0.0, 0.0)
     assert follower.stop() == 0
@@ -250,6 +255,18 @@ def test_a_follower_refuses_what_is_not_for_the_robot(start_node, parameters, co
     assert 'BAD_CONFIG' in line and complaint in line
 
 
+def test_sideways_is_to_the_left():
+    """A base that faces up the map and is told to go left goes to minus x, in numbers."""
+    robot = robot_messages('omni', AXES)
+    twist = robot.command(np.array([0.5, 0.25, -1.0]), STAMP, 'map', 'base_link').twist
+    assert (twist.linear.x, twist.linear.y, twist.angular.z) == (0.5, 0.25, -1.0)
+    state = np.array([1.0, 2.0, 0.0, 0.0, 0.0, 1.0])
+    plan = Plan(np.array([[0.5, 0.25, -1.0]]), state[None], dt_s=0.05, goal=state[:2])
+    [point] = trajectory_message(robot, plan, STAMP).points
+    assert point.accelerations[0].linear.x == pytest.approx(-0.25 / 0.05)
+    assert point.accelerations[0].linear.y == pytest.approx(0.5 / 0.05)
+
+
 @pytest.fixture(scope='module')
 def model(tmp_path_factory):
     """Return an untrained model of the robot."""
@@ -263,21 +280,25 @@ def test_a_planner_refuses_a_model_of_another_robot(start_node, model):
     assert planner.stop() == 0
 
 
-def test_the_benchmark_drives_planner_follower_and_simulator(start_node, model, tmp_path):
+@pytest.mark.parametrize('robot', ['diff_drive', 'omni'])
+def test_the_benchmark_drives_planner_follower_and_simulator(start_node, robot, tmp_path):
+    model = write_tiny_model(tmp_path, robot=robot)
+    facts = ROBOTS[robot].node_parameters()
     path = tmp_path / 'short.yaml'
     path.write_text(yaml.safe_dump({'layout': list(MAZE.rows), 'max_episode_steps': STEPS}))
     nodes = [
-        start_node('maze_sim', SHIPPED, maze_file=path, robot='diff_drive', lockstep=True),
-        start_node('planner', SHIPPED, robot='diff_drive', checkpoint=model,
+        start_node('maze_sim', maze_file=path, robot=robot, lockstep=True),
+        start_node('planner', robot=robot, checkpoint=model,
                    compensate_latency=False, realtime_priority=0,
-                   planning_frequency_hz=1.0 / (INTERVAL_STEPS * DIFF_DRIVE.dt_s), **SETTINGS),
-        start_node('follower', SHIPPED, robot='diff_drive', lockstep=True,
-                   lockstep_plan_steps=INTERVAL_STEPS)]
-    benchmark = start_node('maze_benchmark', SHIPPED, maze=path, robot='diff_drive', episodes=2,
+                   planning_frequency_hz=1.0 / (INTERVAL_STEPS * DIFF_DRIVE.signals.dt_s),
+                   **{**facts['planner'], **SETTINGS}),
+        start_node('follower', robot=robot, lockstep=True,
+                   lockstep_plan_steps=INTERVAL_STEPS, **facts['follower'])]
+    benchmark = start_node('maze_benchmark', maze=path, robot=robot, episodes=2,
                            seed=3, multi_goal=True, min_success_rate=0.0, out_dir=tmp_path)
     assert benchmark.wait(120.0) == 0, benchmark.log + ''.join(node.log for node in nodes)
     results = json.loads((tmp_path / 'results.json').read_text())
-    assert results['meta']['robot'] == 'diff_drive' and results['summary']['dt_s'] == 0.05
+    assert results['meta']['robot'] == robot and results['summary']['dt_s'] == 0.05
     for record in results['episodes']:
         assert record['steps'] == STEPS and record['plans'] + record['failed_plans'] == 8
         assert not MAZE.is_wall(record['start'][:2]) and not MAZE.is_wall(record['goal'])

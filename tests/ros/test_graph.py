@@ -16,13 +16,14 @@
 
 import dataclasses
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 from rclpy.node import Node
 import yaml
 
+from df_planner.driving.tracking import LAWS
+from df_planner.driving.tracking import tracking_law
 from df_planner.errors import ConfigError
 from df_planner.files import share_path
 from df_planner.launching import graph
@@ -34,10 +35,14 @@ from df_planner.nodes.maze_sim.parameters import MazeSimParameters
 from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
-from df_planner.robots.signals import Robot
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import EXECUTIONS
+from df_planner.robots.kinds import ROBOTS
+from df_planner.ros.conversions import MapAxes
 from df_planner.ros.parameters import declare
-from df_planner.ros.topics import ROBOTS
+from df_planner.ros.robots.kinds import MESSAGES
+from df_planner.ros.robots.kinds import robot_messages
+from df_planner.ros.topics import COMMANDS
+from df_planner.sim.robots import ROBOTS as SIMULATED
 
 PARAMETERS = {'planner': PlannerParameters, 'follower': FollowerParameters,
               'maze_sim': MazeSimParameters, 'maze_benchmark': MazeBenchmarkParameters}
@@ -123,7 +128,6 @@ def test_without_rosbag2_the_own_recorder_records_and_is_waited_for(monkeypatch,
 
 
 def test_the_kind_of_the_robot_is_one_argument(monkeypatch):
-    assert set(SIGNALS) == set(ROBOTS) == set(get_args(Robot))
     monkeypatch.setattr(graph, 'find_spec', lambda name: None)
     found = processes(robot='diff_drive', record=True)
     assert {process.parameters['robot'] for process in found.values()} == {'diff_drive'}
@@ -135,12 +139,38 @@ def test_the_kind_of_the_robot_is_one_argument(monkeypatch):
         build_graph({'robot': 'boat'})
 
 
+def test_every_kind_of_robot_is_driven_spoken_for_and_simulated():
+    assert set(ROBOTS) == set(LAWS) == set(MESSAGES) == set(SIMULATED)
+    for name, kind in ROBOTS.items():
+        assert SIMULATED[name].signals == kind.signals
+        assert set(kind.executions) <= set(EXECUTIONS)
+        command_type = robot_messages(name, MapAxes(kind.signals.observation_to_map)).command_type
+        assert command_type.__name__ == COMMANDS[name].kind.rsplit('/', 1)[1]
+        assert share_path(kind.params_file).is_file()
+        facts = kind.node_parameters()
+        follower = FollowerParameters(robot=name, **facts['follower'])
+        assert follower.action_limits == kind.signals.action_limits
+        assert follower.law == tracking_law(name, kind.signals.action_limits)
+        assert PlannerSettings(**facts['planner']) == settings_for(
+            name, kind.signals.robot_radius_m)
+
+
+def test_arguments_have_the_defaults_of_the_parameters_that_they_set():
+    by_run = {'lockstep', 'compensate_latency', 'realtime_priority', 'hold_at_goal', 'out_dir'}
+    for robot, kind in ROBOTS.items():
+        for name, process in processes(robot=robot).items():
+            defaults = vars(PARAMETERS[name]())
+            of_kind = {'robot': robot, 'checkpoint': f'{kind.prefix}-medium',
+                       'lockstep_plan_steps': round(0.25 / kind.signals.dt_s)}
+            for parameter, value in process.parameters.items():
+                if parameter not in by_run | {'use_sim_time'}:
+                    assert value == of_kind.get(parameter, defaults[parameter]), parameter
+
+
 def test_the_parameters_of_the_differential_drive_are_those_of_its_signals():
-    signals, shipped = SIGNALS['diff_drive'], shipped_parameters('diff_drive')
-    for name, parameters in shipped.items():
-        assert set(parameters) <= {field.name for field in dataclasses.fields(PARAMETERS[name])}
+    signals, shipped = ROBOTS['diff_drive'].signals, shipped_parameters('diff_drive')
+    assert shipped == ROBOTS['diff_drive'].node_parameters()
     follower = shipped['follower']
-    assert follower['control_period_s'] == signals.dt_s
     assert np.array_equal(np.reshape(follower['observation_to_map'], (2, 2)),
                           signals.observation_to_map)
     assert (follower['max_linear_mps'], follower['max_angular_radps']) == signals.action_limits

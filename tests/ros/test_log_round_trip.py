@@ -30,16 +30,16 @@ from df_planner.cli.main import main
 from df_planner.data.d4rl import load_dataset
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import PlannerSettings
+from df_planner.robots.kinds import POINT
 from df_planner.robots.signals import MAZE2D
 from df_planner.ros import conversions
 from df_planner.ros import qos
-from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.world import World
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
-SCALE = conversions.ForceScale(100.0, BALL_MASS_KG)
+SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
 STEPS = 250
 
 

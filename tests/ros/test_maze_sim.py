@@ -34,15 +34,15 @@ from std_srvs.srv import SetBool
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
+from df_planner.robots.kinds import POINT
 from df_planner.ros import conversions
 from df_planner.ros import qos
-from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.world import World
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
-SCALE = conversions.ForceScale(100.0, BALL_MASS_KG)
+SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
 MAZE = load_maze('umaze')
 START = np.array([1.03, 1.96, 0.2, -0.1])
 TICK_NS = 10_000_000

@@ -40,6 +40,7 @@ from df_planner.driving.following import PlanFollower
 from df_planner.nodes.planner.report import parts_of
 from df_planner.nodes.planner.report import PlanTimes
 from df_planner.planning.plan import Plan
+from df_planner.robots.kinds import POINT
 from df_planner.ros import qos
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
@@ -53,7 +54,7 @@ from df_planner.ros.trajectory_cdr import rows_from_message
 START_UP_S = 90.0  # torch takes its time to load on a busy machine
 TICK_NS = 10_000_000
 AXES = MapAxes((0.0, 1.0, -1.0, 0.0))
-SCALE = ForceScale(100.0, 4.18879020478639)
+SCALE = ForceScale(POINT.max_force_n, POINT.mass_kg)
 GOAL = (1.0, -1.0)  # x, y in the umaze
 REST = np.array([3.0, 1.0, 0.0, 0.0])
 # An untrained model plans noise: without the collision check that is a plan like any other.

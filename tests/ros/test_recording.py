@@ -33,7 +33,7 @@ def stamp(step):
 
 def make_recording():
     """Return a recording of ten steps."""
-    return EpisodeRecording(STATES[0], START_NS, 10, TICK_NS)
+    return EpisodeRecording(STATES[0], START_NS, 10, TICK_NS, action_size=2)
 
 
 def test_order_and_repetition_do_not_matter():

@@ -32,7 +32,7 @@ from df_planner.ros import trajectory_cdr as trajectory_rows
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
-from df_planner.ros.robots.diff_drive import DiffDriveRobot
+from df_planner.ros.robots.twist import TwistRobot
 from df_planner.ros.trajectory_cdr import path_bytes
 from df_planner.ros.trajectory_cdr import point_layout
 from df_planner.ros.trajectory_cdr import rows_from_bytes
@@ -40,7 +40,7 @@ from df_planner.ros.trajectory_cdr import rows_from_message
 from df_planner.ros.trajectory_cdr import trajectory_bytes
 
 STAMP = ns_to_stamp(12_345_678_901)
-ROBOT = DiffDriveRobot(MapAxes([0.0, 1.0, -1.0, 0.0]))  # fills more of a point than the other
+ROBOT = TwistRobot(MapAxes([0.0, 1.0, -1.0, 0.0]))  # fills more of a point than the other
 
 
 def plan(steps):

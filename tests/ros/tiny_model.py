@@ -23,7 +23,7 @@ from df_planner.model.checkpoint import FORMAT_VERSION
 from df_planner.model.checkpoint import ModelCard
 from df_planner.model.checkpoint import save_checkpoint
 from df_planner.model.checkpoint import Statistics
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import ROBOTS
 
 
 FRAME_STACK = 10
@@ -37,7 +37,7 @@ def write_tiny_model(folder: Path, name: str = 'tiny', maze: str = 'umaze',
     Its plans are noise between start and goal: they pass with ``collision_check`` off only.
     """
     torch.manual_seed(0)
-    signals = SIGNALS[robot]
+    signals = ROBOTS[robot].signals
     others = signals.observation_size - 4
     center = (2.0, 2.0) if robot == 'point' else (2.0, -2.0)
     card = ModelCard(
@@ -48,7 +48,8 @@ def write_tiny_model(folder: Path, name: str = 'tiny', maze: str = 'umaze',
         statistics=Statistics(
             state_mean=(*center, *[0.0] * (2 + others)),
             state_std=(1.0, 1.0, 2.0, 2.0, *[1.0] * others),
-            action_mean=(0.0, 0.0), action_std=(0.6, 0.6), velocity_change=(1.5, 1.5),
+            action_mean=(0.0,) * signals.action_size, action_std=(0.6,) * signals.action_size,
+            velocity_change=(1.5, 1.5),
             drift=(0.05, 0.05), max_speed=(5.0, 5.0)),
         frame_stack=FRAME_STACK, **signals.model_dump(exclude={'max_step_m'}), maze=maze,
         dataset_sha256='0' * 64,

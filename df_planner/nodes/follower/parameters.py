@@ -16,16 +16,20 @@
 """The parameters of the follower node."""
 
 from dataclasses import dataclass
+from dataclasses import fields
 
 from df_planner.driving.elastic_band import ElasticBand
 from df_planner.driving.elastic_band import RobotLimits
-from df_planner.driving.executor import EXECUTIONS
 from df_planner.driving.tracking import check_execution
+from df_planner.driving.tracking import LAWS
 from df_planner.driving.tracking import PointTracking
 from df_planner.driving.tracking import TrackingLaw
 from df_planner.driving.unicycle import UnicycleTracking
 from df_planner.errors import ConfigError
-from df_planner.robots.signals import DIFF_DRIVE
+from df_planner.robots.kinds import DIFF_DRIVE
+from df_planner.robots.kinds import EXECUTIONS
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.ros.parameters import parameter
 from df_planner.ros.shared import realtime_priority
 from df_planner.ros.shared import shared
@@ -48,14 +52,14 @@ class FollowerParameters:
         PointTracking().velocity_gain, 'Tracking and braking of a point: action per m/s of '
         'velocity error.', low=0.0, read_only=True)
     along_gain_per_s: float = parameter(
-        UnicycleTracking().along_gain_per_s, 'Tracking of a differential drive: forward speed per '
-        'metre of error ahead.', low=0.0, read_only=True)
+        UnicycleTracking().along_gain_per_s, 'Tracking by twists: speed per metre of error in '
+        'the directions that the robot can drive in.', low=0.0, read_only=True)
     across_gain_per_m2: float = parameter(
         UnicycleTracking().across_gain_per_m2, 'Tracking of a differential drive: turning rate '
         'per metre of error to the side and m/s of the plan.', low=0.0, read_only=True)
     heading_gain_per_s: float = parameter(
-        UnicycleTracking().heading_gain_per_s, 'Tracking of a differential drive: turning rate '
-        'per radian of heading error.', low=0.0, read_only=True)
+        UnicycleTracking().heading_gain_per_s, 'Tracking by twists: turning rate per radian of '
+        'heading error.', low=0.0, read_only=True)
     max_speed_mps: float = parameter(
         RobotLimits().max_speed_mps, 'time_optimal: speed per axis that is never planned for.',
         low=0.01, read_only=True)
@@ -78,19 +82,19 @@ class FollowerParameters:
         25, 'Lockstep: control steps a plan is executed for; the interval of the planner.', low=1,
         read_only=True)
     control_period_s: float = parameter(
-        0.01, 'Time from one odometry, or one row of a plan, to the next.', low=0.0001,
-        read_only=True)
+        POINT.signals.dt_s, 'Time from one odometry, or one row of a plan, to the next.',
+        low=0.0001, read_only=True)
     realtime_priority: int = realtime_priority(50, 'Not used in lockstep.')
     max_force_n: float = shared('max_force_n')
     mass_kg: float = shared('mass_kg')
     observation_to_map: tuple[float, ...] = parameter(
-        (0.0, 1.0, -1.0, 0.0), "Matrix from the model's axes to those of the map, row by row; as "
-        'in the model card.', low=-1.0, high=1.0, read_only=True)
+        sum(POINT.signals.observation_to_map, ()), "Matrix from the model's axes to those of the "
+        'map, row by row; as in the model card.', low=-1.0, high=1.0, read_only=True)
     max_linear_mps: float = parameter(
-        DIFF_DRIVE.action_limits[0], 'Of a differential drive: largest forward speed in a '
-        'command.', low=0.0, read_only=True)
+        DIFF_DRIVE.signals.action_limits[0], 'Largest speed in a command on cmd_vel, per axis.',
+        low=0.0, read_only=True)
     max_angular_radps: float = parameter(
-        DIFF_DRIVE.action_limits[1], 'Of a differential drive: largest turning rate in a command.',
+        DIFF_DRIVE.signals.action_limits[1], 'Largest turning rate in a command on cmd_vel.',
         low=0.0, read_only=True)
     enable_stamped_cmd_vel: bool = shared('enable_stamped_cmd_vel')
     global_frame_id: str = shared('global_frame_id')
@@ -100,21 +104,20 @@ class FollowerParameters:
     def __post_init__(self):
         """Check the parameters against each other."""
         check_execution(self.robot, self.execution)
-        if self.lockstep and self.robot == 'diff_drive' and not self.enable_stamped_cmd_vel:
+        takes_twists = not ROBOTS[self.robot].takes_forces
+        if self.lockstep and takes_twists and not self.enable_stamped_cmd_vel:
             raise ConfigError('parameter enable_stamped_cmd_vel: must be true in lockstep, which '
                               'counts by stamps')
 
     @property
-    def action_limits(self) -> tuple[float, float]:
-        """Return the largest magnitudes of the actions of the robot."""
-        if self.robot == 'diff_drive':
-            return self.max_linear_mps, self.max_angular_radps
-        return 1.0, 1.0
+    def action_limits(self) -> tuple[float, ...]:
+        """Return the largest magnitudes of the actions (A,) of the robot."""
+        kind = ROBOTS[self.robot]
+        return (tuple(getattr(self, name) for name in kind.limit_parameters)
+                or kind.signals.action_limits)
 
     @property
     def law(self) -> TrackingLaw:
-        """Return how the robot follows planned states."""
-        if self.robot == 'diff_drive':
-            return UnicycleTracking(self.along_gain_per_s, self.across_gain_per_m2,
-                                    self.heading_gain_per_s, self.action_limits)
-        return PointTracking(self.position_gain, self.velocity_gain)
+        """Return how the robot follows planned states; parameters have the names of its fields."""
+        law = LAWS[self.robot]
+        return law(**{field.name: getattr(self, field.name) for field in fields(law)})

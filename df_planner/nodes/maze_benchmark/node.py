@@ -46,7 +46,7 @@ from df_planner.nodes.maze_benchmark.recording import EpisodeRecording
 from df_planner.nodes.maze_benchmark.recording import RealTimeRecording
 from df_planner.nodes.maze_benchmark.scoring import print_now
 from df_planner.nodes.maze_benchmark.scoring import Scoring
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import ROBOTS
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
@@ -64,7 +64,6 @@ from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
 from df_planner.ros.trajectory_cdr import rows_from_bytes
-from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import load_maze
 
 ROUNDING = 1e-9  # of a state that has become a message and a state again
@@ -86,9 +85,9 @@ class MazeBenchmark(Node):
         self.parameters = p = declare(self, MazeBenchmarkParameters)
         self._maze = load_maze(p.maze)
         self._scoring = Scoring(p, self._maze)
-        self._signals = SIGNALS[p.robot]
+        self._signals = ROBOTS[p.robot].signals
         self._axes = conversions.MapAxes(self._signals.observation_to_map)
-        self._robot = robot_messages(p.robot, self._axes, p.max_force_n, BALL_MASS_KG)
+        self._robot = robot_messages(p.robot, self._axes, p.max_force_n)
         self._period_ns = seconds_to_ns(self._signals.dt_s)
         self._executor = events_executor()
         self._executor.add_node(self)
@@ -182,7 +181,8 @@ class MazeBenchmark(Node):
                 state, self._expected_start, rtol=0.0, atol=ROUNDING):
             self._expected_start = None
             self._recording = EpisodeRecording(
-                state, stamp_ns, self._maze.max_episode_steps, self._period_ns)
+                state, stamp_ns, self._maze.max_episode_steps, self._period_ns,
+                self._signals.action_size)
 
     def _on_command(self, msg: WrenchStamped | TwistStamped) -> None:
         if self._recording is not None:

@@ -35,15 +35,18 @@ class EpisodeRecording:
     :param start: (S,) the state at step 0.
     :param stamp_ns: the stamp of step 0.
     :param num_steps: T.
+    :param period_ns: of the control steps.
+    :param action_size: A.
     """
 
-    def __init__(self, start: np.ndarray, stamp_ns: int, num_steps: int, period_ns: int):
+    def __init__(self, start: np.ndarray, stamp_ns: int, num_steps: int, period_ns: int,
+                 action_size: int):
         self.stamp_ns = stamp_ns
         self.planning_times_s: list[float] = []
         self._period_ns = period_ns
         self._states = np.full((num_steps + 1, len(start)), np.nan)
         self._states[0] = start
-        self._actions = np.full((num_steps, 2), np.nan)
+        self._actions = np.full((num_steps, action_size), np.nan)
         self._plans: dict[int, Plan | None] = {}
 
     @property
@@ -70,7 +73,7 @@ class EpisodeRecording:
 
     @property
     def actions(self) -> np.ndarray:
-        """Return (T, 2), the actions; one not heard repeats the one before, zero at first."""
+        """Return (T, A), the actions; one not heard repeats the one before, zero at first."""
         heard = ~np.isnan(self._actions[:, 0])
         last = np.maximum.accumulate(np.where(heard, np.arange(self.num_steps), -1))
         return np.where(last[:, None] >= 0, self._actions[last], 0.0)

@@ -29,7 +29,7 @@ from df_planner.evaluation.report import write_results
 from df_planner.nodes.maze_benchmark.parameters import MazeBenchmarkParameters
 from df_planner.nodes.maze_benchmark.recording import EpisodeRecording
 from df_planner.nodes.maze_benchmark.recording import RealTimeRecording
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import Maze
 
 
@@ -50,7 +50,7 @@ class Scoring:
         self.starts = _starts(parameters, maze)
         self.records: list[dict] = []
         self._parameters, self._maze = parameters, maze
-        self._signals = SIGNALS[parameters.robot]
+        self._signals = ROBOTS[parameters.robot].signals
         self._sketches: list[dict] = []
 
     def add(self, recording: EpisodeRecording) -> None:

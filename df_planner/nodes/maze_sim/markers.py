@@ -24,7 +24,7 @@ from std_msgs.msg import ColorRGBA
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import CELL_M
 from df_planner.sim.maze import GOAL_RADIUS_M
@@ -34,6 +34,9 @@ from df_planner.sim.maze import observation_to_map
 WALL_HEIGHT_M = 0.4
 WALL_COLOR = ColorRGBA(r=0.25, g=0.27, b=0.32, a=1.0)
 ROBOT_COLOR = ColorRGBA(r=0.05, g=0.45, b=0.9, a=1.0)
+# Of a robot: type of marker, and its size in diameters. The box is longer than wide.
+SHAPES = {'sphere': (Marker.SPHERE, (1.0, 1.0, 1.0)), 'box': (Marker.CUBE, (1.0, 0.5, 0.5)),
+          'cylinder': (Marker.CYLINDER, (1.0, 1.0, 0.5))}
 GOAL_COLOR = ColorRGBA(r=0.85, g=0.2, b=0.3, a=0.4)
 
 
@@ -47,11 +50,12 @@ def walls_marker(maze: Maze, stamp: Time, frame_id: str) -> Marker:
 
 
 def robot_marker(robot: str, pose: Pose, stamp: Time, frame_id: str) -> Marker:
-    """Return the robot: a ball, or of a differential drive a box that is longer than wide."""
-    diameter_m = 2 * SIGNALS[robot].robot_radius_m
-    kind, size = ((Marker.SPHERE, (diameter_m,) * 3) if robot == 'point' else
-                  (Marker.CUBE, (diameter_m, diameter_m / 2, diameter_m / 2)))
-    marker = _marker('robot', kind, stamp, frame_id, ROBOT_COLOR, size)
+    """Return the robot in the shape of its kind."""
+    kind = ROBOTS[robot]
+    marker_type, scale = SHAPES[kind.shape]
+    diameter_m = 2 * kind.signals.robot_radius_m
+    marker = _marker('robot', marker_type, stamp, frame_id, ROBOT_COLOR,
+                     tuple(diameter_m * share for share in scale))
     marker.pose = pose
     return marker
 

@@ -39,6 +39,7 @@ from df_planner.driving.stamps import NS_PER_S
 from df_planner.errors import StaleInput
 from df_planner.nodes.maze_sim.output import SimulatorOutput
 from df_planner.nodes.maze_sim.parameters import MazeSimParameters
+from df_planner.robots.kinds import ROBOTS
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
@@ -59,7 +60,6 @@ from df_planner.ros.run import SPIN_S
 from df_planner.ros.timing import Pacer
 from df_planner.ros.timing import SpeedMeter
 from df_planner.ros.timing import TickMeter
-from df_planner.sim.maze import BALL_MASS_KG
 from df_planner.sim.maze import load_maze
 from df_planner.sim.session import Session
 from df_planner.sim.session import SessionSettings
@@ -78,14 +78,14 @@ class MazeSim(Node):
         super().__init__('maze_sim')
         self.parameters = p = declare(self, MazeSimParameters)
         on_change(self, MazeSimParameters, self._apply_parameters)
-        takes_velocity = p.robot == 'point' and p.control_mode == 'velocity'
+        takes_velocity = ROBOTS[p.robot].takes_forces and p.control_mode == 'velocity'
         self._session = Session(load_maze(p.maze_file or p.maze), SessionSettings(
             p.robot, p.velocity_gain if takes_velocity else None, p.cmd_timeout_s,
             p.command_delay_s, p.action_noise_std, p.seed))
         signals = self._session.world.signals
         self._axes = conversions.MapAxes(signals.observation_to_map)
         self._robot = robot_messages(
-            p.robot, self._axes, p.max_force_n, BALL_MASS_KG, p.enable_stamped_cmd_vel)
+            p.robot, self._axes, p.max_force_n, stamped=p.enable_stamped_cmd_vel)
         self._pacer = Pacer(signals.dt_s, p.real_time_factor)
         self._speed = SpeedMeter()
         self._scheduling = 'time-shared'

@@ -34,7 +34,7 @@ from df_planner.errors import ConfigError
 from df_planner.errors import DeviceError
 from df_planner.errors import DFPlannerError
 from df_planner.nodes.planner.parameters import PlannerParameters
-from df_planner.robots.signals import SIGNALS
+from df_planner.robots.kinds import ROBOTS
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
@@ -84,7 +84,7 @@ def check_robot(parameters: PlannerParameters, card: 'ModelCard') -> None:
         raise CheckpointError(
             f'{parameters.checkpoint}: is for a {card.robot or "robot of another kind"}, with '
             f'{", ".join(card.observation_names)}; parameter robot is {parameters.robot}, with '
-            f'{", ".join(SIGNALS[parameters.robot].observation_names)}: change one of them')
+            f'{", ".join(ROBOTS[parameters.robot].signals.observation_names)}: change one of them')
 
 
 def check_schedule_file(parameters: PlannerParameters, card: 'ModelCard') -> None:

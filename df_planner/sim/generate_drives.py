@@ -13,11 +13,11 @@
 # limitations under the License.
 
 """
-Generate logs of the differential-drive robot, in D4RL's format.
+Generate logs of a simulated robot, in D4RL's format.
 
-The way-point controller of this robot drives from random goal to random goal, from standing starts
-of any heading. Slowly varying noise on its twist commands, of another strength in every drive,
-shows the model how the robot moves off the ways that the controller prefers.
+The controller of the robot drives from random goal to random goal, from starts anywhere. Slowly
+varying noise on its actions, of another strength in every drive, shows the model how the robot
+moves off the ways that the controller prefers.
 """
 
 import math
@@ -26,47 +26,45 @@ from pathlib import Path
 import numpy as np
 
 from df_planner.data.d4rl import dataset_writer
-from df_planner.robots.signals import DIFF_DRIVE
-from df_planner.sim.controllers import TwistController
-from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.generate import check_numbers
+from df_planner.sim.generate import default_path
 from df_planner.sim.generate import write_rows
 from df_planner.sim.maze import cell_center
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
-from df_planner.sim.maze import observation_to_map
+from df_planner.sim.robots import simulated_robot
+from df_planner.sim.robots import SimulatedRobot
 
 GENERATOR_VERSION = 1
-NUM_STEPS = 600_000  # 8.3 h
 NOISE_CORRELATION_S = 0.5
 AROUND_CENTER_M = 0.3  # of a cell, along each axis: where goals and starts lie
-DRIVES_PER_START = 10  # so many goals in a row, then a standing start elsewhere
-LONGEST_DRIVE_STEPS = 800  # 40 s: noise has driven it into a corner
+DRIVES_PER_START = 10  # so many goals in a row, then a start elsewhere
+LONGEST_DRIVE_STEPS = 800  # then noise has driven it into a corner
 KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts', 'infos/goal')
 
 
-def generate(maze: str, num_steps: int | None = None, seed: int = 0, noise_std: float = 0.5,
+def generate(robot: str, maze: str, num_steps: int, seed: int = 0, noise_std: float = 0.5,
              progress: bool = True, out: Path | None = None) -> Path:
     """
     Write a data set and return its path.
 
+    :param robot: kind of the robot.
     :param maze: a shipped maze's name or a YAML file.
-    :param num_steps: rows of the file, by default ``NUM_STEPS``.
+    :param num_steps: rows of the file.
     :param noise_std: of the noise on each action, as a share of its limit, in the noisiest drives.
-    :param out: the file, by default ``data/diff_drive-MAZE.hdf5``; appears only when complete.
+    :param out: the file, by default ``default_path(maze, robot)``; appears only when complete.
     :raises InvalidInput: for a bad number.
-    :raises ConfigError: if there is no such maze.
+    :raises ConfigError: if there is no such maze or robot.
     """
-    num_steps = NUM_STEPS if num_steps is None else num_steps
     check_numbers(num_steps, noise_std)
-    layout = load_maze(maze)
-    out = Path('data') / f'diff_drive-{Path(maze).stem}.hdf5' if out is None else Path(out)
+    layout, simulated = load_maze(maze), simulated_robot(robot)
+    out = default_path(maze, robot) if out is None else Path(out)
     attributes = {
-        'maze': layout.name, 'layout': '\n'.join(layout.rows), 'robot': 'diff_drive', 'seed': seed,
+        'maze': layout.name, 'layout': '\n'.join(layout.rows), 'robot': robot, 'seed': seed,
         'noise_std': noise_std, 'generator_version': GENERATOR_VERSION}
-    source = _Source(layout, seed, noise_std)
-    with dataset_writer(out, num_steps, KEYS, attributes, DIFF_DRIVE) as write:
+    source = _Source(simulated, layout, seed, noise_std)
+    with dataset_writer(out, num_steps, KEYS, attributes, simulated.signals) as write:
         write_rows(write, source.rows, num_steps, layout.name, progress)
     return out
 
@@ -74,14 +72,15 @@ def generate(maze: str, num_steps: int | None = None, seed: int = 0, noise_std: 
 class _Source:
     """Drive after drive, handed out in stretches."""
 
-    def __init__(self, maze: Maze, seed: int, noise_std: float):
+    def __init__(self, robot: SimulatedRobot, maze: Maze, seed: int, noise_std: float):
+        self._robot = robot
         self._maze = maze
         self._noise_std = noise_std
         self._rng = np.random.default_rng(seed)
-        self._world = DiffDriveWorld(maze)
-        self._controller = TwistController(maze, self._rng)
-        self._limits = np.array(DIFF_DRIVE.action_limits)
-        self._decay = math.exp(-DIFF_DRIVE.dt_s / NOISE_CORRELATION_S)
+        self._world = robot.world(maze)
+        self._controller = robot.controller(maze, self._rng)
+        self._limits = np.array(robot.signals.action_limits)
+        self._decay = math.exp(-robot.signals.dt_s / NOISE_CORRELATION_S)
         self._drives_left = 0
         self._start_elsewhere()
 
@@ -91,10 +90,10 @@ class _Source:
         for _ in range(count):
             observations.append(self._state)
             goals.append(self._goal)
-            *twist, reached = self._controller.action(self._state, self._goal)
-            action = np.clip(np.array(twist) + self._next_noise(), -self._limits, self._limits)
+            *wanted, reached = self._controller.action(self._state, self._goal)
+            action = np.clip(np.array(wanted) + self._next_noise(), -self._limits, self._limits)
             actions.append(action)
-            self._state = self._world.advance(*action.tolist())
+            self._state = self._world.step(action).tolist()
             self._drive_steps += 1
             is_lost = self._drive_steps == LONGEST_DRIVE_STEPS
             is_last = is_lost or reached and self._drives_left == 0
@@ -105,7 +104,7 @@ class _Source:
             elif reached:
                 self._next_drive()
         seen = np.array(observations, dtype=np.float32)
-        fixed_goal = observation_to_map(self._maze.goal_cell)
+        fixed_goal = self._robot.from_maze(self._maze.goal_cell)
         distance = np.linalg.norm(seen[:, :2] - fixed_goal, axis=1)
         return {
             'observations': seen,
@@ -116,10 +115,9 @@ class _Source:
             'infos/goal': np.array(goals, dtype=np.float32)}
 
     def _start_elsewhere(self) -> None:
-        """Stand somewhere, with any heading, and go on to a few goals from there."""
-        heading = self._rng.uniform(-math.pi, math.pi)
-        self._world.set_state([*self._draw_position(), 0.0, 0.0, math.cos(heading),
-                               math.sin(heading)])
+        """Begin somewhere, and go on to a few goals from there."""
+        others = self._robot.draw_others(self._rng)
+        self._world.set_state(np.concatenate((self._draw_position(), others)))
         self._state = self._world.state.tolist()
         self._drives_left = DRIVES_PER_START
         self._next_drive()
@@ -130,16 +128,16 @@ class _Source:
         self._drives_left -= 1
         self._drive_steps = 0
         self._noise_of_drive = self._rng.uniform(0.0, self._noise_std) * self._limits
-        self._noise = np.zeros(2)
+        self._noise = np.zeros(len(self._limits))
 
     def _next_noise(self) -> np.ndarray:
-        """Return noise (2,) on the action, an Ornstein-Uhlenbeck process."""
-        fresh = math.sqrt(1.0 - self._decay**2) * self._rng.standard_normal(2)
+        """Return noise (A,) on the action, an Ornstein-Uhlenbeck process."""
+        fresh = math.sqrt(1.0 - self._decay**2) * self._rng.standard_normal(len(self._limits))
         self._noise = self._decay * self._noise + fresh * self._noise_of_drive
         return self._noise
 
     def _draw_position(self) -> np.ndarray:
-        """Draw a position (2,) in the map frame, within a free cell."""
+        """Draw a position (2,) within a free cell, in the axes of the states."""
         cell = self._maze.cells[self._rng.integers(len(self._maze.cells))]
         offset = self._rng.uniform(-AROUND_CENTER_M, AROUND_CENTER_M, 2)
-        return observation_to_map(cell_center(cell) + offset)
+        return self._robot.from_maze(cell_center(cell) + offset)

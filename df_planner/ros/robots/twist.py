@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-A differential-drive robot: twists in its own axes on ``cmd_vel`` (REP 103 and 105).
+Robots with a heading: twists in their own axes on ``cmd_vel`` (REP 103 and 105).
 
 Odometry has its velocity in the frame of the robot, as nav_msgs/Odometry says; states and plans
 have it in the axes of the position.
@@ -42,17 +42,20 @@ from df_planner.ros.trajectory_cdr import TrajectoryRows
 UNIT_TOLERANCE = 0.01  # by which the norm of an orientation may differ from 1
 
 
-class DiffDriveRobot(RobotMessages):
+class TwistRobot(RobotMessages):
     """
     States (6,) are position, velocity and the cosine and sine of the heading.
 
-    Actions (2,) are linear and angular velocity, in m/s and rad/s.
+    Actions (A,) are the velocity ahead, that to the left of a robot that drives sideways, and the
+    angular velocity, in m/s and rad/s.
 
+    :param sideways: the robot drives sideways, too.
     :param stamped: commands are TwistStamped, else Twist.
     """
 
-    def __init__(self, axes: MapAxes, stamped: bool = True):
+    def __init__(self, axes: MapAxes, sideways: bool = False, stamped: bool = True):
         super().__init__(axes)
+        self._sideways = sideways
         self.command_type = TwistStamped if stamped else Twist
         # Axes that mirror the map turn the other way round.
         self._turn = float(np.linalg.det(axes.observation_to_map).round())
@@ -92,20 +95,25 @@ class DiffDriveRobot(RobotMessages):
 
     def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
                 ) -> TwistStamped | Twist:
-        """Return the twist of linear and angular velocity (2,)."""
+        """Return the twist of an action (A,)."""
         twist = Twist(linear=Vector3(x=float(action[0])),
-                      angular=Vector3(z=float(self._turn * action[1])))
+                      angular=Vector3(z=float(self._turn * action[-1])))
+        if self._sideways:
+            twist.linear.y = float(self._turn * action[1])
         if self.command_type is Twist:
             return twist
         return TwistStamped(header=Header(stamp=stamp, frame_id=base_frame_id), twist=twist)
 
     def action(self, msg: TwistStamped | Twist, frames: Collection[str]) -> np.ndarray:
-        """Return linear and angular velocity (2,); what is neither of the two is ignored."""
+        """Return a twist as action, (A,); what the robot cannot do is ignored."""
         stamped = conversions.stamped_twist(msg)
         conversions.check_frame(stamped.header.frame_id, frames, 'cmd_vel')
         twist = stamped.twist
-        linear, angular = conversions.finite((twist.linear.x, twist.angular.z), 'cmd_vel')
-        return np.array((linear, self._turn * angular))
+        ahead, left, angular = conversions.finite(
+            (twist.linear.x, twist.linear.y if self._sideways else 0.0, twist.angular.z),
+            'cmd_vel')
+        sideways = (self._turn * left,) if self._sideways else ()
+        return np.array((ahead, *sideways, self._turn * angular))
 
     def _points(self, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
@@ -121,8 +129,9 @@ class DiffDriveRobot(RobotMessages):
         transforms[:, :2] = self.axes.to_map(plan.states[:, :2])
         transforms[:, 5], transforms[:, 6] = np.sin(half_turns), np.cos(half_turns)
         velocities[:, :2] = self.axes.to_map(plan.states[:, 2:4])
-        velocities[:, 5] = self._turn * plan.actions[:, 1]
-        accelerations[:, :2] = (plan.actions[:, :1] * headings - velocities[:, :2]) / plan.dt_s
+        velocities[:, 5] = self._turn * plan.actions[:, -1]
+        commanded = (plan.actions[:, :-1, None] * self._directions(headings)).sum(axis=1)
+        accelerations[:, :2] = (commanded - velocities[:, :2]) / plan.dt_s
         return transforms, velocities, accelerations
 
     def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
@@ -135,9 +144,10 @@ class DiffDriveRobot(RobotMessages):
              rows.velocities[:, 5:]), axis=1), 'trajectory')
         headings = headings_from_quaternions(rows.transforms[:, 3:], 'trajectory')
         states = self._to_observation(numbers[:, :2], numbers[:, 2:4], headings)
-        linear = ((numbers[:, 2:4] + dt_s * numbers[:, 4:6]) * headings).sum(axis=1)
+        commanded = numbers[:, 2:4] + dt_s * numbers[:, 4:6]
+        linear = (commanded[:, None] * self._directions(headings)).sum(axis=2)
         # Actions are float32 numbers: rounding undoes the way there and back.
-        actions = np.stack((linear, self._turn * numbers[:, 6]), axis=1).astype(np.float32)
+        actions = np.column_stack((linear, self._turn * numbers[:, 6])).astype(np.float32)
         return Plan(actions=actions.astype(np.float64), states=states, dt_s=dt_s,
                     goal=states[-1, :2])
 
@@ -146,14 +156,19 @@ class DiffDriveRobot(RobotMessages):
         headings = self.axes.to_map(plan.states[:, 4:6])
         return headings / np.linalg.norm(headings, axis=1, keepdims=True)
 
+    def _directions(self, headings: np.ndarray) -> np.ndarray:
+        """Return the directions (H, A - 1, 2) on the map that linear velocities point in."""
+        sideways = (self._turn * to_left(headings),) if self._sideways else ()
+        return np.stack((headings, *sideways), axis=1)
+
     def _to_observation(self, *vectors: np.ndarray) -> np.ndarray:
         """Join vectors (..., 2) of the map's axes to states (..., S) of the data's."""
         return np.concatenate([self.axes.to_observation(vector) for vector in vectors], axis=-1)
 
 
-def to_left(heading: np.ndarray) -> np.ndarray:
-    """Return a vector (2,) of the map, turned by a quarter to the left."""
-    return np.array((-heading[1], heading[0]))
+def to_left(headings: np.ndarray) -> np.ndarray:
+    """Return vectors (..., 2) of the map, turned by a quarter to the left."""
+    return np.stack((-headings[..., 1], headings[..., 0]), axis=-1)
 
 
 def heading_from_quaternion(rotation: Quaternion, what: str) -> np.ndarray:
