@@ -31,7 +31,7 @@ endif
 export ROS_AUTOMATIC_DISCOVERY_RANGE ?= LOCALHOST
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint train evaluate bench soak clean distclean
+.PHONY: help setup demo check test lint train evaluate bench soak clean distclean
 
 # Recipes that run for long replace their shell (exec), so that a signal reaches the program itself.
 
@@ -41,6 +41,10 @@ help:  ## show this list
 
 demo: $(RUN_STAMP)  ## drive MAZE for EPISODES episodes over ROS 2 topics and score it
 	@exec $(BIN)/df_planner demo --maze $(MAZE) --episodes $(EPISODES) --seed $(SEED) $(DEMO_ARGS)
+
+check: $(TEST_STAMP)  ## lint, types, architecture and unit tests, without DDS or training: a minute
+	@exec $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not dds and not long and not slow' \
+	  --durations=0 --durations-min=3 $(PYTEST_ARGS)
 
 test: $(TEST_STAMP)  ## run all tests, linters included (PYTEST_ARGS='-k maze' for some)
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)

@@ -25,6 +25,7 @@ from xml.etree import ElementTree
 
 from ament_flake8.main import main_with_errors
 from ament_pep257.main import main as ament_pep257
+from mypy import api
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -43,6 +44,14 @@ def test_flake8():
 def test_pep257():
     """Docstring conventions as ROS 2 reads PEP 257."""
     assert ament_pep257(argv=PATHS) == 0
+
+
+@pytest.mark.linter
+def test_types():
+    """No name, attribute or argument that does not exist; setup.cfg says what else mypy checks."""
+    report, complaint, code = api.run(['--config-file', str(ROOT / 'setup.cfg')])
+
+    assert code == 0, report + complaint
 
 
 @pytest.mark.linter
