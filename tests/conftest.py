@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 """
-Which tests ``make check`` leaves out: those over DDS, and those that train, drive or build for long.
+Which tests ``make check`` leaves out: those over DDS, and those that train, drive or build.
 
 They are marked by file. A single test of another file marks itself: ``@pytest.mark.long``.
 """

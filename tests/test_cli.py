@@ -175,6 +175,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path):
     assert result.stderr.startswith('error [OS_ERROR]: ') and result.stderr.count('\n') == 1
 
 
+@pytest.mark.long
 def test_generate_look_train_and_evaluate(tmp_path):
     log = tmp_path / 'log.hdf5'
     result = _run('data', 'generate', '--maze', 'umaze', '--num-steps', 3000, '--out', log)

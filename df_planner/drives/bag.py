@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from dataclasses import field
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -138,7 +139,7 @@ WARN = 1  # of diagnostic_msgs/DiagnosticStatus: this level and those above are 
 STRIP, CYLINDER = 4, 3  # of visualization_msgs/Marker
 MIN_STATES = 2
 
-Heard = tuple[float, object]  # when, in seconds of the recorder's clock, and the message
+Heard = tuple[float, Any]  # when, in seconds of the recorder's clock, and the message
 
 
 def read_drive(path: str | Path, namespace: str | None = None,

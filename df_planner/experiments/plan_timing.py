@@ -21,6 +21,7 @@ clock of the planner.
 
 from collections.abc import Callable
 import time
+from typing import Any
 
 import numpy as np
 
@@ -71,7 +72,7 @@ def time_plans(planners: dict[str, Planner], starts: Starts, rounds: int, seed: 
         they are slower and count nowhere else), ``records`` of ``time_drive`` with ``who``,
         ``start`` and ``round``, and ``stopped``, whether by Ctrl-C.
     """
-    measured = {'first_plans': [], 'records': [], 'stopped': False}
+    measured: dict[str, Any] = {'first_plans': [], 'records': [], 'stopped': False}
     try:
         for planner in planners.values():
             measured['first_plans'] = []

@@ -47,6 +47,9 @@ class RobotWorld(Protocol):
     signals: Signals
     maze: Maze
 
+    def __init__(self, maze: Maze):
+        """Build the physics of a maze."""
+
     @property
     def state(self) -> np.ndarray:
         """Return a copy of the present state, (S,)."""

@@ -76,9 +76,10 @@ def train(config_path: Path | str, overrides: dict[str, object] | None = None,
     with processes_of(stages[last_stage]) as fabric:
         for stage, config in stages.items():
             if stage == last_stage:
-                return _train_stage(config, command, fabric)
+                break
             if not fabric.broadcast(fabric.is_global_zero and finished(config)):
                 _train_stage(config, f'{command} --stage {stage}', fabric)
+        return _train_stage(stages[last_stage], command, fabric)
 
 
 def _train_stage(config: TrainConfig, command: str, fabric: Fabric) -> Path | None:

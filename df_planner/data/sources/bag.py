@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
+from typing import Any
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -191,7 +192,7 @@ class _Reading:
         if rows == 0:
             self._on_problem('gives no rows: ' + self._why_none())
 
-    def _read(self, topic: _Topic, message: object, received_ns: int) -> None:
+    def _read(self, topic: _Topic, message: Any, received_ns: int) -> None:
         """Keep the numbers of a message and when they hold."""
         topic.count += 1
         time_ns = received_ns

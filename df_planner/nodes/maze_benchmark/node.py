@@ -153,7 +153,7 @@ class MazeBenchmark(Node):
         self._wait_until(lambda: self._recording is not None, RESPONSE_TIMEOUT_S,
                          f'the simulator to take the start {start.tolist()}; is its maze '
                          f'{self._maze.name!r}?')
-        recording = self._recording
+        recording: EpisodeRecording = self._recording
         header = Header(stamp=conversions.ns_to_stamp(recording.stamp_ns),
                         frame_id=p.global_frame_id)
         self._goal_publisher.publish(PoseStamped(

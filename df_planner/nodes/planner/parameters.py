@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from dataclasses import make_dataclass
 from typing import Any
 from typing import get_args
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 from pydantic import ValidationError
@@ -114,5 +115,9 @@ def fields_of(model: type[BaseModel]) -> list[tuple[str, type, Any]]:
     return fields
 
 
-PlannerParameters = make_dataclass('PlannerParameters', fields_of(PlannerSettings),
-                                   bases=(NodeParameters,), frozen=True)
+if TYPE_CHECKING:
+    class PlannerParameters(NodeParameters, PlannerSettings):
+        """All parameters of the planner node."""
+else:
+    PlannerParameters = make_dataclass('PlannerParameters', fields_of(PlannerSettings),
+                                       bases=(NodeParameters,), frozen=True)

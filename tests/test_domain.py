@@ -47,15 +47,15 @@ def test_what_is_set_is_kept(monkeypatch):
 def test_it_says_so_when_there_is_none_left():
     said = in_a_child(f"""
 import os, socket
-from df_planner import ros_domain
+from df_planner.launching import domain
 from df_planner.errors import ConfigError
-lock, ros_domain.LAST_DOMAIN = socket.socket(), 1
+lock, domain.LAST_DOMAIN = socket.socket(), 1
 try:
     lock.bind(('127.0.0.1', {FIRST_LOCK_PORT} + 1))
 except OSError:
     pass  # somebody has it
 try:
-    print(ros_domain.own_domain())
+    print(domain.own_domain())
 except ConfigError as error:
     print(error)
 """)
