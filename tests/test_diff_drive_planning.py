@@ -18,11 +18,11 @@ from click.testing import CliRunner
 import numpy as np
 import pytest
 
+from df_planner import Planner
 from df_planner.cli.main import main
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.model.checkpoint import load_card
-from df_planner.planning.planner import Planner
 from df_planner.planning.reconstruction import reconstruct
 from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import simulated_robot
