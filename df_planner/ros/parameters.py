@@ -23,8 +23,8 @@ Typed parameters: a frozen dataclass is the one table that a node's parameters c
 >>> self.parameters = declare(self, TalkerParameters)
 >>> on_change(self, TalkerParameters, self.apply_parameters)
 
-Declaration, descriptors, ranges, validation at run time and the table in the README all follow
-from it. A dataclass may check fields against each other in ``__post_init__`` by raising a
+Declaration, descriptors, ranges, validation at run time and docs/interface.md all follow from it.
+A dataclass may check fields against each other in ``__post_init__`` by raising a
 ConfigError or a ValueError. Ship floats with a decimal point: ROS rejects ``10`` for a double.
 """
 
@@ -79,7 +79,7 @@ def parameter(default: Any, description: str, low: float | None = None, high: fl
     Make one field of a parameter dataclass; the type is that of the default.
 
     :param default: bool, int, float, str, or a non-empty tuple of one of them.
-    :param description: one sentence, shown by ``ros2 param describe`` and in the README.
+    :param description: one sentence, shown by ``ros2 param describe`` and in docs/interface.md.
     :param low: smallest allowed number.
     :param high: largest allowed number.
     :param choices: the only allowed values.
@@ -141,7 +141,7 @@ def on_change(node: Node, cls: type[Parameters], apply: Callable[[Parameters], N
 
 
 def markdown_table(cls: type) -> str:
-    """Return the parameters of ``cls`` as a Markdown table for the README."""
+    """Return the parameters of ``cls`` as a Markdown table for docs/interface.md."""
     rows = ['| Parameter | Type | Default | Description |', '|---|---|---|---|']
     for field in dataclasses.fields(cls):
         rule = field.metadata['rule']

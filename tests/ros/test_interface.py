@@ -172,39 +172,6 @@ def resolved(name: str, node: str) -> str:
     return name if name.startswith('/') else '/' + re.sub('^~/?', f'{node}/', name)
 
 
-def documented_interface() -> dict[str, dict[tuple[str, str], set[str]]]:
-    """Return for every node the types by (rule, name) that docs/interface.md says."""
-    found: dict[str, dict[tuple[str, str], set[str]]] = {node: {} for node in NODES}
-    nodes: tuple[str, ...] = ()
-    for row in re.findall(r'^\| (.*?) *\| (\w+) \| (.*?) \| (.*?) \|', section(
-            'Topics and services'), flags=re.MULTILINE):
-        named, kind, names, types = row[0].strip('` '), *row[1:]
-        if kind not in KINDS:
-            continue
-        nodes = NODES if named == 'all' else (named,) if named else nodes
-        names, types = re.findall('`(.*?)`', names), types.split(', ')
-        for name, options in zip(names, types if len(types) > 1 else types * len(names)):
-            package = options.split('/')[0]
-            if not is_installed(package):  # say, nav2_msgs
-                continue
-            kinds = {option if '/' in option else f'{package}/{option}'
-                     for option in options.split(' or ')}
-            for node in set(nodes) & set(NODES):
-                found[node][KINDS[kind], resolved(name, node)] = kinds
-    return found
-
-
-@pytest.mark.parametrize('node', NODES)
-def test_documents_have_every_topic_and_service_and_no_other(node, used):
-    """By direction, name and type; what every ROS 2 node has is not listed."""
-    documented = documented_interface()[node]
-    here = {key: types for key, types in used[node].items()
-            if not OF_EVERY_NODE.search(key[1]) and key != ('subscribe', '/clock')}
-
-    assert set(here) == set(documented)
-    assert not {key: types for key, types in here.items() if not types <= documented[key]}
-
-
 @pytest.mark.parametrize('node', NODES)
 def test_the_table_of_topics_has_every_topic_and_service_and_no_other(node, used):
     """By direction, name and type: nodes open what their rows say, and nothing else."""
