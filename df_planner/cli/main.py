@@ -56,7 +56,8 @@ COMMANDS = {
     'animate': ('cli.drives', 'animation', 'Draw the drive in a BAG as an animated GIF.'),
     'forecast': ('forecast.command', 'forecast',
                  'Forecast time series with the same method: history in, futures out.'),
-    'info': ('cli.model', 'info', 'Show the card of a CHECKPOINT, or the shipped models and mazes.'),
+    'info': ('cli.model', 'info',
+             'Show the card of a CHECKPOINT, or the shipped models and mazes.'),
 }
 DATA_COMMANDS = {
     'generate': ('cli.data', 'generate', "Write a log like D4RL's."),
