@@ -47,7 +47,7 @@ check: $(TEST_STAMP)  ## lint, types, architecture and unit tests, without DDS o
 	  --durations=0 --durations-min=3 $(PYTEST_ARGS)
 
 test: $(TEST_STAMP)  ## run all tests, linters included (PYTEST_ARGS='-k maze' for some)
-	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 lint: $(TEST_STAMP)  ## run the linters only
 	@exec $(BIN)/python -m pytest tests/test_lint.py

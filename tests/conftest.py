@@ -16,6 +16,7 @@
 Which tests ``make check`` leaves out: those over DDS, and those that train, drive or build.
 
 They are marked by file. A single test of another file marks itself: ``@pytest.mark.long``.
+``make test`` runs all, in two processes: one has the tests over DDS, one after the other.
 """
 
 from pathlib import Path
@@ -42,5 +43,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         parts = item.path.relative_to(TESTS).parts
         if parts[0] in OVER_DDS:
             item.add_marker(pytest.mark.dds)
+            item.add_marker(pytest.mark.xdist_group('dds'))  # one after the other: they mind time
         elif item.path.stem in LONG:
             item.add_marker(pytest.mark.long)
