@@ -15,26 +15,17 @@
 """
 Which tests ``make check`` leaves out: those over DDS, and those that train, drive or build.
 
-They are marked by file. A single test of another file marks itself: ``@pytest.mark.long``.
+They are marked by file (``long_tests.py``). A single test of another file marks itself: ``@pytest.mark.long``.
 ``make test`` runs all, in two processes: one has the tests over DDS, one after the other.
 """
 
 from pathlib import Path
 
+from long_tests import LONG
 import pytest
 
 TESTS = Path(__file__).parent
 OVER_DDS = ('ros', 'soak')
-LONG = {
-    'test_backends', 'test_blocks', 'test_calibration', 'test_comparison', 'test_cost',
-    'test_d4rl_package', 'test_diff_drive_generator', 'test_drive', 'test_engines', 'test_env',
-    'test_evaluate', 'test_forecast', 'test_generator', 'test_grid_run', 'test_gymnasium_robotics',
-    'test_import', 'test_inpainting', 'test_latency', 'test_long_log', 'test_mapped',
-    'test_odometry_noise', 'test_packaging', 'test_planner', 'test_prefix', 'test_profile',
-    'test_readme', 'test_reference_scores', 'test_report', 'test_rollout', 'test_shipped_models',
-    'test_sliding', 'test_throughput', 'test_train', 'test_trained_models', 'test_training_kills',
-    'test_training_log', 'test_training_processes', 'test_training_stages',
-}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

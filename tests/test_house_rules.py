@@ -20,6 +20,8 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
+from long_tests import LONG
+
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'df_planner'
 MOST_MODULES_IN_A_FOLDER = 16
@@ -186,3 +188,9 @@ def test_every_optional_parameter_is_passed_by_somebody():
             if not any(passes(call, name, index) for call in found[called])
             and not any('command' in ast.unparse(d) for d in node.decorator_list)}
     assert idle == PUBLIC
+
+
+def test_the_long_tests_are_files():
+    """A file that was renamed must not slip back into ``make check``."""
+    stems = {path.stem for path in (ROOT / 'tests').rglob('test_*.py')}
+    assert LONG <= stems
