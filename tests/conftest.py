@@ -15,7 +15,8 @@
 """
 Which tests ``make check`` leaves out: those over DDS, and those that train, drive or build.
 
-They are marked by file (``long_tests.py``). A single test of another file marks itself: ``@pytest.mark.long``.
+They are marked by file (``long_tests.py``). A single test of another file marks itself:
+``@pytest.mark.long``.
 ``make test`` runs all, in two processes: one has the tests over DDS, one after the other.
 """
 
