@@ -97,7 +97,6 @@ def faults(error: ValidationError, names: Iterable[str] = (),
 
 
 def _complaint(fault: dict, names: Iterable[str]) -> str:
-    """Return what is wrong with a value, and the value."""
     message, value = fault['msg'].removeprefix('Value error, '), repr(fault['input'])
     if fault['type'] == 'missing':
         return 'is missing'

@@ -19,6 +19,9 @@ from pathlib import Path
 
 import yaml
 
+from df_planner.training.config import load_stages
+from df_planner.training.config import TrainConfig
+
 SMALL = {'name': 'small', 'maze': 'umaze', 'max_tokens': 6, 'width': 16, 'num_layers': 1,
          'num_heads': 2, 'steps': 40, 'tokens_per_batch': 64, 'warmup_steps': 5,
          'log_interval_steps': 10, 'num_threads': 1, 'holdout_share': 0.1, 'arrival_steps': 0}
@@ -32,6 +35,12 @@ def write_config(folder: Path, dataset: Path, /, **changes: object) -> Path:
     path = folder / 'config.yaml'
     path.write_text(yaml.safe_dump(values, sort_keys=False), encoding='utf-8')
     return path
+
+
+def load_config(path: Path, overrides: dict[str, object] | None = None) -> TrainConfig:
+    """Return the configuration of the last, or only, stage of a training file."""
+    *_, config = load_stages(path, overrides).values()
+    return config
 
 
 def read_log(folder: Path) -> list[dict[str, float]]:

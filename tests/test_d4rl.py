@@ -25,6 +25,7 @@ from df_planner.data.d4rl import find_episode_starts
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import row_shapes_of
 from df_planner.errors import DatasetError
+from df_planner.robots.signals import MAZE2D
 from df_planner.sim.generate import generate
 
 
@@ -124,7 +125,8 @@ def test_full_speed_is_not_a_jump_even_over_a_stale_row():
     step = 0.0523 * np.ones(2)
     observations = np.zeros((4, 4))
     observations[1:, :2] = [step, step, 3 * step]
-    np.testing.assert_array_equal(find_episode_starts(observations, np.zeros(4, bool)), [0])
+    np.testing.assert_array_equal(
+        find_episode_starts(observations, np.zeros(4, bool), MAZE2D.max_step_m), [0])
 
 
 def with_nan(array, row):

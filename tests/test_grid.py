@@ -24,8 +24,7 @@ from df_planner.grid.progress import duration
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
 from df_planner.grid.rows import NEVER_S
-from df_planner.grid.runs import Costs
-from df_planner.grid.runs import guessed_seconds
+from df_planner.grid.runs import GridRuns
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.stem for path in (ROOT / 'config' / 'benchmark').glob('*.yaml'))
@@ -162,15 +161,15 @@ def test_no_such_grid_names_the_shipped_ones():
 
 
 def test_costs_follow_what_is_measured(tmp_path):
-    cheap, dear = _rows(tmp_path, [{'name': 'steps', 'checkpoint': 'maze2d-umaze',
-                                    'sweep': {'settings.sampling_steps': [1, 100]}}])
-    cheap, dear = cheap.specifications[0], dear.specifications[0]
-    assert guessed_seconds(dear) > 10 * guessed_seconds(cheap)
-    costs = Costs()
-    assert costs.of('dear', dear) == guessed_seconds(dear)
-    costs.add('cheap', cheap, 3.0 * guessed_seconds(cheap))  # a slow machine
-    assert costs.of('dear', dear) == pytest.approx(3.0 * guessed_seconds(dear))
-    costs.add('dear', dear, 0.25)
-    costs.add('dear', dear, 0.75)
-    assert costs.of('dear', dear) == 0.5
+    grid = load_grid(_grid(tmp_path, [{'name': 'steps', 'checkpoint': 'maze2d-umaze',
+                                       'sweep': {'settings.sampling_steps': [1, 100]}}]))
+    rows = expand(grid)
+    runs = GridRuns(grid, rows, tmp_path)
+    (cheap,), (dear,) = map(runs.of, rows)
+    assert dear.guessed_s > 10 * cheap.guessed_s
+    assert runs.seconds_left([dear]) == pytest.approx(100 * dear.guessed_s)
+    cheap.episodes[0] = {'seconds': 3.0 * cheap.guessed_s}  # a slow machine
+    assert runs.seconds_left([dear]) == pytest.approx(300 * dear.guessed_s)
+    dear.episodes |= {0: {'seconds': 0.25}, 1: {'seconds': 0.75}}
+    assert runs.seconds_left([dear]) == pytest.approx(98 * 0.5)
     assert [duration(seconds) for seconds in (7, 400, 8000)] == ['7 s', '7 min', '2 h 13 min']

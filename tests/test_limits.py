@@ -19,13 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_training import load_config
 
 from df_planner.data.d4rl import load_dataset
 from df_planner.sim.generate import generate
 from df_planner.training import card as limits
 from df_planner.training.card import dynamics_limits
 from df_planner.training.card import UpperQuantile
-from df_planner.training.config import load_config
 
 
 @pytest.mark.parametrize('share', [0.0, 0.5, 0.9, 0.9995, 1.0])

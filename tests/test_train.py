@@ -27,6 +27,7 @@ import time
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from small_training import load_config
 from small_training import write_config
 import torch
 
@@ -41,7 +42,6 @@ from df_planner.model.normalizer import Normalizer
 from df_planner.sim.generate import generate
 from df_planner.training.batches import Batches
 from df_planner.training.card import training_command
-from df_planner.training.config import load_config
 from df_planner.training.config import load_stages
 from df_planner.training.config import TrainConfig
 from df_planner.training.train import train

@@ -37,7 +37,7 @@ import itertools, json, os, random, signal, sys, time
 from pathlib import Path
 import torch
 from df_planner.model.checkpoint import load_card, load_checkpoint, save_checkpoint
-from df_planner.training.config import load_config
+from df_planner.training.config import load_stages
 from df_planner.training.loop import read_state
 from df_planner.training.train import train
 
@@ -64,7 +64,7 @@ live, left, progress = {
     'train': (lambda: train(path), left_by_training, lambda: len(rows())),
     'write': (write_checkpoints, left_by_writing, lambda: load_card(weights).training_steps),
 }[work]
-config = load_config(path)
+*_, config = load_stages(path).values()
 log = config.run_dir / config.name / 'loss.csv'
 weights = config.out_dir / f'{config.name}.safetensors'
 torch.set_num_threads(1)

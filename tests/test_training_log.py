@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from small_training import load_config
 from small_training import read_log
 from small_training import write_config
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -35,7 +36,6 @@ from df_planner.sim.generate import generate
 from df_planner.training import progress_log
 from df_planner.training.batches import Batches
 from df_planner.training.config import FOLDERS
-from df_planner.training.config import load_config
 from df_planner.training.config import TrainConfig
 from df_planner.training.train import train
 

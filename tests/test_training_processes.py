@@ -25,6 +25,7 @@ import time
 from lightning_fabric import Fabric
 import pytest
 from safetensors.torch import load_file
+from small_training import load_config
 from small_training import read_log
 from small_training import write_config
 import torch
@@ -37,7 +38,6 @@ from df_planner.errors import ConfigError
 from df_planner.model.checkpoint import load_card
 from df_planner.sim.generate import generate
 from df_planner.training.batches import Share
-from df_planner.training.config import load_config
 from df_planner.training.loop import read_state
 from df_planner.training.processes import StopRequests
 from df_planner.training.train import train

@@ -30,8 +30,8 @@ from df_planner.errors import ConfigError
 from df_planner.evaluation.jobs import LocalEngine
 from df_planner.evaluation.machine import machine_facts
 from df_planner.grid.progress import duration
-from df_planner.grid.progress import GridProgress
-from df_planner.grid.progress import TrainingProgress
+from df_planner.grid.progress import grid_progress
+from df_planner.grid.progress import training_progress
 from df_planner.grid.ray_engine import RayEngine
 from df_planner.grid.report import text_overview
 from df_planner.grid.report import write_grid_report
@@ -151,16 +151,15 @@ def _train(trainings: dict, out: Path, engine) -> dict[str, str]:
     """Train what is missing; return by checkpoint why its training failed."""
     if not trainings:
         return {}
-
-    with TrainingProgress(trainings.values()) as progress:
-        return train_missing(trainings, out, engine, progress.add)
+    with training_progress(trainings.values()) as on_training:
+        return train_missing(trainings, out, engine, on_training)
 
 
 def _evaluate(runs, engine, grid_file: Path) -> None:
     """Run the missing episodes and write the report, also after Ctrl-C."""
     try:
-        with GridProgress(runs, engine.workers) as progress:
-            runs.execute(engine, progress.add)
+        with grid_progress(runs, engine.workers) as on_episode:
+            runs.execute(engine, on_episode)
     finally:
         if any(run.episodes for row in runs.rows for run in runs.of(row)):
             _report(runs, grid_file, engine)
@@ -188,12 +187,12 @@ def _echo_list(runs, trainings, workers: int) -> None:
             continue
         members = runs.of(row)
         finished = sum(len(run.episodes) for run in members)
-        seconds = sum(len(run.missing()) * runs.costs.of(run.key, run.specification)
-                      for run in members)
-        known = all(runs.costs.is_measured(run.key) for run in members)
+        seconds = runs.seconds_left(members)
+        known = all(run.episodes for run in members)
         click.echo(f'{row.title:{width}}  {row.group:12} {finished:4d} of '
                    f'{len(members) * runs.num_episodes} episodes, '
                    + (f'{duration(seconds)} of one core left' if seconds else 'done')
                    + ('' if known or not seconds else ' (rough guess)'))
-    click.echo(f'in all about {duration(runs.seconds_left() / workers)} on {workers} workers; '
+    seconds = runs.seconds_left(runs.unfinished()) / workers
+    click.echo(f'in all about {duration(seconds)} on {workers} workers; '
                'rows that have runs in common share them')

@@ -135,7 +135,7 @@ def info(source: str, config: str | None, no_repair: bool, out: Path | None):
         for block in log.blocks(lambda problem: refuse(log, problem), on_progress):
             summary.add(block)
         sha256 = content_sha256(log)
-    echo_facts({'kind': log.kind, **facts_of(summary), 'sha256': sha256, **log.facts()})
+    echo_facts({'kind': log.kind, **facts_of(summary), 'sha256': sha256, **log.facts})
     if out is not None:
         draw_coverage(out, summary, log.path.name)
         click.echo(f'picture: {out}')

@@ -56,6 +56,7 @@ from df_planner.data.layout import KEYS
 from df_planner.data.layout import layout_problems
 from df_planner.data.layout import OPTIONAL_KEYS
 from df_planner.data.layout import row_shapes_of
+from df_planner.data.layout import true_observations
 from df_planner.data.layout import TRUE_STATE_KEYS
 from df_planner.data.layout import value_problems
 from df_planner.errors import DatasetError
@@ -106,7 +107,6 @@ class Dataset:
     num_repaired: int = 0
 
     def __len__(self) -> int:
-        """Return the number of rows N."""
         return len(self.observations)
 
 
@@ -129,8 +129,9 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
         attributes = {key: value.item() if isinstance(value, np.generic) else value
                       for key, value in file.attrs.items()}
         signals = signals_from_attribute(attributes.pop(ATTRIBUTE, None), str(path))
-        num_rows = _checked_rows(path, file, signals)
-        content = None
+        for problem in layout_problems(file, signals):
+            raise DatasetError(f'{path}: {problem}')
+        num_rows, content = len(file['observations']), None
         if num_rows >= MAP_FROM_ROWS:
             content = _map(path, file, num_rows, repair, sha256, signals)
         if content is None:
@@ -166,13 +167,6 @@ def _how_to_make(path: Path) -> str:
     return f'; `{shlex.join(command)}` makes it'
 
 
-def _checked_rows(path: Path, file: h5py.File, signals: Signals) -> int:
-    """Check keys, kinds, dtypes and shapes, and return the number of rows."""
-    for problem in layout_problems(file, signals):
-        raise DatasetError(f'{path}: {problem}')
-    return len(file['observations'])
-
-
 def _unreadable(path: Path, error: Exception) -> DatasetError:
     return DatasetError(f'{path}: truncated or not HDF5 ({" ".join(str(error).split())})')
 
@@ -188,10 +182,10 @@ def _map(path: Path, file: h5py.File, num_rows: int, repair: bool, sha256: str,
     shapes = {key: (num_rows, *row_shapes[key]) for key in _kept_keys(file)}
     try:
         with mapped.copy_writer(copy, sha256, shapes, FLAG_KEYS) as out:
-            num_repaired = _copy_checked(path, file, out, num_rows, repair, signals, progress=True)
-            starts = find_episode_starts(out['observations'], out['terminals'],
-                                         signals.max_step_m)
-            mapped.finish(out, starts, num_repaired)
+            num_repaired = _copy_checked(path, file, out, num_rows, repair, signals)
+            out['episode_starts'] = find_episode_starts(out['observations'], out['terminals'],
+                                                        signals.max_step_m)
+            out.attrs['num_repaired'] = num_repaired
     except mapped.CannotWrite as error:
         logging.getLogger(__name__).warning('%s; the log is read into memory', error)
         return None
@@ -200,7 +194,6 @@ def _map(path: Path, file: h5py.File, num_rows: int, repair: bool, sha256: str,
 
 def _read(path: Path, file: h5py.File, num_rows: int, repair: bool,
           signals: Signals) -> mapped.Content:
-    """Read a log into memory."""
     row_shapes = row_shapes_of(signals)
     arrays = {key: np.zeros((num_rows, *row_shapes[key]), bool if key in FLAG_KEYS else np.float32)
               for key in _kept_keys(file)}
@@ -215,24 +208,23 @@ def _kept_keys(file: h5py.File) -> tuple[str, ...]:
 
 
 def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repair: bool,
-                  signals: Signals, progress: bool = False) -> int:
+                  signals: Signals) -> int:
     """
     Copy a log block by block, checking its values, and return the number of repaired rows.
 
     :param out: takes rows of ``_kept_keys`` in slices: arrays or those of a file.
     """
     keys = [key for key in KEYS if key in file]
-    can_repair = repair and set(TRUE_STATE_KEYS) <= set(keys)
     num_repaired = 0
     with tqdm(total=num_rows, desc=f'checking {path.name}', unit='row', unit_scale=True, delay=1.0,
-              leave=False, disable=not progress) as bar:
+              leave=False) as bar:
         for first in range(0, num_rows, BLOCK_ROWS):
             last = min(first + BLOCK_ROWS, num_rows)
             block = {key: _read_block(path, file, key, first, last, signals) for key in keys}
-            if can_repair:
-                true_states = np.hstack([block[key] for key in TRUE_STATE_KEYS])
-                num_repaired += int((true_states != block['observations']).any(axis=1).sum())
-                block['observations'] = true_states
+            if repair:
+                seen = true_observations(block)
+                num_repaired += int((seen != block['observations']).any(axis=1).sum())
+                block['observations'] = seen
             for key in _kept_keys(file):
                 out[key][first:last] = block[key]
             bar.update(last - first)
@@ -241,19 +233,17 @@ def _copy_checked(path: Path, file: h5py.File, out: Mapping, num_rows: int, repa
 
 def _read_block(path: Path, file: h5py.File, key: str, first: int, last: int,
                 signals: Signals) -> np.ndarray:
-    """Read some rows of a key and check their values."""
     try:
         array = file[key][first:last]
     except (OSError, RuntimeError) as error:
         raise _unreadable(path, error) from error
-    problem = next(value_problems(key, array, first, signals), None)
-    if problem is not None:
+    for problem in value_problems(key, array, first, signals):
         raise DatasetError(f'{path}: {problem}')
     return array if key in FLAG_KEYS else array.astype(np.float32, copy=False)
 
 
-def find_episode_starts(observations: np.ndarray, terminals: np.ndarray,
-                        max_step_m: float = MAZE2D.max_step_m) -> np.ndarray:
+def find_episode_starts(observations: np.ndarray, terminals: np.ndarray, max_step_m: float
+                        ) -> np.ndarray:
     """
     Return the first row of every stretch of continuous motion, int64 (E,).
 

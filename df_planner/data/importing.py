@@ -121,7 +121,6 @@ def _kept_keys(sources: Sequence[Source]) -> tuple[str, ...]:
 
 
 def _warn_of_lost_keys(sources: Sequence[Source]) -> None:
-    """Warn of keys that only some of the logs have."""
     kept = _kept_keys(sources)
     lost = [key for key in KEYS
             if key not in kept and any(key in source.keys for source in sources)]
@@ -139,7 +138,6 @@ def _part_name(sha256: str, config: ImportConfig | None) -> str:
 
 
 def _write_part(source: Source, part: Path, bar: tqdm) -> None:
-    """Write the rows of one source."""
     with dataset_writer(part, None, source.keys, signals=source.signals) as write:
         rows = 0
         for block in source.blocks(lambda problem: refuse(source, problem), bar.update):
@@ -153,7 +151,10 @@ def _join(sources: Sequence[Source], parts: Sequence[Path], hashes: Sequence[str
           ) -> tuple[int, int]:
     """Write the rows of all parts into one file; return the numbers of rows and episodes."""
     keys = _kept_keys(sources)
-    counts = [_num_rows(part) for part in parts]
+    counts = []
+    for part in parts:
+        with opened(part) as file:
+            counts.append(len(file['observations']))
     attributes: dict[str, object] = {'sources': json.dumps([
         {'name': source.path.name, 'kind': source.kind, 'sha256': sha256, 'rows': count}
         for source, sha256, count in zip(sources, hashes, counts)])}
@@ -172,8 +173,3 @@ def _join(sources: Sequence[Source], parts: Sequence[Path], hashes: Sequence[str
                     write(num_rows, block)
                     num_rows += last - first
     return num_rows, ends
-
-
-def _num_rows(part: Path) -> int:
-    with opened(part) as file:
-        return len(file['observations'])

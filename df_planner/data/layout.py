@@ -20,6 +20,7 @@ Every check yields lines without the name of the file. ``load_dataset`` raises t
 """
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 import h5py
 import numpy as np
@@ -67,7 +68,6 @@ def layout_problems(file: h5py.File, signals: Signals) -> Iterator[str]:
 
 
 def _array_problem(key: str, stored: object, row_shape: tuple[int, ...]) -> str | None:
-    """Return what is wrong with an array for itself."""
     if not isinstance(stored, h5py.Dataset):
         return f'{key} is a group, must be an array'
     kind = 'bool' if key in FLAG_KEYS else 'float'
@@ -82,6 +82,13 @@ def _array_problem(key: str, stored: object, row_shape: tuple[int, ...]) -> str 
     return None
 
 
+def true_observations(block: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the observations of some rows, those that D4RL repeats replaced by the true state."""
+    if not set(TRUE_STATE_KEYS) <= set(block):
+        return block['observations']
+    return np.hstack([block[key] for key in TRUE_STATE_KEYS])
+
+
 def value_problems(key: str, array: np.ndarray, first: int, signals: Signals) -> Iterator[str]:
     """
     Give what is wrong with the values of some rows.
@@ -93,7 +100,7 @@ def value_problems(key: str, array: np.ndarray, first: int, signals: Signals) ->
         return
     with np.errstate(over='ignore'):
         array = array.astype(np.float32, copy=False)
-    bad = _rows_where(~np.isfinite(array))
+    bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
     if len(bad):
         yield f'{key} has a value that is not finite, {_in_rows(first + bad)}'
     for column, limit in enumerate(signals.action_limits if key == 'actions' else ()):
@@ -101,10 +108,6 @@ def value_problems(key: str, array: np.ndarray, first: int, signals: Signals) ->
         if len(bad):
             yield (f'actions must be in [-{limit:g}, {limit:g}] and are not in column {column}, '
                    + _in_rows(first + bad))
-
-
-def _rows_where(wrong: np.ndarray) -> np.ndarray:
-    return np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
 
 
 def _in_rows(rows: np.ndarray) -> str:

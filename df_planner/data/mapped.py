@@ -56,11 +56,7 @@ class Content:
 
 
 def open_copy(copy: Path, sha256: str) -> Content | None:
-    """
-    Map a copy; None if there is no whole one of this log.
-
-    :param sha256: of the log.
-    """
+    """Map a copy; None if there is no whole one of the log with this hash."""
     try:
         with h5py.File(copy, 'r') as file:
             if file.attrs['log_sha256'] != sha256 or file.attrs['version'] != VERSION:
@@ -87,9 +83,10 @@ def _map_array(path: Path, stored: h5py.Dataset) -> np.ndarray:
 def copy_writer(copy: Path, sha256: str, shapes: Mapping[str, tuple[int, ...]],
                 flag_keys: Collection[str]) -> Iterator[h5py.File]:
     """
-    Give a new file with arrays of these shapes, to be filled and closed with ``finish``.
+    Give a new file with arrays of these shapes.
 
-    It takes its name if the block ends without an exception, and vanishes otherwise.
+    The block fills them, and adds the array ``episode_starts`` and the attribute ``num_repaired``.
+    The file takes its name if the block ends without an exception, and vanishes otherwise.
 
     :param sha256: of the log.
     :param flag_keys: keys of type bool; the others are float32.
@@ -104,9 +101,3 @@ def copy_writer(copy: Path, sha256: str, shapes: Mapping[str, tuple[int, ...]],
     except OSError as error:
         cause = ' '.join(str(error).split())
         raise CannotWrite(f'{copy}: cannot be written ({cause})') from error
-
-
-def finish(file: h5py.File, episode_starts: np.ndarray, num_repaired: int) -> None:
-    """Add the results of filling the arrays."""
-    file['episode_starts'] = episode_starts
-    file.attrs['num_repaired'] = num_repaired

@@ -19,21 +19,26 @@ from pathlib import Path
 
 import numpy as np
 
-from df_planner.data.sources.hdf5 import true_observations
+from df_planner.console import text_table
+from df_planner.data.layout import true_observations
 from df_planner.data.sources.source import Block
 from df_planner.data.sources.source import Source
 from df_planner.errors import DFPlannerError
 from df_planner.robots.signals import Signals
 
 
+MAX_SHOWN = 20  # jumps by number; the others are counted
+VELOCITY_TOLERANCE = 0.2
+MIN_CORRELATION = 0.7
+
+
 class Moments:
-    """Smallest, largest, mean and standard deviation of C columns."""
+    """Smallest (``low``), largest (``high``), ``mean`` and standard deviation of C columns."""
 
     def __init__(self, size: int):
-        """Begin without values."""
         self.low, self.high = np.full(size, np.inf), np.full(size, -np.inf)
+        self.mean, self._squares = np.zeros(size), np.zeros(size)
         self._count = 0
-        self._mean, self._squares = np.zeros(size), np.zeros(size)
 
     def add(self, values: np.ndarray) -> None:
         """Take a block of values (n, C), n at least 1."""
@@ -43,16 +48,11 @@ class Moments:
         # Chan, Golub and LeVeque, 1979: the moments of two sets together.
         count = self._count + len(values)
         mean = values.mean(axis=0)
-        change = mean - self._mean
+        change = mean - self.mean
         self._squares += (np.square(values - mean).sum(axis=0)
                           + np.square(change) * self._count * len(values) / count)
-        self._mean += change * len(values) / count
+        self.mean += change * len(values) / count
         self._count = count
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Return the means (C,)."""
-        return self._mean
 
     @property
     def std(self) -> np.ndarray:
@@ -70,7 +70,6 @@ class Summary:
     """
 
     def __init__(self, signals: Signals, repair: bool = True):
-        """Begin without rows."""
         self.signals = signals
         self.num_rows = self.num_stale = self.num_timeouts = 0
         self.observations = Moments(signals.observation_size)
@@ -114,8 +113,7 @@ class Summary:
             correlation of both; NaN without motion.
         """
         with np.errstate(divide='ignore', invalid='ignore'):
-            return (self._both / self._meant,
-                    self._both / np.sqrt(self._moved * self._meant))
+            return self._both / self._meant, self._both / np.sqrt(self._moved * self._meant)
 
     def _count_cells(self, observations: np.ndarray) -> None:
         numbers = np.floor(observations[:, :2] / self.signals.max_step_m).astype(np.int64)
@@ -154,16 +152,12 @@ class Summary:
 def facts_of(summary: Summary) -> dict[str, object]:
     """Return facts for a reader, by name; needs at least one row."""
     signals, lengths = summary.signals, summary.episode_lengths
-    stale = f'{summary.num_stale} ({summary.num_stale / summary.num_rows:.2%})'
-    names = (*signals.observation_names, *signals.action_names)
-    width = max(len(name) for name in names)
-    columns = [f'{"":{width}}  {"smallest":>10} {"largest":>10} {"mean":>10} {"std":>10}  unit']
+    columns = [['', 'smallest', 'largest', 'mean', 'std', 'unit']]
     for kind, moments in (('observation', summary.observations), ('action', summary.actions)):
-        columns += [
-            f'{name:{width}}  ' + ' '.join(f'{value:10.4g}' for value in values) + f'  {unit}'
-            for name, unit, *values in zip(
-                getattr(signals, f'{kind}_names'), getattr(signals, f'{kind}_units'),
-                moments.low, moments.high, moments.mean, moments.std)]
+        columns += [[name, *(f'{value:.4g}' for value in values), unit]
+                    for name, unit, *values in zip(
+                        getattr(signals, f'{kind}_names'), getattr(signals, f'{kind}_units'),
+                        moments.low, moments.high, moments.mean, moments.std)]
     area_m2 = len(summary.cells) * signals.max_step_m**2
     return {
         'rows': f'{summary.num_rows:,}',
@@ -172,15 +166,10 @@ def facts_of(summary: Summary) -> dict[str, object]:
         'their lengths': f'{lengths.min():,} to {lengths.max():,} rows, median '
                          f'{np.median(lengths):,.0f} ({np.median(lengths) * signals.dt_s:.1f} s)',
         'goals reached': summary.num_timeouts,
-        'rows repaired': stale,
+        'rows repaired': f'{summary.num_stale} ({summary.num_stale / summary.num_rows:.2%})',
         'coverage': f'{area_m2:.1f} m² in cells of {signals.max_step_m} m',
         'reward mean': round(float(summary.rewards.mean[0]), 5),
-        'columns': '\n'.join(columns)}
-
-
-MAX_SHOWN = 20  # jumps by number; the others are counted
-VELOCITY_TOLERANCE = 0.2
-MIN_CORRELATION = 0.7
+        'columns': text_table(columns)}
 
 
 def find_problems(source: Source, on_problem: Callable[[str], None],

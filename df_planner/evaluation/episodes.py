@@ -53,7 +53,7 @@ from df_planner.sim.robots import SimulatedRobot
 
 POLICIES = ('planner', 'controller')
 BASELINE_NAME = 'waypoint controller'
-LOADED_RUNNERS = 4  # that a process keeps, so that going from one to the next and back is cheap
+LOADED_RUNNERS = 4  # a process keeps so many: changing between rows of a grid is cheap
 
 
 def check_simulated(robot: str | None, checkpoint: str | None) -> None:
@@ -94,22 +94,18 @@ class Specification:
     robot: str = POINT.name
 
     def __post_init__(self):
-        """Check every field."""
         check_simulated(self.robot, self.checkpoint)
-        if self.policy not in POLICIES:
-            raise ConfigError(f'policy must be one of {", ".join(POLICIES)}, got {self.policy!r}')
+        for name, allowed in (('policy', POLICIES), ('execution', EXECUTIONS),
+                              ('backend', BACKENDS)):
+            if getattr(self, name) not in allowed:
+                raise ConfigError(f'{name} must be one of {", ".join(allowed)}, '
+                                  f'got {getattr(self, name)!r}')
         if self.policy == 'planner' and not self.checkpoint:
             raise ConfigError('the planner needs a checkpoint: a shipped name or a path')
-        if self.execution not in EXECUTIONS:
-            raise ConfigError(f'execution must be one of {", ".join(EXECUTIONS)}, '
-                              f'got {self.execution!r}')
         check_execution(self.robot, self.execution)
         if not 0.0 < self.replan_interval_s < float('inf'):
             raise ConfigError('replan_interval_s must be above 0 and finite, '
                               f'got {self.replan_interval_s}')
-        if self.backend not in BACKENDS:
-            raise ConfigError(f'backend must be one of {", ".join(BACKENDS)}, '
-                              f'got {self.backend!r}')
         if self.planner_seed < 0:
             raise ConfigError(f'planner_seed must be 0 or more, got {self.planner_seed}')
         self.planner_settings  # noqa: B018  # checked here, where they come in, and only here
@@ -129,15 +125,11 @@ class ControllerPolicy:
     """
     The baseline: the way-point controller that made the data, behind the interface of ``Policy``.
 
-    It knows the maze, learns nothing, and plans every episode from scratch. Published planners
-    reach about its score; its score on the same starts stands beside every result.
-
-    The jitter of its way-points is seeded by the start of the episode: it differs between
-    episodes and does not depend on earlier ones.
+    It knows the maze and learns nothing. Published planners reach about its score. The start of
+    an episode seeds the jitter of its way-points, so that earlier episodes do not matter.
     """
 
     def __init__(self, robot: SimulatedRobot, maze: Maze):
-        """Wait for a goal."""
         self.plans: list = []  # way-points have no states and actions
         self.planning_times_s: list[float] = []
         self._robot = robot
@@ -203,11 +195,9 @@ class EpisodeRunner:
             actions[step] = self._policy.act(states[step])
             states[step + 1] = self._world.step(actions[step])
         plans = self._policy.plans
-        return {
-            'record': episode_record(self.maze, episode, start, goal, states, actions, plans,
-                                     self._policy.planning_times_s, self._signals),
-            'sketch': sketch(states, plans, self._signals),
-        }
+        record = episode_record(self.maze, episode, start, goal, states, actions, plans,
+                                self._policy.planning_times_s, self._signals)
+        return {'record': record, 'sketch': sketch(states, plans, self._signals)}
 
 
 def identity_of(specification: Specification) -> dict:

@@ -45,23 +45,15 @@ JOURNAL_NAME = 'episodes.jsonl'
 STARTS_NAME = 'starts.npz'
 
 
-def evaluate(
-    specification: Specification,
-    starts: Starts,
-    out_dir: str | Path,
-    workers: int = 1,
-    baseline: bool = True,
-    resume: bool = False,
-    facts: dict | None = None,
-    on_episode: Callable[[dict], None] = lambda record: None,
-) -> dict:
+def evaluate(specification: Specification, starts: Starts, out_dir: str | Path, workers: int = 1,
+             baseline: bool = True, resume: bool = False, facts: dict | None = None,
+             on_episode: Callable[[dict], None] = lambda record: None) -> dict:
     """
     Run every episode, write and return the results, as ``report.write_results`` has them.
 
-    A KeyboardInterrupt writes the report of the finished episodes and is raised again; they are
-    also in ``out_dir/episodes.jsonl``, from where ``resume`` goes on.
+    A KeyboardInterrupt writes the report of the finished episodes and is raised again. Finished
+    episodes are kept in ``out_dir/episodes.jsonl``, from where ``resume`` goes on.
 
-    :param out_dir: where the report goes.
     :param workers: processes; latencies are comparable only if each has a core of its own.
     :param baseline: run the way-point controller on the same starts too.
     :param facts: more entries for the meta data, for example the command line.
@@ -101,7 +93,6 @@ def evaluate(
 
 def _run(specification: Specification, identity: dict, starts: Starts, engine: Engine,
          skip: Set[int] = frozenset()) -> Iterator[dict]:
-    """Yield the result of ``run_episode`` for every episode not skipped, as they finish."""
     jobs = [Job('', run_episode,
                 (specification, identity, episode, starts.state[episode], starts.goal[episode]))
             for episode in range(len(starts)) if episode not in skip]

@@ -88,7 +88,6 @@ class LocalEngine:
     """
 
     def __init__(self, workers: int):
-        """Start nothing yet."""
         if workers < 1:
             raise ConfigError(f'workers must be 1 or more, got {workers}')
         self.workers = workers

@@ -30,7 +30,6 @@ class Journal:
     """
     Append finished episodes to a file, one line each.
 
-    :param path: of the file; its folder is made.
     :param identity: JSON-able, everything the results depend on.
     :param resume: keep the episodes of an earlier run of the same identity; otherwise an earlier
         journal is replaced.
@@ -38,19 +37,16 @@ class Journal:
     """
 
     def __init__(self, path: Path, identity: dict, resume: bool = False):
-        """Read what is there and open the file."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self.episodes = read_episodes(path, identity) if resume else {}
-        replace_files({path: ''.join(map(_line, [{'identity': identity},
-                                                 *self.episodes.values()]))})
+        lines = map(_line, [{'identity': identity}, *self.episodes.values()])
+        replace_files({path: ''.join(lines)})
         self._file = open(path, 'a', encoding='utf-8')
 
     def __enter__(self) -> 'Journal':
-        """Return the journal, to be closed at the end of the block."""
         return self
 
     def __exit__(self, *_) -> None:
-        """Close the file."""
         self._file.close()
 
     def add(self, episode: dict) -> None:
@@ -79,10 +75,9 @@ def read_episodes(path: Path, identity: dict) -> dict[int, dict]:
                 break  # cut short when the earlier run was killed
     if not lines:
         return {}
-    earlier = lines[0].get('identity')
-    if earlier != json.loads(json.dumps(identity)):
-        changed = sorted(key for key in identity
-                         if (earlier or {}).get(key) != json.loads(json.dumps(identity[key])))
+    earlier, wanted = lines[0].get('identity') or {}, json.loads(json.dumps(identity))
+    if earlier != wanted:
+        changed = sorted(key for key in wanted if earlier.get(key) != wanted[key])
         raise ConfigError(f'{path}: holds another run, which differs in {", ".join(changed)}; '
                           'choose another folder, or do not resume')
     return {episode['record']['episode']: episode for episode in lines[1:]}

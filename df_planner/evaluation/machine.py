@@ -39,7 +39,6 @@ def machine_facts() -> dict:
 
 
 def _processor() -> str:
-    """Return the model of the processor."""
     try:
         lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
     except OSError:

@@ -43,17 +43,10 @@ SUMMARY_FIELDS = ('score', 'return', 'latched_return', 'first_reach_step', 'path
 CROSSING_STEP_M = 0.01
 
 
-def episode_record(
-    maze: Maze,
-    episode: int,
-    start: np.ndarray,
-    goal: np.ndarray,
-    states: np.ndarray,
-    actions: np.ndarray,
-    plans: Sequence[tuple[int, Plan | None]] = (),
-    planning_times_s: Sequence[float] = (),
-    signals: Signals = MAZE2D,
-) -> dict:
+def episode_record(maze: Maze, episode: int, start: np.ndarray, goal: np.ndarray,
+                   states: np.ndarray, actions: np.ndarray,
+                   plans: Sequence[tuple[int, Plan | None]] = (),
+                   planning_times_s: Sequence[float] = (), signals: Signals = MAZE2D) -> dict:
     """
     Make the record of one episode: plain numbers and lists, ready for JSON.
 
@@ -73,7 +66,6 @@ def episode_record(
         of the episode, the plan is None where planning failed.
     :param planning_times_s: wall seconds of every planning call, in the order of ``plans``. Those
         of plans of a single row, which hold a position without asking the model, do not count.
-    :param signals: of the robot.
     """
     if len(states) != len(actions) + 1:
         raise ValueError('states must have one row more than actions, got '
@@ -83,9 +75,9 @@ def episode_record(
     first_reach_step = int(inside.argmax()) + 1 if reached else None
     episode_return = float(inside.sum())
     scored = maze.reference_return is not None and signals == MAZE2D
-    # A plan of one row stays where it is; the model was not asked for it.
-    times = np.array([seconds for seconds, (_, plan) in zip(planning_times_s, plans)
-                      if plan is None or len(plan) > 1])
+    times_s = [float(seconds) for seconds, (_, plan) in zip(planning_times_s, plans)
+               if plan is None or len(plan) > 1]
+    latency = statistics(times_s)
     made = [(step, plan) for step, plan in plans if plan is not None]
     return {
         'episode': int(episode),
@@ -104,10 +96,8 @@ def episode_record(
         'failed_plans': len(plans) - len(made),
         'wall_crossing_share': wall_crossing_share(maze, [plan for _, plan in made], signals),
         'plan_execution_gap': plan_execution_gap(states, plans),
-        'planning_time_p50_s': float(np.percentile(times, 50)) if len(times) else None,
-        'planning_time_p99_s': float(np.percentile(times, 99)) if len(times) else None,
-        'planning_time_max_s': float(times.max()) if len(times) else None,
-        'planning_times_s': [float(value) for value in times],
+        **{f'planning_time_{name}_s': latency[name] for name in ('p50', 'p99', 'max')},
+        'planning_times_s': times_s,
     }
 
 
@@ -134,10 +124,8 @@ def wall_crossing_share(maze: Maze, plans: Sequence[Plan], signals: Signals = MA
     return crossing / segments if segments else None
 
 
-def plan_execution_gap(
-    states: np.ndarray,
-    plans: Sequence[tuple[int, Plan | None]],
-) -> float | None:
+def plan_execution_gap(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]]
+                       ) -> float | None:
     """
     Return the mean distance in metres between planned and executed positions.
 
@@ -167,35 +155,26 @@ def summarize(records: Sequence[dict]) -> dict:
     was not reached has no first step) is left out of the field's statistics; ``count`` says how
     many values remain.
     """
-    summary = {
+    reached = [record['reached'] for record in records]
+    return {
         'episodes': len(records),
         'dt_s': records[0].get('dt_s', DT_S) if records else None,
-        'reached': sum(record['reached'] for record in records),
-        'reach_rate': (float(np.mean([record['reached'] for record in records]))
-                       if records else None),
+        'reached': sum(reached),
+        'reach_rate': statistics(reached)['mean'],
+        **{name: statistics([record[name] for record in records]) for name in SUMMARY_FIELDS},
+        'planning_time_s': statistics(
+            [value for record in records for value in record['planning_times_s']]),
     }
-    for name in SUMMARY_FIELDS:
-        summary[name] = statistics([record[name] for record in records])
-    summary['planning_time_s'] = statistics(
-        [value for record in records for value in record['planning_times_s']])
-    return summary
 
 
 def statistics(values: Sequence[float | None]) -> dict:
     """Return count, mean, sample standard deviation, standard error, p50, p95, p99, min, max."""
     known = np.array([value for value in values if value is not None], dtype=np.float64)
+    names = ('mean', 'std', 'stderr', 'p50', 'p95', 'p99', 'min', 'max')
     if len(known) == 0:
-        return {'count': 0, 'mean': None, 'std': None, 'stderr': None,
-                'p50': None, 'p95': None, 'p99': None, 'min': None, 'max': None}
+        return {'count': 0, **dict.fromkeys(names)}
     std = float(known.std(ddof=1)) if len(known) > 1 else None
-    return {
-        'count': len(known),
-        'mean': float(known.mean()),
-        'std': std,
-        'stderr': std / float(np.sqrt(len(known))) if std is not None else None,
-        'p50': float(np.percentile(known, 50)),
-        'p95': float(np.percentile(known, 95)),
-        'p99': float(np.percentile(known, 99)),
-        'min': float(known.min()),
-        'max': float(known.max()),
-    }
+    stderr = std / float(np.sqrt(len(known))) if std is not None else None
+    return {'count': len(known), **dict(zip(names, (
+        float(known.mean()), std, stderr, *np.percentile(known, (50, 95, 99)).tolist(),
+        float(known.min()), float(known.max()))))}

@@ -54,7 +54,6 @@ def sketch(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]] = (),
 
     :param states: (T+1, S) driven.
     :param plans: (step, plan) as in ``episode_record``.
-    :param signals: of the robot.
     :returns: ``driven`` (n, 2) and ``plans``, a list of [step, (n, 2)], nested lists, as row and
         column.
     """
@@ -66,13 +65,8 @@ def sketch(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]] = (),
     }
 
 
-def draw_paths(
-    file: str | Path | BinaryIO,
-    maze: Maze,
-    records: Sequence[dict],
-    sketches: Sequence[dict],
-    title: str = '',
-) -> None:
+def draw_paths(file: str | Path | BinaryIO, maze: Maze, records: Sequence[dict],
+               sketches: Sequence[dict], title: str) -> None:
     """
     Draw small multiples of the episodes to a PNG file.
 
@@ -95,7 +89,7 @@ def draw_paths(
     figure = Figure(
         figsize=(width_in * across + 0.8, (width_in * rows / columns + 0.3) * down + 0.8),
         layout='constrained', facecolor='white')
-    axes = figure.subplots(down, across, squeeze=False).ravel()
+    axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
     plans = [_plans_on_the_way(records[index], sketches[index]) for index in shown]
     dt_s = records[0].get('dt_s', DT_S)
     last_plan_s = max((step * dt_s for found in plans for step, _ in found), default=0.0)
@@ -106,13 +100,12 @@ def draw_paths(
         _draw_episode(axis, records[index], sketches[index]['driven'], found, colors)
     for axis in axes[len(shown):]:
         axis.set_axis_off()
-    planned = any(plans)
-    if planned:
-        bar = figure.colorbar(colors, ax=axes.tolist(), shrink=0.8, pad=0.015, aspect=36)
+    if any(plans):
+        bar = figure.colorbar(colors, ax=axes, shrink=0.8, pad=0.015, aspect=36)
         bar.set_label('when the plan was made [s]', fontsize=9)
         bar.ax.tick_params(labelsize=8, length=2)
         bar.outline.set_visible(False)
-    _draw_legend(figure, planned, columns=4 if across > 1 else 2)
+    _draw_legend(figure, any(plans), columns=4 if across > 1 else 2)
     note = (f'{len(shown)} of {len(records)} episodes, evenly spaced from best to worst'
             if len(shown) < len(records) else '')
     figure.suptitle('  ·  '.join(part for part in (title, note) if part), fontsize=11)
@@ -126,7 +119,6 @@ def _thinned(points: np.ndarray) -> list[list[float]]:
 
 
 def _panels(records: Sequence[dict]) -> list[int]:
-    """Return the indices of the episodes to show."""
     if len(records) <= MAX_PANELS:
         return list(range(len(records)))
     ranked = sorted(range(len(records)), key=lambda index: -records[index]['return'])
@@ -148,9 +140,11 @@ def _plans_on_the_way(record: dict, paths: dict) -> list[tuple[int, np.ndarray]]
 
 def draw_walls(axis, maze: Maze) -> None:
     """Draw the walls, the outer ones cropped."""
+    from matplotlib.colors import to_rgb
+
     rows, columns = maze.walls.shape
     low = CELL_LOWER_EDGE_M
-    axis.imshow(np.where(maze.walls[..., None], _rgb(WALL_COLOR), _rgb(FLOOR_COLOR)),
+    axis.imshow(np.where(maze.walls[..., None], to_rgb(WALL_COLOR), to_rgb(FLOOR_COLOR)),
                 extent=(low, low + columns, low + rows, low), interpolation='nearest')
     axis.set(xlim=(low + CROPPED_M, low + columns - CROPPED_M),
              ylim=(low + rows - CROPPED_M, low + CROPPED_M), xticks=[], yticks=[])
@@ -159,7 +153,6 @@ def draw_walls(axis, maze: Maze) -> None:
 
 
 def _draw_episode(axis, record: dict, driven: list, plans: list, colors) -> None:
-    """Draw the driven path, the plans in the colour of their time, the start and the goal."""
     from matplotlib.collections import LineCollection
     from matplotlib.patches import Circle
 
@@ -181,7 +174,6 @@ def _draw_episode(axis, record: dict, driven: list, plans: list, colors) -> None
 
 
 def _caption(record: dict) -> str:
-    """Return the title of a panel."""
     value = (f'score {record["score"]:.0f}' if record['score'] is not None
              else f'return {record["return"]:.0f}')
     dt_s = record.get('dt_s', DT_S)
@@ -191,7 +183,6 @@ def _caption(record: dict) -> str:
 
 
 def _draw_legend(figure, planned: bool, columns: int) -> None:
-    """Explain the lines and marks under the panels."""
     from matplotlib.lines import Line2D
 
     handles = [
@@ -207,8 +198,3 @@ def _draw_legend(figure, planned: bool, columns: int) -> None:
                                  label='planned on the way'))
     figure.legend(handles=handles, loc='outside lower center', ncols=columns, frameon=False,
                   fontsize=9)
-
-
-def _rgb(color: str) -> np.ndarray:
-    """Return a colour (3,) in [0, 1] from its hexadecimal name."""
-    return np.array([int(color[index:index + 2], 16) for index in (1, 3, 5)]) / 255.0

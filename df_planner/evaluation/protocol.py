@@ -45,7 +45,6 @@ class Starts:
 
     :param state: (N, S) float64; of a point row, column, velocity along rows, along columns.
     :param goal: (N, 2) float64, positions in the axes of the states.
-    :param robot: kind of the robot.
     """
 
     state: np.ndarray
@@ -53,7 +52,6 @@ class Starts:
     robot: str = POINT.name
 
     def __post_init__(self):
-        """Check shapes and finiteness."""
         size = ROBOTS[self.robot].signals.observation_size
         for name, array, width in (('state', self.state, size), ('goal', self.goal, 2)):
             if not np.issubdtype(np.asarray(array).dtype, np.number):
@@ -72,7 +70,6 @@ class Starts:
             raise InvalidInput('state and goal must have at least one row, got none')
 
     def __len__(self) -> int:
-        """Return the number of episodes."""
         return len(self.state)
 
     def head(self, episodes: int) -> 'Starts':
@@ -104,8 +101,7 @@ def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False
     Episode i depends on the seed and on i only, not on the number of episodes, and starts in the
     same state with and without ``multi_goal``.
 
-    :param episodes: number of episodes, 1 or more.
-    :param seed: 0 or more.
+    :raises InvalidInput: for fewer than 1 episode or a seed below 0.
     """
     from df_planner.sim.robots import simulated_robot  # takes MuJoCo along
     if episodes < 1:

@@ -43,14 +43,8 @@ FORMAT_VERSION = 1
 MISSING = '-'
 
 
-def write_results(
-    out_dir: str | Path,
-    maze: Maze,
-    records: Sequence[dict],
-    meta: dict,
-    sketches: Sequence[dict] | None = None,
-    baseline: dict | None = None,
-) -> dict:
+def write_results(out_dir: str | Path, maze: Maze, records: Sequence[dict], meta: dict,
+                  sketches: Sequence[dict] | None = None, baseline: dict | None = None) -> dict:
     """
     Write the report of a run, every file whole or not at all, and return the content of its JSON.
 
@@ -62,18 +56,12 @@ def write_results(
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
-    results = {
-        'format_version': FORMAT_VERSION,
-        'meta': meta,
-        'summary': summarize(records),
-        'episodes': list(records),
-    }
+    results = {'format_version': FORMAT_VERSION, 'meta': meta, 'summary': summarize(records),
+               'episodes': list(records)}
     if baseline is not None:
-        results['baseline'] = {
-            'name': baseline['name'],
-            'summary': summarize(baseline['episodes']),
-            'episodes': list(baseline['episodes']),
-        }
+        episodes = list(baseline['episodes'])
+        results['baseline'] = {'name': baseline['name'], 'summary': summarize(episodes),
+                               'episodes': episodes}
     replace_files({
         out_dir / 'results.json': json.dumps(results, indent=1, allow_nan=False) + '\n',
         out_dir / 'results.csv': _csv(records)})
@@ -142,27 +130,23 @@ def summary_line(summary: dict) -> str:
 
 def _csv(records: Sequence[dict]) -> str:
     """Return the records as CSV: vectors as one column per axis, the raw latencies left out."""
-    text = io.StringIO()
-    writer = None
-    for record in records:
-        row = {}
+    axes = {'start': ('start_row', 'start_column', 'start_row_velocity', 'start_column_velocity'),
+            'goal': ('goal_row', 'goal_column')}
+    rows: list[dict] = [{} for _ in records]
+    for row, record in zip(rows, records):
         for key, value in record.items():
-            if key == 'start':
-                row.update(zip(('start_row', 'start_column', 'start_row_velocity',
-                                'start_column_velocity'), value))
-            elif key == 'goal':
-                row.update(zip(('goal_row', 'goal_column'), value))
+            if key in axes:
+                row.update(zip(axes[key], value))
             elif key != 'planning_times_s':
                 row[key] = value
-        if writer is None:
-            writer = csv.DictWriter(text, list(row), lineterminator='\n')
-            writer.writeheader()
-        writer.writerow(row)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator='\n')
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 
 def _markdown(results: dict, picture: bool) -> str:
-    """Return the report for a reader."""
     summary = results['summary']
     rows = [['#', 'start', 'goal', 'return', 'score', 'latched', 'first reach', 'plans',
              'in walls', 'gap', 'latency p50 / p99']]
@@ -194,7 +178,6 @@ def _markdown(results: dict, picture: bool) -> str:
 
 
 def _summary_rows(summary: dict, baseline: dict | None) -> list[list[str]]:
-    """Return the rows of the summary, with the baseline's column where there is one."""
     columns = [('this run', summary)]
     if baseline is not None:
         columns.append((baseline['name'], baseline['summary']))
@@ -216,7 +199,6 @@ def _summary_rows(summary: dict, baseline: dict | None) -> list[list[str]]:
 
 
 def _title(meta: dict) -> str:
-    """Return what ran where, as far as the meta data say it."""
     checkpoint = Path(meta['checkpoint']).stem if meta.get('checkpoint') else meta.get('policy')
     parts = [f'maze {meta.get("maze", "?")}', checkpoint, meta.get('execution')]
     return '  ·  '.join(part for part in parts if part)

@@ -39,7 +39,7 @@ from df_planner.model.checkpoint import save_checkpoint
 from df_planner.training.batches import Batch
 from df_planner.training.batches import Share
 from df_planner.training.batches import WHOLE
-from df_planner.training.loop import run_training
+from df_planner.training.loop import TrainingRun
 from df_planner.training.processes import processes_of
 from df_planner.training.processes import rank_zero_first
 from df_planner.training.progress_log import check_tensorboard
@@ -137,11 +137,12 @@ def train_forecaster(series: str, out: Path, values: dict[str, object]) -> Path 
         mean, std = _moments(data.values[train.start:train.stop])
         held_out = range(max(0, held_out.start - config.history), held_out.stop)
         torch.manual_seed(config.seed)
-        run = run_training(
+        run = TrainingRun(
             config.architecture_of(len(data.names)).build(),
             SeriesBatches(data, train, mean, std, config),
             SeriesBatches(data, held_out, mean, std, config),
             KnownPast(config.past_tokens, config.known_past, config.shared_level), config, fabric)
+        run.train()
     if not fabric.is_global_zero:
         return None
     network, step, held_out_loss = run.result()

@@ -15,13 +15,14 @@
 """
 The plots of a grid: scores beside those of others, score against latency, sweeps, differences.
 
-Every plot is drawn from the content of ``results.json`` alone. Matplotlib is imported on use.
+Every plot is drawn from the content of ``results.json`` alone.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 import re
 
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from matplotlib.ticker import NullFormatter
@@ -37,8 +38,12 @@ COLORS = {MEASURED: '#1f77ff', CONTROLLER: '#7b7f8c', 'published': '#f0b46c',
           'reference': '#b9bcc6'}
 LIMIT_COLOR = '#d1344b'
 CYCLE = ('#1f77ff', '#a23bd8', '#ee4b3a', '#ffb000', '#12a594', '#7b7f8c')
+STYLE = {'axes.spines.top': False, 'axes.spines.right': False, 'axes.titlesize': 9,
+         'axes.labelsize': 8, 'xtick.labelsize': 8, 'ytick.labelsize': 8,
+         'legend.fontsize': 7, 'legend.frameon': False}
 
 
+@rc_context(STYLE)
 def draw_plots(folder: Path, results: dict) -> dict[str, str]:
     """
     Draw what the rows allow and return the captions by file name.
@@ -89,8 +94,6 @@ def _panels(count: int, width_in: float, height_in: float) -> tuple:
     axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
     for axis in axes[count:]:
         axis.set_axis_off()
-    for axis in axes[:count]:
-        axis.spines[['top', 'right']].set_visible(False)
     return figure, axes
 
 
@@ -119,10 +122,9 @@ def _bars(rows: list[dict], results: dict):
         for position, (_, value, _, _) in zip(positions, bars):
             axis.annotate(f'{value:.1f}', (0, position), xytext=(4, 0), va='center', fontsize=7,
                           textcoords='offset points')
-        axis.set_yticks(positions, [bar[0] for bar in bars], fontsize=8)
+        axis.set_yticks(positions, [bar[0] for bar in bars])
         axis.invert_yaxis()
-        axis.set_title(task['title'], fontsize=9, pad=14)
-        axis.tick_params(axis='x', labelsize=8)
+        axis.set_title(task['title'], pad=14)
     return figure
 
 
@@ -146,11 +148,9 @@ def _differences(rows: list[dict], known: dict, results: dict):
             share = [100.0 * (rank + 0.5) / len(pairs) for rank in range(len(pairs))]
             axis.plot(share, pairs, color=color, linewidth=1.6,
                       label=f'{row["name"]} ({sum(pairs) / len(pairs):+.1f})')
-        axis.set_title(results['tasks'][task]['title'], fontsize=9)
-        axis.set_xlabel('share of starts [%]', fontsize=8)
-        axis.set_ylabel(f'minus {drawn[0][0]["reference"]}', fontsize=8)
-        axis.tick_params(labelsize=8)
-        axis.legend(fontsize=7, frameon=False)
+        axis.set(title=results['tasks'][task]['title'], xlabel='share of starts [%]',
+                 ylabel=f'minus {drawn[0][0]["reference"]}')
+        axis.legend()
     return figure
 
 
@@ -183,12 +183,10 @@ def _latency(rows: list[dict], results: dict):
         axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axis.xaxis.set_major_formatter(ScalarFormatter())
         axis.xaxis.set_minor_formatter(NullFormatter())
-        axis.set_xlabel('planning latency p50 [ms]', fontsize=8)
-        axis.set_ylabel('score', fontsize=8)
-        axis.set_title(results['tasks'][name]['title'], fontsize=9)
-        axis.tick_params(which='both', labelsize=7)
+        axis.set(title=results['tasks'][name]['title'], xlabel='planning latency p50 [ms]',
+                 ylabel='score')
         if axis.get_legend_handles_labels()[0]:
-            axis.legend(fontsize=7, frameon=False)
+            axis.legend()
     return figure
 
 
@@ -210,9 +208,7 @@ def _sweep(rows: list[dict], results: dict, sweep: str):
                       yerr=[_score(row)['stderr'] or 0.0 for row in members], color=color,
                       marker='o', markersize=4, linestyle='-' if numeric else '', capsize=3,
                       linewidth=1.4, label=results['tasks'][name]['title'])
-    axis.set_xticks(range(len(values)), values, fontsize=8)
-    axis.set_xlabel(sweep, fontsize=9)
-    axis.set_ylabel('score', fontsize=9)
-    axis.tick_params(labelsize=8)
-    axis.legend(fontsize=7, frameon=False)
+    axis.set_xticks(range(len(values)), values)
+    axis.set(xlabel=sweep, ylabel='score')
+    axis.legend()
     return figure

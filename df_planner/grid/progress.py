@@ -18,7 +18,10 @@ Progress bars over the trainings and the episodes of a grid, with a line for eve
 Without a terminal, only the lines are written.
 """
 
+from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Iterator
+from contextlib import contextmanager
 import sys
 import threading
 
@@ -34,97 +37,78 @@ from df_planner.grid.training import Training
 LOOK_EVERY_S = 1.0
 
 
-class TrainingProgress:
+@contextmanager
+def training_progress(trainings: Collection[Training]
+                      ) -> Iterator[Callable[[Training, str | None], None]]:
     """
-    Count the steps of trainings from their logs of losses, wherever they run.
+    Show the steps of trainings, from their logs of losses, wherever they run.
 
-    :param trainings: to be done.
+    :returns: writes a line about a training that ended, with the reason if it failed.
     """
+    def steps_done() -> int:
+        return sum(training.steps_done() for training in trainings)
 
-    def __init__(self, trainings: Collection[Training]):
-        """Show what earlier runs did."""
-        self._trainings = trainings
-        self._bar = tqdm(total=sum(training.steps for training in trainings),
-                         initial=self._steps(), unit='step', desc='training', disable=None)
-        self._ended = threading.Event()
-        self._watcher = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> 'TrainingProgress':
-        """Start to watch the logs."""
-        self._watcher.start()
-        return self
-
-    def __exit__(self, *_) -> None:
-        """Stop watching, and close the bar."""
-        self._ended.set()
-        self._watcher.join()
-        self._bar.close()
-
-    def add(self, training: Training, failure: str | None) -> None:
-        """Write a line about a training that ended."""
+    def on_training(training: Training, failure: str | None) -> None:
         tqdm.write(f'{training.config.name}: '
                    + ('trained' if failure is None else f'FAILED: {failure}'), file=sys.stderr)
 
-    def _watch(self) -> None:
-        while not self._ended.wait(LOOK_EVERY_S):
-            self._bar.n = self._steps()
-            self._bar.refresh()
+    def watch() -> None:
+        while not ended.wait(LOOK_EVERY_S):
+            bar.n = steps_done()
+            bar.refresh()
 
-    def _steps(self) -> int:
-        return sum(training.steps_done() for training in self._trainings)
+    ended, watcher = threading.Event(), threading.Thread(target=watch)
+    with tqdm(total=sum(training.steps for training in trainings), initial=steps_done(),
+              unit='step', desc='training', disable=None) as bar:
+        watcher.start()
+        try:
+            yield on_training
+        finally:
+            ended.set()
+            watcher.join()
 
 
-class GridProgress:
+@contextmanager
+def grid_progress(runs: GridRuns, workers: int) -> Iterator[Callable[[RowRun, dict | None], None]]:
     """
-    Count episodes and rows and show the time left.
+    Show episodes, rows and the time left.
 
-    :param runs: of ``runs.GridRuns``.
     :param workers: processes that share the work.
+    :returns: counts a finished episode of a run, None for a run that failed.
     """
+    def is_open(row: Row) -> bool:
+        return any(run.missing() for run in runs.of(row))
 
-    def __init__(self, runs: GridRuns, workers: int):
-        """Show what earlier runs did."""
-        self._runs, self._workers = runs, workers
-        self._open = [row for row in runs.selected if any(run.missing() for run in runs.of(row))]
-        self._done = len(runs.selected) - len(self._open)
-        finished, missing = runs.counts()
-        self._bar = tqdm(total=finished + missing, initial=finished, unit='episode', disable=None,
-                         bar_format='{l_bar}{bar}| {n_fmt}/{total_fmt} {unit}s, {postfix}')
-        self._show()
+    def show() -> None:
+        seconds = runs.seconds_left(runs.unfinished()) / workers
+        bar.set_postfix_str(f'{len(runs.selected) - len(open_rows)}/{len(runs.selected)} rows, '
+                            f'about {duration(seconds)} left')
 
-    def __enter__(self) -> 'GridProgress':
-        """Return the bar, to be closed at the end of the block."""
-        return self
-
-    def __exit__(self, *_) -> None:
-        """Close the bar."""
-        self._bar.close()
-
-    def add(self, run: RowRun, episode: dict | None) -> None:
-        """Count an episode, None for a run that failed."""
+    def on_episode(run: RowRun, episode: dict | None) -> None:
         if episode is None:
-            self._bar.total = sum(self._runs.counts())
-            self._bar.refresh()
+            bar.total = sum(runs.counts())
+            bar.refresh()
         else:
-            self._bar.update()
-        for row in [row for row in self._open if run in self._runs.of(row)]:
-            if not any(other.missing() for other in self._runs.of(row)):
-                self._open.remove(row)
-                self._done += 1
-                tqdm.write(f'{row.title}: {self._line(row)}', file=sys.stderr)
-        self._show()
+            bar.update()
+        for row in [row for row in open_rows if run in runs.of(row) and not is_open(row)]:
+            open_rows.remove(row)
+            tqdm.write(f'{row.title}: {_line(runs, row)}', file=sys.stderr)
+        show()
 
-    def _show(self) -> None:
-        self._bar.set_postfix_str(
-            f'{self._done}/{len(self._runs.selected)} rows, '
-            f'about {duration(self._runs.seconds_left() / self._workers)} left')
+    open_rows = [row for row in runs.selected if is_open(row)]
+    finished, missing = runs.counts()
+    with tqdm(total=finished + missing, initial=finished, unit='episode', disable=None,
+              bar_format='{l_bar}{bar}| {n_fmt}/{total_fmt} {unit}s, {postfix}') as bar:
+        show()
+        yield on_episode
 
-    def _line(self, row: Row) -> str:
-        failure = self._runs.failure(row)
-        if failure is not None:
-            return f'FAILED: {failure}'
-        return summary_line(summarize([episode['record'] for run in self._runs.of(row)
-                                       for episode in run.episodes.values()]))
+
+def _line(runs: GridRuns, row: Row) -> str:
+    failure = runs.failure(row)
+    if failure is not None:
+        return f'FAILED: {failure}'
+    return summary_line(summarize([episode['record'] for run in runs.of(row)
+                                   for episode in run.episodes.values()]))
 
 
 def duration(seconds: float) -> str:

@@ -57,12 +57,11 @@ class RayEngine:
             _check_answers(address)
         os.environ.setdefault('RAY_USAGE_STATS_ENABLED', '0')  # of a cluster started here, as is
         os.environ.setdefault('RAY_worker_niceness', '0')  # this: latencies are measured
-        started_here = {} if address else {
-            'num_cpus': workers, 'include_dashboard': False,
-            'object_store_memory': OBJECT_STORE_BYTES}
+        of_new_cluster = {} if address else {'num_cpus': workers, 'include_dashboard': False,
+                                             'object_store_memory': OBJECT_STORE_BYTES}
         try:
             ray.init(address or 'local', logging_level='error', log_to_driver=False,
-                     **started_here)
+                     **of_new_cluster)
         except (OSError, RuntimeError, ValueError, RayError) as error:
             raise ConfigError(f'Ray cluster {address or "of this machine"}: '
                               f'{str(error).splitlines()[0]}; does it have the same Ray, '
@@ -71,7 +70,6 @@ class RayEngine:
         self.description = f'ray {ray.__version__}, machines: {len(_machines())}'
 
     def __enter__(self) -> Self:
-        """Return the engine."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,7 +84,9 @@ class RayEngine:
         """
         _check_resources(jobs)
         place = (str(Path.cwd()), sources_revision())
-        open_jobs = {_submit(job, place): job for job in jobs}
+        open_jobs = {
+            ray.remote(num_cpus=job.num_cpus, num_gpus=job.num_gpus, max_retries=RETRIES)(_work)
+            .remote(*place, job.function, job.arguments): job for job in jobs}
         try:
             while open_jobs:
                 (ref,), _ = ray.wait(list(open_jobs), num_returns=1)
@@ -116,12 +116,6 @@ def _check_answers(address: str) -> None:
     except (OSError, OverflowError) as error:
         raise ConfigError(f'--ray-address: nothing answers at {address}: {error}; `ray start '
                           '--head` there begins a cluster') from error
-
-
-def _submit(job: Job, place: tuple[str, str]) -> ray.ObjectRef:
-    """Hand a job to the cluster."""
-    remote = ray.remote(num_cpus=job.num_cpus, num_gpus=job.num_gpus, max_retries=RETRIES)(_work)
-    return remote.remote(*place, job.function, job.arguments)
 
 
 def _work(folder: str, revision: str, function: Callable[..., object], arguments: tuple) -> object:
@@ -161,5 +155,4 @@ def _check_resources(jobs: Sequence[Job]) -> None:
 
 
 def _machines() -> list[dict]:
-    """Return the living machines of the cluster."""
     return [node for node in ray.nodes() if node['Alive']]

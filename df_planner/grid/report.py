@@ -55,11 +55,7 @@ HEADER = ('row', 'kind', 'episodes', 'score', 'sd over seeds', 'difference', 're
 
 
 def write_grid_report(out_dir: str | Path, results: dict) -> None:
-    """
-    Write the report, every file whole or not at all.
-
-    :param results: of ``grid_results``.
-    """
+    """Write the report of ``grid_results``, every file whole or not at all."""
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     replace_files({
@@ -144,14 +140,12 @@ def text_overview(results: dict) -> str:
 
 def score_cell(row: dict) -> str:
     """Return the score of a row, or its return where the maze has no reference."""
-    values = row['summary']['score']
-    text = ''
-    if not values['count']:
-        values, text = row['summary']['return'], 'return '
-    if values['mean'] is None:
-        return 'failed' if row['failure'] else MISSING
-    text += f'{values["mean"]:.1f}'
-    return text + (f' ± {values["stderr"]:.1f}' if values['stderr'] is not None else '')
+    score, in_steps = row['summary']['score'], row['summary']['return']
+    if score['count']:
+        return _with_error(score)
+    if in_steps['count']:
+        return f'return {_with_error(in_steps)}'
+    return 'failed' if row['failure'] else MISSING
 
 
 def _state(results: dict) -> list[str]:
@@ -236,9 +230,9 @@ def _settings(results: dict) -> list[list[str]]:
 
 
 def _with_error(values: dict, pattern: str = '.1f', scale: float = 1.0) -> str:
-    """Return ``mean ± standard error``."""
     if values['mean'] is None:
         return MISSING
-    error = values['stderr']
-    return (f'{scale * values["mean"]:{pattern}}'
-            + (f' ± {scale * error:{pattern.lstrip("+")}}' if error is not None else ''))
+    text = f'{scale * values["mean"]:{pattern}}'
+    if values['stderr'] is not None:
+        text += f' ± {scale * values["stderr"]:{pattern.lstrip("+")}}'
+    return text

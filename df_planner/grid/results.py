@@ -86,7 +86,6 @@ def average_records(records: Sequence[dict]) -> dict:
 
 
 def _row(row: Row, runs: GridRuns) -> dict:
-    """Return the numbers of one row."""
     started = [run for run in runs.of(row) if run.episodes]
     common = sorted(set.intersection(*(set(run.episodes) for run in started))) if started else []
     records = [average_records([run.episodes[index]['record'] for run in started])
@@ -126,19 +125,16 @@ def _run(run: RowRun, value: str, common: Sequence[int]) -> dict:
 
 
 def _readable(specification: Specification) -> dict:
-    """Return what a row sets, for the reader."""
     if specification.policy == 'controller':
         return {}
     interval = specification.replan_interval_s
     return {'execution': specification.execution,
             'replan_interval_s': NEVER if interval == NEVER_S else interval,
             'planner_seed': specification.planner_seed, 'device': specification.device,
-            'backend': specification.backend,
-            **specification.settings}
+            'backend': specification.backend, **specification.settings}
 
 
 def _mean(run: RowRun, value: str, episodes: Sequence[int]) -> float | None:
-    """Return the mean of a field over some finished episodes of a run."""
     return statistics([run.episodes[index]['record'][value] for index in episodes
                        if index in run.episodes])['mean']
 

@@ -56,12 +56,12 @@ class Row:
     name: str
     group: str
     task: str | None
+    reference: str | None
+    sweep: str | None
+    value: object
+    trainings: tuple[Training, ...]
     specifications: tuple[Specification, ...] = ()
-    reference: str | None = None
-    sweep: str | None = None
-    value: object = None
     error: str | None = None
-    trainings: tuple[Training, ...] = ()
 
     @property
     def title(self) -> str:
@@ -195,25 +195,23 @@ def _tasks(config: RowConfig, fields: dict, grid: Grid) -> list[str]:
     """Return the tasks of a row; CheckpointError if that needs a model card that is missing."""
     if config.tasks is not None:
         return config.tasks
-    checkpoints = _checkpoints(fields)
-    if checkpoints == [None] or '{maze}' in checkpoints[0]:
+    checkpoint = _checkpoints(fields)[0]
+    if checkpoint is None or '{maze}' in checkpoint:
         return list(grid.tasks)
-    maze = load_card(checkpoints[0].format(**grid.variables)).maze
+    maze = load_card(checkpoint.format(**grid.variables)).maze
     tasks = [name for name, task in grid.tasks.items() if task.maze == maze]
     if not tasks:
-        raise CheckpointError(f'{checkpoints[0]} was made for maze {maze!r}, of which the grid '
+        raise CheckpointError(f'{checkpoint} was made for maze {maze!r}, of which the grid '
                               'has no task')
     return tasks
 
 
 def _checkpoints(fields: dict) -> list[str | None]:
-    """Return the checkpoints as a list."""
     value = fields['checkpoint']
     return list(value) if isinstance(value, list) else [value]
 
 
-def _specifications(fields: dict, grid: Grid, task: str, row: str = ''
-                    ) -> Iterator[Specification]:
+def _specifications(fields: dict, grid: Grid, task: str, row: str = '') -> Iterator[Specification]:
     """Yield one specification per checkpoint; ConfigError names the row and the field."""
     maze = grid.tasks[task].maze
     values = dict(fields)

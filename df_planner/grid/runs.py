@@ -29,17 +29,17 @@ How long a grid will take is measured where episodes ran before. Elsewhere it is
 the calls of the network, which the seconds of finished episodes correct while the grid runs.
 """
 
-from collections import defaultdict
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Mapping
 from contextlib import closing
 from contextlib import ExitStack
 from dataclasses import dataclass
 from dataclasses import field
+from functools import cached_property
 import hashlib
 import json
 from pathlib import Path
-
 
 from df_planner.errors import CheckpointError
 from df_planner.evaluation.episodes import identity_of
@@ -92,6 +92,11 @@ class RowRun:
         """Return the name of its journal."""
         return self.path.stem
 
+    @cached_property
+    def guessed_s(self) -> float:
+        """Return a guess of the seconds of one episode."""
+        return guessed_seconds(self.specification)
+
     def missing(self) -> list[int]:
         """Return the episodes that are still to run."""
         if self.failure is not None:
@@ -112,12 +117,10 @@ class GridRuns:
                  selected: list[Row] | None = None, episodes: int | None = None,
                  untrained: Mapping[str, str] | None = None):
         """Read the finished episodes; nothing is written."""
-        self.grid = grid
-        self.rows = rows
+        self.grid, self.rows = grid, rows
         self.selected = rows if selected is None else selected
         self.out_dir = Path(out_dir)
         self.num_episodes = episodes or grid.episodes
-        self.costs = Costs()
         self._untrained = untrained or {}
         self._runs: dict[str, RowRun] = {}
         self._of_row: dict[int, list[RowRun]] = {}
@@ -148,10 +151,19 @@ class GridRuns:
         runs = {run.key: run for row in self.selected for run in self.of(row)}.values()
         return (sum(len(run.episodes) for run in runs), sum(len(run.missing()) for run in runs))
 
-    def seconds_left(self) -> float:
-        """Return the expected seconds of what is missing, on one core."""
-        return sum(len(run.missing()) * self.costs.of(run.key, run.specification)
-                   for run in self.unfinished())
+    def seconds_left(self, runs: Iterable[RowRun]) -> float:
+        """
+        Return the expected seconds of what is missing in these runs, on one core.
+
+        A run without episodes costs its guess, times what all finished episodes took as a multiple
+        of their guesses.
+        """
+        spent = {key: sum(episode['seconds'] for episode in run.episodes.values())
+                 for key, run in self._runs.items() if run.episodes}
+        guessed = sum(len(self._runs[key].episodes) * self._runs[key].guessed_s for key in spent)
+        slowness = sum(spent.values()) / guessed if guessed else 1.0
+        return sum(len(run.missing()) * (spent[run.key] / len(run.episodes) if run.episodes
+                                         else slowness * run.guessed_s) for run in runs)
 
     def execute(self, engine: Engine,
                 on_episode: Callable[[RowRun, dict | None], None] = lambda run, episode: None
@@ -162,7 +174,6 @@ class GridRuns:
         A run that fails keeps its reason in ``failure`` and stops no other. On a KeyboardInterrupt
         the jobs end and it is raised again; finished episodes are kept.
 
-        :param engine: runs the episodes.
         :param on_episode: called with every finished episode, and with None for a failure.
         :raises ConfigError: if another process works in the same folder.
         """
@@ -186,7 +197,6 @@ class GridRuns:
                            'code': code_revision()}
                 opened[run.key].add(episode)
                 run.episodes[episode['record']['episode']] = episode
-                self.costs.add(run.key, run.specification, episode['seconds'])
                 on_episode(run, episode)
 
     def _run(self, task: str, specification: Specification) -> RowRun:
@@ -210,14 +220,11 @@ class GridRuns:
                 if index < len(run.starts)
                 and episode['record']['start'] == run.starts.state[index].tolist()
                 and episode['record']['goal'] == run.starts.goal[index].tolist()}
-            for episode in run.episodes.values():
-                self.costs.add(key, specification, episode['seconds'])
             self._runs[key] = run
         return self._runs[key]
 
 
 def _jobs(run: RowRun) -> list[Job]:
-    """Return the missing episodes of a run, for workers."""
     return [Job(run.key, run_episode, (run.specification, run.identity, index,
                                        run.starts.state[index], run.starts.goal[index]),
                 num_gpus=int(run.specification.device == 'cuda')) for index in run.missing()]
@@ -242,31 +249,3 @@ def guessed_seconds(specification: Specification) -> float:
     samples = settings.num_samples
     later = min(REPLAN_SAMPLES, samples) if settings.pin_goal else samples
     return steps * STEP_S + SAMPLE_CALL_S * calls * (samples + max(plans - 1.0, 0.0) * later)
-
-
-class Costs:
-    """Seconds per episode of every run, from its own episodes if there are any."""
-
-    def __init__(self):
-        """Know nothing yet."""
-        self._measured: dict[str, list[float]] = defaultdict(list)
-        self._guesses: dict[str, float] = {}
-
-    def add(self, key: str, specification: Specification, seconds: float) -> None:
-        """Take the time of a finished episode of the run ``key``."""
-        self.of(key, specification)
-        self._measured[key].append(seconds)
-
-    def of(self, key: str, specification: Specification) -> float:
-        """Return the expected seconds of one episode of a run on one core."""
-        if key not in self._guesses:
-            self._guesses[key] = guessed_seconds(specification)
-        if self._measured.get(key):
-            return sum(self._measured[key]) / len(self._measured[key])
-        guessed = sum(self._guesses[k] * len(v) for k, v in self._measured.items())
-        measured = sum(sum(v) for v in self._measured.values())
-        return self._guesses[key] * (measured / guessed if guessed > 0.0 else 1.0)
-
-    def is_measured(self, key: str) -> bool:
-        """Tell whether the cost of a run comes from its own episodes."""
-        return bool(self._measured.get(key))

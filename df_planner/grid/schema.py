@@ -91,7 +91,6 @@ class RowConfig(_Section):
 
     @model_validator(mode='after')
     def _check_training(self) -> Self:
-        """Check that a row has a checkpoint or the means to make one."""
         if self.train and (self.checkpoint or 'checkpoint' in self.sweep):
             raise ValueError('train makes its own checkpoints: leave out checkpoint')
         if bool(self.train) != bool(self.seeds):

@@ -108,7 +108,6 @@ def _checksum(stages: tuple[TrainConfig, ...]) -> str:
 
 
 def _steps_done(config: TrainConfig) -> int:
-    """Return the steps of one stage so far."""
     if Path(config.out_dir, f'{config.name}.safetensors').exists():
         return config.steps
     log = config.run_dir / config.name / 'loss.csv'
@@ -122,12 +121,8 @@ def _sha256(path: Path) -> str | None:
     return file_sha256(path) if path.exists() else None
 
 
-def train_missing(
-    trainings: Mapping[str, Training],
-    out_dir: Path,
-    engine: Engine,
-    on_training: Callable[[Training, str | None], None] = lambda training, failure: None,
-) -> dict[str, str]:
+def train_missing(trainings: Mapping[str, Training], out_dir: Path, engine: Engine,
+                  on_training: Callable[[Training, str | None], None]) -> dict[str, str]:
     """
     Train the missing models; return why some could not be trained, by checkpoint.
 

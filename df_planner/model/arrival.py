@@ -24,31 +24,29 @@ from df_planner.model.normalizer import Normalizer
 
 QUANTILES = (0.1, 0.5, 0.9)
 FREQUENCIES = 6
+POSITION_SIZE = 2
+WIDTH, LAYERS = 128, 3
 
 
 class ArrivalTime(nn.Module):
     """
-    Quantiles of the time to a position.
+    Quantiles of the time to a position: a multilayer perceptron on sines and cosines of positions.
 
     :param state_size: numbers in a state, its position first.
-    :param position_size: numbers in a position.
     """
 
-    def __init__(self, state_size: int = 4, position_size: int = 2, width: int = 128,
-                 num_layers: int = 3):
-        """Build a multilayer perceptron on positions as sines and cosines."""
+    def __init__(self, state_size: int):
         super().__init__()
-        self.position_size = position_size
         self.register_buffer('frequencies', 0.7 * 2.0 ** torch.arange(FREQUENCIES),
                              persistent=False)
-        inputs = state_size + position_size + 4 * position_size * FREQUENCIES
-        sizes = [inputs, *[width] * num_layers]
+        inputs = state_size + POSITION_SIZE + 4 * POSITION_SIZE * FREQUENCIES
+        sizes = [inputs, *[WIDTH] * LAYERS]
         self.hidden = nn.ModuleList(nn.Linear(*pair) for pair in zip(sizes, sizes[1:]))
-        self.read_out = nn.Linear(width, len(QUANTILES))
+        self.read_out = nn.Linear(WIDTH, len(QUANTILES))
 
     def forward(self, states: Tensor, goals: Tensor) -> Tensor:
-        """Return seconds (B, 3), rising, for normalised states (B, S) and positions (B, P)."""
-        positions = torch.cat([states[:, :self.position_size], goals], dim=-1)
+        """Return seconds (B, 3), rising, for normalised states (B, S) and positions (B, 2)."""
+        positions = torch.cat([states[:, :POSITION_SIZE], goals], dim=-1)
         angles = (positions[..., None] * self.frequencies).flatten(1)
         x = torch.cat([states, goals, angles.sin(), angles.cos()], dim=-1)
         for layer in self.hidden:
@@ -56,10 +54,10 @@ class ArrivalTime(nn.Module):
         return functional.softplus(self.read_out(x)).cumsum(-1)
 
     def median_s(self, state: np.ndarray, goal: np.ndarray, normalizer: Normalizer) -> float:
-        """Return the median of the seconds from a state (S,) to a position (P,)."""
+        """Return the median of the seconds from a state (S,) to a position (2,)."""
         mean, std = normalizer.state_mean, normalizer.state_std
-        size = self.position_size
-        states = torch.tensor((state - mean) / std, dtype=torch.float32)[None]
-        goals = torch.tensor((goal - mean[:size]) / std[:size], dtype=torch.float32)[None]
+        goal = (goal - mean[:POSITION_SIZE]) / std[:POSITION_SIZE]
+        states, goals = (torch.tensor(v, dtype=torch.float32)[None]
+                         for v in ((state - mean) / std, goal))
         with torch.inference_mode():
             return float(self(states, goals)[0, QUANTILES.index(0.5)])

@@ -15,11 +15,11 @@
 """
 The checkpoint format: ``NAME.safetensors`` with the weights and ``NAME.json`` with the model card.
 
-The card holds everything that is needed to rebuild and to judge the model. Nothing is unpickled.
-A planner's card is a ``ModelCard``; the forecaster has its own kind of card in the same format.
+The card holds all that is needed to rebuild and to judge the model. Nothing is unpickled. A
+planner's card is a ``ModelCard``; the forecaster has its own kind of card in the same format.
 """
 
-from collections.abc import Callable
+from contextlib import suppress
 import json
 from pathlib import Path
 from typing import TypeVar
@@ -152,10 +152,8 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
     if weights.exists():
         return weights
     shipped = {}
-    try:
+    with suppress(FileNotFoundError):
         shipped = {p.stem: p for p in sorted(share_path('checkpoints').glob('*.safetensors'))}
-    except FileNotFoundError:
-        pass
     if str(path) in shipped:
         return shipped[str(path)]
     raise CheckpointError(f'{name_or_path}: no such checkpoint; give a .safetensors file or one '
@@ -216,7 +214,7 @@ def load_denoiser(path: Path, architecture: Architecture) -> Denoiser:
     :raises CheckpointError: if the weights cannot be read or are of another architecture.
     """
     denoiser = architecture.build()
-    _fill(denoiser, path, lambda name: None if name.startswith(ARRIVAL) else name)
+    _fill(denoiser, path, arrival=False)
     return denoiser.eval().requires_grad_(False)
 
 
@@ -231,16 +229,16 @@ def load_arrival_time(name_or_path: str | Path) -> ArrivalTime | None:
     if card.arrival_error_s is None:
         return None
     network = ArrivalTime(len(card.observation_names))
-    _fill(network, path, lambda name: name.removeprefix(ARRIVAL)
-          if name.startswith(ARRIVAL) else None)
+    _fill(network, path, arrival=True)
     return network.eval().requires_grad_(False)
 
 
-def _fill(network: nn.Module, path: Path, name_in_network: Callable[[str], str | None]) -> None:
-    """Load the weights of a file that ``name_in_network`` renames, without the others."""
+def _fill(network: nn.Module, path: Path, arrival: bool) -> None:
+    """Load the weights of the arrival time, or all others."""
     try:
-        weights = {name_in_network(name): weight for name, weight in load_file(path).items()}
-        network.load_state_dict({k: v for k, v in weights.items() if k is not None})
+        network.load_state_dict({
+            name.removeprefix(ARRIVAL): weight for name, weight in load_file(path).items()
+            if name.startswith(ARRIVAL) == arrival})
     except (OSError, SafetensorError, RuntimeError) as error:
         reason = ' '.join(str(error).split())[:300]
         raise CheckpointError(f'{path}: the weights cannot be read or do not fit the card: '
@@ -256,8 +254,6 @@ def save_checkpoint(directory: Path, denoiser: Denoiser, card: Card,
     if arrival_time is not None:
         weights.update({ARRIVAL + k: v for k, v in arrival_time.state_dict().items()})
     weights = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
-    replace_files({
-        path.with_suffix('.json'):
-            card.model_dump_json(indent=2) + '\n',
-        path: lambda file: file.write(save(weights))})
+    replace_files({path.with_suffix('.json'): card.model_dump_json(indent=2) + '\n',
+                   path: lambda file: file.write(save(weights))})
     return path

@@ -47,7 +47,6 @@ class Pairs:
     """Pairs of moments within one drive: a state, a later position, and the time in between."""
 
     def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer):
-        """Use the given rows of the data set."""
         first, last, _ = rows.indices(len(dataset.observations))
         starts = np.union1d(dataset.episode_starts, np.flatnonzero(dataset.timeouts) + 1)
         starts = np.unique(np.clip(starts[starts < last] - first, 0, None))
@@ -100,8 +99,7 @@ def fit_arrival_time(dataset: Dataset, normalizer: Normalizer, config: TrainConf
         optimizer.step()
         scheduler.step()
     rows = slice(held_out_from if config.holdout_share > 0.0 else 0, None)
-    states, goals, seconds = Pairs(dataset, rows, normalizer).draw(
-        HELD_OUT_PAIRS, random)
+    states, goals, seconds = Pairs(dataset, rows, normalizer).draw(HELD_OUT_PAIRS, random)
     with torch.inference_mode():
         error = (seconds - network(states, goals)[:, 1]).abs().median()
     return network.eval().requires_grad_(False), float(error)

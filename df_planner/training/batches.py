@@ -79,13 +79,11 @@ class BatchSource(Protocol):
 class Batches:
     """Normalised windows of a data set; the same (stream, step) always gives the same batch."""
 
-    def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer,
-                 config: TrainConfig):
+    def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer, config: TrainConfig):
         """
-        Prepare windows of the given rows of the data set.
+        Prepare windows of the given rows of the data set, held-out ones unless they begin at 0.
 
-        :raises ConfigError: if they hold no window of ``max_tokens``; the message takes rows that
-            do not begin with the first for the held-out ones.
+        :raises ConfigError: if they hold no window of ``max_tokens``.
         """
         self.dataset, self.normalizer = dataset, normalizer
         first, last, _ = rows.indices(len(dataset.observations))

@@ -46,8 +46,6 @@ def make_card(run: TrainingRun, config: TrainConfig, processes: int, architectur
     """Return the model card of a finished run, started with ``command``."""
     _, step, held_out_loss = run.result()
     signals = dataset.signals
-    attributes = {k: v.item() if isinstance(v, np.generic) else v
-                  for k, v in dataset.attributes.items()}
     return ModelCard(
         format_version=FORMAT_VERSION, name=config.name,
         description=f'{config.levels.replace("_", " ").title()} planner of a '
@@ -59,13 +57,12 @@ def make_card(run: TrainingRun, config: TrainConfig, processes: int, architectur
             **{k: tuple(float(x) for x in v) for k, v in vars(normalizer).items()},
             **dynamics_limits(dataset, config)),
         frame_stack=config.frame_stack,
-        **dataset.signals.model_dump(exclude={'max_step_m'}), maze=config.maze,
-        dataset_sha256=dataset.sha256, dataset_attributes=attributes,
-        training_command=command,
-        training_config=config.stored(), training_steps=step, training_processes=processes,
-        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=held_out_loss,
-        arrival_error_s=arrival_error_s,
-        seed=config.seed, git_revision=git_revision(), **_origin(config))
+        **signals.model_dump(exclude={'max_step_m'}), maze=config.maze,
+        dataset_sha256=dataset.sha256, dataset_attributes=dataset.attributes,
+        training_command=command, training_config=config.stored(), training_steps=step,
+        training_processes=processes, training_hours=round(run.seconds / 3600.0, 3),
+        held_out_loss=held_out_loss, arrival_error_s=arrival_error_s, seed=config.seed,
+        git_revision=git_revision(), **_origin(config))
 
 
 def _origin(config: TrainConfig) -> dict[str, object]:
@@ -122,7 +119,9 @@ def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[fl
               for name in ('velocity_change', 'drift', 'max_speed')}
     for first in range(0, num_pairs, BLOCK_ROWS):
         rows = np.arange(first, min(first + BLOCK_ROWS, num_pairs))
-        rows = rows[_stretch_of(dataset, rows) == _stretch_of(dataset, rows + config.frame_stack)]
+        stretch, later = np.searchsorted(dataset.episode_starts, [rows, rows + config.frame_stack],
+                                         side='right')
+        rows = rows[stretch == later]
         before = dataset.observations[rows].astype(np.float64)
         after = dataset.observations[rows + config.frame_stack].astype(np.float64)
         limits['velocity_change'].add(np.abs(after[:, 2:4] - before[:, 2:4]))
@@ -130,11 +129,6 @@ def dynamics_limits(dataset: Dataset, config: TrainConfig) -> dict[str, tuple[fl
             after[:, :2] - before[:, :2] - token_s / 2 * (after[:, 2:4] + before[:, 2:4])))
         limits['max_speed'].add(np.abs(before[:, 2:4]))
     return {name: tuple(float(x) for x in limit.value()) for name, limit in limits.items()}
-
-
-def _stretch_of(dataset: Dataset, rows: np.ndarray) -> np.ndarray:
-    """Return the index of the continuous stretch that each row belongs to."""
-    return np.searchsorted(dataset.episode_starts, rows, side='right')
 
 
 class UpperQuantile:
@@ -146,7 +140,6 @@ class UpperQuantile:
     """
 
     def __init__(self, share: float, max_rows: int):
-        """Start without rows."""
         self._share = share
         self._num_kept = max_rows - math.floor(share * (max_rows - 1))
         self._largest: np.ndarray | None = None

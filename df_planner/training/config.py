@@ -153,11 +153,7 @@ class TrainConfig(RunConfig):
 
 
 def config_path(name_or_path: Path | str) -> Path:
-    """
-    Return the file of a configuration, given by its path or by a shipped name (``medium``).
-
-    :raises ConfigError: if there is none.
-    """
+    """Return the file of a configuration: a path, or a shipped name as ``medium``; ConfigError."""
     return shipped_path('config/train', name_or_path, 'configuration')
 
 
@@ -195,12 +191,3 @@ def load_stages(path: Path | str, overrides: dict[str, object] | None = None
         init = {'init': str(config.out_dir / config.name)}
         configs[str(stage)] = config
     return configs
-
-
-def load_config(path: Path | str, overrides: dict[str, object] | None = None) -> TrainConfig:
-    """
-    Return the configuration of the last, or only, stage of a training file.
-
-    :raises ConfigError: as ``load_stages``.
-    """
-    return list(load_stages(path, overrides).values())[-1]

@@ -59,28 +59,15 @@ HELD_OUT_BATCHES = 8
 PROGRESS = ('step', 'seconds', 'held_out_loss', 'best', 'best_loss', 'best_step')
 
 
-def run_training(denoiser: Denoiser, batches: BatchSource, held_out: BatchSource | None,
-                 levels: DrawLevels, config: RunConfig, fabric: Fabric) -> 'TrainingRun':
-    """
-    Train to the last step, from the saved state if there is one; return the finished run.
-
-    :param held_out: batches of the held-out loss, None for none.
-    :param levels: draws the noise levels of a batch.
-    :raises CheckpointError: if the saved state cannot be read.
-    :raises ConfigError: if the saved state belongs to another configuration.
-    :raises TrainingDiverged: if a gradient is not finite.
-    """
-    run = TrainingRun(denoiser, batches, held_out, levels, config, fabric)
-    run.train()
-    fabric.barrier()
-    return run
-
-
 class TrainingRun:
     """
     A training under way: the network, its averaged weights, its optimiser, and where it stands.
 
-    ``best`` are the averaged weights with the lowest held-out loss; kept with early stopping only.
+    :param held_out: batches of the held-out loss, None for none.
+    :param levels: draws the noise levels of a batch.
+    :ivar best: the averaged weights with the lowest held-out loss; kept with early stopping only.
+    :raises CheckpointError: if the saved state cannot be read.
+    :raises ConfigError: if the saved state belongs to another configuration.
     """
 
     def __init__(self, denoiser: Denoiser, batches: BatchSource, held_out: BatchSource | None,
@@ -157,9 +144,9 @@ class TrainingRun:
             if first:
                 print(f'stopped {config.name} at step {self.step}; the same command resumes it')
             exit_all(self._fabric, requests.exception())
+        self._fabric.barrier()
 
     def _finished(self) -> bool:
-        """Tell whether all steps are done, or the held-out loss has stopped falling."""
         config = self.config
         if self.step >= config.steps:
             return True
@@ -167,7 +154,6 @@ class TrainingRun:
                     and self.step - self.best_step >= config.patience_steps)
 
     def _take_step(self) -> None:
-        """Take one optimiser step."""
         config, fabric = self.config, self._fabric
         for group in self._optimizer.param_groups:
             group['lr'] = config.learning_rate * learning_rate_factor(self.step, config)

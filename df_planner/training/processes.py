@@ -47,6 +47,7 @@ from df_planner.errors import ProcessLost
 from df_planner.training.config import RunConfig
 
 LET_GO_S = 0.2
+AGREE_EVERY_STEPS = 10  # an exchange with the other processes costs time
 T = TypeVar('T')
 
 
@@ -135,9 +136,6 @@ def exit_all(fabric: Fabric, error: BaseException | None) -> NoReturn:
     raise SystemExit(0)
 
 
-AGREE_EVERY_STEPS = 10  # an exchange with the other processes costs time
-
-
 class StopRequests:
     """
     A context that catches the first SIGINT or SIGTERM; a second one acts as usual.
@@ -146,20 +144,17 @@ class StopRequests:
     """
 
     def __init__(self, fabric: Fabric):
-        """Catch nothing yet."""
         self.signal: int | None = None
         self._fabric = fabric
         self._previous: dict[int, object] = {}
 
     def __enter__(self) -> Self:
-        """Begin to catch signals."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._previous[number] = signal.signal(number, self._catch)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Restore the handlers from before."""
         for number in list(self._previous):
             signal.signal(number, self._previous.pop(number))
 

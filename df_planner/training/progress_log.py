@@ -33,11 +33,7 @@ COLUMNS = ('step', 'seconds', 'loss', 'held_out_loss', 'learning_rate', 'windows
 
 
 class Speed:
-    """Windows and tokens per second of training, without the time of held-out losses."""
-
-    def __init__(self):
-        """Count from now."""
-        self.restart()
+    """Windows and tokens per second of training, from ``restart`` on."""
 
     def restart(self) -> None:
         """Count from now."""
@@ -84,11 +80,9 @@ class ProgressLog:
                     self._board.add_scalar(name, value, step)
 
     def __enter__(self) -> Self:
-        """Return the open log."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Flush and close."""
         if self._board is not None:
             self._board.close()
 
@@ -107,11 +101,7 @@ class ProgressLog:
 
 
 def check_tensorboard(config: RunConfig) -> None:
-    """
-    Check that the package is installed if the configuration asks for it.
-
-    :raises ConfigError: if it is not.
-    """
+    """Raise ConfigError if the configuration asks for TensorBoard and it is not installed."""
     if config.tensorboard and find_spec('tensorboard') is None:
         raise ConfigError('tensorboard: the package is not installed: pip install tensorboard, '
                           'or leave out tensorboard=true')

@@ -45,7 +45,7 @@ from df_planner.training.card import make_card
 from df_planner.training.card import training_command
 from df_planner.training.config import load_stages
 from df_planner.training.config import TrainConfig
-from df_planner.training.loop import run_training
+from df_planner.training.loop import TrainingRun
 from df_planner.training.processes import processes_of
 from df_planner.training.processes import rank_zero_first
 from df_planner.training.progress_log import check_tensorboard
@@ -94,7 +94,8 @@ def _train_stage(config: TrainConfig, command: str, fabric: Fabric) -> Path | No
     denoiser = rank_zero_first(fabric, lambda: _initial(architecture, config))
     levels = level_sampler(config.levels, config.shared_level, config.pin_start, config.pin_end)
     with_arrival_time = fabric.is_global_zero and learns_arrival_time(dataset, config)
-    run = run_training(denoiser, batches, held_out, levels, config, fabric)
+    run = TrainingRun(denoiser, batches, held_out, levels, config, fabric)
+    run.train()
     if not fabric.is_global_zero:
         return None
     arrival_time, error_s = None, None
@@ -118,7 +119,7 @@ def _batches(config: TrainConfig, processes: int) -> tuple[Batches, Batches | No
                           f'{processes} processes x accumulate {config.accumulate} with '
                           f'windows of up to {config.max_tokens} tokens, must be at least '
                           f'{shares * config.max_tokens}')
-    dataset = load_dataset(config.dataset, repair=True)
+    dataset = load_dataset(config.dataset)
     normalizer = Normalizer.fit(dataset.observations, dataset.actions)
     held_out_from = int(len(dataset.observations) * (1.0 - config.holdout_share))
 
@@ -130,7 +131,6 @@ def _batches(config: TrainConfig, processes: int) -> tuple[Batches, Batches | No
 
 
 def _initial(architecture: Architecture, config: TrainConfig) -> Denoiser:
-    """Return the network that training starts from."""
     torch.manual_seed(config.seed)
     if not config.init:
         return architecture.build()

@@ -93,22 +93,17 @@ class BagSource:
     layout_problems = ()
 
     def __init__(self, path: Path, config: ImportConfig | None):
-        """Read the topics of the bag; messages come later."""
         self.path = path
         self.config = config or load_import_config(DEFAULT)
         self.signals = self.config.signals()
         with open_bag(path) as reader:
             self.total = sum(topic.connection.msgcount
                              for topic in _topics(path, self.config, reader))
-            self._facts = {
+            self.facts = {
                 'duration [s]': round(max(reader.duration, 0) / NS_PER_S, 3),
                 'topics': '\n'.join(
                     f'{c.topic} ({c.msgtype}): {_rate(c.msgcount, reader.duration)}'
                     for c in sorted(reader.connections, key=lambda c: c.topic) if c.msgcount)}
-
-    def facts(self) -> dict[str, object]:
-        """Return facts about the bag, besides its rows."""
-        return self._facts
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:
         """Give the rows; see ``Source``."""
@@ -193,7 +188,6 @@ class _Reading:
             self._on_problem('gives no rows: ' + self._why_none())
 
     def _read(self, topic: _Topic, message: Any, received_ns: int) -> None:
-        """Keep the numbers of a message and when they hold."""
         topic.count += 1
         time_ns = received_ns
         if self._config.time == 'stamp':

@@ -21,7 +21,6 @@ from df_planner.data.d4rl import file_sha256
 from df_planner.data.sources.bag import BagSource
 from df_planner.data.sources.columns import ImportConfig
 from df_planner.data.sources.hdf5 import Hdf5Source
-from df_planner.data.sources.minari import is_minari
 from df_planner.data.sources.minari import minari_folder
 from df_planner.data.sources.minari import MinariSource
 from df_planner.data.sources.minari import PREFIX
@@ -44,7 +43,7 @@ def open_source(name: str, config: ImportConfig | None = None) -> Source:
     if not path.exists():
         raise DatasetError(f'{name}: no such file or folder')
     if path.is_dir():
-        if is_minari(path):
+        if (path / 'data/metadata.json').is_file():
             return MinariSource(path, config)
         if (path / 'metadata.yaml').is_file():
             return BagSource(path, config)

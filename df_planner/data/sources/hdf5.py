@@ -17,7 +17,6 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from df_planner.data.d4rl import BLOCK_ROWS
@@ -25,7 +24,6 @@ from df_planner.data.d4rl import opened
 from df_planner.data.layout import FLAG_KEYS
 from df_planner.data.layout import KEYS
 from df_planner.data.layout import layout_problems
-from df_planner.data.layout import TRUE_STATE_KEYS
 from df_planner.data.layout import value_problems
 from df_planner.data.sources.source import Block
 from df_planner.data.sources.source import OnProblem
@@ -46,7 +44,6 @@ class Hdf5Source:
     unit = 'row'
 
     def __init__(self, path: Path):
-        """Read the layout of the file; rows come later."""
         self.path = path
         with opened(path) as file:
             self.attributes = {name: value.item() if isinstance(value, np.generic) else value
@@ -55,11 +52,8 @@ class Hdf5Source:
             self.layout_problems = list(layout_problems(file, self.signals))
             self.keys = tuple(key for key in KEYS if key in file)
             self.total = 0 if self.layout_problems else len(file['observations'])
-            self._num_bytes = file.id.get_filesize()
-
-    def facts(self) -> dict[str, object]:
-        """Return facts about the file, besides its rows."""
-        return {'keys': ', '.join(self.keys), 'bytes': f'{self._num_bytes:,}', **self.attributes}
+            self.facts = {'keys': ', '.join(self.keys), 'bytes': f'{file.id.get_filesize():,}',
+                          **self.attributes}
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:
         """Give the rows; see ``Source``. There are none if the layout is wrong."""
@@ -67,22 +61,11 @@ class Hdf5Source:
             on_problem(problem)
         with opened(self.path) as file:
             for first in range(0, self.total, BLOCK_ROWS):
-                block = self._block(file, first, on_problem)
+                block = {}
+                for key in self.keys:
+                    array = file[key][first:first + BLOCK_ROWS]
+                    for problem in value_problems(key, array, first, self.signals):
+                        on_problem(problem)
+                    block[key] = array if key in FLAG_KEYS else array.astype(np.float32)
                 on_progress(len(block['observations']))
                 yield block
-
-    def _block(self, file: h5py.File, first: int, on_problem: OnProblem) -> Block:
-        block = {}
-        for key in self.keys:
-            array = file[key][first:min(first + BLOCK_ROWS, self.total)]
-            for problem in value_problems(key, array, first, self.signals):
-                on_problem(problem)
-            block[key] = array if key in FLAG_KEYS else array.astype(np.float32, copy=False)
-        return block
-
-
-def true_observations(block: Block) -> np.ndarray:
-    """Return the observations of a block, those that D4RL repeats replaced by the true state."""
-    if not set(TRUE_STATE_KEYS) <= set(block):
-        return block['observations']
-    return np.hstack([block[key] for key in TRUE_STATE_KEYS])

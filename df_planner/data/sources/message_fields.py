@@ -61,26 +61,23 @@ def message_fields(fields: Sequence[str], kind: str, definitions: dict) -> Messa
     :raises BagError: if there is no such number in it.
     """
     stamped = _number_at('header.stamp.sec', kind, definitions) is not None
+    turned = kind == ODOMETRY and not set(OF_ODOMETRY).isdisjoint(fields)
+    plain = [field for field in fields if kind != ODOMETRY or field not in OF_ODOMETRY]
     paths: list[str] = []
-    for field in fields:
-        if kind == ODOMETRY and field in OF_ODOMETRY:
-            continue
+    for field in plain:
         found = _number_at(field, kind, definitions)
         if found is None:
             names = ', '.join(name for name, _ in definitions[kind][1])
             raise BagError(f'has no number {field} in {kind}, whose fields are {names}')
         paths.append(found)
-    plain = len(paths)
-    turned = [field for field in fields if kind == ODOMETRY and field in OF_ODOMETRY]
     if turned:
         paths += [*TURNED, *TWIST]
     read = attrgetter(*paths)
 
     def convert(numbers: np.ndarray) -> np.ndarray:
-        columns = {field: numbers[:, i] for i, field in enumerate(
-            field for field in fields if field not in turned)}
+        columns = dict(zip(plain, numbers.T))
         if turned:
-            columns |= _of_odometry(numbers[:, plain:])
+            columns |= _of_odometry(numbers[:, len(plain):])
         return np.stack([columns[field] for field in fields], axis=1)
 
     return MessageFields(read if len(paths) > 1 else lambda message: (read(message),), convert,

@@ -41,11 +41,6 @@ DEFAULT = 'point_maze'
 PREFIX = 'minari:'
 
 
-def is_minari(path: Path) -> bool:
-    """Tell whether a folder has Minari's layout."""
-    return (path / 'data/metadata.json').is_file()
-
-
 def minari_folder(name: str) -> Path:
     """
     Return the folder of a data set among Minari's local ones.
@@ -72,18 +67,13 @@ class MinariSource:
     layout_problems = ()
 
     def __init__(self, path: Path, config: ImportConfig | None):
-        """Read the metadata of the data set; rows come later."""
         self.path = path
         self.config = config or load_import_config(DEFAULT)
         self.signals = self.config.signals()
         dataset = self._open()
         self.total = int(dataset.total_steps)
-        self._facts = {'id': dataset.spec.dataset_id, 'episodes': int(dataset.total_episodes),
-                       'written by': f'minari {dataset.spec.minari_version}'}
-
-    def facts(self) -> dict[str, object]:
-        """Return facts about the data set, besides its rows."""
-        return self._facts
+        self.facts = {'id': dataset.spec.dataset_id, 'episodes': int(dataset.total_episodes),
+                      'written by': f'minari {dataset.spec.minari_version}'}
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:
         """Give the rows, an episode at a time; see ``Source``."""

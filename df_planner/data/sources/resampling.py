@@ -75,7 +75,6 @@ class Resampler:
     """
 
     def __init__(self, held: tuple[bool, ...], dt_ns: int, max_gap_ns: int, max_step_m: float):
-        """Begin without messages."""
         self.streams = [Stream(is_held) for is_held in held]
         self._dt_ns = dt_ns
         self._max_gap_ns = max_gap_ns

@@ -37,6 +37,7 @@ class Source(Protocol):
     :ivar unit: of ``total`` and of ``on_progress``.
     :ivar keys: of its blocks.
     :ivar layout_problems: of the log as a whole; a log that has any gives no rows.
+    :ivar facts: about the log by name, besides its rows.
     """
 
     path: Path
@@ -46,10 +47,7 @@ class Source(Protocol):
     keys: tuple[str, ...]
     signals: Signals
     layout_problems: Sequence[str]
-
-    def facts(self) -> dict[str, object]:
-        """Return facts about the log by name, besides its rows."""
-        ...
+    facts: dict[str, object]
 
     def blocks(self, on_problem: OnProblem, on_progress: OnProgress) -> Iterator[Block]:
         """
@@ -58,4 +56,3 @@ class Source(Protocol):
         :param on_problem: called for every problem of the content.
         :raises DFPlannerError: BagError or DatasetError, if reading cannot go on.
         """
-        ...
