@@ -58,8 +58,8 @@ class Robot:
 
     def be(self, state, stamp_ns, frame_id='odom'):
         """Publish a state."""
-        self._odometry.publish(conversions.odometry_from_state(
-            np.asarray(state), AXES, conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
+        self._odometry.publish(ROBOT.odometry(
+            np.asarray(state), conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
 
     def plan(self, plan, stamp_ns):
         """Publish a plan and return its message."""
@@ -85,4 +85,4 @@ class Robot:
                 due_s = time.monotonic() + again_s
             return False
         self.probe.wait_until(answered, 'an answer')
-        return conversions.action_from_wrench(self.wrenches[-1], AXES, SCALE, ('map',))
+        return ROBOT.action(self.wrenches[-1], ('map',))

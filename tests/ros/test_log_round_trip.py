@@ -34,12 +34,13 @@ from df_planner.robots.kinds import POINT
 from df_planner.robots.signals import MAZE2D
 from df_planner.ros import conversions
 from df_planner.ros import qos
+from df_planner.ros.robots.point import PointRobot
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.world import World
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
-SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
+ROBOT = PointRobot(AXES, conversions.ForceScale(POINT.max_force_n, POINT.mass_kg))
 STEPS = 250
 
 
@@ -57,7 +58,7 @@ def drive(probe, odometry, forces, num_steps, random):
         stamp = odometry[-1].header.stamp
         time_ns = conversions.stamp_to_ns(stamp)
         action = np.clip(0.95 * action + 0.3 * random.standard_normal(2), -1.0, 1.0)
-        forces.publish(conversions.wrench_from_action(action, AXES, SCALE, stamp, 'map'))
+        forces.publish(ROBOT.command(action, stamp, 'map', 'base_link'))
         probe.wait_until(
             lambda: conversions.stamp_to_ns(odometry[-1].header.stamp) > time_ns, 'the next tick')
 

@@ -37,12 +37,13 @@ from visualization_msgs.msg import MarkerArray
 from df_planner.robots.kinds import POINT
 from df_planner.ros import conversions
 from df_planner.ros import qos
+from df_planner.ros.robots.point import PointRobot
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.world import World
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
-SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
+ROBOT = PointRobot(AXES, conversions.ForceScale(POINT.max_force_n, POINT.mass_kg))
 MAZE = load_maze('umaze')
 START = np.array([1.03, 1.96, 0.2, -0.1])
 TICK_NS = 10_000_000
@@ -55,7 +56,7 @@ def stamp_ns(msg):
 
 def state_of(odometry):
     """Return the state (4,) of an odometry message."""
-    return conversions.state_from_odometry(odometry, AXES, ('odom',))
+    return ROBOT.state(odometry, ('odom',))
 
 
 class Driver:
@@ -71,16 +72,16 @@ class Driver:
 
     def put(self, state):
         """Teleport and return the first odometry from there."""
-        self._state_publisher.publish(conversions.odometry_from_state(
-            state, AXES, self.odometry[-1].header.stamp, 'odom', 'base_link'))
+        self._state_publisher.publish(ROBOT.odometry(
+            state, self.odometry[-1].header.stamp, 'odom', 'base_link'))
         self.probe.wait_until(lambda: np.array_equal(state_of(self.odometry[-1]), state),
                               f'the state {state}')
         return self.odometry[-1]
 
     def command(self, action, time_ns, frame_id='map'):
         """Publish an action."""
-        self._wrench_publisher.publish(conversions.wrench_from_action(
-            np.asarray(action, float), AXES, SCALE, conversions.ns_to_stamp(time_ns), frame_id))
+        self._wrench_publisher.publish(ROBOT.command(
+            np.asarray(action, float), conversions.ns_to_stamp(time_ns), frame_id, 'base_link'))
 
     def drive(self, actions):
         """In lockstep, answer every odometry with the next action; return the states."""
@@ -147,7 +148,7 @@ def test_bad_inputs_change_nothing(start_node, probe):
             (pose_at(1.0, 1.0, 'moon'), 'TF_ERROR')]:
         poses.publish(msg)
         sim.wait_for_log(complaint)
-    msg = conversions.odometry_from_state(START, AXES, first.header.stamp, 'odom', 'base_link')
+    msg = ROBOT.odometry(START, first.header.stamp, 'odom', 'base_link')
     msg.twist.twist.linear.x = float('inf')
     states.publish(msg)
     sim.wait_for_log('odometry: must be finite')

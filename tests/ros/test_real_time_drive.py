@@ -46,15 +46,14 @@ from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
-from df_planner.ros.conversions import state_from_odometry
+from df_planner.ros.robots.point import PointRobot
 from df_planner.ros.timing import TickMeter
-from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import rows_from_message
 
 START_UP_S = 90.0  # torch takes its time to load on a busy machine
 TICK_NS = 10_000_000
 AXES = MapAxes((0.0, 1.0, -1.0, 0.0))
-SCALE = ForceScale(POINT.max_force_n, POINT.mass_kg)
+ROBOT = PointRobot(AXES, ForceScale(POINT.max_force_n, POINT.mass_kg))
 GOAL = (1.0, -1.0)  # x, y in the umaze
 REST = np.array([3.0, 1.0, 0.0, 0.0])
 # An untrained model plans noise: without the collision check that is a plan like any other.
@@ -250,10 +249,10 @@ def test_a_plan_begins_where_the_one_before_will_have_led(start_node, probe, mod
         vx, vy = AXES.to_map(state[2:])
         msg.twist.twist.linear.x, msg.twist.twist.linear.y = float(vx), float(vy)
         odometry.publish(msg)
-        assert np.allclose(state_from_odometry(msg, AXES, ('odom',)), state)
+        assert np.allclose(ROBOT.state(msg, ('odom',)), state)
         probe.wait_until(lambda: len(ahead.trajectories) > known, 'a plan')
         found = ahead.trajectories[-1]
-        plan = plan_from_trajectory(rows_from_message(found), AXES, SCALE, ('map',), 0.01)
+        plan = ROBOT.plan(rows_from_message(found), ('map',), 0.01)
         return plan, stamp_to_ns(found.header.stamp) // TICK_NS
 
     first, first_tick = next_plan(100, REST)
