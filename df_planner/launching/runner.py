@@ -96,7 +96,6 @@ class Runner:
     """The subprocesses of one run."""
 
     def __init__(self, graph: Graph, folder: Path, env: dict[str, str]):
-        """Take what to start; ``run`` starts it."""
         self._graph = graph
         self._folder = folder
         self._env = env

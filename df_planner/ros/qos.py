@@ -97,13 +97,3 @@ def service(node: Node, row: topics.Service, callback: Callable, **options: Any)
 def client(node: Node, row: topics.Service) -> Client:
     """Open a client of another node's service."""
     return node.create_client(interface_type(row.kind), row.name)
-
-
-STANDARD_QOS = profile(topics.STANDARD)
-RECORDED_QOS = profile(topics.RECORDED)
-RECORDING_QOS = profile(topics.RECORDING)
-LATEST_QOS = profile(topics.LATEST)
-LATCHED_QOS = profile(topics.LATCHED)
-PLAN_QOS = profile(topics.PLANS)
-TF_QOS = profile(topics.TRANSFORMS)
-SENSOR_DATA_QOS = profile(topics.SENSOR_DATA)

@@ -57,7 +57,6 @@ class TrajectoryRows:
     accelerations: np.ndarray
 
     def __len__(self) -> int:
-        """Return the number of points."""
         return len(self.times_ns)
 
 
@@ -141,7 +140,6 @@ def _aligned(at: int) -> int:
 
 
 def _twists(twists: list) -> np.ndarray:
-    """Return linear and angular parts (n, 6)."""
     return np.array([(t.linear.x, t.linear.y, t.linear.z, t.angular.x, t.angular.y, t.angular.z)
                      for t in twists]).reshape(-1, 6)
 
@@ -209,5 +207,4 @@ def _text(text: str) -> bytes:
 
 
 def _stamp(times_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return seconds and nanoseconds."""
     return np.divmod(times_ns, NS_PER_S)

@@ -25,6 +25,7 @@ from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 from nav_msgs.srv import GetMap
 import numpy as np
+import profiles
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -36,7 +37,6 @@ from visualization_msgs.msg import MarkerArray
 
 from df_planner.robots.kinds import POINT
 from df_planner.ros import conversions
-from df_planner.ros import qos
 from df_planner.ros.robots.point import PointRobot
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
@@ -64,9 +64,10 @@ class Driver:
 
     def __init__(self, probe):
         self.probe = probe
-        self.odometry = probe.listen(Odometry, 'odom', qos.RECORDING_QOS)
-        self._state_publisher = probe.publisher(Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
-        self._wrench_publisher = probe.publisher(WrenchStamped, 'cmd_wrench', qos.LATEST_QOS)
+        self.odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
+        self._state_publisher = probe.publisher(
+            Odometry, 'maze_sim/set_state', profiles.LATEST_QOS)
+        self._wrench_publisher = probe.publisher(WrenchStamped, 'cmd_wrench', profiles.LATEST_QOS)
         probe.wait_until(lambda: self.odometry, 'odometry')
         probe.wait_until_found_by('maze_sim')
 
@@ -119,7 +120,7 @@ def test_lockstep_is_the_world_step_by_step(start_node, probe):
 
 def test_a_recorder_that_is_busy_for_a_second_misses_nothing(start_node, probe):
     start_node('maze_sim', maze='umaze', real_time_factor=5.0)
-    odometry = probe.listen(Odometry, 'odom', qos.RECORDING_QOS)
+    odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
     probe.wait_until(lambda: odometry, 'odometry')
     before_ns = stamp_ns(odometry[-1])
     time.sleep(1.2)  # not spinning is being busy
@@ -131,8 +132,8 @@ def test_a_recorder_that_is_busy_for_a_second_misses_nothing(start_node, probe):
 def test_bad_inputs_change_nothing(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', lockstep=True)
     driver = Driver(probe)
-    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', qos.LATEST_QOS)
-    states = probe.publisher(Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
+    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', profiles.LATEST_QOS)
+    states = probe.publisher(Odometry, 'maze_sim/set_state', profiles.LATEST_QOS)
     first = driver.put(START)
 
     def pose_at(row, column, frame_id='map'):
@@ -169,9 +170,9 @@ def test_bad_inputs_change_nothing(start_node, probe):
 
 def test_clock_pause_and_reset(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', real_time_factor=2.0, steps_per_call=3)
-    clock = probe.listen(Clock, '/clock', qos.SENSOR_DATA_QOS)
+    clock = probe.listen(Clock, '/clock', profiles.SENSOR_DATA_QOS)
     odometry = probe.listen(Odometry, 'odom')
-    episodes = probe.listen(UInt32, 'maze_sim/episode', qos.LATCHED_QOS)
+    episodes = probe.listen(UInt32, 'maze_sim/episode', profiles.LATCHED_QOS)
     pause = probe.client(SetBool, 'maze_sim/pause')
     step = probe.client(Trigger, 'maze_sim/step')
     reset = probe.client(Trigger, 'maze_sim/reset')
@@ -250,10 +251,10 @@ def test_commands_time_out_and_stale_ones_are_refused(start_node, probe):
 def test_velocity_control_and_latched_topics(start_node, probe):
     start_node('maze_sim', maze='umaze', control_mode='velocity')
     odometry = probe.listen(Odometry, 'odom')
-    maps = probe.listen(OccupancyGrid, 'map', qos.LATCHED_QOS)
-    markers = probe.listen(MarkerArray, 'maze_sim/markers', qos.LATCHED_QOS)
-    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', qos.LATEST_QOS)
-    commands = probe.publisher(TwistStamped, 'cmd_vel', qos.LATEST_QOS)
+    maps = probe.listen(OccupancyGrid, 'map', profiles.LATCHED_QOS)
+    markers = probe.listen(MarkerArray, 'maze_sim/markers', profiles.LATCHED_QOS)
+    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', profiles.LATEST_QOS)
+    commands = probe.publisher(TwistStamped, 'cmd_vel', profiles.LATEST_QOS)
     get_map = probe.client(GetMap, 'maze_sim/get_map')
     probe.wait_until(lambda: maps and markers and odometry, 'latched topics')
 
@@ -295,7 +296,7 @@ def test_bad_parameters_end_with_one_line(start_node, parameters, complaint):
 def test_flat_out_has_fewer_clocks_than_ticks(start_node, probe):
     """Faster than real time /clock goes on by the wall clock, not by ticks."""
     start_node('maze_sim', maze='umaze', real_time_factor=0.0)
-    clock = probe.listen(Clock, '/clock', qos.SENSOR_DATA_QOS)
+    clock = probe.listen(Clock, '/clock', profiles.SENSOR_DATA_QOS)
     probe.wait_until(lambda: clock, 'a clock')
     first, began_s = len(clock), time.monotonic()
     probe.wait_until(lambda: len(clock) >= first + 20, 'twenty clocks')

@@ -28,6 +28,7 @@ from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
+import profiles
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -41,7 +42,6 @@ from df_planner.nodes.planner.report import parts_of
 from df_planner.nodes.planner.report import PlanTimes
 from df_planner.planning.plan import Plan
 from df_planner.robots.kinds import POINT
-from df_planner.ros import qos
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import ns_to_stamp
@@ -162,13 +162,13 @@ class Listener:
 
     def listen(self, message_type, topic):
         """Return a list that fills with every message of a topic."""
-        return self.probe.listen(message_type, f'{self.namespace}/{topic}', qos.RECORDING_QOS)
+        return self.probe.listen(message_type, f'{self.namespace}/{topic}', profiles.RECORDING_QOS)
 
     def send_goal(self, position=GOAL, stamp_ns=0, subscribers=1):
         """Publish a goal; the first one, once there are so many to hear it."""
         if not hasattr(self, '_goals'):
             self._goals = self.probe.publisher(
-                PoseStamped, f'{self.namespace}/goal_pose', qos.LATEST_QOS, subscribers)
+                PoseStamped, f'{self.namespace}/goal_pose', profiles.LATEST_QOS, subscribers)
         msg = PoseStamped()
         msg.header.frame_id, msg.header.stamp = 'map', ns_to_stamp(stamp_ns)
         msg.pose.position.x, msg.pose.position.y = position

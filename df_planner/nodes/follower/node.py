@@ -50,7 +50,6 @@ from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
 from df_planner.ros.diagnostics import guarded
-from df_planner.ros.diagnostics import inputs_status
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
 from df_planner.ros.diagnostics import WARN
@@ -123,7 +122,7 @@ class Follower(Node):
         kept_goal = qos.publisher(self, topics.RESUME_GOAL)
         qos.subscription(self, topics.ACTIVE_GOAL, kept_goal.publish)
         diagnostics.add('following', self._following_status)
-        diagnostics.add('inputs', lambda: inputs_status(complaints))
+        diagnostics.add('inputs', complaints.status)
         if not p.lockstep:
             diagnostics.add('ticks', self._ticks_status)
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))

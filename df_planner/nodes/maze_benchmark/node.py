@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """
 Drive episodes through simulator, planner and follower, score them, and exit.
 
@@ -54,7 +53,6 @@ from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
 from df_planner.ros.diagnostics import guarded
-from df_planner.ros.diagnostics import inputs_status
 from df_planner.ros.parameters import declare
 from df_planner.ros.rclpy_gaps import read_parameters
 from df_planner.ros.realtime import keep_on_time
@@ -93,7 +91,7 @@ class MazeBenchmark(Node):
         self._executor.add_node(self)
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
-        diagnostics.add('inputs', lambda: inputs_status(self._complaints))
+        diagnostics.add('inputs', self._complaints.status)
         self._planner_failure = ''
         self._odom_stamp_ns: int | None = None
         self._expected_start: np.ndarray | None = None
@@ -192,8 +190,7 @@ class MazeBenchmark(Node):
     def _on_trajectory(self, data: bytes) -> None:
         if self._recording is not None:
             rows = rows_from_bytes(data)
-            plan = self._robot.plan(
-                rows, (self.parameters.global_frame_id,), self._signals.dt_s)
+            plan = self._robot.plan(rows, (self.parameters.global_frame_id,), self._signals.dt_s)
             # At the end of an episode, an empty plan is no failure.
             if plan is not None or not self._recording.is_complete:
                 self._recording.add_plan(plan, rows.stamp_ns)

@@ -97,7 +97,6 @@ class Scoring:
 
 
 def _starts(parameters: MazeBenchmarkParameters, maze: Maze) -> Starts:
-    """Return the episodes that the parameters ask for."""
     if parameters.starts:
         starts = load_starts(parameters.starts, parameters.robot)
         if parameters.episodes:

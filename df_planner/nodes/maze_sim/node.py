@@ -46,7 +46,6 @@ from df_planner.ros import topics
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import guarded
-from df_planner.ros.diagnostics import inputs_status
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
 from df_planner.ros.parameters import declare
@@ -66,8 +65,6 @@ from df_planner.sim.session import SessionSettings
 
 TICKING_S = 0.001  # longest time of ticking without a look at messages
 MARKER_PERIOD_S = 0.1
-# Shortest wall time between two messages of /clock: every subscriber pays for each, and faster
-# than real time nobody needs one per tick.
 
 
 class MazeSim(Node):
@@ -110,7 +107,7 @@ class MazeSim(Node):
         qos.service(self, topics.STEP, self._serve_step)
         qos.service(self, topics.GET_MAP, self._serve_get_map)
         diagnostics.add('simulation', self._simulation_status)
-        diagnostics.add('inputs', lambda: inputs_status(self._complaints))
+        diagnostics.add('inputs', self._complaints.status)
         self._publish_episode()
         pace = ('in lockstep' if p.lockstep else 'as fast as possible'
                 if p.real_time_factor == 0.0 else f'at {p.real_time_factor} x real time')

@@ -131,7 +131,7 @@ class PlannerNode(LifecycleNode):
         self._interface.is_active = True
         result = super().on_activate(state)
         if self.parameters.resume_goal:
-            self._interface.resumption.start()
+            self._interface.resume()
         self.get_logger().info('Ready for goals')
         return result
 
@@ -197,7 +197,6 @@ class PlannerNode(LifecycleNode):
             self._swap.want(parameters)
 
     def _take_planner(self, planner: 'Planner', parameters: PlannerParameters) -> None:
-        """Plan with another model from the next plan on."""
         self._session.set_planner(planner)
         self._report_loaded(planner, parameters)
 

@@ -63,7 +63,6 @@ class PlanTimes:
     """Percentiles of the parts of recent plans."""
 
     def __init__(self):
-        """Start without a plan."""
         self._recent: deque[dict[str, float]] = deque(maxlen=WINDOW)
 
     def add(self, parts: dict[str, float]) -> None:
@@ -82,7 +81,6 @@ class PlannerReport:
     """The four statuses of a planner; changes are published at once."""
 
     def __init__(self, diagnostics: Diagnostics, complaints: Complaints):
-        """Add the tasks."""
         self._diagnostics = diagnostics
         self._complaints = complaints
         self._model = Status(WARN, 'Not configured')

@@ -72,5 +72,4 @@ class PointRobot(RobotMessages):
             rows.transforms[:, :2], rows.velocities[:, :2], rows.accelerations[:, :2]), axis=1),
             'trajectory')
         states = self._to_observation(numbers[:, :2], numbers[:, 2:4])
-        return states, self._scale.action_of_acceleration(
-            self.axes.to_observation(numbers[:, 4:]))
+        return states, self._scale.action_of_acceleration(self.axes.to_observation(numbers[:, 4:]))
