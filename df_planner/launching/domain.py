@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A ROS domain for a run that must not hear, nor be heard by, any other on this machine."""
+"""A ROS domain of its own for a run, which no other run on this machine shares."""
 
 from functools import cache
 import os

@@ -143,7 +143,7 @@ class Process:
     :param parameters: what the arguments say, above the parameter file.
     :param facts: what the kind of the robot says, below the parameter file.
     :param ends_run: when this process ends, all end, with its exit code.
-    :param stops_last: it is stopped when the others have ended, to hear their last words.
+    :param stops_last: it is stopped after the others have ended, to record their last messages.
     """
 
     name: str

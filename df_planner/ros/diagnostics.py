@@ -129,7 +129,7 @@ class Complaints:
         return Status(OK, 'all inputs accepted')
 
     def _publish(self) -> None:
-        """Publish a change at once, but not every change of an input that flips."""
+        """Publish a change, unless the last one was less than LEAST_PERIOD_S ago."""
         now_s = time.monotonic()
         if now_s - self._published_at_s >= LEAST_PERIOD_S:
             self._published_at_s = now_s

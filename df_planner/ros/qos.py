@@ -81,7 +81,7 @@ def subscription(node: Node, topic: topics.Topic, callback: Callable, *, lockste
     Open a subscription.
 
     :param lockstep: take the QoS of lockstep, where the topic has one.
-    :param quality: QoS other than the topic's, for one who records.
+    :param quality: QoS in place of the topic's, for recorders.
     :param options: of ``Node.create_subscription``.
     """
     quality = (quality or (topic.lockstep if lockstep else None) or topic.heard or topic.quality)

@@ -247,7 +247,7 @@ class MazeBenchmark(Node):
         return True
 
     def _stop_planning(self) -> None:
-        """Have the planner drop its goal; when this returns, it has."""
+        """Drop the goal of the planner; wait until it has."""
         future = self._clear_goal.call_async(Trigger.Request())
         self._wait_until(future.done, RESPONSE_TIMEOUT_S, 'planner/clear_goal to answer')
         if not future.result().success:

@@ -110,5 +110,5 @@ def _starts(parameters: MazeBenchmarkParameters, maze: Maze) -> Starts:
 
 
 def print_now(text: str) -> None:
-    """Print without buffering, for those who watch the run."""
+    """Print without buffering."""
     print(text, flush=True)

@@ -109,7 +109,7 @@ class SimulatorOutput:
         self.publish_markers()
 
     def show_motion(self) -> None:
-        """Publish the markers if somebody looks."""
+        """Publish the markers if anybody subscribes."""
         if self._markers.get_subscription_count():
             self.publish_markers()
 

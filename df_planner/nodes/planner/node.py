@@ -207,7 +207,6 @@ class PlannerNode(LifecycleNode):
     # Plans
 
     def _finish_plan(self, result: Result) -> None:
-        """Publish a plan, or that there is none, and report it."""
         if result.start_is_bad:
             self._complaints.add('start', result.error)
             self._actions.take(result)
@@ -227,7 +226,6 @@ class PlannerNode(LifecycleNode):
         self._actions.end_drive(reason)
 
     def _watch(self) -> None:
-        """Report which inputs are missing, and check the frame of the odometry."""
         if self._session is None:
             return
         missing = self._session.missing_inputs()

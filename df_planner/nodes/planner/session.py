@@ -224,7 +224,7 @@ class PlanningSession:
 
         :param start: (S,) a state, None for that of the odometry.
         :param done: called with the plan, if it passes the safety gate, or the error.
-        :param key: says for whom; the latest job of a key wins.
+        :param key: names the caller; the latest job of a key wins.
         :raises StaleInput: without the odometry or the map that this takes.
         """
         missing = self.missing_inputs(with_odom=start is None)
