@@ -67,8 +67,8 @@ def environment(graph: Graph) -> dict[str, str]:
     """
     Return the environment of the processes: talk on this machine only, unless told otherwise.
 
-    A benchmark also gets a ROS domain of its own, so that no other run answers. Without a benchmark
-    the domain stays as it is, so that goals can be published from any terminal.
+    A benchmark gets a ROS domain of its own, too, so that no other run answers. Without one, the
+    domain stays as it is, so that goals can be published from any terminal.
     """
     values = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1',
               'RCUTILS_CONSOLE_OUTPUT_FORMAT': '[{severity}] {message}'}

@@ -57,7 +57,7 @@ from df_planner.ros.maps import MapReader
 from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots.kinds import robot_messages
-from df_planner.ros.run import events_executor
+from df_planner.ros.run import EventsExecutor
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
@@ -135,7 +135,7 @@ class Follower(Node):
 
     def run(self, is_stopped: IsStopped) -> None:
         """Serve messages until a signal comes, then send a zero command."""
-        executor = events_executor() if self.parameters.lockstep else SingleThreadedExecutor()
+        executor = EventsExecutor() if self.parameters.lockstep else SingleThreadedExecutor()
         executor.add_node(self)
         while not is_stopped():
             executor.spin_once(timeout_sec=SPIN_S)

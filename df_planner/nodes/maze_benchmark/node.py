@@ -57,7 +57,7 @@ from df_planner.ros.parameters import declare
 from df_planner.ros.rclpy_gaps import read_parameters
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots.kinds import robot_messages
-from df_planner.ros.run import events_executor
+from df_planner.ros.run import EventsExecutor
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
@@ -87,7 +87,7 @@ class MazeBenchmark(Node):
         self._axes = conversions.MapAxes(self._signals.observation_to_map)
         self._robot = robot_messages(p.robot, self._axes, p.max_force_n)
         self._period_ns = seconds_to_ns(self._signals.dt_s)
-        self._executor = events_executor()
+        self._executor = EventsExecutor()
         self._executor.add_node(self)
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)

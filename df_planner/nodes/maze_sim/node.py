@@ -52,7 +52,7 @@ from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots.kinds import robot_messages
-from df_planner.ros.run import events_executor
+from df_planner.ros.run import EventsExecutor
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
@@ -121,7 +121,7 @@ class MazeSim(Node):
 
     def run(self, is_stopped: IsStopped) -> None:
         """Advance time and serve messages until a signal arrives."""
-        executor = events_executor()
+        executor = EventsExecutor()
         executor.add_node(self)
         if not self.parameters.lockstep and self.parameters.real_time_factor == 1.0:
             self._scheduling = keep_on_time(self, self.parameters.realtime_priority)

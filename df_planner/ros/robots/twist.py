@@ -60,7 +60,8 @@ class TwistRobot(RobotMessages):
 
     def _state(self, position: np.ndarray, velocity: np.ndarray, orientation: Quaternion,
                what: str) -> np.ndarray:
-        heading = heading_from_quaternion(orientation, what)
+        q = orientation
+        heading, = headings_from_quaternions(np.array([(q.x, q.y, q.z, q.w)]), what)
         velocity = velocity[0] * heading + velocity[1] * to_left(heading)
         return self._to_observation(position, velocity, heading)
 
@@ -71,7 +72,9 @@ class TwistRobot(RobotMessages):
     def pose(self, state: np.ndarray) -> Pose:
         """Return position and heading of a state (6,)."""
         pose = super().pose(state)
-        pose.orientation = quaternion_from_heading(self.axes.to_map(state[4:6]))
+        heading = self.axes.to_map(state[4:6])
+        half_turn = 0.5 * np.arctan2(heading[1], heading[0])
+        pose.orientation = Quaternion(z=float(np.sin(half_turn)), w=float(np.cos(half_turn)))
         return pose
 
     def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
@@ -133,12 +136,6 @@ def to_left(headings: np.ndarray) -> np.ndarray:
     return np.stack((-headings[..., 1], headings[..., 0]), axis=-1)
 
 
-def heading_from_quaternion(rotation: Quaternion, what: str) -> np.ndarray:
-    """Return where the x axis of an orientation points on the plane: cosine and sine, (2,)."""
-    return headings_from_quaternions(
-        np.array([(rotation.x, rotation.y, rotation.z, rotation.w)]), what)[0]
-
-
 def headings_from_quaternions(rotations: np.ndarray, what: str) -> np.ndarray:
     """
     Return where the x axes of orientations (n, 4) point on the plane: cosine and sine, (n, 2).
@@ -153,9 +150,3 @@ def headings_from_quaternions(rotations: np.ndarray, what: str) -> np.ndarray:
         raise InvalidInput(f'{what}: orientation must be a rotation about z of length 1, '
                            f'got {rotations[bad.argmax()].tolist()}')
     return headings / lengths
-
-
-def quaternion_from_heading(heading: np.ndarray) -> Quaternion:
-    """Return the rotation about z that points the x axis along (2,), of any length but 0."""
-    half = 0.5 * np.arctan2(heading[1], heading[0])
-    return Quaternion(z=float(np.sin(half)), w=float(np.cos(half)))
