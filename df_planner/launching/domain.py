@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A ROS domain for a run that must not hear, nor be heard by, any other on this machine."""
+"""A ROS domain of its own for a run, which no other run on this machine shares."""
 
 from functools import cache
 import os
@@ -20,27 +20,18 @@ import socket
 
 from df_planner.errors import ConfigError
 
+_LOCKS: list[socket.socket] = []  # held until the process ends
 LAST_DOMAIN = 101  # higher ones reach into the ephemeral ports of Linux
 FIRST_LOCK_PORT = 32100  # a TCP port per domain, held by the process that has the domain
 
 
+@cache
 def own_domain() -> int:
     """
     Return the domain of this process, which no other process gets until this one ends.
 
     :raises ConfigError: if every domain is taken.
     """
-    domain, _ = _claim()
-    return domain
-
-
-def chosen_domain() -> str:
-    """Return the ``ROS_DOMAIN_ID`` of the environment; without one, that of ``own_domain``."""
-    return os.environ['ROS_DOMAIN_ID'] if 'ROS_DOMAIN_ID' in os.environ else str(own_domain())
-
-
-@cache
-def _claim() -> tuple[int, socket.socket]:
     first = os.getpid() % LAST_DOMAIN
     for offset in range(LAST_DOMAIN):
         domain = 1 + (first + offset) % LAST_DOMAIN
@@ -50,5 +41,11 @@ def _claim() -> tuple[int, socket.socket]:
         except OSError:
             lock.close()
             continue
-        return domain, lock
+        _LOCKS.append(lock)
+        return domain
     raise ConfigError('every ROS domain has a run already; end one, or set ROS_DOMAIN_ID')
+
+
+def chosen_domain() -> str:
+    """Return the ``ROS_DOMAIN_ID`` of the environment; without one, that of ``own_domain``."""
+    return os.environ['ROS_DOMAIN_ID'] if 'ROS_DOMAIN_ID' in os.environ else str(own_domain())

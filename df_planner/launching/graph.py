@@ -48,6 +48,7 @@ PACKAGE = 'df_planner'
 RUN_NAME = f'{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}'
 
 Value = bool | int | float | str
+Remappings = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,7 @@ class Argument:
             else:
                 parsed = kind(value)
         except (KeyError, ValueError):
-            raise ConfigError(
-                f'{self.name} must be a {kind.__name__}, got {value!r}') from None
+            raise ConfigError(f'{self.name} must be a {kind.__name__}, got {value!r}') from None
         if self.choices and parsed not in self.choices:
             raise ConfigError(f'{self.name} must be one of {", ".join(self.choices)}, '
                               f'got {value!r}')
@@ -143,7 +143,7 @@ class Process:
     :param parameters: what the arguments say, above the parameter file.
     :param facts: what the kind of the robot says, below the parameter file.
     :param ends_run: when this process ends, all end, with its exit code.
-    :param stops_last: it is stopped when the others have ended, to hear their last words.
+    :param stops_last: it is stopped after the others have ended, to record their last messages.
     """
 
     name: str
@@ -166,7 +166,7 @@ class Graph:
     params_file: Path
     namespace: str
     log_level: str
-    remappings: tuple[tuple[str, str], ...] = ()
+    remappings: Remappings = ()
 
     def write_parameters(self, process: Process, folder: Path) -> list[Path]:
         """
@@ -201,31 +201,23 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
         if a[name] and not Path(a[name]).is_file():
             raise ConfigError(f'{name}: no file {a[name]}')
     namespace = a['namespace'].strip('/')
-    return Graph(tuple(_processes(a, namespace)),
+    # Keep robots apart: their transforms, and the clock if each has a simulator.
+    own = ('tf', 'tf_static', *(['clock'] if a['use_sim'] else [])) if namespace else ()
+    remappings = tuple((f'/{name}', name) for name in own)
+    return Graph(tuple(_processes(a, namespace, remappings)),
                  Path(a['params_file'] or share_path(ROBOTS[a['robot']].params_file)).absolute(),
-                 namespace, a['log_level'], _remappings(namespace, bool(a['use_sim'])))
+                 namespace, a['log_level'], remappings)
 
 
-def _remappings(namespace: str, use_sim: bool) -> tuple[tuple[str, str], ...]:
-    """Return what keeps robots apart: transforms, and the clock if each has a simulator."""
-    if not namespace:
-        return ()
-    own_clock = (('/clock', 'clock'),) if use_sim else ()
-    return (('/tf', 'tf'), ('/tf_static', 'tf_static'), *own_clock)
-
-
-def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
-    """Return the processes for complete arguments, in the order they are started."""
+def _processes(a: Mapping[str, Value], namespace: str, remappings: Remappings) -> list[Process]:
     clock, kind = {'use_sim_time': a['use_sim_time']}, ROBOTS[a['robot']]
     facts = kind.node_parameters()
     maze = ({'maze_file': str(Path(a['maze']).absolute())} if Path(a['maze']).is_file()
             else {'maze': a['maze']})
-    run_folder = Path(a['results_dir']).absolute() / (
-        f'{Path(a["maze"]).stem}-{RUN_NAME}')
+    run_folder = Path(a['results_dir']).absolute() / f'{Path(a["maze"]).stem}-{RUN_NAME}'
     processes = []
     if a['record']:  # first, to hear it all
-        processes.append(_recorder(str(run_folder / 'bag'), str(a['robot']), namespace,
-                                   bool(a['use_sim'])))
+        processes.append(_recorder(run_folder / 'bag', a['robot'], namespace, remappings))
     if a['use_sim']:
         processes.append(Process('maze_sim', {
             **maze, 'robot': a['robot'], 'seed': a['seed'], 'lockstep': a['lockstep'],
@@ -245,7 +237,7 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
     if a['use_rviz']:
         config = _absolute(a['rviz_config_file']) or str(share_path('config/df_planner.rviz'))
         remap = [f'__ns:=/{namespace}'] if namespace else []
-        remap += [f'{old}:={new}' for old, new in _remappings(namespace, bool(a['use_sim']))]
+        remap += [f'{old}:={new}' for old, new in remappings]
         processes.append(Process('rviz2', command=(
             'rviz2', '-d', config, '--ros-args', '-p',
             f'use_sim_time:={str(a["use_sim_time"]).lower()}',
@@ -260,14 +252,13 @@ def _processes(a: Mapping[str, Value], namespace: str) -> list[Process]:
     return processes
 
 
-def _recorder(bag: str, robot: str, namespace: str, use_sim: bool) -> Process:
+def _recorder(bag: Path, robot: str, namespace: str, remappings: Remappings) -> Process:
     """Return rosbag2 as a process where it is installed, else this package's recorder."""
     if find_spec('ros2bag') is None or shutil.which('ros2') is None:
-        return Process('recorder', {'bag': bag, 'robot': robot}, stops_last=True)
-    renamed = dict(_remappings(namespace, use_sim))
-    topics = [topic.resolved(namespace, renamed) for topic in recorded_topics(robot)]
+        return Process('recorder', {'bag': str(bag), 'robot': robot}, stops_last=True)
+    topics = [topic.resolved(namespace, dict(remappings)) for topic in recorded_topics(robot)]
     return Process('bag', command=(
-        'ros2', 'bag', 'record', '--storage', 'mcap', '--output', bag, '--topics', *topics),
+        'ros2', 'bag', 'record', '--storage', 'mcap', '--output', str(bag), '--topics', *topics),
         stops_last=True)
 
 

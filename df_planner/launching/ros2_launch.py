@@ -109,7 +109,6 @@ def _declarations(arguments: list[Argument]) -> list[DeclareLaunchArgument]:
 
 
 def _start(piece: Piece, context: LaunchContext) -> list:
-    """Return the actions that start the processes of a piece, now that all values are known."""
     given = context.launch_configurations
     values = {argument.name: given[argument.name] for argument in ARGUMENTS
               if argument.name in given}
@@ -128,7 +127,6 @@ def _start(piece: Piece, context: LaunchContext) -> list:
 
 
 def _actions(graph: Graph, process: Process, folder: Path, use_respawn: bool) -> list:
-    """Return the actions of one process: starting it, and what its end means."""
     if process.command:
         return [ExecuteProcess(cmd=list(process.command), name=process.name, output='screen')]
     respawned = use_respawn and not process.ends_run and not process.stops_last
@@ -136,8 +134,7 @@ def _actions(graph: Graph, process: Process, folder: Path, use_respawn: bool) ->
         package=PACKAGE, executable=process.name, name=process.name, namespace=graph.namespace,
         parameters=[str(path) for path in graph.write_parameters(process, folder)],
         remappings=list(graph.remappings), ros_arguments=['--log-level', graph.log_level],
-        output='screen', emulate_tty=True,
-        respawn=respawned, respawn_delay=RESPAWN_DELAY_S)
+        output='screen', emulate_tty=True, respawn=respawned, respawn_delay=RESPAWN_DELAY_S)
     if respawned:
         return [node]
     return [node, RegisterEventHandler(OnProcessExit(

@@ -67,8 +67,8 @@ def environment(graph: Graph) -> dict[str, str]:
     """
     Return the environment of the processes: talk on this machine only, unless told otherwise.
 
-    A benchmark also gets a ROS domain of its own, lest another run answers. Without one the domain
-    stays as it is, so that goals can be published from any terminal.
+    A benchmark gets a ROS domain of its own, too, so that no other run answers. Without one, the
+    domain stays as it is, so that goals can be published from any terminal.
     """
     values = {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1',
               'RCUTILS_CONSOLE_OUTPUT_FORMAT': '[{severity}] {message}'}
@@ -96,7 +96,6 @@ class Runner:
     """The subprocesses of one run."""
 
     def __init__(self, graph: Graph, folder: Path, env: dict[str, str]):
-        """Take what to start; ``run`` starts it."""
         self._graph = graph
         self._folder = folder
         self._env = env
@@ -136,7 +135,7 @@ class Runner:
                 relay.start()
 
     def _relay(self, name: str, stream) -> None:
-        """Print what a process says, but not how it reacts to being stopped."""
+        """Print the output of a process until the run is stopped."""
         for line in stream:
             if not self._signals and not self._stopping:
                 print(f'[{name}] {line.decode(errors="replace").rstrip()}', flush=True)

@@ -32,10 +32,7 @@ from geometry_msgs.msg import Pose
 from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import Vector3
-from geometry_msgs.msg import WrenchStamped
-from nav_msgs.msg import Odometry
 import numpy as np
-from std_msgs.msg import Header
 
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.errors import ConfigError
@@ -133,23 +130,6 @@ def finite(values: Sequence[float], what: str) -> np.ndarray:
     return array
 
 
-def state_from_odometry(msg: Odometry, axes: MapAxes, frames: Collection[str]) -> np.ndarray:
-    """Return the state (4,): position and velocity in the observation frame."""
-    check_frame(msg.header.frame_id, frames, 'odometry')
-    position, velocity = msg.pose.pose.position, msg.twist.twist.linear
-    values = finite((position.x, position.y, velocity.x, velocity.y), 'odometry')
-    return np.concatenate((axes.to_observation(values[:2]), axes.to_observation(values[2:])))
-
-
-def odometry_from_state(state: np.ndarray, axes: MapAxes, stamp: Time, frame_id: str,
-                        child_frame_id: str) -> Odometry:
-    """Return the odometry of a state (4,); the robot does not turn, so its axes are the map's."""
-    msg = Odometry(header=Header(stamp=stamp, frame_id=frame_id), child_frame_id=child_frame_id)
-    msg.pose.pose = pose_from_position(state[:2], axes)
-    msg.twist.twist.linear = planar(axes.to_map(state[2:]))
-    return msg
-
-
 def position_from_pose(pose: Pose, axes: MapAxes, what: str = 'pose') -> np.ndarray:
     """Return the position (2,) of a pose in the observation frame."""
     return axes.to_observation(finite((pose.position.x, pose.position.y), what))
@@ -161,22 +141,6 @@ def pose_from_position(position: np.ndarray, axes: MapAxes) -> Pose:
     pose.position.x, pose.position.y = axes.to_map(position).tolist()
     pose.orientation.w = 1.0
     return pose
-
-
-def wrench_from_action(action: np.ndarray, axes: MapAxes, scale: ForceScale, stamp: Time,
-                       frame_id: str) -> WrenchStamped:
-    """Return the wrench of an action (2,); only the planar force is set."""
-    msg = WrenchStamped(header=Header(stamp=stamp, frame_id=frame_id))
-    msg.wrench.force = planar(axes.to_map(scale.force(action)))
-    return msg
-
-
-def action_from_wrench(msg: WrenchStamped, axes: MapAxes, scale: ForceScale,
-                       frames: Collection[str]) -> np.ndarray:
-    """Return the action (2,) of a wrench; what is not the planar force is ignored."""
-    check_frame(msg.header.frame_id, frames, 'wrench')
-    force = msg.wrench.force
-    return scale.action(axes.to_observation(finite((force.x, force.y), 'wrench')))
 
 
 def stamped_twist(msg: TwistStamped | Twist) -> TwistStamped:

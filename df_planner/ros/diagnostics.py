@@ -41,6 +41,8 @@ from df_planner.ros import topics
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
 ERROR = DiagnosticStatus.ERROR
+PERIOD_S = 1.0  # of wall time
+REPEAT_S = 5.0  # between logs of the same complaint
 LEAST_PERIOD_S = 0.1  # between diagnostics that a complaint causes
 
 
@@ -56,12 +58,11 @@ class Status:
 class Diagnostics:
     """Publish the status of a node's tasks."""
 
-    def __init__(self, node: Node, period_s: float = 1.0):
-        """Start publishing every ``period_s`` seconds of wall time."""
+    def __init__(self, node: Node):
         self._node = node
         self._tasks: dict[str, Callable[[], Status]] = {}
         self._publisher = qos.publisher(node, topics.DIAGNOSTICS)
-        self._timer = node.create_timer(period_s, self.update,
+        self._timer = node.create_timer(PERIOD_S, self.update,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def add(self, name: str, task: Callable[[], Status]) -> None:
@@ -87,17 +88,11 @@ def key_values(values: Mapping[str, object]) -> list[KeyValue]:
 
 
 class Complaints:
-    """
-    What is wrong with a node's inputs, each until that input is good again.
+    """What is wrong with a node's inputs, each until that input is good again."""
 
-    The same complaint is logged at once, then at most every ``repeat_s`` seconds.
-    """
-
-    def __init__(self, node: Node, diagnostics: Diagnostics, repeat_s: float = 5.0):
-        """Log with the node's logger and publish changes through its diagnostics."""
+    def __init__(self, node: Node, diagnostics: Diagnostics):
         self._logger = node.get_logger()
         self._diagnostics = diagnostics
-        self._repeat_s = repeat_s
         self._errors: dict[str, DFPlannerError] = {}
         self._logged_at_s: dict[tuple[str, str], float] = {}
         self._published_at_s = -LEAST_PERIOD_S
@@ -111,7 +106,7 @@ class Complaints:
         is_new = what not in self._errors or self._errors[what].code != error.code
         self._errors[what] = error
         now_s = time.monotonic()
-        if now_s - self._logged_at_s.get((what, error.code), -self._repeat_s) >= self._repeat_s:
+        if now_s - self._logged_at_s.get((what, error.code), -REPEAT_S) >= REPEAT_S:
             self._logged_at_s[what, error.code] = now_s
             self._logger.error(f'{error.code}: {error}')
         if is_new:
@@ -126,8 +121,15 @@ class Complaints:
         """Stop complaining about anything."""
         self._errors.clear()
 
+    def status(self) -> Status:
+        """Return the status of the inputs."""
+        refused = list(self)
+        if refused:
+            return Status(WARN, 'refused ' + '; '.join(refused))
+        return Status(OK, 'all inputs accepted')
+
     def _publish(self) -> None:
-        """Publish a change at once, but not every change of an input that flips."""
+        """Publish a change, unless the last one was less than LEAST_PERIOD_S ago."""
         now_s = time.monotonic()
         if now_s - self._published_at_s >= LEAST_PERIOD_S:
             self._published_at_s = now_s
@@ -148,11 +150,3 @@ def guarded(callback: Callable, what: str, complaints: Complaints) -> Callable:
         else:
             complaints.clear(what)
     return call
-
-
-def inputs_status(complaints: Complaints) -> Status:
-    """Return the status of a node's inputs."""
-    refused = list(complaints)
-    if refused:
-        return Status(WARN, 'refused ' + '; '.join(refused))
-    return Status(OK, 'all inputs accepted')

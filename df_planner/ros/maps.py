@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """
 Maps: as messages, as the planner's distance field, and read from the topic.
 
@@ -22,7 +21,7 @@ A node takes maps with a ``MapReader``; another source of maps is added here and
 from array import array
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any
 
 from builtin_interfaces.msg import Time
 from nav_msgs.msg import OccupancyGrid
@@ -32,10 +31,9 @@ from std_msgs.msg import Header
 
 from df_planner.errors import InvalidInput
 from df_planner.planning.map import GridMap
+from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
-from df_planner.ros.conversions import check_frame
-from df_planner.ros.conversions import finite
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import guarded
@@ -68,12 +66,13 @@ def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
 
     :param occupied_threshold: cells of this value or above are obstacles.
     """
-    check_frame(msg.header.frame_id, (frame_id,), 'map')
+    conversions.check_frame(msg.header.frame_id, (frame_id,), 'map')
     height, width = msg.info.height, msg.info.width
     if height == 0 or width == 0 or len(msg.data) != height * width:
         raise InvalidInput(f'map: {height} x {width} cells announced, {len(msg.data)} sent')
     origin, turn = msg.info.origin.position, msg.info.origin.orientation
-    resolution_m, x, y = finite((msg.info.resolution, origin.x, origin.y), 'map').tolist()
+    resolution_m, x, y = conversions.finite(
+        (msg.info.resolution, origin.x, origin.y), 'map').tolist()
     if resolution_m <= 0.0:
         raise InvalidInput(f'map: resolution must be above 0, got {resolution_m}')
     if any(abs(value) > 1e-6 for value in (turn.x, turn.y, turn.z)):
@@ -85,23 +84,16 @@ def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
                    np.array([x, y]), axes.observation_to_map)
 
 
-class MapSettings(Protocol):
-    """The parameters of a node that reads maps."""
-
-    global_frame_id: str
-    occupied_threshold: int
-
-
 class MapReader:
     """
     Subscribe to the map, and read it beside the executor: a large one takes longer than a tick.
 
-    :param settings: returns the parameters of the node, which may change.
+    :param settings: returns the parameters, with ``global_frame_id`` and ``occupied_threshold``.
     :param take: called in the executor's thread with every map; a bad one is a complaint.
     :param worker: None to read in the executor's thread.
     """
 
-    def __init__(self, node: Node, axes: MapAxes, settings: Callable[[], MapSettings],
+    def __init__(self, node: Node, axes: MapAxes, settings: Callable[[], Any],
                  take: Callable[[GridMap], None], complaints: Complaints, worker: Worker | None):
         self._node, self._axes, self._settings, self._worker = node, axes, settings, worker
         self._done = guarded(lambda outcome: take(outcome.result()), 'map', complaints)

@@ -80,17 +80,19 @@ def parameter(default: Any, description: str, low: float | None = None, high: fl
 
     :param default: bool, int, float, str, or a non-empty tuple of one of them.
     :param description: one sentence, shown by ``ros2 param describe`` and in docs/interface.md.
-    :param low: smallest allowed number.
-    :param high: largest allowed number.
+    :param low: smallest allowed number; ``high`` is the largest.
     :param choices: the only allowed values.
     :param read_only: whether the value is fixed at start-up.
     """
-    if isinstance(default, list):
-        default = tuple(default)
     if default == ():
         raise TypeError('an empty default has no type that ROS could declare')
     rule = Rule(description, low, high, tuple(choices or ()), read_only)
     return dataclasses.field(default=default, metadata={'rule': rule})
+
+
+def fixed(default: Any, description: str, **options: Any) -> Any:
+    """Make a field whose value is fixed at start-up; ``options`` are those of ``parameter``."""
+    return parameter(default, description, read_only=True, **options)
 
 
 def declare(node: Node, cls: type[Parameters]) -> Parameters:
@@ -145,11 +147,10 @@ def markdown_table(cls: type) -> str:
     rows = ['| Parameter | Type | Default | Description |', '|---|---|---|---|']
     for field in dataclasses.fields(cls):
         rule = field.metadata['rule']
-        notes = (rule.constraints, 'read-only' if rule.read_only else '')
-        note = '; '.join(filter(None, notes))
+        note = '; '.join(filter(None, (rule.constraints, 'read-only' * rule.read_only)))
         text = rule.description + (f' ({note})' if note else '')
-        rows.append(f'| `{field.name}` | {_type_name(field)} | `{shown(field.default)}` '
-                    f'| {text} |')
+        cells = f'`{field.name}`', _type_name(field), f'`{shown(field.default)}`', text
+        rows.append(f'| {" | ".join(cells)} |')
     return '\n'.join(rows) + '\n'
 
 

@@ -81,7 +81,7 @@ def subscription(node: Node, topic: topics.Topic, callback: Callable, *, lockste
     Open a subscription.
 
     :param lockstep: take the QoS of lockstep, where the topic has one.
-    :param quality: QoS other than the topic's, for one who records.
+    :param quality: QoS in place of the topic's, for recorders.
     :param options: of ``Node.create_subscription``.
     """
     quality = (quality or (topic.lockstep if lockstep else None) or topic.heard or topic.quality)
@@ -97,13 +97,3 @@ def service(node: Node, row: topics.Service, callback: Callable, **options: Any)
 def client(node: Node, row: topics.Service) -> Client:
     """Open a client of another node's service."""
     return node.create_client(interface_type(row.kind), row.name)
-
-
-STANDARD_QOS = profile(topics.STANDARD)
-RECORDED_QOS = profile(topics.RECORDED)
-RECORDING_QOS = profile(topics.RECORDING)
-LATEST_QOS = profile(topics.LATEST)
-LATCHED_QOS = profile(topics.LATCHED)
-PLAN_QOS = profile(topics.PLANS)
-TF_QOS = profile(topics.TRANSFORMS)
-SENSOR_DATA_QOS = profile(topics.SENSOR_DATA)

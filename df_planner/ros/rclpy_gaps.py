@@ -60,8 +60,7 @@ def on_jump_back(node: Node, callback: Callable[[], None]) -> JumpHandle:
     """Call ``callback`` whenever the clock of a node jumps back, while the handle is kept."""
     backward = JumpThreshold(
         min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=False)
-    return node.get_clock().create_jump_callback(
-        backward, post_callback=lambda jump: callback())
+    return node.get_clock().create_jump_callback(backward, post_callback=lambda jump: callback())
 
 
 def refuse_impossible_transitions(node: LifecycleNode) -> None:

@@ -54,8 +54,9 @@ def keep_on_time(node: Node, priority: int, helpers: Collection[int | None] = ()
         return 'time-shared'
     try:
         policy = os.SCHED_FIFO | os.SCHED_RESET_ON_FORK
-        for thread in (int(path.name) for path in THREADS.iterdir()):
-            if thread == os.getpid() or _name(thread).startswith(MIDDLEWARE):
+        for path in THREADS.iterdir():
+            thread, name = int(path.name), (path / 'comm').read_text(encoding='utf-8')
+            if thread == os.getpid() or name.startswith(MIDDLEWARE):
                 os.sched_setscheduler(thread, policy, os.sched_param(priority))
             elif thread in helpers:
                 os.sched_setscheduler(thread, policy, os.sched_param(LOWEST))
@@ -63,8 +64,3 @@ def keep_on_time(node: Node, priority: int, helpers: Collection[int | None] = ()
         node.get_logger().info(f'SCHED_FIFO {priority} refused ({error}): running time-shared')
         return 'time-shared'
     return f'SCHED_FIFO {priority}'
-
-
-def _name(thread: int) -> str:
-    """Return the name of a thread of this process."""
-    return (THREADS / str(thread) / 'comm').read_text(encoding='utf-8')

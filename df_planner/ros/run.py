@@ -18,13 +18,15 @@ from collections.abc import Callable
 import signal
 
 import rclpy
-from rclpy.executors import Executor
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from df_planner.errors import DFPlannerError
 
+# The usual executor builds a wait set before every message, which costs more than the message.
+# In rclpy 7.1 the events executor knows no guard conditions (so no ``Worker``), no callbacks that
+# take the message info and no services that await; its ``spin_once`` waits only with a timeout.
 try:
     from rclpy.experimental import EventsExecutor
 except ImportError:  # rclpy before 7.1.4
@@ -33,18 +35,6 @@ except ImportError:  # rclpy before 7.1.4
 SPIN_S = 0.1  # how often an idle node looks for a signal
 
 IsStopped = Callable[[], bool]
-
-
-def events_executor() -> Executor:
-    """
-    Return an events executor where rclpy has one, else the usual executor.
-
-    The usual one builds a wait set before every message, which costs more than the message. In
-    rclpy 7.1 the events executor knows no guard conditions (so no ``Worker``), no callbacks that
-    take the message info and no services that await, and its ``spin_once`` without a timeout does
-    not wait.
-    """
-    return EventsExecutor()
 
 
 def spin(node: Node, is_stopped: IsStopped) -> None:

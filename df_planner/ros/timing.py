@@ -36,7 +36,6 @@ class TickMeter:
     """
 
     def __init__(self, period_s: float):
-        """Start without a tick."""
         self.late_s = LATE_PERIODS * period_s
         self.count = self.late = 0
         self.longest_s = 0.0
@@ -78,7 +77,6 @@ class ResponseTimes:
     """Measure the time from sending an odometry to sending its command."""
 
     def __init__(self):
-        """Start without a command."""
         self._longest_s = 0.0
         self._recent_s: deque[float] = deque(maxlen=WINDOW)
 
@@ -101,7 +99,6 @@ class Seams:
     """Measure by how much actions jump where one plan replaces another."""
 
     def __init__(self):
-        """Start without a seam."""
         self._count = 0
         self._jumps: deque[float] = deque(maxlen=WINDOW)
 

@@ -54,41 +54,32 @@ class Quality:
         return words
 
 
+# Every message arrives at a subscriber that keeps up: measurements.
 STANDARD = Quality(10)
-"""Every message arrives at a subscriber that keeps up: measurements."""
-
+# For publishers whose every message may be recorded; Fast DDS keeps 400 samples at most.
 RECORDED = Quality(400)
-"""For publishers whose every message may be recorded; Fast DDS keeps 400 samples at most."""
-
+# For subscribers that record: nothing is lost while they are busy for some seconds.
 RECORDING = Quality(None)
-"""For subscribers that record: nothing is lost while they are busy for some seconds."""
-
+# Only the newest message counts, and none from before the subscription: goals, commands.
 LATEST = Quality(1)
-"""Only the newest message counts, and none from before the subscription: goals, commands."""
-
+# Late subscribers get the last message: maps, goals, markers.
 LATCHED = Quality(1, latched=True)
-"""Late subscribers get the last message: maps, goals, markers."""
-
+# Latched, and a recorder that is busy for a moment misses none: plans as published.
 PLANS = Quality(10, latched=True)
-"""Latched, and a recorder that is busy for a moment misses none: plans as published."""
-
+# What tf2 listeners expect of /tf.
 TRANSFORMS = Quality(100)
-"""What tf2 listeners expect of /tf."""
-
+# The newest reading, losses allowed: odometry as subscribed to, the clock.
 SENSOR_DATA = Quality(1, reliable=False)
-"""The newest reading, losses allowed: odometry as subscribed to, the clock."""
 
 
 @dataclass(frozen=True)
 class Topic:
     """
-    One topic.
+    A topic, its publishers and its subscribers by name of the node.
 
     :param kind: type, as ``ros2 topic info`` prints it.
     :param quality: QoS of publishers.
     :param description: one sentence for the documentation.
-    :param publishers: nodes that publish it.
-    :param subscribers: nodes that subscribe to it.
     :param heard: QoS of subscribers; None is that of publishers.
     :param lockstep: QoS of subscribers in lockstep, where a lost message would stop the run.
     :param keepers: nodes that subscribe with RECORDING, besides the recorder.
@@ -254,14 +245,9 @@ RECORDER_READY = Topic(
     'The recorder hears all that a benchmark with `wait_for_recorder` waits for.', ('recorder',),
     ('maze_benchmark',))
 
-COMMANDS = {kind.name: topic for kind in ROBOTS.values() for topic in (CMD_WRENCH, CMD_VEL)
+TOPICS = tuple(row for row in list(globals().values()) if isinstance(row, Topic))
+COMMANDS = {kind.name: topic for kind in ROBOTS.values() for topic in TOPICS
             if topic.name == kind.command_topic}
-
-TOPICS = (
-    CMD_WRENCH, CMD_VEL, CLOCK, DIAGNOSTICS, TF, TF_STATIC, MAP, ODOM, GOAL_POSE, ACTIVE_GOAL,
-    PLAN, PLAN_TRAJECTORY, CANDIDATES, UNCERTAINTY, PLANNING_TIME, PLANNING_TIME_DETAIL,
-    TRACKING_ERROR, MARKERS, CONTACT, EPISODE, RESUME_GOAL, COMMAND_PERIOD, INITIAL_POSE,
-    SET_STATE, RECORDER_READY)
 
 GET_PLAN = Service(
     'planner/get_plan', 'nav_msgs/srv/GetPlan', 'planner',
@@ -283,7 +269,7 @@ STEP = Service('maze_sim/step', 'std_srvs/srv/Trigger', 'maze_sim',
                '`steps_per_call` ticks, while paused only.')
 GET_MAP = Service('maze_sim/get_map', 'nav_msgs/srv/GetMap', 'maze_sim', 'The map.')
 
-SERVICES = (GET_PLAN, CLEAR_GOAL, REPLAN, COMPUTE_PATH, NAVIGATE, RESET, PAUSE, STEP, GET_MAP)
+SERVICES = tuple(row for row in list(globals().values()) if isinstance(row, Service))
 IN_LOCKSTEP = ('follower', 'maze_sim')  # subscribe with ``Topic.lockstep`` in lockstep
 NODES = ('planner', 'follower', 'maze_sim', 'recorder', 'maze_benchmark')
 
@@ -321,9 +307,8 @@ def markdown_table() -> str:
     rows = ['| Node | Dir | Name | Type | QoS | Notes |', '|---|---|---|---|---|---|']
     for node in NODES:
         named = f'`{node}`'
-        for direction, name, kind, quality, description in interface(node):
-            rows.append(f'| {named} | {direction} | `{name}` | {kind} | {quality} | '
-                        f'{description} |')
+        for direction, name, *others in interface(node):
+            rows.append(f'| {" | ".join((named, direction, f"`{name}`", *others))} |')
             named = ''
     return '\n'.join(rows) + '\n'
 

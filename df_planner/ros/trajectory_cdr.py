@@ -23,7 +23,6 @@ laid out otherwise is read through the message object.
 """
 
 from collections.abc import Callable
-from collections.abc import Collection
 from dataclasses import dataclass
 import struct
 
@@ -32,13 +31,7 @@ from rclpy.serialization import deserialize_message
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.driving.stamps import NS_PER_S
-from df_planner.driving.stamps import seconds_to_ns
 from df_planner.errors import InvalidInput
-from df_planner.planning.plan import Plan
-from df_planner.ros.conversions import check_frame
-from df_planner.ros.conversions import finite
-from df_planner.ros.conversions import ForceScale
-from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import stamp_to_ns
 
 LITTLE_ENDIAN = b'\x00\x01'  # how the encapsulation of plain CDR begins
@@ -64,42 +57,7 @@ class TrajectoryRows:
     accelerations: np.ndarray
 
     def __len__(self) -> int:
-        """Return the number of points."""
         return len(self.times_ns)
-
-
-def plan_from_trajectory(rows: TrajectoryRows, axes: MapAxes, scale: ForceScale,
-                         frames: Collection[str], dt_s: float) -> Plan | None:
-    """
-    Return the plan that a trajectory carries, None for an empty one.
-
-    Its goal is the last planned position.
-
-    :param dt_s: the control step; the points must be this far apart.
-    """
-    check_trajectory(rows, frames, dt_s)
-    if not len(rows):
-        return None
-    numbers = finite(np.concatenate((rows.transforms[:, :2], rows.velocities[:, :2],
-                                     rows.accelerations[:, :2]), axis=1), 'trajectory')
-    positions = axes.to_observation(numbers[:, :2])
-    states = np.concatenate((positions, axes.to_observation(numbers[:, 2:4])), axis=1)
-    actions = scale.action_of_acceleration(axes.to_observation(numbers[:, 4:]))
-    return Plan(actions=actions, states=states, dt_s=dt_s, goal=positions[-1])
-
-
-def check_trajectory(rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> None:
-    """
-    Check the frame and the times of a trajectory, but not its numbers.
-
-    :raises FrameError: for a frame that is not one of ``frames``.
-    :raises InvalidInput: for points that are not ``dt_s`` apart, from 0 s on.
-    """
-    check_frame(rows.frame_id, frames, 'trajectory')
-    if (np.diff(rows.times_ns) <= 0).any():
-        raise InvalidInput('trajectory: time_from_start must increase from point to point')
-    if not np.array_equal(rows.times_ns, seconds_to_ns(dt_s) * np.arange(len(rows))):
-        raise InvalidInput(f'trajectory: points must be {dt_s} s apart, starting at 0 s')
 
 
 def point_layout(at: int) -> np.dtype:
@@ -182,7 +140,6 @@ def _aligned(at: int) -> int:
 
 
 def _twists(twists: list) -> np.ndarray:
-    """Return linear and angular parts (n, 6)."""
     return np.array([(t.linear.x, t.linear.y, t.linear.z, t.angular.x, t.angular.y, t.angular.z)
                      for t in twists]).reshape(-1, 6)
 
@@ -250,5 +207,4 @@ def _text(text: str) -> bytes:
 
 
 def _stamp(times_ns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return seconds and nanoseconds."""
     return np.divmod(times_ns, NS_PER_S)

@@ -69,7 +69,6 @@ class Worker:
     """
 
     def __init__(self, node: Node):
-        """Start the thread; ``close`` ends it."""
         self._node = node
         self._guard = node.create_guard_condition(self._deliver)
         self._changed = threading.Condition()

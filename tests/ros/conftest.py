@@ -32,6 +32,7 @@ import subprocess
 import sys
 import time
 
+from profiles import STANDARD_QOS
 import pytest
 from rcl_interfaces.srv import GetParameters
 import rclpy
@@ -42,7 +43,6 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 
 from df_planner.launching.domain import own_domain
-from df_planner.ros.qos import STANDARD_QOS
 
 ASK_AGAIN_S = 1.0
 

@@ -21,12 +21,12 @@ from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
 from plan_messages import trajectory_message
+import profiles
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.planning.plan import Plan
 from df_planner.robots.kinds import POINT
 from df_planner.ros import conversions
-from df_planner.ros import qos
 from df_planner.ros.robots.point import PointRobot
 
 AXES = conversions.MapAxes((0.0, 1.0, -1.0, 0.0))
@@ -49,17 +49,17 @@ class Robot:
 
     def __init__(self, probe):
         self.probe = probe
-        self.wrenches = probe.listen(WrenchStamped, 'cmd_wrench', qos.RECORDING_QOS)
-        self._odometry = probe.publisher(Odometry, 'odom', qos.STANDARD_QOS)
+        self.wrenches = probe.listen(WrenchStamped, 'cmd_wrench', profiles.RECORDING_QOS)
+        self._odometry = probe.publisher(Odometry, 'odom', profiles.STANDARD_QOS)
         self.trajectories = probe.publisher(
-            MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+            MultiDOFJointTrajectory, 'plan_trajectory', profiles.PLAN_QOS)
         probe.wait_until(lambda: probe.node.count_publishers('cmd_wrench') > 0, 'the follower')
         probe.wait_until_found_by('follower')
 
     def be(self, state, stamp_ns, frame_id='odom'):
         """Publish a state."""
-        self._odometry.publish(conversions.odometry_from_state(
-            np.asarray(state), AXES, conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
+        self._odometry.publish(ROBOT.odometry(
+            np.asarray(state), conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
 
     def plan(self, plan, stamp_ns):
         """Publish a plan and return its message."""
@@ -85,4 +85,4 @@ class Robot:
                 due_s = time.monotonic() + again_s
             return False
         self.probe.wait_until(answered, 'an answer')
-        return conversions.action_from_wrench(self.wrenches[-1], AXES, SCALE, ('map',))
+        return ROBOT.action(self.wrenches[-1], ('map',))

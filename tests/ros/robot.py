@@ -22,6 +22,8 @@ from lifecycle_msgs.srv import GetState
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path
+from profiles import LATCHED_QOS
+from profiles import LATEST_QOS
 from rcl_interfaces.srv import GetParameters
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -32,8 +34,6 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.maps import occupancy_grid_message
-from df_planner.ros.qos import LATCHED_QOS
-from df_planner.ros.qos import LATEST_QOS
 from df_planner.sim.maze import load_maze
 
 START_UP_S = 90.0  # torch takes its time to load on a busy machine

@@ -30,7 +30,6 @@ from df_planner.ros import conversions
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.ros.robots.point import PointRobot
-from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
@@ -63,7 +62,7 @@ def trajectory(plan):
 def read(msg):
     """Return the plan of a message."""
     rows = rows_from_bytes(serialize_message(msg))
-    return plan_from_trajectory(rows, AXES, SCALE, ('map',), 0.01)
+    return ROBOT.plan(rows, ('map',), 0.01)
 
 
 def test_axes_are_those_of_the_maze():
@@ -87,9 +86,8 @@ def test_stamps_are_exact(time_ns):
 def test_state_crosses_exactly():
     rng = np.random.default_rng(1)
     for state in rng.normal(0.0, 5.0, (200, 4)):
-        msg = over_the_wire(conversions.odometry_from_state(
-            state, AXES, STAMP, 'odom', 'base_link'))
-        assert np.array_equal(conversions.state_from_odometry(msg, AXES, ('odom',)), state)
+        msg = over_the_wire(ROBOT.odometry(state, STAMP, 'odom', 'base_link'))
+        assert np.array_equal(ROBOT.state(msg, ('odom',)), state)
         assert msg.pose.pose.position.x == state[1] and msg.pose.pose.position.y == -state[0]
         assert msg.twist.twist.linear.x == state[3] and msg.twist.twist.linear.y == -state[2]
 
@@ -97,9 +95,8 @@ def test_state_crosses_exactly():
 def test_float32_action_crosses_exactly():
     rng = np.random.default_rng(2)
     for action in rng.uniform(-1.0, 1.0, (2000, 2)).astype(np.float32).astype(np.float64):
-        msg = conversions.wrench_from_action(action, AXES, SCALE, STAMP, 'map')
-        assert np.array_equal(
-            conversions.action_from_wrench(msg, AXES, SCALE, ('map',)), action)
+        msg = ROBOT.command(action, STAMP, 'map', 'base_link')
+        assert np.array_equal(ROBOT.action(msg, ('map',)), action)
     assert msg.wrench.force.x == pytest.approx(100.0 * action[1])
     assert msg.wrench.force.y == pytest.approx(-100.0 * action[0])
 
@@ -164,12 +161,12 @@ def test_malformed_trajectory_is_refused(damage, text):
 
 
 def test_wrong_frames_are_refused():
-    odometry = conversions.odometry_from_state(np.zeros(4), AXES, STAMP, 'moon', 'base_link')
+    odometry = ROBOT.odometry(np.zeros(4), STAMP, 'moon', 'base_link')
     with pytest.raises(FrameError, match="'odom', 'map'.*'moon'"):
-        conversions.state_from_odometry(odometry, AXES, ('odom', 'map'))
-    wrench = conversions.wrench_from_action(np.zeros(2), AXES, SCALE, STAMP, '')
+        ROBOT.state(odometry, ('odom', 'map'))
+    wrench = ROBOT.command(np.zeros(2), STAMP, '', 'base_link')
     with pytest.raises(FrameError):
-        conversions.action_from_wrench(wrench, AXES, SCALE, ('map',))
+        ROBOT.action(wrench, ('map',))
     msg = trajectory(make_plan())
     msg.header.frame_id = 'odom'
     with pytest.raises(FrameError):
@@ -178,10 +175,10 @@ def test_wrong_frames_are_refused():
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), -float('inf')])
 def test_values_that_are_not_finite_are_refused(value):
-    odometry = conversions.odometry_from_state(np.zeros(4), AXES, STAMP, 'odom', 'base_link')
+    odometry = ROBOT.odometry(np.zeros(4), STAMP, 'odom', 'base_link')
     odometry.pose.pose.position.y = value
     with pytest.raises(InvalidInput, match='finite'):
-        conversions.state_from_odometry(odometry, AXES, ('odom',))
+        ROBOT.state(odometry, ('odom',))
     with pytest.raises(InvalidInput, match='finite'):
         conversions.position_from_pose(odometry.pose.pose, AXES)
 

@@ -23,7 +23,6 @@ from rclpy.node import Node
 from df_planner.errors import StaleInput
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
-from df_planner.ros.diagnostics import inputs_status
 
 
 def test_an_input_that_is_good_and_bad_by_turns_does_not_flood(ros_context):
@@ -32,7 +31,7 @@ def test_an_input_that_is_good_and_bad_by_turns_does_not_flood(ros_context):
     executor.add_node(node)
     diagnostics = Diagnostics(node)
     complaints = Complaints(node, diagnostics)
-    diagnostics.add('inputs', lambda: inputs_status(complaints))
+    diagnostics.add('inputs', complaints.status)
     node.create_subscription(DiagnosticArray, '/diagnostics', heard.append, 100)
 
     def spin_until(condition, timeout_s=5.0):

@@ -22,6 +22,7 @@ from geometry_msgs.msg import TwistStamped
 from nav_msgs.msg import Odometry
 import numpy as np
 from plan_messages import trajectory_message
+import profiles
 import pytest
 from rclpy.serialization import deserialize_message
 from rclpy.serialization import serialize_message
@@ -38,7 +39,6 @@ from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.robots.kinds import OMNI
 from df_planner.robots.kinds import ROBOTS
 from df_planner.ros import conversions
-from df_planner.ros import qos
 from df_planner.ros.robots.kinds import robot_messages
 from df_planner.ros.robots.twist import TwistRobot
 from df_planner.ros.trajectory_cdr import rows_from_bytes
@@ -132,9 +132,9 @@ class Driver:
 
     def __init__(self, probe, kind=TwistStamped):
         self.probe = probe
-        self.odometry = probe.listen(Odometry, 'odom', qos.RECORDING_QOS)
-        self._states = probe.publisher(Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
-        self.commands = probe.publisher(kind, 'cmd_vel', qos.LATEST_QOS)
+        self.odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
+        self._states = probe.publisher(Odometry, 'maze_sim/set_state', profiles.LATEST_QOS)
+        self.commands = probe.publisher(kind, 'cmd_vel', profiles.LATEST_QOS)
         probe.wait_until(lambda: self.odometry, 'odometry')
 
     @property
@@ -183,8 +183,8 @@ def test_a_twist_without_a_stamp_drives_and_times_out(start_node, probe):
                      cmd_timeout_s=0.3)
     sim.wait_for_log('diff_drive')
     driver = Driver(probe, Twist)
-    markers = probe.listen(MarkerArray, 'maze_sim/markers', qos.LATCHED_QOS)
-    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', qos.LATEST_QOS)
+    markers = probe.listen(MarkerArray, 'maze_sim/markers', profiles.LATCHED_QOS)
+    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', profiles.LATEST_QOS)
     pose = PoseWithCovarianceStamped()
     pose.header.frame_id = 'map'
     pose.pose.pose = ROBOT.pose(START)
@@ -208,9 +208,9 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
                           odom_timeout_s=60.0,  # on a busy machine, too
                           base_frame_id='base_footprint')
     follower.wait_for_log('tracking execution')
-    commands = probe.listen(TwistStamped, 'cmd_vel', qos.RECORDING_QOS)
+    commands = probe.listen(TwistStamped, 'cmd_vel', profiles.RECORDING_QOS)
     odometry = probe.publisher(Odometry, 'odom')
-    trajectories = probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+    trajectories = probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', profiles.PLAN_QOS)
     probe.wait_until_found_by('follower')
 
     def answer(state, stamp_ns):

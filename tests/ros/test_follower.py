@@ -32,6 +32,7 @@ from geometry_msgs.msg import Vector3
 from nav_msgs.msg import OccupancyGrid
 import numpy as np
 from plan_messages import trajectory_message
+import profiles
 import pytest
 from std_msgs.msg import Float64
 
@@ -40,7 +41,6 @@ from df_planner.driving.following import PlanFollower
 from df_planner.errors import StaleInput
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
-from df_planner.ros import qos
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.sim.maze import load_maze
 
@@ -213,7 +213,7 @@ def test_node_drives_time_optimally_once_it_has_a_map(start_node, probe):
     assert robot.answer(rest, START_NS) == pytest.approx(np.zeros(2))  # brakes, at rest already
 
     data, origin = load_maze('umaze').occupancy_grid(0.1)
-    maps = probe.publisher(OccupancyGrid, 'map', qos.LATCHED_QOS)
+    maps = probe.publisher(OccupancyGrid, 'map', profiles.LATCHED_QOS)
     maps.publish(occupancy_grid_message(data, origin, 0.1, conversions.ns_to_stamp(0), 'map'))
 
     def accelerates():

@@ -18,10 +18,10 @@ import os
 import sys
 
 from nav_msgs.msg import Odometry
+import profiles
 import pytest
 
 from df_planner.files import share_path
-from df_planner.ros import qos
 
 launch_pytest = pytest.importorskip(
     'launch_pytest', reason='launch_pytest comes with a ROS 2 installation, not from PyPI')
@@ -53,6 +53,6 @@ def simulator(tmp_path, monkeypatch):
 
 @pytest.mark.launch(fixture=simulator)
 def test_the_simulator_is_there_in_its_namespace(probe):
-    heard = probe.listen(Odometry, '/robot1/odom', qos.SENSOR_DATA_QOS)
+    heard = probe.listen(Odometry, '/robot1/odom', profiles.SENSOR_DATA_QOS)
     probe.wait_until(lambda: len(heard) > 3, 'odometry of the launched simulator', timeout_s=60.0)
     assert heard[-1].header.frame_id == 'odom'

@@ -21,6 +21,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
+import profiles
 import pytest
 from std_srvs.srv import Trigger
 from trajectory_msgs.msg import MultiDOFJointTrajectory
@@ -33,13 +34,13 @@ from df_planner.planning.settings import PlannerSettings
 from df_planner.robots.kinds import POINT
 from df_planner.robots.signals import MAZE2D
 from df_planner.ros import conversions
-from df_planner.ros import qos
+from df_planner.ros.robots.point import PointRobot
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.world import World
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
-SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
+ROBOT = PointRobot(AXES, conversions.ForceScale(POINT.max_force_n, POINT.mass_kg))
 STEPS = 250
 
 
@@ -57,7 +58,7 @@ def drive(probe, odometry, forces, num_steps, random):
         stamp = odometry[-1].header.stamp
         time_ns = conversions.stamp_to_ns(stamp)
         action = np.clip(0.95 * action + 0.3 * random.standard_normal(2), -1.0, 1.0)
-        forces.publish(conversions.wrench_from_action(action, AXES, SCALE, stamp, 'map'))
+        forces.publish(ROBOT.command(action, stamp, 'map', 'base_link'))
         probe.wait_until(
             lambda: conversions.stamp_to_ns(odometry[-1].header.stamp) > time_ns, 'the next tick')
 
@@ -67,10 +68,10 @@ def bag(start_node, probe, tmp_path):
     """Record two drives of the simulator, a reset in between."""
     start_node('maze_sim', maze='umaze', lockstep=True, seed=3)
     recorder = start_node('recorder', bag=tmp_path / 'bag')
-    odometry = probe.listen(Odometry, 'odom', qos.RECORDED_QOS)
-    forces = probe.publisher(WrenchStamped, 'cmd_wrench', qos.RECORDED_QOS, subscribers=2)
+    odometry = probe.listen(Odometry, 'odom', profiles.RECORDED_QOS)
+    forces = probe.publisher(WrenchStamped, 'cmd_wrench', profiles.RECORDED_QOS, subscribers=2)
     # The recorder is ready when it hears a planner, too.
-    probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', qos.PLAN_QOS)
+    probe.publisher(MultiDOFJointTrajectory, 'plan_trajectory', profiles.PLAN_QOS)
     probe.publisher(DiagnosticStatus, 'planner/planning_time_detail')
     recorder.wait_for_log('All awaited topics are heard')
     probe.wait_until(lambda: odometry, 'odometry')

@@ -25,6 +25,7 @@ from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 from nav_msgs.srv import GetMap
 import numpy as np
+import profiles
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -36,13 +37,13 @@ from visualization_msgs.msg import MarkerArray
 
 from df_planner.robots.kinds import POINT
 from df_planner.ros import conversions
-from df_planner.ros import qos
+from df_planner.ros.robots.point import PointRobot
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.world import World
 
 AXES = conversions.MapAxes(OBSERVATION_TO_MAP)
-SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
+ROBOT = PointRobot(AXES, conversions.ForceScale(POINT.max_force_n, POINT.mass_kg))
 MAZE = load_maze('umaze')
 START = np.array([1.03, 1.96, 0.2, -0.1])
 TICK_NS = 10_000_000
@@ -55,7 +56,7 @@ def stamp_ns(msg):
 
 def state_of(odometry):
     """Return the state (4,) of an odometry message."""
-    return conversions.state_from_odometry(odometry, AXES, ('odom',))
+    return ROBOT.state(odometry, ('odom',))
 
 
 class Driver:
@@ -63,24 +64,25 @@ class Driver:
 
     def __init__(self, probe):
         self.probe = probe
-        self.odometry = probe.listen(Odometry, 'odom', qos.RECORDING_QOS)
-        self._state_publisher = probe.publisher(Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
-        self._wrench_publisher = probe.publisher(WrenchStamped, 'cmd_wrench', qos.LATEST_QOS)
+        self.odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
+        self._state_publisher = probe.publisher(
+            Odometry, 'maze_sim/set_state', profiles.LATEST_QOS)
+        self._wrench_publisher = probe.publisher(WrenchStamped, 'cmd_wrench', profiles.LATEST_QOS)
         probe.wait_until(lambda: self.odometry, 'odometry')
         probe.wait_until_found_by('maze_sim')
 
     def put(self, state):
         """Teleport and return the first odometry from there."""
-        self._state_publisher.publish(conversions.odometry_from_state(
-            state, AXES, self.odometry[-1].header.stamp, 'odom', 'base_link'))
+        self._state_publisher.publish(ROBOT.odometry(
+            state, self.odometry[-1].header.stamp, 'odom', 'base_link'))
         self.probe.wait_until(lambda: np.array_equal(state_of(self.odometry[-1]), state),
                               f'the state {state}')
         return self.odometry[-1]
 
     def command(self, action, time_ns, frame_id='map'):
         """Publish an action."""
-        self._wrench_publisher.publish(conversions.wrench_from_action(
-            np.asarray(action, float), AXES, SCALE, conversions.ns_to_stamp(time_ns), frame_id))
+        self._wrench_publisher.publish(ROBOT.command(
+            np.asarray(action, float), conversions.ns_to_stamp(time_ns), frame_id, 'base_link'))
 
     def drive(self, actions):
         """In lockstep, answer every odometry with the next action; return the states."""
@@ -118,7 +120,7 @@ def test_lockstep_is_the_world_step_by_step(start_node, probe):
 
 def test_a_recorder_that_is_busy_for_a_second_misses_nothing(start_node, probe):
     start_node('maze_sim', maze='umaze', real_time_factor=5.0)
-    odometry = probe.listen(Odometry, 'odom', qos.RECORDING_QOS)
+    odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
     probe.wait_until(lambda: odometry, 'odometry')
     before_ns = stamp_ns(odometry[-1])
     time.sleep(1.2)  # not spinning is being busy
@@ -130,8 +132,8 @@ def test_a_recorder_that_is_busy_for_a_second_misses_nothing(start_node, probe):
 def test_bad_inputs_change_nothing(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', lockstep=True)
     driver = Driver(probe)
-    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', qos.LATEST_QOS)
-    states = probe.publisher(Odometry, 'maze_sim/set_state', qos.LATEST_QOS)
+    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', profiles.LATEST_QOS)
+    states = probe.publisher(Odometry, 'maze_sim/set_state', profiles.LATEST_QOS)
     first = driver.put(START)
 
     def pose_at(row, column, frame_id='map'):
@@ -147,7 +149,7 @@ def test_bad_inputs_change_nothing(start_node, probe):
             (pose_at(1.0, 1.0, 'moon'), 'TF_ERROR')]:
         poses.publish(msg)
         sim.wait_for_log(complaint)
-    msg = conversions.odometry_from_state(START, AXES, first.header.stamp, 'odom', 'base_link')
+    msg = ROBOT.odometry(START, first.header.stamp, 'odom', 'base_link')
     msg.twist.twist.linear.x = float('inf')
     states.publish(msg)
     sim.wait_for_log('odometry: must be finite')
@@ -168,9 +170,9 @@ def test_bad_inputs_change_nothing(start_node, probe):
 
 def test_clock_pause_and_reset(start_node, probe):
     sim = start_node('maze_sim', maze='umaze', real_time_factor=2.0, steps_per_call=3)
-    clock = probe.listen(Clock, '/clock', qos.SENSOR_DATA_QOS)
+    clock = probe.listen(Clock, '/clock', profiles.SENSOR_DATA_QOS)
     odometry = probe.listen(Odometry, 'odom')
-    episodes = probe.listen(UInt32, 'maze_sim/episode', qos.LATCHED_QOS)
+    episodes = probe.listen(UInt32, 'maze_sim/episode', profiles.LATCHED_QOS)
     pause = probe.client(SetBool, 'maze_sim/pause')
     step = probe.client(Trigger, 'maze_sim/step')
     reset = probe.client(Trigger, 'maze_sim/reset')
@@ -249,10 +251,10 @@ def test_commands_time_out_and_stale_ones_are_refused(start_node, probe):
 def test_velocity_control_and_latched_topics(start_node, probe):
     start_node('maze_sim', maze='umaze', control_mode='velocity')
     odometry = probe.listen(Odometry, 'odom')
-    maps = probe.listen(OccupancyGrid, 'map', qos.LATCHED_QOS)
-    markers = probe.listen(MarkerArray, 'maze_sim/markers', qos.LATCHED_QOS)
-    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', qos.LATEST_QOS)
-    commands = probe.publisher(TwistStamped, 'cmd_vel', qos.LATEST_QOS)
+    maps = probe.listen(OccupancyGrid, 'map', profiles.LATCHED_QOS)
+    markers = probe.listen(MarkerArray, 'maze_sim/markers', profiles.LATCHED_QOS)
+    poses = probe.publisher(PoseWithCovarianceStamped, 'initialpose', profiles.LATEST_QOS)
+    commands = probe.publisher(TwistStamped, 'cmd_vel', profiles.LATEST_QOS)
     get_map = probe.client(GetMap, 'maze_sim/get_map')
     probe.wait_until(lambda: maps and markers and odometry, 'latched topics')
 
@@ -294,7 +296,7 @@ def test_bad_parameters_end_with_one_line(start_node, parameters, complaint):
 def test_flat_out_has_fewer_clocks_than_ticks(start_node, probe):
     """Faster than real time /clock goes on by the wall clock, not by ticks."""
     start_node('maze_sim', maze='umaze', real_time_factor=0.0)
-    clock = probe.listen(Clock, '/clock', qos.SENSOR_DATA_QOS)
+    clock = probe.listen(Clock, '/clock', profiles.SENSOR_DATA_QOS)
     probe.wait_until(lambda: clock, 'a clock')
     first, began_s = len(clock), time.monotonic()
     probe.wait_until(lambda: len(clock) >= first + 20, 'twenty clocks')

@@ -24,6 +24,7 @@ from lifecycle_msgs.srv import ChangeState
 import message_build
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
+import profiles
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
@@ -31,7 +32,6 @@ from rclpy.parameter import Parameter
 from tiny_model import write_tiny_model
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
-from df_planner.ros import qos
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.sim.maze import load_maze
@@ -67,9 +67,9 @@ class Planner:
                                         'compute_path_to_pose')
         self.drive_client = ActionClient(probe.node, nav2.NavigateToPose, 'navigate_to_pose')
         self.trajectories = probe.listen(MultiDOFJointTrajectory, 'plan_trajectory')
-        self.goals = probe.publisher(PoseStamped, 'goal_pose', qos.LATEST_QOS)
+        self.goals = probe.publisher(PoseStamped, 'goal_pose', profiles.LATEST_QOS)
         self.odometry = probe.publisher(Odometry, 'odom')
-        self.maps = probe.publisher(OccupancyGrid, 'map', qos.LATCHED_QOS)
+        self.maps = probe.publisher(OccupancyGrid, 'map', profiles.LATCHED_QOS)
         probe.wait_until(lambda: self.path_client.server_is_ready()
                          and self.drive_client.server_is_ready()
                          and probe.node.count_publishers('plan_trajectory'), 'the servers')

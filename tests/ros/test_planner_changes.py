@@ -18,6 +18,7 @@ import itertools
 import json
 import math
 
+from profiles import LATEST_QOS
 import pytest
 from robot import end_of
 from robot import GOAL
@@ -29,7 +30,6 @@ from visualization_msgs.msg import Marker
 from visualization_msgs.msg import MarkerArray
 
 from df_planner.ros.conversions import stamp_to_ns
-from df_planner.ros.qos import LATEST_QOS
 
 # An untrained model plans noise: without the collision check that is a plan like any other.
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2, 'backend': 'torch',

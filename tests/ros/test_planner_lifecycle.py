@@ -24,6 +24,7 @@ from lifecycle_msgs.srv import ChangeState
 from lifecycle_msgs.srv import GetAvailableTransitions
 from lifecycle_msgs.srv import GetState
 from nav_msgs.srv import GetPlan
+from profiles import STANDARD_QOS
 import pytest
 from robot import GOAL
 from robot import pose
@@ -32,7 +33,6 @@ from robot import START
 from robot import START_UP_S
 from tiny_model import write_tiny_model
 
-from df_planner.ros.qos import STANDARD_QOS
 
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2, 'backend': 'torch',
          'compensate_latency': False}

@@ -24,6 +24,8 @@ from lifecycle_msgs.srv import ChangeState
 from lifecycle_msgs.srv import GetState
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.srv import GetPlan
+from profiles import LATEST_QOS
+from profiles import SENSOR_DATA_QOS
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -46,8 +48,6 @@ from visualization_msgs.msg import MarkerArray
 
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
-from df_planner.ros.qos import LATEST_QOS
-from df_planner.ros.qos import SENSOR_DATA_QOS
 
 # An untrained model plans noise: without the collision check that is a plan like any other.
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,

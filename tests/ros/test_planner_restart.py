@@ -18,6 +18,8 @@ import math
 import signal
 
 from geometry_msgs.msg import PoseStamped
+from profiles import LATCHED_QOS
+from profiles import SENSOR_DATA_QOS
 import pytest
 from robot import end_of
 from robot import GOAL
@@ -29,8 +31,6 @@ from std_srvs.srv import Trigger
 from tiny_model import write_tiny_model
 
 from df_planner.ros.conversions import ns_to_stamp
-from df_planner.ros.qos import LATCHED_QOS
-from df_planner.ros.qos import SENSOR_DATA_QOS
 
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2, 'backend': 'torch',
          'compensate_latency': False, 'odom_timeout_s': 60.0}

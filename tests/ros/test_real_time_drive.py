@@ -28,6 +28,7 @@ from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 import numpy as np
+import profiles
 import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -41,20 +42,18 @@ from df_planner.nodes.planner.report import parts_of
 from df_planner.nodes.planner.report import PlanTimes
 from df_planner.planning.plan import Plan
 from df_planner.robots.kinds import POINT
-from df_planner.ros import qos
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import ns_to_stamp
 from df_planner.ros.conversions import stamp_to_ns
-from df_planner.ros.conversions import state_from_odometry
+from df_planner.ros.robots.point import PointRobot
 from df_planner.ros.timing import TickMeter
-from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import rows_from_message
 
 START_UP_S = 90.0  # torch takes its time to load on a busy machine
 TICK_NS = 10_000_000
 AXES = MapAxes((0.0, 1.0, -1.0, 0.0))
-SCALE = ForceScale(POINT.max_force_n, POINT.mass_kg)
+ROBOT = PointRobot(AXES, ForceScale(POINT.max_force_n, POINT.mass_kg))
 GOAL = (1.0, -1.0)  # x, y in the umaze
 REST = np.array([3.0, 1.0, 0.0, 0.0])
 # An untrained model plans noise: without the collision check that is a plan like any other.
@@ -163,13 +162,13 @@ class Listener:
 
     def listen(self, message_type, topic):
         """Return a list that fills with every message of a topic."""
-        return self.probe.listen(message_type, f'{self.namespace}/{topic}', qos.RECORDING_QOS)
+        return self.probe.listen(message_type, f'{self.namespace}/{topic}', profiles.RECORDING_QOS)
 
     def send_goal(self, position=GOAL, stamp_ns=0, subscribers=1):
         """Publish a goal; the first one, once there are so many to hear it."""
         if not hasattr(self, '_goals'):
             self._goals = self.probe.publisher(
-                PoseStamped, f'{self.namespace}/goal_pose', qos.LATEST_QOS, subscribers)
+                PoseStamped, f'{self.namespace}/goal_pose', profiles.LATEST_QOS, subscribers)
         msg = PoseStamped()
         msg.header.frame_id, msg.header.stamp = 'map', ns_to_stamp(stamp_ns)
         msg.pose.position.x, msg.pose.position.y = position
@@ -250,10 +249,10 @@ def test_a_plan_begins_where_the_one_before_will_have_led(start_node, probe, mod
         vx, vy = AXES.to_map(state[2:])
         msg.twist.twist.linear.x, msg.twist.twist.linear.y = float(vx), float(vy)
         odometry.publish(msg)
-        assert np.allclose(state_from_odometry(msg, AXES, ('odom',)), state)
+        assert np.allclose(ROBOT.state(msg, ('odom',)), state)
         probe.wait_until(lambda: len(ahead.trajectories) > known, 'a plan')
         found = ahead.trajectories[-1]
-        plan = plan_from_trajectory(rows_from_message(found), AXES, SCALE, ('map',), 0.01)
+        plan = ROBOT.plan(rows_from_message(found), ('map',), 0.01)
         return plan, stamp_to_ns(found.header.stamp) // TICK_NS
 
     first, first_tick = next_plan(100, REST)

@@ -23,6 +23,7 @@ from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 import numpy as np
+import profiles
 import pytest
 from rclpy.serialization import deserialize_message
 from rosbags.highlevel import AnyReader
@@ -33,7 +34,6 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.errors import ConfigError
 from df_planner.nodes.recorder.bag_writer import BagWriter
-from df_planner.ros import qos
 from df_planner.ros.topics import recorded_topics
 
 BURST = 300  # less than the history of the publisher: sent faster than they could be recorded
@@ -64,10 +64,10 @@ def test_a_burst_right_before_the_end_is_kept_as_it_was_sent(
         start_node, probe, tmp_path, signal_number):
     grid = OccupancyGrid()
     grid.info.resolution = 0.5
-    latched = probe.node.create_publisher(OccupancyGrid, 'map', qos.LATCHED_QOS)
+    latched = probe.node.create_publisher(OccupancyGrid, 'map', profiles.LATCHED_QOS)
     latched.publish(grid)  # before anybody listens
     recorder = start_node('recorder', bag=tmp_path / 'bag')
-    publisher = probe.publisher(Odometry, 'odom', qos.RECORDED_QOS)
+    publisher = probe.publisher(Odometry, 'odom', profiles.RECORDED_QOS)
     probe.wait_until(lambda: latched.get_subscription_count() == 1, 'a match of map')
     probe.spin_for(0.2)
     for index in range(BURST):
@@ -88,7 +88,7 @@ def test_a_burst_right_before_the_end_is_kept_as_it_was_sent(
 
 def test_it_takes_less_from_a_robot_that_offers_less(start_node, probe, tmp_path):
     recorder = start_node('recorder', ('-r', '__ns:=/robot1'), bag=tmp_path / 'bag')
-    publisher = probe.publisher(Odometry, '/robot1/odom', qos.SENSOR_DATA_QOS)
+    publisher = probe.publisher(Odometry, '/robot1/odom', profiles.SENSOR_DATA_QOS)
     recorder.wait_for_log('/robot1/odom is offered as best effort')
     probe.wait_until(lambda: publisher.get_subscription_count() == 1, 'a match of odom')
     probe.wait_until_found_by('/robot1/recorder')
@@ -105,10 +105,10 @@ def test_it_takes_less_from_a_robot_that_offers_less(start_node, probe, tmp_path
 @pytest.mark.parametrize('last', AWAITED)
 def test_it_says_when_it_hears_all_that_a_benchmark_needs(start_node, probe, tmp_path, last):
     said_unasked = ('odom', 'map')  # of these it must have heard a message
-    ready = probe.listen(Bool, 'recorder/ready', qos.LATCHED_QOS)
+    ready = probe.listen(Bool, 'recorder/ready', profiles.LATCHED_QOS)
     start_node('recorder', bag=tmp_path / 'bag')
     assert set(AWAITED) == {topic.name for topic in recorded_topics('point') if topic.awaited}
-    publishers = {name: probe.publisher(kind, name, qos.PLAN_QOS)
+    publishers = {name: probe.publisher(kind, name, profiles.PLAN_QOS)
                   for name, kind in AWAITED.items() if name != last or name in said_unasked}
     for name in said_unasked:
         if name != last:
@@ -119,7 +119,7 @@ def test_it_says_when_it_hears_all_that_a_benchmark_needs(start_node, probe, tmp
     if last in said_unasked:
         publishers[last].publish(AWAITED[last]())
     else:
-        probe.publisher(AWAITED[last], last, qos.PLAN_QOS)
+        probe.publisher(AWAITED[last], last, profiles.PLAN_QOS)
     probe.wait_until(lambda: [message.data for message in ready] == [True], 'recorder/ready')
 
 

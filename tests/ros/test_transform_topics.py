@@ -18,9 +18,8 @@ from importlib import import_module
 
 import message_build
 from nav_msgs.msg import Odometry
+import profiles
 import pytest
-
-from df_planner.ros import qos
 
 
 @pytest.mark.skipif(not message_build.have_compiler(), reason='no C++ compiler')
@@ -30,9 +29,9 @@ def test_the_simulator_publishes_its_transforms(start_node, probe, tmp_path):
         kind = import_module('tf2_msgs.msg').TFMessage
         node = start_node('maze_sim', maze='umaze')
         node.wait_for_log("maze 'umaze'")
-    moving = probe.listen(kind, '/tf', qos.TF_QOS)
-    fixed = probe.listen(kind, '/tf_static', qos.LATCHED_QOS)
-    odometry = probe.listen(Odometry, 'odom', qos.RECORDING_QOS)
+    moving = probe.listen(kind, '/tf', profiles.TF_QOS)
+    fixed = probe.listen(kind, '/tf_static', profiles.LATCHED_QOS)
+    odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
 
     def pairs():
         return [(transform, msg.pose.pose.position) for tf in moving for transform in tf.transforms

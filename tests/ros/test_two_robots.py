@@ -20,13 +20,13 @@ from pathlib import Path
 from conftest import NodeProcess
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
+import profiles
 import pytest
 from rosgraph_msgs.msg import Clock
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from df_planner.launching.graph import build_graph
 from df_planner.launching.runner import node_command
-from df_planner.ros import qos
 
 START_UP_S = 150.0
 DRIVE_S = 150.0  # of wall time, both together on a busy machine; some seconds of the robots'
@@ -45,16 +45,16 @@ class Robot:
         self.processes = {process.name: NodeProcess(
             node_command(graph, process, folder), folder / f'{process.name}.log')
             for process in graph.processes}
-        self.odometry = probe.listen(Odometry, f'/{name}/odom', qos.SENSOR_DATA_QOS)
-        self.clock = probe.listen(Clock, f'/{name}/clock', qos.SENSOR_DATA_QOS)
+        self.odometry = probe.listen(Odometry, f'/{name}/odom', profiles.SENSOR_DATA_QOS)
+        self.clock = probe.listen(Clock, f'/{name}/clock', profiles.SENSOR_DATA_QOS)
         self.trajectories = probe.listen(
-            MultiDOFJointTrajectory, f'/{name}/plan_trajectory', qos.PLAN_QOS)
+            MultiDOFJointTrajectory, f'/{name}/plan_trajectory', profiles.PLAN_QOS)
 
     def send_goal(self, position):
         """Send it to a goal."""
         if self._goals is None:
             self._goals = self._probe.publisher(
-                PoseStamped, f'/{self.name}/goal_pose', qos.LATEST_QOS, subscribers=2)
+                PoseStamped, f'/{self.name}/goal_pose', profiles.LATEST_QOS, subscribers=2)
         msg = PoseStamped()
         msg.header.frame_id = 'map'
         msg.pose.position.x, msg.pose.position.y = position

@@ -48,11 +48,11 @@ from df_planner.ros import topics
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.conversions import stamp_to_ns
+from df_planner.ros.robots.point import PointRobot
 from df_planner.ros.run import run_node
-from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 
-AXES, SCALE = MapAxes((1.0, 0.0, 0.0, 1.0)), ForceScale(1.0, 1.0)  # messages as they are
+ROBOT = PointRobot(MapAxes((1.0, 0.0, 0.0, 1.0)), ForceScale(1.0, 1.0))  # messages as they are
 DT_S = 0.01
 RECENT = 400  # messages of odometry whose time of publication is remembered
 PATIENCE_NS = 5 * 10**9  # within which every message has arrived
@@ -133,7 +133,7 @@ class SoakObserver(Node):
     def _on_plan(self, data: bytes, info: dict) -> None:
         try:
             rows = rows_from_bytes(data)
-            plan = plan_from_trajectory(rows, AXES, SCALE, ('map',), DT_S)
+            plan = ROBOT.plan(rows, ('map',), DT_S)
         except DFPlannerError:
             return
         self._plans += plan is not None

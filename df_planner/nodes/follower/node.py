@@ -50,7 +50,6 @@ from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
 from df_planner.ros.diagnostics import guarded
-from df_planner.ros.diagnostics import inputs_status
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
 from df_planner.ros.diagnostics import WARN
@@ -58,7 +57,7 @@ from df_planner.ros.maps import MapReader
 from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots.kinds import robot_messages
-from df_planner.ros.run import events_executor
+from df_planner.ros.run import EventsExecutor
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
@@ -123,7 +122,7 @@ class Follower(Node):
         kept_goal = qos.publisher(self, topics.RESUME_GOAL)
         qos.subscription(self, topics.ACTIVE_GOAL, kept_goal.publish)
         diagnostics.add('following', self._following_status)
-        diagnostics.add('inputs', lambda: inputs_status(complaints))
+        diagnostics.add('inputs', complaints.status)
         if not p.lockstep:
             diagnostics.add('ticks', self._ticks_status)
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))
@@ -136,7 +135,7 @@ class Follower(Node):
 
     def run(self, is_stopped: IsStopped) -> None:
         """Serve messages until a signal comes, then send a zero command."""
-        executor = events_executor() if self.parameters.lockstep else SingleThreadedExecutor()
+        executor = EventsExecutor() if self.parameters.lockstep else SingleThreadedExecutor()
         executor.add_node(self)
         while not is_stopped():
             executor.spin_once(timeout_sec=SPIN_S)

@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """The parameters of the follower node."""
 
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.robots.kinds import EXECUTIONS
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
-from df_planner.ros.parameters import parameter
+from df_planner.ros.parameters import fixed
 from df_planner.ros.shared import realtime_priority
 from df_planner.ros.shared import shared
 
@@ -40,69 +39,65 @@ class FollowerParameters:
     """How plans are executed; all is fixed at start-up."""
 
     robot: str = shared('robot')
-    execution: str = parameter(
+    execution: str = fixed(
         'tracking', 'Play the planned actions as they are (raw), follow the planned states '
         'with feedback (tracking), or, a point only, follow the planned way as fast as the robot '
-        'can, clear of the obstacles of the map (time_optimal).', choices=EXECUTIONS,
-        read_only=True)
-    position_gain: float = parameter(
+        'can, clear of the obstacles of the map (time_optimal).', choices=EXECUTIONS)
+    position_gain: float = fixed(
         PointTracking().position_gain, 'Tracking of a point: action per metre of position error.',
-        low=0.0, read_only=True)
-    velocity_gain: float = parameter(
+        low=0.0)
+    velocity_gain: float = fixed(
         PointTracking().velocity_gain, 'Tracking and braking of a point: action per m/s of '
-        'velocity error.', low=0.0, read_only=True)
-    along_gain_per_s: float = parameter(
+        'velocity error.', low=0.0)
+    along_gain_per_s: float = fixed(
         UnicycleTracking().along_gain_per_s, 'Tracking by twists: speed per metre of error in '
-        'the directions that the robot can drive in.', low=0.0, read_only=True)
-    across_gain_per_m2: float = parameter(
+        'the directions that the robot can drive in.', low=0.0)
+    across_gain_per_m2: float = fixed(
         UnicycleTracking().across_gain_per_m2, 'Tracking of a differential drive: turning rate '
-        'per metre of error to the side and m/s of the plan.', low=0.0, read_only=True)
-    heading_gain_per_s: float = parameter(
+        'per metre of error to the side and m/s of the plan.', low=0.0)
+    heading_gain_per_s: float = fixed(
         UnicycleTracking().heading_gain_per_s, 'Tracking by twists: turning rate per radian of '
-        'heading error.', low=0.0, read_only=True)
-    max_speed_mps: float = parameter(
+        'heading error.', low=0.0)
+    max_speed_mps: float = fixed(
         RobotLimits().max_speed_mps, 'time_optimal: speed per axis that is never planned for.',
-        low=0.01, read_only=True)
-    damping_per_s: float = parameter(
+        low=0.01)
+    damping_per_s: float = fixed(
         RobotLimits().damping_per_s, 'time_optimal: deceleration per speed without force.',
-        low=0.0, read_only=True)
-    clearance_m: float = parameter(
+        low=0.0)
+    clearance_m: float = fixed(
         ElasticBand().clearance_m, 'time_optimal: distance that the centre of the robot keeps '
-        'from obstacles.', low=0.0, read_only=True)
+        'from obstacles.', low=0.0)
     occupied_threshold: int = shared('occupied_threshold')
-    plan_timeout_s: float = parameter(
-        2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01, read_only=True)
-    odom_timeout_s: float = parameter(
+    plan_timeout_s: float = fixed(
+        2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01)
+    odom_timeout_s: float = fixed(
         0.5, 'Wall time without odometry after which the force becomes zero; a gap this long in '
-        'its stamps ends the plan in hand.', low=0.01, read_only=True)
-    lockstep: bool = parameter(
-        False, 'Answer an odometry only when there is a plan for it (see lockstep_plan_steps).',
-        read_only=True)
-    lockstep_plan_steps: int = parameter(
-        25, 'Lockstep: control steps a plan is executed for; the interval of the planner.', low=1,
-        read_only=True)
-    control_period_s: float = parameter(
+        'its stamps ends the plan in hand.', low=0.01)
+    lockstep: bool = fixed(
+        False, 'Answer an odometry only when there is a plan for it (see lockstep_plan_steps).')
+    lockstep_plan_steps: int = fixed(
+        25, 'Lockstep: control steps a plan is executed for; the interval of the planner.', low=1)
+    control_period_s: float = fixed(
         POINT.signals.dt_s, 'Time from one odometry, or one row of a plan, to the next.',
-        low=0.0001, read_only=True)
+        low=0.0001)
     realtime_priority: int = realtime_priority(50, 'Not used in lockstep.')
     max_force_n: float = shared('max_force_n')
     mass_kg: float = shared('mass_kg')
-    observation_to_map: tuple[float, ...] = parameter(
+    observation_to_map: tuple[float, ...] = fixed(
         sum(POINT.signals.observation_to_map, ()), "Matrix from the model's axes to those of the "
-        'map, row by row; as in the model card.', low=-1.0, high=1.0, read_only=True)
-    max_linear_mps: float = parameter(
+        'map, row by row; as in the model card.', low=-1.0, high=1.0)
+    max_linear_mps: float = fixed(
         DIFF_DRIVE.signals.action_limits[0], 'Largest speed in a command on cmd_vel, per axis.',
-        low=0.0, read_only=True)
-    max_angular_radps: float = parameter(
+        low=0.0)
+    max_angular_radps: float = fixed(
         DIFF_DRIVE.signals.action_limits[1], 'Largest turning rate in a command on cmd_vel.',
-        low=0.0, read_only=True)
+        low=0.0)
     enable_stamped_cmd_vel: bool = shared('enable_stamped_cmd_vel')
     global_frame_id: str = shared('global_frame_id')
     odom_frame_id: str = shared('odom_frame_id')
     base_frame_id: str = shared('base_frame_id')
 
     def __post_init__(self):
-        """Check the parameters against each other."""
         check_execution(self.robot, self.execution)
         takes_twists = not ROBOTS[self.robot].takes_forces
         if self.lockstep and takes_twists and not self.enable_stamped_cmd_vel:

@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """
 Drive episodes through simulator, planner and follower, score them, and exit.
 
@@ -54,12 +53,11 @@ from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
 from df_planner.ros.diagnostics import guarded
-from df_planner.ros.diagnostics import inputs_status
 from df_planner.ros.parameters import declare
 from df_planner.ros.rclpy_gaps import read_parameters
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots.kinds import robot_messages
-from df_planner.ros.run import events_executor
+from df_planner.ros.run import EventsExecutor
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
@@ -89,11 +87,11 @@ class MazeBenchmark(Node):
         self._axes = conversions.MapAxes(self._signals.observation_to_map)
         self._robot = robot_messages(p.robot, self._axes, p.max_force_n)
         self._period_ns = seconds_to_ns(self._signals.dt_s)
-        self._executor = events_executor()
+        self._executor = EventsExecutor()
         self._executor.add_node(self)
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
-        diagnostics.add('inputs', lambda: inputs_status(self._complaints))
+        diagnostics.add('inputs', self._complaints.status)
         self._planner_failure = ''
         self._odom_stamp_ns: int | None = None
         self._expected_start: np.ndarray | None = None
@@ -192,8 +190,7 @@ class MazeBenchmark(Node):
     def _on_trajectory(self, data: bytes) -> None:
         if self._recording is not None:
             rows = rows_from_bytes(data)
-            plan = self._robot.plan(
-                rows, (self.parameters.global_frame_id,), self._signals.dt_s)
+            plan = self._robot.plan(rows, (self.parameters.global_frame_id,), self._signals.dt_s)
             # At the end of an episode, an empty plan is no failure.
             if plan is not None or not self._recording.is_complete:
                 self._recording.add_plan(plan, rows.stamp_ns)
@@ -250,7 +247,7 @@ class MazeBenchmark(Node):
         return True
 
     def _stop_planning(self) -> None:
-        """Have the planner drop its goal; when this returns, it has."""
+        """Drop the goal of the planner; wait until it has."""
         future = self._clear_goal.call_async(Trigger.Request())
         self._wait_until(future.done, RESPONSE_TIMEOUT_S, 'planner/clear_goal to answer')
         if not future.result().success:

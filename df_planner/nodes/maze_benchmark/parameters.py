@@ -12,12 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """The parameters of the benchmark node."""
 
 from dataclasses import dataclass
 
-from df_planner.ros.parameters import parameter
+from df_planner.ros.parameters import fixed
 from df_planner.ros.shared import realtime_priority
 from df_planner.ros.shared import shared
 
@@ -26,27 +25,22 @@ from df_planner.ros.shared import shared
 class MazeBenchmarkParameters:
     """Which episodes are driven, and what counts as success."""
 
-    maze: str = parameter('medium', 'Maze of the simulator: a name or a YAML file.',
-                          read_only=True)
+    maze: str = fixed('medium', 'Maze of the simulator: a name or a YAML file.')
     robot: str = shared('robot')
-    episodes: int = parameter(
-        5, 'Number of episodes; 0 = every start of the file.', low=0, read_only=True)
-    seed: int = parameter(0, 'Seed of starts and goals.', low=0, read_only=True)
-    starts: str = parameter('', 'NPZ file of starts (arrays state and goal); empty = drawn with '
-                            'the seed.', read_only=True)
-    multi_goal: bool = parameter(
-        False, "Draw a goal per episode instead of the maze's own.", read_only=True)
-    out_dir: str = parameter('', 'Folder of the report; empty = no report.', read_only=True)
-    min_success_rate: float = parameter(
-        1.0, 'Share of reached goals for exit code 0.', low=0.0, high=1.0, read_only=True)
-    wait_for_recorder: bool = parameter(
-        False, 'Wait for recorder/ready before the first episode.', read_only=True)
-    startup_timeout_s: float = parameter(
-        120.0, 'Wall time to wait for simulator, planner and follower.', low=1.0, read_only=True)
-    stall_timeout_s: float = parameter(
-        60.0, 'Wall time without odometry after which the run ends.', low=1.0, read_only=True)
-    realtime_priority: int = realtime_priority(
-        30, 'Not used while the follower is in lockstep.')
+    episodes: int = fixed(5, 'Number of episodes; 0 = every start of the file.', low=0)
+    seed: int = fixed(0, 'Seed of starts and goals.', low=0)
+    starts: str = fixed('', 'NPZ file of starts (arrays state and goal); empty = drawn with '
+                            'the seed.')
+    multi_goal: bool = fixed(False, "Draw a goal per episode instead of the maze's own.")
+    out_dir: str = fixed('', 'Folder of the report; empty = no report.')
+    min_success_rate: float = fixed(
+        1.0, 'Share of reached goals for exit code 0.', low=0.0, high=1.0)
+    wait_for_recorder: bool = fixed(False, 'Wait for recorder/ready before the first episode.')
+    startup_timeout_s: float = fixed(
+        120.0, 'Wall time to wait for simulator, planner and follower.', low=1.0)
+    stall_timeout_s: float = fixed(
+        60.0, 'Wall time without odometry after which the run ends.', low=1.0)
+    realtime_priority: int = realtime_priority(30, 'Not used while the follower is in lockstep.')
     max_force_n: float = shared('max_force_n')
     global_frame_id: str = shared('global_frame_id')
     odom_frame_id: str = shared('odom_frame_id')

@@ -111,7 +111,6 @@ class RealTimeRecording:
     """Periods of commands and last diagnostics of a run in real time."""
 
     def __init__(self):
-        """Start empty."""
         self.command_periods_s: list[float] = []
         self._statuses: dict[str, dict] = {}
 

@@ -97,7 +97,6 @@ class Scoring:
 
 
 def _starts(parameters: MazeBenchmarkParameters, maze: Maze) -> Starts:
-    """Return the episodes that the parameters ask for."""
     if parameters.starts:
         starts = load_starts(parameters.starts, parameters.robot)
         if parameters.episodes:
@@ -111,5 +110,5 @@ def _starts(parameters: MazeBenchmarkParameters, maze: Maze) -> Starts:
 
 
 def print_now(text: str) -> None:
-    """Print without buffering, for those who watch the run."""
+    """Print without buffering."""
     print(text, flush=True)

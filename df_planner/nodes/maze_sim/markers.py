@@ -12,17 +12,19 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """What RViz and Foxglove show of a maze: walls, robot and goal."""
 
-from builtin_interfaces.msg import Time
+from collections.abc import Sequence
+
 from geometry_msgs.msg import Point
 from geometry_msgs.msg import Pose
+from geometry_msgs.msg import Quaternion
 from geometry_msgs.msg import Vector3
 import numpy as np
 from std_msgs.msg import ColorRGBA
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
+from visualization_msgs.msg import MarkerArray
 
 from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
@@ -40,39 +42,22 @@ SHAPES = {'sphere': (Marker.SPHERE, (1.0, 1.0, 1.0)), 'box': (Marker.CUBE, (1.0,
 GOAL_COLOR = ColorRGBA(r=0.85, g=0.2, b=0.3, a=0.4)
 
 
-def walls_marker(maze: Maze, stamp: Time, frame_id: str) -> Marker:
-    """Return all walls as one list of cubes."""
-    marker = _marker('walls', Marker.CUBE_LIST, stamp, frame_id, WALL_COLOR,
-                     (CELL_M, CELL_M, WALL_HEIGHT_M))
+def maze_markers(maze: Maze, robot: str, robot_pose: Pose, goal_pose: Pose, header: Header
+                 ) -> MarkerArray:
+    """Return the walls as a list of cubes, the robot in the shape of its kind, and the goal."""
+    walls = _marker('walls', header, Marker.CUBE_LIST, WALL_COLOR, (CELL_M, CELL_M, WALL_HEIGHT_M),
+                    Pose(orientation=Quaternion(w=1.0)))
     centres = np.argwhere(maze.walls) + CELL_LOWER_EDGE_M + CELL_M / 2
-    marker.points = [Point(x=x, y=y) for x, y in observation_to_map(centres).tolist()]
-    return marker
+    walls.points = [Point(x=x, y=y) for x, y in observation_to_map(centres).tolist()]
+    shape, shares = SHAPES[ROBOTS[robot].shape]
+    size = [2 * ROBOTS[robot].signals.robot_radius_m * share for share in shares]
+    disc = (2 * GOAL_RADIUS_M, 2 * GOAL_RADIUS_M, 0.02)
+    return MarkerArray(markers=[
+        walls, _marker('robot', header, shape, ROBOT_COLOR, size, robot_pose),
+        _marker('goal', header, Marker.CYLINDER, GOAL_COLOR, disc, goal_pose)])
 
 
-def robot_marker(robot: str, pose: Pose, stamp: Time, frame_id: str) -> Marker:
-    """Return the robot in the shape of its kind."""
-    kind = ROBOTS[robot]
-    marker_type, scale = SHAPES[kind.shape]
-    diameter_m = 2 * kind.signals.robot_radius_m
-    marker = _marker('robot', marker_type, stamp, frame_id, ROBOT_COLOR,
-                     tuple(diameter_m * share for share in scale))
-    marker.pose = pose
-    return marker
-
-
-def goal_marker(pose: Pose, stamp: Time, frame_id: str) -> Marker:
-    """Return the goal's disc."""
-    diameter_m = 2 * GOAL_RADIUS_M
-    marker = _marker('goal', Marker.CYLINDER, stamp, frame_id, GOAL_COLOR,
-                     (diameter_m, diameter_m, 0.02))
-    marker.pose = pose
-    return marker
-
-
-def _marker(namespace: str, kind: int, stamp: Time, frame_id: str, color: ColorRGBA,
-            scale: tuple[float, float, float]) -> Marker:
-    marker = Marker(header=Header(stamp=stamp, frame_id=frame_id), ns=namespace, type=kind,
-                    action=Marker.ADD, color=color,
-                    scale=Vector3(x=scale[0], y=scale[1], z=scale[2]))
-    marker.pose.orientation.w = 1.0
-    return marker
+def _marker(namespace: str, header: Header, kind: int, color: ColorRGBA, size: Sequence[float],
+            pose: Pose) -> Marker:
+    return Marker(header=header, ns=namespace, type=kind, action=Marker.ADD, color=color,
+                  scale=Vector3(x=size[0], y=size[1], z=size[2]), pose=pose)

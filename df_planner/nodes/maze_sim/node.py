@@ -46,14 +46,13 @@ from df_planner.ros import topics
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import guarded
-from df_planner.ros.diagnostics import inputs_status
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
 from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import on_change
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.robots.kinds import robot_messages
-from df_planner.ros.run import events_executor
+from df_planner.ros.run import EventsExecutor
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
@@ -66,8 +65,6 @@ from df_planner.sim.session import SessionSettings
 
 TICKING_S = 0.001  # longest time of ticking without a look at messages
 MARKER_PERIOD_S = 0.1
-# Shortest wall time between two messages of /clock: every subscriber pays for each, and faster
-# than real time nobody needs one per tick.
 
 
 class MazeSim(Node):
@@ -110,7 +107,7 @@ class MazeSim(Node):
         qos.service(self, topics.STEP, self._serve_step)
         qos.service(self, topics.GET_MAP, self._serve_get_map)
         diagnostics.add('simulation', self._simulation_status)
-        diagnostics.add('inputs', lambda: inputs_status(self._complaints))
+        diagnostics.add('inputs', self._complaints.status)
         self._publish_episode()
         pace = ('in lockstep' if p.lockstep else 'as fast as possible'
                 if p.real_time_factor == 0.0 else f'at {p.real_time_factor} x real time')
@@ -124,7 +121,7 @@ class MazeSim(Node):
 
     def run(self, is_stopped: IsStopped) -> None:
         """Advance time and serve messages until a signal arrives."""
-        executor = events_executor()
+        executor = EventsExecutor()
         executor.add_node(self)
         if not self.parameters.lockstep and self.parameters.real_time_factor == 1.0:
             self._scheduling = keep_on_time(self, self.parameters.realtime_priority)

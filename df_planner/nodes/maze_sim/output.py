@@ -22,10 +22,10 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Bool
+from std_msgs.msg import Header
 from std_msgs.msg import UInt32
-from visualization_msgs.msg import MarkerArray
 
-from df_planner.nodes.maze_sim import markers
+from df_planner.nodes.maze_sim.markers import maze_markers
 from df_planner.nodes.maze_sim.parameters import MazeSimParameters
 from df_planner.ros import conversions
 from df_planner.ros import qos
@@ -35,6 +35,8 @@ from df_planner.ros.rclpy_gaps import optional_type
 from df_planner.ros.robots.messages import RobotMessages
 from df_planner.sim.session import Session
 
+# Shortest wall time between two messages of /clock: every subscriber pays for each, and faster
+# than real time nobody needs one per tick.
 CLOCK_PERIOD_S = 0.008
 
 
@@ -49,6 +51,7 @@ class SimulatorOutput:
     def __init__(self, node: Node, session: Session, robot: RobotMessages,
                  parameters: MazeSimParameters):
         """Create the publishers and publish the map."""
+        p = parameters
         self.goal = session.goal
         self.in_contact: bool | None = None
         self._session, self._robot, self._parameters = session, robot, parameters
@@ -60,12 +63,15 @@ class SimulatorOutput:
         self._contact = qos.publisher(node, topics.CONTACT)
         self._episode = qos.publisher(node, topics.EPISODE)
         self._transform_type = optional_type(
-            topics.TF.kind, node, 'transforms on /tf') if parameters.publish_tf else None
+            topics.TF.kind, node, 'transforms on /tf') if p.publish_tf else None
         if self._transform_type is not None:
             self._transforms = qos.publisher(node, topics.TF)
             self._static_transforms = qos.publisher(node, topics.TF_STATIC)
-            self._publish_static_transform()
-        p = parameters
+            if p.global_frame_id != p.odom_frame_id:
+                equal = TransformStamped(child_frame_id=p.odom_frame_id)
+                equal.header.frame_id = p.global_frame_id
+                equal.transform.rotation.w = 1.0
+                self._static_transforms.publish(self._transform_type(transforms=[equal]))
         data, origin_xy = session.maze.occupancy_grid(p.map_resolution_m)
         self.map_message = occupancy_grid_message(
             data, origin_xy, p.map_resolution_m, self._stamp(), p.global_frame_id)
@@ -103,28 +109,16 @@ class SimulatorOutput:
         self.publish_markers()
 
     def show_motion(self) -> None:
-        """Publish the markers if somebody looks."""
+        """Publish the markers if anybody subscribes."""
         if self._markers.get_subscription_count():
             self.publish_markers()
 
     def publish_markers(self) -> None:
         """Publish walls, robot and goal."""
-        where = self._stamp(), self._parameters.global_frame_id
-        goal_pose = conversions.pose_from_position(self.goal, self._robot.axes)
-        self._markers.publish(MarkerArray(markers=[
-            markers.walls_marker(self._session.maze, *where),
-            markers.robot_marker(self._parameters.robot, self._robot.pose(self._session.state),
-                                 *where),
-            markers.goal_marker(goal_pose, *where)]))
-
-    def _publish_static_transform(self) -> None:
-        """Publish that map and odom are equal."""
-        p = self._parameters
-        if p.global_frame_id != p.odom_frame_id:
-            equal = TransformStamped(child_frame_id=p.odom_frame_id)
-            equal.header.frame_id = p.global_frame_id
-            equal.transform.rotation.w = 1.0
-            self._static_transforms.publish(self._transform_type(transforms=[equal]))
+        self._markers.publish(maze_markers(
+            self._session.maze, self._parameters.robot, self._robot.pose(self._session.state),
+            conversions.pose_from_position(self.goal, self._robot.axes),
+            Header(stamp=self._stamp(), frame_id=self._parameters.global_frame_id)))
 
     def _stamp(self) -> Time:
         return conversions.ns_to_stamp(self._session.time_ns)

@@ -12,11 +12,11 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """The parameters of the maze simulator."""
 
 from dataclasses import dataclass
 
+from df_planner.ros.parameters import fixed
 from df_planner.ros.parameters import parameter
 from df_planner.ros.shared import realtime_priority
 from df_planner.ros.shared import shared
@@ -26,49 +26,42 @@ from df_planner.ros.shared import shared
 class MazeSimParameters:
     """How the simulator runs; only its pace changes at run time."""
 
-    maze: str = parameter(
-        'medium', 'Maze: umaze, medium, large, eval-umaze, eval-medium or eval-large.',
-        read_only=True)
-    maze_file: str = parameter(
-        '', 'YAML file of another maze; replaces maze unless empty.', read_only=True)
+    maze: str = fixed(
+        'medium', 'Maze: umaze, medium, large, eval-umaze, eval-medium or eval-large.')
+    maze_file: str = fixed('', 'YAML file of another maze; replaces maze unless empty.')
     robot: str = shared('robot')
-    seed: int = parameter(
-        0, 'Seed of the starts after a reset and of the noise.', low=0, read_only=True)
+    seed: int = fixed(0, 'Seed of the starts after a reset and of the noise.', low=0)
     real_time_factor: float = parameter(
         1.0, 'Simulated per wall time; 0 = as fast as possible. Not used in lockstep.',
         low=0.0, high=1000.0)
-    lockstep: bool = parameter(
-        False, 'Advance only on a command stamped with the present time, one tick for each.',
-        read_only=True)
-    lockstep_timeout_s: float = parameter(
+    lockstep: bool = fixed(
+        False, 'Advance only on a command stamped with the present time, one tick for each.')
+    lockstep_timeout_s: float = fixed(
         0.5, 'In lockstep, wall time without a command after which the odometry is repeated.',
-        low=0.01, read_only=True)
-    realtime_priority: int = realtime_priority(
-        50, 'Only used at a real_time_factor of 1.')
-    control_mode: str = parameter(
+        low=0.01)
+    realtime_priority: int = realtime_priority(50, 'Only used at a real_time_factor of 1.')
+    control_mode: str = fixed(
         'force', 'Of a point: listen to cmd_wrench (force) or to cmd_vel (velocity).',
-        choices=('force', 'velocity'), read_only=True)
-    velocity_gain: float = parameter(
-        2.0, 'In velocity control, action per m/s of velocity error.', low=0.0, read_only=True)
+        choices=('force', 'velocity'))
+    velocity_gain: float = fixed(
+        2.0, 'In velocity control, action per m/s of velocity error.', low=0.0)
     max_force_n: float = shared('max_force_n')
     enable_stamped_cmd_vel: bool = shared('enable_stamped_cmd_vel')
-    cmd_timeout_s: float = parameter(
-        0.5, 'Simulated time after which a command is stale and becomes zero; 0 = never.',
-        low=0.0, read_only=True)
-    command_delay_s: float = parameter(
-        0.0, 'Simulated time between a command and its effect.', low=0.0, read_only=True)
-    action_noise_std: float = parameter(
+    cmd_timeout_s: float = fixed(
+        0.5, 'Simulated time after which a command is stale and becomes zero; 0 = never.', low=0.0)
+    command_delay_s: float = fixed(
+        0.0, 'Simulated time between a command and its effect.', low=0.0)
+    action_noise_std: float = fixed(
         0.0, 'Standard deviation of Gaussian noise on the action, as a share of its '
-        'limits.', low=0.0, read_only=True)
-    steps_per_call: int = parameter(
-        1, 'Ticks per call of the step service.', low=1, high=100000)
-    map_resolution_m: float = parameter(
+        'limits.', low=0.0)
+    steps_per_call: int = parameter(1, 'Ticks per call of the step service.', low=1, high=100000)
+    map_resolution_m: float = fixed(
         0.1, 'Edge of a cell of the published map; 1 m must be a whole number of them.',
-        low=0.01, high=1.0, read_only=True)
-    publish_tf: bool = parameter(
+        low=0.01, high=1.0)
+    publish_tf: bool = fixed(
         True, 'Publish the transforms map -> odom and odom -> base_link, where tf2_msgs is '
-        'installed.', read_only=True)
-    publish_clock: bool = parameter(True, 'Publish /clock.', read_only=True)
+        'installed.')
+    publish_clock: bool = fixed(True, 'Publish /clock.')
     global_frame_id: str = shared('global_frame_id')
     odom_frame_id: str = shared('odom_frame_id')
     base_frame_id: str = shared('base_frame_id')

@@ -36,7 +36,6 @@ from std_srvs.srv import Trigger
 
 from df_planner.errors import DFPlannerError
 from df_planner.errors import PlanningCancelled
-from df_planner.nodes.planner.goal_resumption import GoalResumption
 from df_planner.nodes.planner.markers import candidate_markers
 from df_planner.nodes.planner.markers import uncertainty_markers
 from df_planner.nodes.planner.parameters import PlannerParameters
@@ -44,14 +43,10 @@ from df_planner.nodes.planner.session import PlanningSession
 from df_planner.nodes.planner.transforms import MapFrame
 from df_planner.nodes.planner.transforms import tf_buffer
 from df_planner.planning.plan import Plan
+from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
-from df_planner.ros.conversions import check_frame
 from df_planner.ros.conversions import MapAxes
-from df_planner.ros.conversions import ns_to_stamp
-from df_planner.ros.conversions import pose_from_position
-from df_planner.ros.conversions import position_from_pose
-from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import guarded
 from df_planner.ros.diagnostics import key_values
@@ -76,13 +71,13 @@ class Interface:
 
     def __init__(self, node: LifecycleNode, parameters: Callable[[], PlannerParameters],
                  complaints: Complaints, end_drive: Callable[[str], None]):
-        """Start closed."""
         self.node = node
         self.is_active = False
         self.session: PlanningSession | None = None
         self.robot: RobotMessages
         self.map_frame: MapFrame
-        self.resumption = GoalResumption(self._resume_goal, complaints)
+        self._kept_goal: PoseStamped | None = None
+        self._is_resuming = False
         self._parameters, self._complaints, self._end_drive = parameters, complaints, end_drive
         self._odom_frame = ''
         self._closing: list[Callable[[], object]] = []
@@ -117,7 +112,7 @@ class Interface:
         for topic, callback in (
                 (topics.GOAL_POSE, self._on_goal),
                 (topics.ODOM, guarded(self._on_odometry, 'odom', complaints)),
-                (topics.RESUME_GOAL, guarded(self.resumption.hear, 'goal', complaints))):
+                (topics.RESUME_GOAL, guarded(self._on_kept_goal, 'goal', complaints))):
             closing.append(partial(
                 node.destroy_subscription, qos.subscription(node, topic, callback)))
         if not self._services:
@@ -161,7 +156,7 @@ class Interface:
     def _on_odometry(self, msg: Odometry) -> None:
         state = self.robot.state(msg, self._frames())
         self._odom_frame = msg.header.frame_id
-        self.session.set_odometry(state, stamp_to_ns(msg.header.stamp))
+        self.session.set_odometry(state, conversions.stamp_to_ns(msg.header.stamp))
 
     def check_odom_frame(self) -> None:
         """Complain if tf2 says that the frame of the odometry is not equal to the map."""
@@ -179,22 +174,38 @@ class Interface:
             self._end_drive('replaced by a goal on goal_pose')
         self.map_frame.resolve('goal', [(msg, 'goal')], guarded(take, 'goal', self._complaints))
 
-    def _resume_goal(self, msg: PoseStamped) -> None:
-        check_frame(msg.header.frame_id, (self.parameters.global_frame_id,), 'resume_goal')
-        self.set_goal(msg)
-        self.node.get_logger().info('Resuming the goal of the planner before this one')
+    def resume(self) -> None:
+        """
+        Plan for the goal of the planner before this one, now or when it arrives.
+
+        ``active_goal`` is latched; an empty ``frame_id`` means none. The follower repeats it on
+        ``resume_goal``, so that the goal outlives a planner that was killed. Neither a cleared
+        goal is resumed, nor one dropped by deactivating.
+        """
+        self._is_resuming = True
+        if self._kept_goal is not None:
+            guarded(self._on_kept_goal, 'goal', self._complaints)(self._kept_goal)
+
+    def _on_kept_goal(self, msg: PoseStamped) -> None:
+        self._kept_goal = msg if msg.header.frame_id else None
+        if self._is_resuming and self._kept_goal is not None:
+            self._is_resuming = False
+            frames = (self.parameters.global_frame_id,)
+            conversions.check_frame(msg.header.frame_id, frames, 'resume_goal')
+            self.set_goal(msg)
+            self.node.get_logger().info('Resuming the goal of the planner before this one')
 
     def set_goal(self, pose: PoseStamped) -> None:
         """Plan for a goal pose of the map frame; errors of ``Planner.check_goal``."""
-        position = position_from_pose(pose.pose, self._axes, 'goal')
-        self.session.set_goal(position, stamp_to_ns(pose.header.stamp))
-        self.resumption.stop()
+        position = conversions.position_from_pose(pose.pose, self._axes, 'goal')
+        self.session.set_goal(position, conversions.stamp_to_ns(pose.header.stamp))
+        self._is_resuming = False
         self._publish_goal(position, self.parameters.global_frame_id)
 
     def drop_goal(self) -> None:
         """Forget the goal, cancel its plan and let the robot brake."""
         self.session.clear_goal()
-        self.resumption.forget()
+        self._is_resuming, self._kept_goal = False, None  # the follower may repeat it late
         self._publish_goal(None, '')
         for what in ('goal', 'plan'):
             self._complaints.clear(what)
@@ -206,7 +217,7 @@ class Interface:
 
     def publish(self, plan: Plan | None, stamp_ns: int) -> None:
         """Publish a plan, None for "brake"; the follower waits for the trajectory: it is first."""
-        p, stamp, axes = self.parameters, ns_to_stamp(stamp_ns), self._axes
+        p, stamp, axes = self.parameters, conversions.ns_to_stamp(stamp_ns), self._axes
         rows = self.robot.trajectory(plan, stamp, p.global_frame_id)
         self._trajectory.publish(trajectory_bytes(rows, p.base_frame_id))
         self._path.publish(path_bytes(rows))
@@ -226,7 +237,7 @@ class Interface:
         msg = PoseStamped()
         if position is not None:
             msg.header.frame_id = frame_id
-            msg.pose = pose_from_position(position, self._axes)
+            msg.pose = conversions.pose_from_position(position, self._axes)
         self._goal.publish(msg)
 
     # Services
@@ -244,7 +255,7 @@ class Interface:
         response.success = self.is_active and self.session.goal is not None
         response.message = 'planning from the next odometry'
         if response.success:
-            self.session.plan_anew()
+            self.session.replan()
         else:
             response.message = 'no goal' if self.is_active else 'the planner is not active'
         return response
@@ -260,7 +271,7 @@ class Interface:
             if request.start.header.frame_id:
                 poses.append((request.start, 'start of get_plan'))
             poses = await self._outcome(partial(self.map_frame.resolve, 'get_plan', poses))
-            goal = position_from_pose(poses[0].pose, self._axes, 'get_plan')
+            goal = conversions.position_from_pose(poses[0].pose, self._axes, 'get_plan')
             start = self.robot.at_rest(poses[1].pose, 'get_plan') if len(poses) > 1 else None
             plan = await self._outcome(
                 lambda done: self.session.plan_once(start, goal, done, 'get_plan'))

@@ -64,7 +64,12 @@ def load_planner(parameters: PlannerParameters) -> 'Planner':
 
     from df_planner.model.checkpoint import load_card
     from df_planner.planning.planner import Planner
-    check_robot(parameters, load_card(parameters.checkpoint))
+    card = load_card(parameters.checkpoint)
+    if card.robot != parameters.robot:
+        raise CheckpointError(
+            f'{parameters.checkpoint}: is for a {card.robot or "robot of another kind"}, with '
+            f'{", ".join(card.observation_names)}; parameter robot is {parameters.robot}, with '
+            f'{", ".join(ROBOTS[parameters.robot].signals.observation_names)}: change one of them')
     if parameters.num_threads > 0:
         torch.set_num_threads(parameters.num_threads)
     try:
@@ -78,15 +83,6 @@ def load_planner(parameters: PlannerParameters) -> 'Planner':
     return planner
 
 
-def check_robot(parameters: PlannerParameters, card: 'ModelCard') -> None:
-    """Raise a CheckpointError if the model is for another kind of robot."""
-    if card.robot != parameters.robot:
-        raise CheckpointError(
-            f'{parameters.checkpoint}: is for a {card.robot or "robot of another kind"}, with '
-            f'{", ".join(card.observation_names)}; parameter robot is {parameters.robot}, with '
-            f'{", ".join(ROBOTS[parameters.robot].signals.observation_names)}: change one of them')
-
-
 def check_schedule_file(parameters: PlannerParameters, card: 'ModelCard') -> None:
     """Raise a ConfigError if ``schedule_file`` does not fit the model."""
     from df_planner.planning.schedules import matrix_for
@@ -95,21 +91,6 @@ def check_schedule_file(parameters: PlannerParameters, card: 'ModelCard') -> Non
     if steps:
         most_tokens = min(most_tokens, tokens_of_steps(steps, card.frame_stack))
     matrix_for(parameters.settings(), card.architecture.num_levels, most_tokens)
-
-
-def check_device_and_file(checkpoint: str, device: str) -> None:
-    """Raise a ConfigError or CheckpointError, without reading the weights: in milliseconds."""
-    import torch
-
-    from df_planner.model.checkpoint import find_checkpoint
-    if device == 'cuda' and not torch.cuda.is_available():
-        raise ConfigError('device cuda: there is no CUDA device; use cpu or auto')
-    path = find_checkpoint(checkpoint)
-    try:
-        with safe_open(path, 'numpy'):  # checks the header and the length of the file
-            pass
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f'{path}: not a readable .safetensors file: {error}') from error
 
 
 class ModelSwap:
@@ -123,7 +104,6 @@ class ModelSwap:
     def __init__(self, node: LifecycleNode, in_use: PlannerParameters, card: 'ModelCard',
                  take: Callable[['Planner', PlannerParameters], None],
                  report: Callable[[str, DFPlannerError | None], None]):
-        """Start with the model in use."""
         self._node = node
         self._in_use = in_use
         self._card = card
@@ -134,14 +114,22 @@ class ModelSwap:
 
     def check(self, parameters: PlannerParameters) -> None:
         """Raise a ConfigError if the model of the parameters cannot replace the one in use."""
+        import torch
+
+        from df_planner.model.checkpoint import find_checkpoint
         from df_planner.model.checkpoint import load_card
         if _model(parameters) == _model(self._in_use):
             return
+        if parameters.device == 'cuda' and not torch.cuda.is_available():
+            raise ConfigError('device cuda: there is no CUDA device; use cpu or auto')
         try:
-            check_device_and_file(parameters.checkpoint, parameters.device)
-            card = load_card(parameters.checkpoint)
+            path = find_checkpoint(parameters.checkpoint)
+            with safe_open(path, 'numpy'):  # checks the header and the length, not the weights
+                card = load_card(parameters.checkpoint)
         except DFPlannerError as error:
             raise ConfigError(str(error)) from error
+        except (OSError, SafetensorError) as error:
+            raise ConfigError(f'{path}: not a readable .safetensors file: {error}') from error
         for name in SAME_ROBOT:
             new, old = getattr(card, name), getattr(self._card, name)
             if new != old:
@@ -173,7 +161,6 @@ class ModelSwap:
             self._loader = None
 
     def _cancel(self) -> None:
-        """Discard a model that is being loaded."""
         self._loading = None
         if self._loader is not None:
             self._loader.cancel('load')

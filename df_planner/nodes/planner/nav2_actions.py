@@ -24,6 +24,7 @@ from collections.abc import Sequence
 import time
 from typing import Any
 
+from builtin_interfaces.msg import Duration
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
@@ -37,13 +38,11 @@ from df_planner.errors import WaitTimeout
 from df_planner.nodes.planner.interface import as_typed
 from df_planner.nodes.planner.interface import Interface
 from df_planner.nodes.planner.navigation import Navigation
-from df_planner.nodes.planner.navigation import Progress
+from df_planner.nodes.planner.planning_job import Reading
 from df_planner.nodes.planner.planning_job import Result
 from df_planner.nodes.planner.single_goal import SingleGoalServer
+from df_planner.ros import conversions
 from df_planner.ros import topics
-from df_planner.ros.conversions import ns_to_duration
-from df_planner.ros.conversions import ns_to_stamp
-from df_planner.ros.conversions import position_from_pose
 from df_planner.ros.rclpy_gaps import optional_type
 from df_planner.ros.worker import Outcome
 
@@ -54,7 +53,6 @@ class Nav2Actions:
     """Serve both actions, as far as ``nav2_msgs`` is installed."""
 
     def __init__(self, interface: Interface):
-        """Open the servers."""
         path, navigate = (optional_type(action.kind, interface.node, f'the action {action.name}')
                           for action in (topics.COMPUTE_PATH, topics.NAVIGATE))
         self._path = self._navigate = None
@@ -124,9 +122,9 @@ class PathAction:
             goal, *start = poses.result()
             if not start and session.odom is None:
                 raise FrameError(f'{what}: no odometry yet, so no start')
-            session.plan_once(
-                robot.at_rest(start[0].pose, what) if start else None,
-                position_from_pose(goal.pose, robot.axes, what), self._answer, 'compute_path')
+            position = conversions.position_from_pose(goal.pose, robot.axes, what)
+            session.plan_once(robot.at_rest(start[0].pose, what) if start else None, position,
+                              self._answer, 'compute_path')
         except DFPlannerError as error:
             self.server.abort(error)
 
@@ -138,7 +136,7 @@ class PathAction:
         result.path = interface.robot.path(
             outcome.value, interface.node.get_clock().now().to_msg(),
             interface.parameters.global_frame_id)
-        result.planning_time = ns_to_duration(seconds_to_ns(time.monotonic() - self._began_s))
+        result.planning_time = _duration(time.monotonic() - self._began_s)
         self.server.succeed(result)
 
 
@@ -224,21 +222,20 @@ class NavigateAction:
             self.server.abort(failure)
             return
         if odom is not None:
-            position = odom.state[:2]
-            self.server.publish_feedback(navigation_feedback(
-                self.server.kind.Feedback(),
-                navigation.progress(
-                    self._now_s, position, self._interface.session.rest_at(odom.stamp_ns)),
-                PoseStamped(pose=self._interface.robot.pose(odom.state)), odom.stamp_ns,
-                self._interface.parameters.global_frame_id))
+            self.server.publish_feedback(self._feedback(navigation, odom))
+
+    def _feedback(self, navigation: Navigation, odom: Reading) -> Any:
+        interface, feedback = self._interface, self.server.kind.Feedback()
+        progress = navigation.progress(
+            self._now_s, odom.state[:2], interface.session.rest_at(odom.stamp_ns))
+        feedback.current_pose = PoseStamped(pose=interface.robot.pose(odom.state))
+        feedback.current_pose.header.stamp = conversions.ns_to_stamp(odom.stamp_ns)
+        feedback.current_pose.header.frame_id = interface.parameters.global_frame_id
+        feedback.navigation_time = _duration(max(progress.driven_s, 0.0))
+        feedback.estimated_time_remaining = _duration(progress.remaining_s)
+        feedback.distance_remaining = progress.remaining_m
+        return feedback
 
 
-def navigation_feedback(feedback: Any, progress: Progress, pose: PoseStamped, stamp_ns: int,
-                        frame_id: str) -> Any:
-    """Fill in and return a feedback of ``navigate_to_pose``."""
-    pose.header.stamp, pose.header.frame_id = ns_to_stamp(stamp_ns), frame_id
-    feedback.current_pose = pose
-    feedback.navigation_time = ns_to_duration(seconds_to_ns(max(progress.driven_s, 0.0)))
-    feedback.estimated_time_remaining = ns_to_duration(seconds_to_ns(progress.remaining_s))
-    feedback.distance_remaining = progress.remaining_m
-    return feedback
+def _duration(seconds: float) -> Duration:
+    return conversions.ns_to_duration(seconds_to_ns(seconds))

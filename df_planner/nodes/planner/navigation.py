@@ -18,7 +18,7 @@ The progress of a drive to a goal, for an action: distance left, arrival, reason
 Times are those of the node's clock, so that a paused simulation counts as no time.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -31,19 +31,12 @@ PROGRESS_M, PROGRESS_S = 0.5, 10.0
 PATIENCE_S = 10.0  # how long a drive may last without a valid plan, or without an input
 
 
-@dataclass(frozen=True)
-class Progress:
-    """
-    How far a drive has come.
+class Progress(NamedTuple):
+    """How far a drive has come."""
 
-    :param driven_s: time since the goal was accepted.
-    :param remaining_m: along the plan in hand, in a straight line without one.
-    :param remaining_s: until the end of the plan in hand, 0 without one.
-    """
-
-    driven_s: float
-    remaining_m: float
-    remaining_s: float
+    driven_s: float  # since the goal was accepted
+    remaining_m: float  # along the plan in hand, in a straight line without one
+    remaining_s: float  # until the end of the plan in hand, 0 without one
 
 
 class Navigation:

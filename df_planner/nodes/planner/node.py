@@ -131,7 +131,7 @@ class PlannerNode(LifecycleNode):
         self._interface.is_active = True
         result = super().on_activate(state)
         if self.parameters.resume_goal:
-            self._interface.resumption.start()
+            self._interface.resume()
         self.get_logger().info('Ready for goals')
         return result
 
@@ -197,7 +197,6 @@ class PlannerNode(LifecycleNode):
             self._swap.want(parameters)
 
     def _take_planner(self, planner: 'Planner', parameters: PlannerParameters) -> None:
-        """Plan with another model from the next plan on."""
         self._session.set_planner(planner)
         self._report_loaded(planner, parameters)
 
@@ -208,7 +207,6 @@ class PlannerNode(LifecycleNode):
     # Plans
 
     def _finish_plan(self, result: Result) -> None:
-        """Publish a plan, or that there is none, and report it."""
         if result.start_is_bad:
             self._complaints.add('start', result.error)
             self._actions.take(result)
@@ -228,7 +226,6 @@ class PlannerNode(LifecycleNode):
         self._actions.end_drive(reason)
 
     def _watch(self) -> None:
-        """Report which inputs are missing, and check the frame of the odometry."""
         if self._session is None:
             return
         missing = self._session.missing_inputs()

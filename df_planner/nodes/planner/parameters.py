@@ -90,7 +90,6 @@ class NodeParameters:
         True, 'Publish the sampled plans and the uncertainty as markers.')
 
     def __post_init__(self):
-        """Check the planner's part by its own rules."""
         self.settings()
 
     def settings(self) -> PlannerSettings:

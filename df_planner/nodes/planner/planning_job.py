@@ -74,7 +74,7 @@ class Reading:
 
 
 @dataclass(frozen=True)
-class Request:
+class Query:
     """
     What to plan.
 
@@ -128,7 +128,6 @@ class PlanningJob:
     """Plan with one model, under the parameters of the node."""
 
     def __init__(self, planner: 'Planner'):
-        """Start without a goal."""
         self.planner = planner
         self._replanner = Replanner(planner)
         self._goal: Goal | None = None
@@ -139,8 +138,7 @@ class PlanningJob:
         """Take new parameters."""
         if parameters.seed != self._seed:
             self._seed = parameters.seed
-            self._replanner.seed = (
-                self._seed if self._seed >= 0 else random.getrandbits(32))
+            self._replanner.seed = self._seed if self._seed >= 0 else random.getrandbits(32)
         self._replanner.hold_at_goal = parameters.hold_at_goal
         self.planner.settings = parameters.settings()
 
@@ -162,26 +160,25 @@ class PlanningJob:
         gate.check(plan, state, self.planner.map)
         return plan
 
-    def plan(self, request: Request, should_stop: ShouldStop) -> Result:
-        """Answer a request."""
+    def plan(self, query: Query, should_stop: ShouldStop) -> Result:
+        """Answer a query."""
         began_s = time.monotonic()
-        replanner, start, plan = self._replanner, request.start, None
+        replanner, start, plan = self._replanner, query.start, None
         try:
-            if self._goal is not request.goal:
-                replanner.reset(request.goal.position)
-                self._goal = request.goal
-            for reading in request.recent:
+            if self._goal is not query.goal:
+                replanner.reset(query.goal.position)
+                self._goal = query.goal
+            for reading in query.recent:
                 replanner.observe(reading.state, self._step(reading.stamp_ns))
             plan = replanner.replan(
-                start.state, self._step(start.stamp_ns), request.in_hand,
-                lambda: should_stop() or time.monotonic() - began_s > request.timeout_s)
+                start.state, self._step(start.stamp_ns), query.in_hand,
+                lambda: should_stop() or time.monotonic() - began_s > query.timeout_s)
             error = replanner.last_error
         except PlanningCancelled:
-            error = PlanningCancelled(f'planning took longer than {request.timeout_s} s')
+            error = PlanningCancelled(f'planning took longer than {query.timeout_s} s')
         except DFPlannerError as failure:
             error = failure
         return Result(plan, error, start.stamp_ns, time.monotonic() - began_s)
 
     def _step(self, stamp_ns: int) -> int:
-        """Return the control step of a stamp."""
         return (stamp_ns + self._dt_ns // 2) // self._dt_ns

@@ -63,7 +63,6 @@ class PlanTimes:
     """Percentiles of the parts of recent plans."""
 
     def __init__(self):
-        """Start without a plan."""
         self._recent: deque[dict[str, float]] = deque(maxlen=WINDOW)
 
     def add(self, parts: dict[str, float]) -> None:
@@ -82,7 +81,6 @@ class PlannerReport:
     """The four statuses of a planner; changes are published at once."""
 
     def __init__(self, diagnostics: Diagnostics, complaints: Complaints):
-        """Add the tasks."""
         self._diagnostics = diagnostics
         self._complaints = complaints
         self._model = Status(WARN, 'Not configured')
@@ -91,7 +89,6 @@ class PlannerReport:
         self._times = PlanTimes()
         self._latency_steps = self._plans = self._overruns = self._failures = self._late = 0
         self._longest_late_s = 0.0
-        self._last_error: DFPlannerError | None = None
         self._refused: Counter[str] = Counter()
         self._last_result: Result | None = None
         diagnostics.add('model', lambda: self._model)
@@ -132,14 +129,15 @@ class PlannerReport:
         :param period_s: an overrun is a plan that took longer.
         :param latency_steps: control steps that the next plan is expected to take.
         """
-        changed = (result.error is None) != (self._last_error is None)
+        last = self._last_result
+        changed = (result.error is None) != (last is None or last.error is None)
         self._latency_steps = latency_steps
         self._plans += 1
         self._overruns += result.duration_s > period_s
         self._failures += result.error is not None
         self._late += result.late_s > 0.0
         self._longest_late_s = max(self._longest_late_s, result.late_s)
-        self._last_error, self._last_result = result.error, result
+        self._last_result = result
         if isinstance(result.error, UnsafePlan):
             changed = changed or not self._refused[result.error.code]
             self._refused[result.error.code] += 1
@@ -195,6 +193,7 @@ class PlannerReport:
                   'expected_latency_steps': self._latency_steps,
                   **{f'{name} p50 / p95 / p99': value
                      for name, value in self._times.values().items()}}
-        if self._last_error is not None:
-            return Status(WARN, f'{self._last_error.code}: {self._last_error}', values)
+        error = self._last_result.error
+        if error is not None:
+            return Status(WARN, f'{error.code}: {error}', values)
         return Status(OK, 'Planning', values)

@@ -52,8 +52,8 @@ from df_planner.errors import UnsafePlan
 from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.nodes.planner.planning_job import Goal
 from df_planner.nodes.planner.planning_job import PlanningJob
+from df_planner.nodes.planner.planning_job import Query
 from df_planner.nodes.planner.planning_job import Reading
-from df_planner.nodes.planner.planning_job import Request
 from df_planner.nodes.planner.planning_job import Result
 from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
@@ -77,7 +77,6 @@ class PlanningSession:
 
     def __init__(self, planner: 'Planner', worker: Worker, parameters: PlannerParameters,
                  finish: Callable[[Result], None]):
-        """Start without any input."""
         self.goal: Goal | None = None
         self.odom: Reading | None = None
         self._recent: deque[Reading] = deque(maxlen=RECENT_READINGS)
@@ -180,7 +179,7 @@ class PlanningSession:
         """Return what is left at a stamp of the plan in hand, None without one to this goal."""
         return self._timeline.rest_at(stamp_ns) if self._planned_goal is self.goal else None
 
-    def plan_anew(self) -> None:
+    def replan(self) -> None:
         """Make the next plan due from the next odometry on."""
         self._plan_stamp_ns = None
 
@@ -197,9 +196,9 @@ class PlanningSession:
                 self._timeline.steps(self._plan_stamp_ns, odom.stamp_ns) < interval_steps):
             return
         start, timeout_s = self._start(odom), self._parameters.timeout_s
-        request = Request(goal, start, tuple(self._recent), self.rest_at(start.stamp_ns),
-                          timeout_s if start is odom else min(timeout_s, WORTH_WAITING_S))
-        self._worker.submit('plan', partial(self._job.plan, request),
+        query = Query(goal, start, tuple(self._recent), self.rest_at(start.stamp_ns),
+                      timeout_s if start is odom else min(timeout_s, WORTH_WAITING_S))
+        self._worker.submit('plan', partial(self._job.plan, query),
                             partial(self._take, odom, start))
 
     def _start(self, odom: Reading) -> Reading:
@@ -225,7 +224,7 @@ class PlanningSession:
 
         :param start: (S,) a state, None for that of the odometry.
         :param done: called with the plan, if it passes the safety gate, or the error.
-        :param key: says for whom; the latest job of a key wins.
+        :param key: names the caller; the latest job of a key wins.
         :raises StaleInput: without the odometry or the map that this takes.
         """
         missing = self.missing_inputs(with_odom=start is None)

@@ -84,14 +84,13 @@ class SingleGoalServer:
                  codes: Sequence[type] = ()):
         self.kind, self.name = kind, name
         self._node = node
-        self._accepts, self._begin, self._cancel = accepts, begin, cancel
-        self._codes = codes
+        self._begin, self._cancel, self._codes = begin, cancel, codes
         self._handle: ServerGoalHandle | None = None
         self._result: Future | None = None  # of the goal in hand: (how it ends, result)
         self._server = ActionServer(
-            node, kind, name, self._no_result, goal_callback=self._judge,
-            handle_accepted_callback=self._take, cancel_callback=self._on_cancel,
-            result_timeout=RESULT_TIMEOUT_S)
+            node, kind, name, self._no_result, handle_accepted_callback=self._take,
+            goal_callback=lambda _: GoalResponse.ACCEPT if accepts() else GoalResponse.REJECT,
+            cancel_callback=self._on_cancel, result_timeout=RESULT_TIMEOUT_S)
 
     @property
     def is_busy(self) -> bool:
@@ -115,9 +114,6 @@ class SingleGoalServer:
     def close(self) -> None:
         """Destroy the server; ``abort`` before, or clients wait in vain."""
         self._server.destroy()
-
-    def _judge(self, request: Any) -> GoalResponse:
-        return GoalResponse.ACCEPT if self._accepts() else GoalResponse.REJECT
 
     def _take(self, handle: ServerGoalHandle) -> None:
         self.abort(PlanningCancelled('replaced by a newer goal'))

@@ -79,7 +79,6 @@ def transformed(pose: PoseStamped, transform: TransformStamped) -> PoseStamped:
 
 
 def _product(a: Quaternion, b: Quaternion) -> Quaternion:
-    """Return the product of two quaternions."""
     return Quaternion(x=a.w * b.x + a.x * b.w + a.y * b.z - a.z * b.y,
                       y=a.w * b.y - a.x * b.z + a.y * b.w + a.z * b.x,
                       z=a.w * b.z + a.x * b.y - a.y * b.x + a.z * b.w,

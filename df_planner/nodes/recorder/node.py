@@ -40,7 +40,7 @@ from df_planner.nodes.recorder.bag_writer import offered_qos
 from df_planner.ros import qos
 from df_planner.ros import topics
 from df_planner.ros.parameters import declare
-from df_planner.ros.parameters import parameter
+from df_planner.ros.parameters import fixed
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
@@ -53,7 +53,7 @@ DRAIN_S = 2.0  # launch waits 5 s between SIGINT and SIGTERM
 class RecorderParameters:
     """Where the bag goes, and of which robot it is."""
 
-    bag: str = parameter('bag', 'Folder of the bag; it must not exist yet.', read_only=True)
+    bag: str = fixed('bag', 'Folder of the bag; it must not exist yet.')
     robot: str = shared('robot')
 
 

@@ -15,8 +15,9 @@
 """
 The kinds of robots, as messages: what a state and an action are on topics.
 
-A kind is the parameter ``robot`` of every node. It decides on the command topic and on how
-odometry, commands and plans become arrays of its signals (``robots/signals.py``) and back.
+The parameter ``robot`` of every node names the kind. The kind decides which topic carries
+commands, and how odometry, commands and plans become arrays of its signals (``robots/signals.py``)
+and back. A bad message raises a FrameError or an InvalidInput.
 """
 
 from abc import ABC
@@ -26,15 +27,18 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
+from geometry_msgs.msg import Quaternion
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path
 import numpy as np
 from rclpy.serialization import deserialize_message
+from std_msgs.msg import Header
 
 from df_planner.driving.stamps import seconds_to_ns
+from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
+from df_planner.ros import conversions
 from df_planner.ros.conversions import MapAxes
-from df_planner.ros.conversions import stamp_to_ns
 from df_planner.ros.trajectory_cdr import path_bytes
 from df_planner.ros.trajectory_cdr import TrajectoryRows
 
@@ -49,25 +53,41 @@ class RobotMessages(ABC):
     command_type: type
 
     def __init__(self, axes: MapAxes):
-        """Take the axes of the arrays."""
         self.axes = axes
 
-    @abstractmethod
     def state(self, msg: Odometry, frames: Collection[str]) -> np.ndarray:
-        """Return odometry as state, (S,); FrameError or InvalidInput for a bad one."""
+        """Return odometry as state, (S,)."""
+        conversions.check_frame(msg.header.frame_id, frames, 'odometry')
+        position, linear = msg.pose.pose.position, msg.twist.twist.linear
+        values = conversions.finite((position.x, position.y, linear.x, linear.y), 'odometry')
+        return self._state(values[:2], values[2:], msg.pose.pose.orientation, 'odometry')
+
+    def at_rest(self, pose: Pose, what: str) -> np.ndarray:
+        """Return the state (S,) at rest in a pose; ``what`` names the pose in errors."""
+        position = conversions.finite((pose.position.x, pose.position.y), what)
+        return self._state(position, np.zeros(2), pose.orientation, what)
 
     @abstractmethod
+    def _state(self, position: np.ndarray, velocity: np.ndarray, orientation: Quaternion,
+               what: str) -> np.ndarray:
+        """Return a state (S,) from positions (2,) of the map and velocities (2,) of the robot."""
+
     def odometry(self, state: np.ndarray, stamp: Time, frame_id: str, child_frame_id: str
                  ) -> Odometry:
-        """Return the odometry of a state (S,)."""
+        """Return the odometry of a state (S,); it has no angular velocity."""
+        msg = Odometry(header=Header(stamp=stamp, frame_id=frame_id),
+                       child_frame_id=child_frame_id)
+        msg.pose.pose = self.pose(state)
+        msg.twist.twist.linear = conversions.planar(self._velocity(state))
+        return msg
 
     @abstractmethod
-    def at_rest(self, pose: Pose, what: str) -> np.ndarray:
-        """Return the state (S,) at rest in a pose; InvalidInput naming ``what`` for a bad one."""
+    def _velocity(self, state: np.ndarray) -> np.ndarray:
+        """Return the velocity (2,) of a state (S,) in the axes of the robot."""
 
-    @abstractmethod
     def pose(self, state: np.ndarray) -> Pose:
         """Return the pose of a state (S,)."""
+        return conversions.pose_from_position(state[:2], self.axes)
 
     def trajectory(self, plan: Plan | None, stamp: Time, frame_id: str) -> TrajectoryRows:
         """
@@ -75,20 +95,48 @@ class RobotMessages(ABC):
 
         Point i is that of ``stamp + i dt``.
         """
-        stamp_ns = stamp_to_ns(stamp)
-        if plan is None:
-            return TrajectoryRows(frame_id, stamp_ns, np.zeros(0, np.int64), np.zeros((0, 7)),
-                                  np.zeros((0, 6)), np.zeros((0, 6)))
-        times_ns = seconds_to_ns(plan.dt_s) * np.arange(len(plan))
-        return TrajectoryRows(frame_id, stamp_ns, times_ns, *self._points(plan))
+        points = 0 if plan is None else len(plan)
+        step_ns = 0 if plan is None else seconds_to_ns(plan.dt_s)
+        rows = TrajectoryRows(
+            frame_id, conversions.stamp_to_ns(stamp), step_ns * np.arange(points),
+            *(np.zeros((points, size)) for size in (7, 6, 6)))
+        if plan is not None:
+            rows.transforms[:, :2] = self.axes.to_map(plan.states[:, :2])
+            rows.velocities[:, :2] = self.axes.to_map(plan.states[:, 2:4])
+            self._fill(rows, plan)
+        return rows
 
     @abstractmethod
-    def _points(self, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the transforms (H, 7), velocities and accelerations (H, 6) of a plan."""
+    def _fill(self, rows: TrajectoryRows, plan: Plan) -> None:
+        """Write orientations, angular velocities and accelerations of a plan into its rows."""
 
     def path(self, plan: Plan | None, stamp: Time, frame_id: str) -> Path:
         """Return a plan's poses, each stamped with its time; without a plan an empty path."""
         return deserialize_message(path_bytes(self.trajectory(plan, stamp, frame_id)), Path)
+
+    def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
+        """
+        Return the plan that a trajectory carries, None for an empty one.
+
+        Its goal is the last planned position.
+
+        :param dt_s: the control step.
+        :raises FrameError: for a frame that is not one of ``frames``.
+        :raises InvalidInput: for points that are not ``dt_s`` apart, from 0 s on, or bad numbers.
+        """
+        conversions.check_frame(rows.frame_id, frames, 'trajectory')
+        if (np.diff(rows.times_ns) <= 0).any():
+            raise InvalidInput('trajectory: time_from_start must increase from point to point')
+        if not np.array_equal(rows.times_ns, seconds_to_ns(dt_s) * np.arange(len(rows))):
+            raise InvalidInput(f'trajectory: points must be {dt_s} s apart, starting at 0 s')
+        if not len(rows):
+            return None
+        states, actions = self._steps(rows, dt_s)
+        return Plan(actions=actions, states=states, dt_s=dt_s, goal=states[-1, :2])
+
+    @abstractmethod
+    def _steps(self, rows: TrajectoryRows, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the states (H, S) and the actions (H, A) of a trajectory."""
 
     @abstractmethod
     def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
@@ -97,12 +145,8 @@ class RobotMessages(ABC):
 
     @abstractmethod
     def action(self, msg: Any, frames: Collection[str]) -> np.ndarray:
-        """Return a command as action, (A,); FrameError or InvalidInput for a bad one."""
+        """Return a command as action, (A,); what the robot cannot do is ignored."""
 
-    @abstractmethod
-    def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
-        """
-        Return the plan that a trajectory carries, None for an empty one.
-
-        :param dt_s: the control step; the points must be this far apart.
-        """
+    def _to_observation(self, *vectors: np.ndarray) -> np.ndarray:
+        """Join vectors (..., 2) of the map's axes to states (..., S) of the data's."""
+        return np.concatenate([self.axes.to_observation(vector) for vector in vectors], axis=-1)

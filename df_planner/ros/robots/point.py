@@ -17,17 +17,16 @@
 from collections.abc import Collection
 
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose
+from geometry_msgs.msg import Quaternion
 from geometry_msgs.msg import WrenchStamped
-from nav_msgs.msg import Odometry
 import numpy as np
+from std_msgs.msg import Header
 
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros.conversions import ForceScale
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.robots.messages import RobotMessages
-from df_planner.ros.trajectory_cdr import plan_from_trajectory
 from df_planner.ros.trajectory_cdr import TrajectoryRows
 
 
@@ -44,43 +43,33 @@ class PointRobot(RobotMessages):
         super().__init__(axes)
         self._scale = scale
 
-    def state(self, msg: Odometry, frames: Collection[str]) -> np.ndarray:
-        """Return position and velocity (4,)."""
-        return conversions.state_from_odometry(msg, self.axes, frames)
+    def _state(self, position: np.ndarray, velocity: np.ndarray, orientation: Quaternion,
+               what: str) -> np.ndarray:
+        return self._to_observation(position, velocity)
 
-    def odometry(self, state: np.ndarray, stamp: Time, frame_id: str, child_frame_id: str
-                 ) -> Odometry:
-        """Return the odometry of position and velocity (4,)."""
-        return conversions.odometry_from_state(state, self.axes, stamp, frame_id, child_frame_id)
-
-    def at_rest(self, pose: Pose, what: str) -> np.ndarray:
-        """Return the position of a pose with no velocity, (4,)."""
-        position = conversions.position_from_pose(pose, self.axes, what)
-        return np.concatenate((position, np.zeros(2)))
-
-    def pose(self, state: np.ndarray) -> Pose:
-        """Return the position, facing along the map's x."""
-        return conversions.pose_from_position(state[:2], self.axes)
+    def _velocity(self, state: np.ndarray) -> np.ndarray:
+        return self.axes.to_map(state[2:])  # the robot does not turn, so its axes are the map's
 
     def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
                 ) -> WrenchStamped:
         """Return the force of an action (2,), in the map's frame."""
-        return conversions.wrench_from_action(action, self.axes, self._scale, stamp, map_frame_id)
+        msg = WrenchStamped(header=Header(stamp=stamp, frame_id=map_frame_id))
+        msg.wrench.force = conversions.planar(self.axes.to_map(self._scale.force(action)))
+        return msg
 
     def action(self, msg: WrenchStamped, frames: Collection[str]) -> np.ndarray:
-        """Return a force as action, (2,)."""
-        return conversions.action_from_wrench(msg, self.axes, self._scale, frames)
+        """Return the planar force as action, (2,)."""
+        conversions.check_frame(msg.header.frame_id, frames, 'wrench')
+        force = conversions.finite((msg.wrench.force.x, msg.wrench.force.y), 'wrench')
+        return self._scale.action(self.axes.to_observation(force))
 
-    def _points(self, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return positions, velocities and, as accelerations, force divided by mass."""
-        transforms, (velocities, accelerations) = np.zeros((len(plan), 7)), np.zeros(
-            (2, len(plan), 6))
-        transforms[:, :2] = self.axes.to_map(plan.states[:, :2])
-        transforms[:, 6] = 1.0
-        velocities[:, :2] = self.axes.to_map(plan.states[:, 2:4])
-        accelerations[:, :2] = self.axes.to_map(self._scale.acceleration(plan.actions))
-        return transforms, velocities, accelerations
+    def _fill(self, rows: TrajectoryRows, plan: Plan) -> None:
+        rows.transforms[:, 6] = 1.0
+        rows.accelerations[:, :2] = self.axes.to_map(self._scale.acceleration(plan.actions))
 
-    def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
-        """Return the plan of positions, velocities and accelerations."""
-        return plan_from_trajectory(rows, self.axes, self._scale, frames, dt_s)
+    def _steps(self, rows: TrajectoryRows, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
+        numbers = conversions.finite(np.concatenate((
+            rows.transforms[:, :2], rows.velocities[:, :2], rows.accelerations[:, :2]), axis=1),
+            'trajectory')
+        states = self._to_observation(numbers[:, :2], numbers[:, 2:4])
+        return states, self._scale.action_of_acceleration(self.axes.to_observation(numbers[:, 4:]))

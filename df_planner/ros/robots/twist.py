@@ -27,7 +27,6 @@ from geometry_msgs.msg import Quaternion
 from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import Vector3
-from nav_msgs.msg import Odometry
 import numpy as np
 from std_msgs.msg import Header
 
@@ -36,7 +35,6 @@ from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.robots.messages import RobotMessages
-from df_planner.ros.trajectory_cdr import check_trajectory
 from df_planner.ros.trajectory_cdr import TrajectoryRows
 
 UNIT_TOLERANCE = 0.01  # by which the norm of an orientation may differ from 1
@@ -60,37 +58,23 @@ class TwistRobot(RobotMessages):
         # Axes that mirror the map turn the other way round.
         self._turn = float(np.linalg.det(axes.observation_to_map).round())
 
-    def state(self, msg: Odometry, frames: Collection[str]) -> np.ndarray:
-        """Return position, velocity and heading (6,)."""
-        conversions.check_frame(msg.header.frame_id, frames, 'odometry')
-        heading = heading_from_quaternion(msg.pose.pose.orientation, 'odometry')
-        position, linear = msg.pose.pose.position, msg.twist.twist.linear
-        x, y, forward, left = conversions.finite(
-            (position.x, position.y, linear.x, linear.y), 'odometry').tolist()
-        velocity = forward * heading + left * to_left(heading)
-        return self._to_observation(np.array((x, y)), velocity, heading)
+    def _state(self, position: np.ndarray, velocity: np.ndarray, orientation: Quaternion,
+               what: str) -> np.ndarray:
+        q = orientation
+        heading, = headings_from_quaternions(np.array([(q.x, q.y, q.z, q.w)]), what)
+        velocity = velocity[0] * heading + velocity[1] * to_left(heading)
+        return self._to_observation(position, velocity, heading)
 
-    def odometry(self, state: np.ndarray, stamp: Time, frame_id: str, child_frame_id: str
-                 ) -> Odometry:
-        """Return the odometry of position, velocity and heading (6,); no angular velocity."""
-        msg = Odometry(header=Header(stamp=stamp, frame_id=frame_id),
-                       child_frame_id=child_frame_id)
-        msg.pose.pose = self.pose(state)
+    def _velocity(self, state: np.ndarray) -> np.ndarray:
         heading, velocity = self.axes.to_map(state[4:6]), self.axes.to_map(state[2:4])
-        msg.twist.twist.linear = Vector3(x=float(velocity @ heading),
-                                         y=float(velocity @ to_left(heading)))
-        return msg
-
-    def at_rest(self, pose: Pose, what: str) -> np.ndarray:
-        """Return position and heading of a pose with no velocity, (6,)."""
-        xy = conversions.finite((pose.position.x, pose.position.y), what)
-        heading = heading_from_quaternion(pose.orientation, what)
-        return self._to_observation(xy, np.zeros(2), heading)
+        return np.array((velocity @ heading, velocity @ to_left(heading)))
 
     def pose(self, state: np.ndarray) -> Pose:
         """Return position and heading of a state (6,)."""
-        pose = conversions.pose_from_position(state[:2], self.axes)
-        pose.orientation = quaternion_from_heading(self.axes.to_map(state[4:6]))
+        pose = super().pose(state)
+        heading = self.axes.to_map(state[4:6])
+        half_turn = 0.5 * np.arctan2(heading[1], heading[0])
+        pose.orientation = Quaternion(z=float(np.sin(half_turn)), w=float(np.cos(half_turn)))
         return pose
 
     def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
@@ -105,7 +89,7 @@ class TwistRobot(RobotMessages):
         return TwistStamped(header=Header(stamp=stamp, frame_id=base_frame_id), twist=twist)
 
     def action(self, msg: TwistStamped | Twist, frames: Collection[str]) -> np.ndarray:
-        """Return a twist as action, (A,); what the robot cannot do is ignored."""
+        """Return a twist as action, (A,)."""
         stamped = conversions.stamped_twist(msg)
         conversions.check_frame(stamped.header.frame_id, frames, 'cmd_vel')
         twist = stamped.twist
@@ -115,30 +99,21 @@ class TwistRobot(RobotMessages):
         sideways = (self._turn * left,) if self._sideways else ()
         return np.array((ahead, *sideways, self._turn * angular))
 
-    def _points(self, plan: Plan) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _fill(self, rows: TrajectoryRows, plan: Plan) -> None:
         """
-        Return poses, velocities and accelerations in the map's axes.
+        Write headings, commanded angular velocities and accelerations.
 
-        The angular velocity is the commanded one; the acceleration is what would take the planned
-        velocity to the commanded one within a control step.
+        An acceleration would take the planned velocity to the commanded one within a control step.
         """
-        transforms, (velocities, accelerations) = np.zeros((len(plan), 7)), np.zeros(
-            (2, len(plan), 6))
-        headings = self._headings(plan)
+        headings = self.axes.to_map(plan.states[:, 4:6])
+        headings = headings / np.linalg.norm(headings, axis=1, keepdims=True)
         half_turns = 0.5 * np.arctan2(headings[:, 1], headings[:, 0])
-        transforms[:, :2] = self.axes.to_map(plan.states[:, :2])
-        transforms[:, 5], transforms[:, 6] = np.sin(half_turns), np.cos(half_turns)
-        velocities[:, :2] = self.axes.to_map(plan.states[:, 2:4])
-        velocities[:, 5] = self._turn * plan.actions[:, -1]
+        rows.transforms[:, 5], rows.transforms[:, 6] = np.sin(half_turns), np.cos(half_turns)
+        rows.velocities[:, 5] = self._turn * plan.actions[:, -1]
         commanded = (plan.actions[:, :-1, None] * self._directions(headings)).sum(axis=1)
-        accelerations[:, :2] = (commanded - velocities[:, :2]) / plan.dt_s
-        return transforms, velocities, accelerations
+        rows.accelerations[:, :2] = (commanded - rows.velocities[:, :2]) / plan.dt_s
 
-    def plan(self, rows: TrajectoryRows, frames: Collection[str], dt_s: float) -> Plan | None:
-        """Return the plan of poses, velocities and accelerations."""
-        check_trajectory(rows, frames, dt_s)
-        if not len(rows):
-            return None
+    def _steps(self, rows: TrajectoryRows, dt_s: float) -> tuple[np.ndarray, np.ndarray]:
         numbers = conversions.finite(np.concatenate(
             (rows.transforms[:, :2], rows.velocities[:, :2], rows.accelerations[:, :2],
              rows.velocities[:, 5:]), axis=1), 'trajectory')
@@ -148,33 +123,17 @@ class TwistRobot(RobotMessages):
         linear = (commanded[:, None] * self._directions(headings)).sum(axis=2)
         # Actions are float32 numbers: rounding undoes the way there and back.
         actions = np.column_stack((linear, self._turn * numbers[:, 6])).astype(np.float32)
-        return Plan(actions=actions.astype(np.float64), states=states, dt_s=dt_s,
-                    goal=states[-1, :2])
-
-    def _headings(self, plan: Plan) -> np.ndarray:
-        """Return the headings (H, 2) of a plan in the map's axes, of length 1."""
-        headings = self.axes.to_map(plan.states[:, 4:6])
-        return headings / np.linalg.norm(headings, axis=1, keepdims=True)
+        return states, actions.astype(np.float64)
 
     def _directions(self, headings: np.ndarray) -> np.ndarray:
         """Return the directions (H, A - 1, 2) on the map that linear velocities point in."""
         sideways = (self._turn * to_left(headings),) if self._sideways else ()
         return np.stack((headings, *sideways), axis=1)
 
-    def _to_observation(self, *vectors: np.ndarray) -> np.ndarray:
-        """Join vectors (..., 2) of the map's axes to states (..., S) of the data's."""
-        return np.concatenate([self.axes.to_observation(vector) for vector in vectors], axis=-1)
-
 
 def to_left(headings: np.ndarray) -> np.ndarray:
     """Return vectors (..., 2) of the map, turned by a quarter to the left."""
     return np.stack((-headings[..., 1], headings[..., 0]), axis=-1)
-
-
-def heading_from_quaternion(rotation: Quaternion, what: str) -> np.ndarray:
-    """Return where the x axis of an orientation points on the plane: cosine and sine, (2,)."""
-    return headings_from_quaternions(
-        np.array([(rotation.x, rotation.y, rotation.z, rotation.w)]), what)[0]
 
 
 def headings_from_quaternions(rotations: np.ndarray, what: str) -> np.ndarray:
@@ -191,9 +150,3 @@ def headings_from_quaternions(rotations: np.ndarray, what: str) -> np.ndarray:
         raise InvalidInput(f'{what}: orientation must be a rotation about z of length 1, '
                            f'got {rotations[bad.argmax()].tolist()}')
     return headings / lengths
-
-
-def quaternion_from_heading(heading: np.ndarray) -> Quaternion:
-    """Return the rotation about z that points the x axis along (2,), of any length but 0."""
-    half = 0.5 * np.arctan2(heading[1], heading[0])
-    return Quaternion(z=float(np.sin(half)), w=float(np.cos(half)))
