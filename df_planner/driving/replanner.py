@@ -50,7 +50,6 @@ class Replanner:
     """
 
     def __init__(self, planner: Planner, hold_at_goal: bool = True, seed: int = 0):
-        """Start without a goal; call ``reset`` first."""
         self.planner = planner
         self.hold_at_goal = hold_at_goal
         self.seed = seed

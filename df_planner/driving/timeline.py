@@ -182,7 +182,6 @@ class Latency:
     """Estimate how long planning, or preparing a plan, takes."""
 
     def __init__(self):
-        """Start without a duration."""
         self._recent_s: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, duration_s: float) -> None:

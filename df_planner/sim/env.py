@@ -90,10 +90,10 @@ class Maze2DEnv(gymnasium.Env):
         if options:
             raise InvalidInput(f'reset takes the options state and goal, got {sorted(options)}')
         if state is None:
-            state = self.robot.start(self._draw_position(), self.np_random)
+            state = self.robot.start(self.maze.draw_position(self.np_random), self.np_random)
         if goal is None:
-            goal = self.robot.from_maze(
-                self._draw_position() if self.multi_goal else self.maze.goal_cell)
+            goal = self.robot.from_maze(self.maze.draw_position(self.np_random)
+                                        if self.multi_goal else self.maze.goal_cell)
         goal = np.array(goal, dtype=float)
         if (goal.shape != (2,) or not np.isfinite(goal).all()
                 or self.maze.is_wall(self.robot.to_maze(goal))):
@@ -122,10 +122,6 @@ class Maze2DEnv(gymnasium.Env):
             return None
         to_maze = self.robot.to_maze
         return draw_maze(self.maze, to_maze(self.world.state[:2]), to_maze(self.goal))
-
-    def _draw_position(self) -> np.ndarray:
-        cell = self.maze.cells[self.np_random.integers(len(self.maze.cells))]
-        return np.array(cell) + self.np_random.uniform(-0.1, 0.1, size=2)
 
     def _info(self) -> dict:
         distance = np.linalg.norm(self.world.state[:2] - self.goal)
