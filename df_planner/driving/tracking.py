@@ -175,7 +175,7 @@ def _seen_from(state: np.ndarray, vector: np.ndarray) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class NoTracking:
-    """For a robot of no known kind: ``raw`` execution alone; zero stops it."""
+    """The law of a robot of no known kind, for ``raw`` execution; zero stops it."""
 
     action_size: int
 
@@ -201,5 +201,5 @@ def check_execution(robot: str | None, execution: str) -> None:
 
 
 def tracking_law(robot: str | None, action_limits: Sequence[float]) -> TrackingLaw:
-    """Return the law of a kind of robot; for one of no known kind one that can only stop."""
+    """Return the law of a kind of robot; without a kind, one that can only stop."""
     return LAWS[robot](action_limits=action_limits) if robot else NoTracking(len(action_limits))

@@ -80,7 +80,7 @@ class SimulatedRobot:
     :param world: makes the physics of a maze.
     :param controller: makes the controller for a maze and a source of randomness.
     :param draw_others: draws what a start state (S,) has besides the position, (S - 2,).
-    :param top_speed_mps: no state has a higher speed along an axis, after a collision either.
+    :param top_speed_mps: the highest speed of a state along an axis, collisions included.
     """
 
     world: type[RobotWorld]
