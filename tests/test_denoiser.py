@@ -21,7 +21,7 @@ import torch
 
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.networks import NetworkName
-from df_planner.diffusion.transformer import TransformerDenoiser
+from df_planner.diffusion.networks import TransformerDenoiser
 
 PARTS = (2, 2, 4)
 NETWORKS = get_args(NetworkName)

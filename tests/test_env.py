@@ -21,11 +21,11 @@ import pytest
 
 from df_planner.errors import InvalidInput
 from df_planner.sim import env as maze_env
+from df_planner.sim.env import BALL_RGB
+from df_planner.sim.env import FLOOR_RGB
+from df_planner.sim.env import WALL_RGB
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import MAZE_NAMES
-from df_planner.sim.render import BALL_RGB
-from df_planner.sim.render import FLOOR_RGB
-from df_planner.sim.render import WALL_RGB
 
 
 def make(name='medium', **kwargs):

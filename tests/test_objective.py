@@ -17,6 +17,7 @@
 import pytest
 import torch
 
+from df_planner.diffusion.networks import TransformerDenoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.objective import diffusion_loss
 from df_planner.diffusion.objective import level_sampler
@@ -26,7 +27,6 @@ from df_planner.diffusion.sampler import Pins
 from df_planner.diffusion.sampler import Sampler
 from df_planner.diffusion.schedule import SCHEDULES
 from df_planner.diffusion.schedule import scheduling_matrix
-from df_planner.diffusion.transformer import TransformerDenoiser
 
 NUM_LEVELS = 50
 LEVELS_OF_SEED_5 = [

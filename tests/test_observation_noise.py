@@ -147,7 +147,7 @@ def counted(step):
 
 
 def test_history_is_whole_tokens_back_and_ends_at_a_gap():
-    history = History(10, 0.01)
+    history = History(10, 0.01, 4)
     assert history.before(0).shape == (0, 4)
     for step in range(0, 101):
         history.observe(counted(step), step)
@@ -162,7 +162,7 @@ def test_history_is_whole_tokens_back_and_ends_at_a_gap():
 
 
 def test_states_between_two_steps_are_moved_to_the_step():
-    history = History(10, 0.01)
+    history = History(10, 0.01, 4)
     for step in (12, 18, 31):
         history.observe(np.array([1.0 + 0.01 * 0.5 * step, 2.0, 0.5, 0.0]), step)
     assert history.before(40)[:, 0] == pytest.approx([1.1, 1.15])

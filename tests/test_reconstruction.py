@@ -91,7 +91,7 @@ def test_parts_are_known_as_a_whole():
     (lambda s: np.tile(s, (3, 1)), 'T in 2..24'),
     (lambda s: np.where(np.arange(40).reshape(10, 4) == 20, 1.0, s), 'position of token 5'),
     (lambda s: np.where(np.arange(40).reshape(10, 4) == 20, np.inf, s), 'token 5 is infinite'),
-    (lambda s: np.where(np.arange(10)[:, None] == 3, 50.0, s), 'token 3, .* off the map'),
+    (lambda s: np.where(np.arange(10)[:, None] == 3, 50.0, s), 'token 3, .* is outside the map'),
 ])
 def test_a_wrong_input_is_named(planner, change, message):
     with pytest.raises(InvalidInput, match=message):

@@ -53,7 +53,7 @@ def terms(field):
         'clearance': partial(rewards.clearance, field=field, needed_m=0.6, token_s=TOKEN_S),
         'waypoints': partial(rewards.waypoints, points=torch.tensor([[2.0, 3.0], [1.0, 1.0]]),
                              token_s=TOKEN_S),
-        'user': partial(rewards.user, reward=lambda states, actions, real: (
+        'user': partial(rewards.user, sizes=(4, 2), reward=lambda states, actions, real: (
             states.sum((1, 2)) * actions.square().sum((1, 2, 3)))),
     }
 

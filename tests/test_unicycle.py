@@ -23,7 +23,7 @@ from df_planner.driving.executor import Executor
 from df_planner.driving.tracking import check_execution
 from df_planner.driving.tracking import PointTracking
 from df_planner.driving.tracking import tracking_law
-from df_planner.driving.unicycle import UnicycleTracking
+from df_planner.driving.tracking import UnicycleTracking
 from df_planner.errors import ConfigError
 from df_planner.planning.plan import Plan
 from df_planner.sim.maze import load_maze

@@ -17,7 +17,7 @@ What every denoising network is: it is told the noise level of every part of eve
 
 A token is split into parts (for a robot: position, velocity, actions). The network sees the noised
 tokens with their levels and predicts v for all of them (see ``noise.py``). The networks themselves
-are in ``transformer.py`` and ``recurrent.py``, their names in ``networks.py``.
+are in ``networks.py``.
 """
 
 from abc import ABC
@@ -67,7 +67,6 @@ class Denoiser(nn.Module, ABC):
     """
 
     def __init__(self, part_sizes: tuple[int, ...], max_tokens: int, num_levels: int, width: int):
-        """Build the embedding."""
         super().__init__()
         self.part_sizes = tuple(part_sizes)
         self.max_tokens = max_tokens

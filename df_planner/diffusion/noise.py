@@ -36,7 +36,6 @@ class NoiseSchedule:
     """
 
     def __init__(self, num_levels: int = 1000, device: torch.device | str = 'cpu'):
-        """Tabulate alpha and sigma for levels 0..num_levels."""
         if num_levels < 1:
             raise ValueError(f'num_levels must be 1 or more, got {num_levels}')
         self.num_levels = num_levels

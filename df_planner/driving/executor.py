@@ -43,7 +43,6 @@ class Executor:
 
     def __init__(self, execution: str, law: TrackingLaw = PointTracking(),
                  band: ElasticBand = ElasticBand()):
-        """Take the parts as they are."""
         if execution not in EXECUTIONS:
             raise ValueError(f'execution must be one of {EXECUTIONS}, got {execution!r}')
         self.execution = execution

@@ -96,7 +96,7 @@ class PlanFollower:
         """
         Return a new plan and its stamp from where the robot will be on it in some control steps.
 
-        It is returned as it is if the robot follows no plan by then, or none on the way of this.
+        Returned unchanged if the robot follows no plan then, or will be off the new one.
         """
         if self.has_current_plan:
             then_ns = self.odom_stamp_ns + steps * self._timeline.dt_ns
@@ -152,7 +152,7 @@ class PlanFollower:
         return float(np.abs(action - self._action(before.plan, self._step_of(before))).max())
 
     def _action(self, plan: Plan | None, step: int) -> np.ndarray:
-        """Return an action (A,) within the limits; 0 where absurd numbers have no difference."""
+        """Return an action (A,) within the limits, 0 in place of NaN."""
         action = self.executor.action(plan, step, self._state)
         return np.clip(np.nan_to_num(action, nan=0.0), -self._limits, self._limits)
 
@@ -164,7 +164,7 @@ class PlanFollower:
         return timed is not None and timed.plan is not None and self._is_current(timed)
 
     def _is_current(self, timed: TimedPlan | None) -> bool:
-        """Tell whether a word of the planner, a plan or "brake", has not timed out."""
+        """Tell whether a plan or "brake" has not timed out."""
         if timed is None or self.odom_stamp_ns is None:
             return False
         if self._lockstep:

@@ -16,8 +16,7 @@
 Replanning: what happens to the plan in hand when a new one is due.
 
 ``Policy`` and the planner node both use this class, so that ROS and ``df_planner evaluate`` decide
-alike. It only ever needs states, a goal, a count of control steps, and what is left of the plan in
-hand.
+alike.
 """
 
 from collections.abc import Callable
@@ -50,7 +49,6 @@ class Replanner:
     """
 
     def __init__(self, planner: Planner, hold_at_goal: bool = True, seed: int = 0):
-        """Start without a goal; call ``reset`` first."""
         self.planner = planner
         self.hold_at_goal = hold_at_goal
         self.seed = seed
@@ -110,7 +108,7 @@ class Replanner:
         return in_hand.actions[:tokens * frame_stack] if tokens else None
 
     def _hold(self, state: np.ndarray) -> Plan:
-        """Return the plan of one row that rests at the goal, else as the robot is."""
+        """Return a plan of one row: at rest at the goal, with the heading of the robot."""
         rest = np.concatenate([self.goal, np.zeros(2), state[4:]])[None]
         card = self.planner.card
         return Plan(actions=np.zeros((1, len(card.action_names))), states=rest, dt_s=card.dt_s,

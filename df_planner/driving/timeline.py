@@ -15,8 +15,8 @@
 """
 The plan in hand: which plan counts at which stamp, and where it leads the robot.
 
-The planner's session and the follower each keep one ``Timeline``; ``Replanner`` and the safety
-gate are given what is left of the plan. Stamps are those of the odometry, in nanoseconds.
+The planner's session and the follower each keep one ``Timeline``. Stamps are those of the
+odometry, in nanoseconds.
 """
 
 from collections import deque
@@ -182,7 +182,6 @@ class Latency:
     """Estimate how long planning, or preparing a plan, takes."""
 
     def __init__(self):
-        """Start without a duration."""
         self._recent_s: deque[float] = deque(maxlen=WINDOW)
 
     def add(self, duration_s: float) -> None:

@@ -32,6 +32,8 @@ from df_planner.planning.request import Task
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
 
+NUM_SIMILAR = 3  # candidates that the uncertainty of a plan is taken from
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -107,21 +109,19 @@ class Attempt:
     num_tokens: int
 
 
+@dataclass(frozen=True)
 class Checks:
     """
-    Check candidates and choose the best of them.
+    Check the candidates of a request and choose the best of them.
 
     :param limits: ``velocity_change``, ``drift`` and ``max_speed`` (2,) seen in the data.
     :param grid: the map; None checks no collision.
     """
 
-    def __init__(self, space: TokenSpace, limits: dict[str, np.ndarray], grid: GridMap | None,
-                 settings: PlannerSettings):
-        """Take what all candidates of a request are checked against."""
-        self._space = space
-        self._limits = limits
-        self._grid = grid
-        self._settings = settings
+    space: TokenSpace
+    limits: dict[str, np.ndarray]
+    grid: GridMap | None
+    settings: PlannerSettings
 
     def attempt(self, tokens: np.ndarray, lengths: np.ndarray, task: Task,
                 guidance: Guidance | None) -> Attempt:
@@ -132,11 +132,11 @@ class Checks:
         :param lengths: (N,) real tokens; what follows is padding.
         :param guidance: with ``select_by`` reward, what candidates are ranked by.
         """
-        space = self._space
+        space = self.space
         states = space.states_of(tokens)
         verdict = self.judge(states, tokens, lengths, task.stops)
         rewards = -verdict.arrival_steps * space.dt_s
-        if guidance is not None and self._settings.select_by == 'reward':
+        if guidance is not None and self.settings.select_by == 'reward':
             real = torch.arange(tokens.shape[1]) < torch.tensor(lengths)[:, None]
             rewards = guidance.physical_reward(
                 torch.tensor(tokens, dtype=torch.float32, device=space.device),
@@ -161,7 +161,7 @@ class Checks:
         :param tokens: (N, T, C) in physical units, of which ``lengths`` (N,) are real.
         :param stops: (W + 1, 2) positions, the way-points and then the goal.
         """
-        settings, frame_stack = self._settings, self._space.frame_stack
+        settings, frame_stack = self.settings, self.space.frame_stack
         positions, every = states[..., POSITION], np.arange(len(states))
         last_step = (lengths - 1) * frame_stack
         step = np.arange(states.shape[1])
@@ -189,11 +189,11 @@ class Checks:
 
     def _overlap(self, positions: np.ndarray) -> np.ndarray:
         """Return by how many metres positions (N, H, 2) are too near to an obstacle, (N, H)."""
-        if self._grid is None:
+        if self.grid is None:
             return np.zeros(positions.shape[:2])
-        clearance = self._grid.clearance(positions)
+        clearance = self.grid.clearance(positions)
         # A robot that touches an obstacle may leave it, but get no nearer.
-        needed = np.minimum(self._settings.robot_radius_m - self._settings.collision_tolerance_m,
+        needed = np.minimum(self.settings.robot_radius_m - self.settings.collision_tolerance_m,
                             np.maximum(clearance[:, :1], 0.0))
         return np.maximum(needed - clearance, 0.0)
 
@@ -201,24 +201,23 @@ class Checks:
         """Return the largest ratio of a move (N, T - 1) to what was seen in the data."""
         position, velocity = tokens[..., POSITION], tokens[..., VELOCITY]
         before, after = velocity[:, :-1], velocity[:, 1:]
-        drift = position[:, 1:] - position[:, :-1] - self._space.token_s / 2 * (after + before)
+        drift = position[:, 1:] - position[:, :-1] - self.space.token_s / 2 * (after + before)
         return np.concatenate([
-            np.abs(after - before) / self._limits['velocity_change'],
-            np.abs(drift) / self._limits['drift'],
-            np.abs(after) / self._limits['max_speed'],
-        ], axis=-1).max(-1) / self._settings.dynamics_tolerance
+            np.abs(after - before) / self.limits['velocity_change'],
+            np.abs(drift) / self.limits['drift'],
+            np.abs(after) / self.limits['max_speed'],
+        ], axis=-1).max(-1) / self.settings.dynamics_tolerance
 
 
-def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, num_similar: int = 3
-           ) -> np.ndarray:
+def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int) -> np.ndarray:
     """
-    Return the uncertainty (H,) of the chosen candidate in metres.
+    Return the uncertainty (H,) in metres of the chosen one of candidates (N, H, S).
 
-    It is the ``spread_about`` the chosen one of up to ``num_similar`` candidates whose horizon is
-    nearest to its own. A candidate that has ended stays at its end.
+    The others are those whose last steps (N,) are nearest to its own, at most ``NUM_SIMILAR``. A
+    candidate that has ended stays at its end.
     """
     order = np.argsort(np.abs(last_steps - last_steps[chosen]), kind='stable')
-    similar = order[order != chosen][:num_similar]
+    similar = order[order != chosen][:NUM_SIMILAR]
     own = np.arange(last_steps[chosen] + 1)
     steps = np.minimum(own, last_steps[similar][:, None])
     return spread_about(states[chosen, own, :2], states[similar[:, None], steps, :2])
@@ -228,9 +227,9 @@ def spread_about(plan: np.ndarray, others: np.ndarray) -> np.ndarray:
     """
     Return the standard deviation (H,) in metres of the position about a plan (H, 2).
 
-    It is that of others (N, H, 2) about the plan, not about their mean, times a factor for their
-    small number N: if the plan, the others and where the robot gets to are draws from one
-    Gaussian, discs of 95 % about the plan hold 94 to 96 % for N from 3 on. Without others it is 0.
+    The deviation is that of others (N, H, 2) about the plan, not about their mean, times a factor
+    for small N: if the plan, the others and the way of the robot are draws from one Gaussian,
+    discs of 95 % about the plan hold 94 to 96 % for N from 3 on. Without others it is 0.
     """
     if len(others) == 0:
         return np.zeros(len(plan))

@@ -47,8 +47,7 @@ class History:
     :param state_size: numbers S in a state.
     """
 
-    def __init__(self, frame_stack: int, dt_s: float, state_size: int = 4):
-        """Start without any."""
+    def __init__(self, frame_stack: int, dt_s: float, state_size: int):
         self._state_size = state_size
         self._frame_stack = frame_stack
         self._dt_s = dt_s

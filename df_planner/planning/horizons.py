@@ -75,7 +75,7 @@ def horizons(task: Task, arrival_s: float | None, settings: PlannerSettings, spa
     """
     Return batches in the order in which they are tried: likely horizons, then all.
 
-    All that the model was trained for come before longer ones, which get ``num_samples`` more.
+    Horizons that the model was trained for come before longer ones, which get ``num_samples`` too.
 
     :param arrival_s: when the robot is expected to arrive.
     :param max_speed_mps: (2,) seen in the data, per axis.

@@ -43,7 +43,6 @@ class GridMap:
 
     def __init__(self, occupied: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
                  observation_to_map: np.ndarray):
-        """Build the distance field once; queries are interpolations."""
         self.occupied = np.asarray(occupied, bool)
         if self.occupied.ndim != 2 or self.occupied.size == 0:
             raise ValueError(f'occupied must be (H, W), got {self.occupied.shape}')
@@ -62,8 +61,7 @@ class GridMap:
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Return whether points (..., 2) lie within the grid."""
         cells = self._cells(points)
-        shape = np.array(self.occupied.shape)
-        return np.all((cells >= 0.0) & (cells < shape), axis=-1)
+        return np.all((cells >= 0.0) & (cells < self.occupied.shape), axis=-1)
 
     def clearance(self, points: np.ndarray) -> np.ndarray:
         """

@@ -63,7 +63,6 @@ class Plan:
     candidate_rewards: np.ndarray | None = None
 
     def __post_init__(self):
-        """Check that the arrays belong together."""
         if self.actions.ndim != 2 or self.states.ndim != 2:
             raise ValueError('actions and states must be two-dimensional, got '
                              f'{self.actions.shape} and {self.states.shape}')

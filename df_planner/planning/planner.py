@@ -89,7 +89,6 @@ class Planner:
     def __init__(self, network: Network, card: ModelCard, grid: GridMap | None = None,
                  settings: PlannerSettings = PlannerSettings(), device: str = 'cpu',
                  arrival_time: ArrivalTime | None = None):
-        """Take the parts as they are; ``load`` finds them by name."""
         self.network = network
         self.card = card
         self.map = grid

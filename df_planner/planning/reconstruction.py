@@ -35,6 +35,7 @@ import numpy as np
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import POSITION
 from df_planner.planning.planner import Planner
+from df_planner.planning.request import refuse_blocked
 from df_planner.planning.request import Request
 from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace
@@ -84,7 +85,9 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
     space = planner.space
     given = _tokens(states, actions, space)
     parts = known_parts(~np.isnan(given), space.part_sizes)
-    _check_clear(planner, given[:, POSITION], parts[:, 0])
+    for token in np.flatnonzero(parts[:, 0]):
+        refuse_blocked(given[token, POSITION], planner.map, f'position of token {token},',
+                       outside=InvalidInput, occupied=InvalidInput)
     sampling = planner.sampling(len(given), seed, Request(should_stop=should_stop))
     known = Known(space, np.full(num_samples, len(given)))
     known.parts(given, parts)
@@ -124,15 +127,3 @@ def _tokens(states, actions, space: TokenSpace) -> np.ndarray:
         raise InvalidInput(f'token {int(np.isinf(tokens).any(axis=1).argmax())} is infinite; '
                            'NaN marks what is unknown')
     return tokens
-
-
-def _check_clear(planner: Planner, positions: np.ndarray, known: np.ndarray) -> None:
-    """Raise InvalidInput for a known one of positions (T, 2) in an obstacle or off the map."""
-    if planner.map is None:
-        return
-    clearance = planner.map.clearance(np.where(known[:, None], positions, 0.0))
-    blocked = known & (clearance <= 0.0)
-    if blocked.any():
-        token = int(blocked.argmax())
-        raise InvalidInput(f'position of token {token}, {positions[token].round(3)}, lies in an '
-                           'obstacle or off the map')

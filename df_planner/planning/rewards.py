@@ -16,17 +16,14 @@
 The named terms of a plan's reward, in physical units, and the guidance made of them.
 
 Every term is a differentiable function of denoised tokens (B, T, C) in physical units, of which
-``real`` (B, T) says where a plan ends, and gives one reward per plan, (B,). A token is the state
-(position, velocity, what else is observed) at its first control step and the actions of its
-steps. What is summed is summed over all future tokens, which makes a plan want the reward early
-and all the time (Chen et al., 2024, section 4.2); the first token is the present and cannot be
-changed.
+``real`` (B, T) says where a plan ends, and gives one reward per plan, (B,). Sums run over all
+future tokens, so that a plan gains from an early and lasting reward (Chen et al., 2024, section
+4.2); the first token is the present and cannot be changed. Between tokens, ``path`` follows the
+curve that the checks of a plan look at.
 
-Between tokens, ``path`` follows the curve that the checks of a plan look at.
-
-A gradient costs several calls of the network, so it is taken only of the plans that are worth it
-to at least one term: to clearance the near misses, to limits the plans that exceed them, to all
-other terms every plan. One term of the last kind is enough to steer, and pay for, every plan.
+A gradient costs several calls of the network, so only some plans get one. Clearance steers near
+misses, a limit the plans that exceed it, any other term every plan. One term of the last kind is
+enough to steer, and pay for, every plan.
 """
 
 from collections.abc import Callable
@@ -158,8 +155,7 @@ def waypoints(tokens: Tensor, real: Tensor, points: Tensor, token_s: float) -> T
     return WAYPOINT_SOFTNESS_M * (-distance / WAYPOINT_SOFTNESS_M).logsumexp(1).sum(-1)
 
 
-def user(tokens: Tensor, real: Tensor, reward: UserReward,
-         sizes: tuple[int, int] = POINT_SIZES) -> Tensor:
+def user(tokens: Tensor, real: Tensor, reward: UserReward, sizes: tuple[int, int]) -> Tensor:
     """Return the reward of the user's function of states, actions and real."""
     return reward(tokens[..., :sizes[0]], _actions(tokens, *sizes), real)
 

@@ -151,7 +151,7 @@ def _fill(sampler: Sampler, x: Tensor, schedule: Callable[[int], Tensor], pins: 
 
 
 def _over_all(guidance: Guidance, values: Tensor, index: Tensor, ends: Tensor) -> Guidance:
-    """Return guidance of every plan's window; the rewards see the tokens before it too."""
+    """Return guidance of the window whose rewards see the tokens before it too."""
     size = int(ends.max())
     before = values[:, :size] * guidance.std + guidance.mean
     real = torch.arange(size, device=values.device) < ends[:, None]

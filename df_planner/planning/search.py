@@ -19,8 +19,8 @@ First come the likely horizons, then all (see ``horizons.py``). After either, th
 failed by least are refined: noised again to a level in between and denoised, as SDEdit does with
 images (Meng et al., 2022). A long candidate mostly fails in a few places; at a middle level it
 keeps its way as a whole while its details are sampled again, and the best of old and new go on to
-the next round. After a failure all noise of training is used. With ``anytime`` the search goes on
-while a batch may hold a plan that arrives earlier.
+the next round. After a failure, candidates start from the full noise of training. With ``anytime``
+the search goes on while a batch may hold a plan that arrives earlier.
 """
 
 from collections.abc import Iterator
@@ -67,7 +67,6 @@ class Search:
     """
 
     def __init__(self, stages: list[list[Candidates]], settings: PlannerSettings):
-        """Start with nothing tried."""
         self.attempts: list[Attempt] = []
         self._stages = stages
         self._anytime = settings.anytime

@@ -45,7 +45,6 @@ class TokenSpace:
     """Normalised tokens on the device of the network, physical ones in numpy."""
 
     def __init__(self, card: ModelCard, device: str):
-        """Take shape and moments of tokens from the model card."""
         mean, std = card.normalizer().token_moments(card.frame_stack)
         self.mean = torch.tensor(mean, dtype=torch.float32, device=device)
         self.std = torch.tensor(std, dtype=torch.float32, device=device)
@@ -103,7 +102,6 @@ class Known:
     """
 
     def __init__(self, space: TokenSpace, lengths: np.ndarray):
-        """Start with pure noise everywhere."""
         self.lengths = lengths
         self._space = space
         shape = (len(lengths), int(lengths.max()))

@@ -13,11 +13,11 @@
 # limitations under the License.
 
 """
-The kinds of robots: one row of plain facts per kind, and no other place that tells them apart.
+The kinds of robots: one row of facts per kind.
 
-What a kind *does* stands in three registries beside the behaviours, keyed by the names of here:
-how it follows a plan (``driving/tracking.py``), what its messages are (``ros/robots/kinds.py``)
-and how it is simulated (``sim/robots.py``).
+Three tables hold what a kind *does*, by its name: how it follows a plan (``driving/tracking.py``),
+what its messages are (``ros/robots/kinds.py``) and how it is simulated (``sim/robots.py``). No
+other code tells kinds apart.
 """
 
 from collections.abc import Sequence

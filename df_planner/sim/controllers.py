@@ -20,6 +20,7 @@ so that the data cover the corridors.
 """
 
 from collections.abc import Sequence
+from functools import cache
 import math
 
 import numpy as np
@@ -33,13 +34,18 @@ MOVES = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # in the order in which ties
 DISCOUNT = 0.99
 VALUE_SWEEPS = 50
 MAX_WAYPOINTS = 100
+REACHED_M = 0.1
+
+# D4RL's controller: action per metre to the way-point and, braking, per m/s.
+POSITION_GAIN, VELOCITY_GAIN = 10.0, 1.0
+JITTER_M = 0.2  # way-points move by up to this much towards negative rows and columns
 
 CRUISE_MPS = 0.9  # what is left up to the limit is for feedback on plans
 TURN_GAIN_PER_S = 4.0
 MAX_TURN_RADPS = 3.0
 TURN_IN_PLACE_RAD = math.radians(60.0)
 NEXT_WAYPOINT_M = 0.35  # a way-point nearer than this is passed
-REACHED_M = 0.1
+TWIST_JITTER_M = 0.1  # of way-points, along each axis
 SLOWING_PER_S, SLOWEST_MPS = 2.0, 0.15  # of the distance to the goal
 
 
@@ -51,22 +57,11 @@ class WaypointController:
     ``reset`` a second episode with the same goal goes on with the way-points of the first.
 
     :param rng: source of the way-point jitter; anything with ``random(size=None)`` in [0, 1).
-    :param position_gain: action per metre of distance to the way-point.
-    :param velocity_gain: action per m/s, braking.
-    :param tolerance_m: a way-point nearer than this is reached.
-    :param jitter_m: way-points move by up to this much towards negative rows and columns.
     """
 
-    def __init__(self, maze: Maze, rng: np.random.Generator | np.random.RandomState,
-                 position_gain: float = 10.0, velocity_gain: float = 1.0,
-                 tolerance_m: float = 0.1, jitter_m: float = 0.2):
+    def __init__(self, maze: Maze, rng: np.random.Generator | np.random.RandomState):
         self.maze = maze
-        self.position_gain = position_gain
-        self.velocity_gain = velocity_gain
-        self.tolerance_m = tolerance_m
-        self.jitter_m = jitter_m
         self._rng = rng
-        self._next_cells: dict[tuple[int, int], dict] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -90,31 +85,26 @@ class WaypointController:
         # A step moves less than the tolerance; only the first one after planning, measured from
         # the centre of the cell, may not count as an arrival.
         settled = math.hypot(row - self._previous[0], column - self._previous[1]) < 0.1
-        reached = settled and math.hypot(
-            row - goal_cell[0], column - goal_cell[1]) < self.tolerance_m
+        reached = settled and math.hypot(row - goal_cell[0], column - goal_cell[1]) < REACHED_M
         target = goal_cell if reached else self._waypoints[self._index]
         row_error, column_error = target[0] - row, target[1] - column
-        if settled and not reached and math.hypot(row_error, column_error) < self.tolerance_m:
+        if settled and not reached and math.hypot(row_error, column_error) < REACHED_M:
             self._index += 1
         self._previous = (row, column)
-        return (
-            _clip(self.position_gain * row_error - self.velocity_gain * row_velocity),
-            _clip(self.position_gain * column_error - self.velocity_gain * column_velocity),
-            reached)
+        return (clip(POSITION_GAIN * row_error - VELOCITY_GAIN * row_velocity),
+                clip(POSITION_GAIN * column_error - VELOCITY_GAIN * column_velocity), reached)
 
     def _plan(self, start: tuple[int, int], goal: tuple[int, int]) -> None:
         """Follow the values from the start's cell to the goal's and jitter the way."""
-        if goal not in self._next_cells:
-            self._next_cells[goal] = next_cells(self.maze, goal)
-        cell = start
+        following, cell = next_cells(self.maze, goal), start
         waypoints: list[tuple[float, float]] = []
         while len(waypoints) < MAX_WAYPOINTS:
-            cell = self._next_cells[goal][cell]
+            cell = following[cell]
             self._rng.random()  # D4RL's grid draws the outcome of each move, though it is certain
             if cell == goal:
                 waypoints.append(cell)
                 break
-            jitter = self._rng.random(2) * self.jitter_m
+            jitter = self._rng.random(2) * JITTER_M
             waypoints.append((cell[0] - float(jitter[0]), cell[1] - float(jitter[1])))
         self._goal = goal
         self._waypoints = waypoints
@@ -122,11 +112,13 @@ class WaypointController:
         self._previous = start
 
 
+@cache
 def next_cells(maze: Maze, goal: tuple[int, int]) -> dict[tuple[int, int], tuple[int, int]]:
     """
     Return for every cell the best next one on the way to the goal.
 
-    Wall cells are included: a ball that hugs a wall may round to one.
+    Wall cells are included: a ball that hugs a wall may round to one. Do not change the result:
+    it is kept for the next call.
     """
     shape = maze.walls.shape
     successors = {}
@@ -146,7 +138,8 @@ def next_cells(maze: Maze, goal: tuple[int, int]) -> dict[tuple[int, int], tuple
             for cell, others in successors.items()}
 
 
-def _clip(action: float) -> float:
+def clip(action: float) -> float:
+    """Return an action of one axis within [-1, 1]."""
     return min(max(action, -1.0), 1.0)
 
 
@@ -158,14 +151,11 @@ class TwistController:
     has to turn.
 
     :param rng: source of the way-point jitter.
-    :param jitter_m: way-points lie up to this far from the centres of cells, along each axis.
     """
 
-    def __init__(self, maze: Maze, rng: np.random.Generator, jitter_m: float = 0.1):
+    def __init__(self, maze: Maze, rng: np.random.Generator):
         self.maze = maze
-        self.jitter_m = jitter_m
         self._rng = rng
-        self._next_cells: dict[tuple[int, int], dict] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -212,13 +202,12 @@ class TwistController:
     def _plan(self, start: tuple[float, float], goal: tuple[float, float]) -> None:
         """Follow the values from the start's cell to the goal's, and jitter the way."""
         goal_cell = self.maze.cell_of(map_to_observation(goal))
-        if goal_cell not in self._next_cells:
-            self._next_cells[goal_cell] = next_cells(self.maze, goal_cell)
+        following = next_cells(self.maze, goal_cell)
         cell = self.maze.cell_of(map_to_observation(start))
         self._waypoints = []
         while cell != goal_cell and len(self._waypoints) < MAX_WAYPOINTS:
-            cell = self._next_cells[goal_cell][cell]
-            jitter = self._rng.uniform(-self.jitter_m, self.jitter_m, 2)
+            cell = following[cell]
+            jitter = self._rng.uniform(-TWIST_JITTER_M, TWIST_JITTER_M, 2)
             self._waypoints.append(tuple(observation_to_map(cell_center(cell) + jitter).tolist()))
         self._waypoints[-1:] = [goal]
         self._goal = goal

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Gymnasium environments ``df_planner/{Maze2D,DiffDrive}-{umaze,medium,large,eval-...}-v1``.
+Gymnasium environments ``df_planner/{Maze2D,DiffDrive,Omni}-{umaze,medium,large,eval-...}-v1``.
 
 Importing this module registers them::
 
@@ -29,15 +29,21 @@ import numpy as np
 from df_planner.errors import InvalidInput
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
+from df_planner.sim.maze import BALL_RADIUS_M
+from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import MAZE_NAMES
-from df_planner.sim.render import draw_maze
 from df_planner.sim.robots import simulated_robot
 from df_planner.sim.robots import SimulatedRobot
 
 NAMESPACE = 'df_planner'
+PIXELS_PER_M = 48
+WALL_RGB = (90, 96, 110)
+FLOOR_RGB = (246, 246, 242)
+GOAL_RGB = (120, 190, 120)
+BALL_RGB = (200, 70, 50)
 
 
 class Maze2DEnv(gymnasium.Env):
@@ -90,10 +96,10 @@ class Maze2DEnv(gymnasium.Env):
         if options:
             raise InvalidInput(f'reset takes the options state and goal, got {sorted(options)}')
         if state is None:
-            state = self.robot.start(self._draw_position(), self.np_random)
+            state = self.robot.start(self.maze.draw_position(self.np_random), self.np_random)
         if goal is None:
-            goal = self.robot.from_maze(
-                self._draw_position() if self.multi_goal else self.maze.goal_cell)
+            goal = self.robot.from_maze(self.maze.draw_position(self.np_random)
+                                        if self.multi_goal else self.maze.goal_cell)
         goal = np.array(goal, dtype=float)
         if (goal.shape != (2,) or not np.isfinite(goal).all()
                 or self.maze.is_wall(self.robot.to_maze(goal))):
@@ -121,11 +127,7 @@ class Maze2DEnv(gymnasium.Env):
         if self.render_mode is None:
             return None
         to_maze = self.robot.to_maze
-        return draw_maze(self.maze, to_maze(self.world.state[:2]), to_maze(self.goal))
-
-    def _draw_position(self) -> np.ndarray:
-        cell = self.maze.cells[self.np_random.integers(len(self.maze.cells))]
-        return np.array(cell) + self.np_random.uniform(-0.1, 0.1, size=2)
+        return _picture(self.maze, to_maze(self.world.state[:2]), to_maze(self.goal))
 
     def _info(self) -> dict:
         distance = np.linalg.norm(self.world.state[:2] - self.goal)
@@ -139,6 +141,26 @@ def _state_bounds(maze: Maze, robot: SimulatedRobot) -> tuple[np.ndarray, np.nda
     others[:2] = robot.top_speed_mps
     return (np.concatenate((corners.min(axis=0), -others)),
             np.concatenate((corners.max(axis=0), others)))
+
+
+def _picture(maze: Maze, ball: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Draw the maze with rows down, as in the layout, and the ball and the goal, (2,) each."""
+    tile = np.ones((PIXELS_PER_M, PIXELS_PER_M), dtype=bool)
+    wall = np.kron(maze.walls, tile)[..., None]
+    picture = np.where(wall, np.array(WALL_RGB, float), np.array(FLOOR_RGB, float))
+    _blend_disc(picture, goal, GOAL_RADIUS_M, GOAL_RGB, 0.6)
+    _blend_disc(picture, ball, BALL_RADIUS_M, BALL_RGB, 1.0)
+    return np.rint(picture).astype(np.uint8)
+
+
+def _blend_disc(picture: np.ndarray, centre: np.ndarray, radius_m: float,
+                rgb: tuple[int, int, int], opacity: float) -> None:
+    """Blend an anti-aliased disc into a float picture (height, width, 3), in place."""
+    rows = (np.arange(picture.shape[0]) + 0.5) / PIXELS_PER_M + CELL_LOWER_EDGE_M
+    columns = (np.arange(picture.shape[1]) + 0.5) / PIXELS_PER_M + CELL_LOWER_EDGE_M
+    distance = np.hypot(rows[:, None] - centre[0], columns[None, :] - centre[1])
+    cover = opacity * np.clip((radius_m - distance) * PIXELS_PER_M + 0.5, 0.0, 1.0)[..., None]
+    picture += cover * (np.array(rgb, float) - picture)
 
 
 def register_environments() -> None:

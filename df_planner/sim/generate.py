@@ -22,6 +22,7 @@ differ).
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -31,10 +32,12 @@ from df_planner.data.d4rl import dataset_writer
 from df_planner.errors import InvalidInput
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
+from df_planner.sim.controllers import clip
 from df_planner.sim.controllers import WaypointController
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
+from df_planner.sim.robots import almost_at_rest
 from df_planner.sim.world import World
 
 GENERATOR_VERSION = 1
@@ -44,17 +47,6 @@ D4RL_NUM_STEPS = {'umaze': 1_000_000, 'medium': 2_000_000, 'large': 4_000_000}
 def default_path(maze: str, robot: str = POINT.name) -> Path:
     """Return where the data set of a robot in a maze goes by default."""
     return Path('data') / f'{ROBOTS[robot].prefix}-{Path(maze).stem}.hdf5'
-
-
-def draw_goal(maze: Maze, rng: np.random.Generator) -> np.ndarray:
-    """Draw a position (2,): a free cell, the goal's included, and up to 0.1 m off its integer."""
-    cell = np.array(maze.cells[rng.integers(len(maze.cells))], dtype=float)
-    return cell + rng.uniform(-0.1, 0.1, size=2)
-
-
-def draw_start(maze: Maze, rng: np.random.Generator) -> np.ndarray:
-    """Draw a start state (4,): a position like a goal's and a velocity of 0.1 m/s deviation."""
-    return np.concatenate((draw_goal(maze, rng), 0.1 * rng.standard_normal(2)))
 
 
 def generate(maze: str, num_steps: int, seed: int = 0, noise_std: float = 0.5,
@@ -71,15 +63,11 @@ def generate(maze: str, num_steps: int, seed: int = 0, noise_std: float = 0.5,
     """
     check_numbers(num_steps, noise_std)
     layout = load_maze(maze)
-    out = default_path(maze) if out is None else Path(out)
-    attributes = {
-        'maze': layout.name, 'layout': '\n'.join(layout.rows), 'seed': seed,
-        'noise_std': noise_std, 'repair_stale': repair_stale,
-        'generator_version': GENERATOR_VERSION}
-    source = _Source(layout, seed, noise_std, repair_stale)
-    with dataset_writer(out, num_steps, attributes=attributes) as write:
-        write_rows(write, source.rows, num_steps, layout.name, progress)
-    return out
+    return write_log(
+        default_path(maze) if out is None else Path(out), layout, num_steps,
+        _Source(layout, seed, noise_std, repair_stale).rows, progress,
+        {'seed': seed, 'noise_std': noise_std, 'repair_stale': repair_stale,
+         'generator_version': GENERATOR_VERSION})
 
 
 def check_numbers(num_steps: int, noise_std: float) -> None:
@@ -90,20 +78,24 @@ def check_numbers(num_steps: int, noise_std: float) -> None:
         raise InvalidInput(f'noise_std must be a finite number >= 0, got {noise_std}')
 
 
-def write_rows(write: Callable[[int, dict], None], rows: Callable[[int], dict], num_steps: int,
-               title: str, progress: bool) -> None:
+def write_log(out: Path, maze: Maze, num_steps: int, rows: Callable[[int], dict],
+              progress: bool, attributes: dict, **layout: Any) -> Path:
     """
-    Write the rows of a log in stretches, with a progress bar.
+    Write a log of a robot in a maze, with a progress bar, and return its path.
 
-    :param write: what ``dataset_writer`` gives.
     :param rows: gives so many of the next rows under their keys.
+    :param attributes: of the file, besides the maze.
+    :param layout: ``keys`` and ``signals`` as ``dataset_writer`` takes them.
     """
-    with tqdm(total=num_steps, desc=f'{title} data', unit='step', unit_scale=True,
-              disable=not progress) as bar:
+    attributes = {'maze': maze.name, 'layout': '\n'.join(maze.rows), **attributes}
+    with dataset_writer(out, num_steps, attributes=attributes, **layout) as write, tqdm(
+            total=num_steps, desc=f'{maze.name} data', unit='step', unit_scale=True,
+            disable=not progress) as bar:
         for first_row in range(0, num_steps, CHUNK_ROWS):
             count = min(CHUNK_ROWS, num_steps - first_row)
             write(first_row, rows(count))
             bar.update(count)
+    return out
 
 
 class _Source:
@@ -116,20 +108,20 @@ class _Source:
         self._rng = np.random.default_rng(seed)
         self._world = World(maze)
         self._controller = WaypointController(maze, self._rng)
-        self._goal = draw_goal(maze, self._rng)
-        start = draw_start(maze, self._rng)
+        self._goal = maze.draw_position(self._rng)
+        start = np.concatenate((maze.draw_position(self._rng), almost_at_rest(self._rng)))
         self._world.set_state(start)
         self._state = self._observation = start.tolist()
 
     def rows(self, count: int) -> dict[str, np.ndarray]:
-        """Return the next ``count`` rows under D4RL's keys."""
+        """Return the next rows under D4RL's keys; rewards are those of the maze's own goal."""
         noise = (self._noise_std * self._rng.standard_normal((count, 2))).tolist()
         act, advance = self._controller.action, self._world.advance
         state, observation, goal = self._state, self._observation, self._goal
         observations, states, actions, goals, timeouts = [], [], [], [], []
         for row_noise, column_noise in noise:
             row_action, column_action, reached = act(observation, goal)
-            action = (_clip(row_action + row_noise), _clip(column_action + column_noise))
+            action = (clip(row_action + row_noise), clip(column_action + column_noise))
             observations.append(observation)
             states.append(state)
             actions.append(action)
@@ -137,15 +129,10 @@ class _Source:
             timeouts.append(reached)
             state = advance(*action)
             if reached:
-                goal = draw_goal(self._maze, self._rng)
+                goal = self._maze.draw_position(self._rng)
             if self._repair_stale or not reached:
                 observation = state
         self._state, self._observation, self._goal = state, observation, goal
-        return self._relabelled(observations, states, actions, goals, timeouts)
-
-    def _relabelled(self, observations: list, states: list, actions: list, goals: list,
-                    timeouts: list) -> dict[str, np.ndarray]:
-        """Turn rows into arrays; rewards are those of the maze's own fixed goal."""
         seen = np.array(observations, dtype=np.float32)
         true = np.array(states, dtype=np.float32)
         distance = np.linalg.norm(seen[:, :2] - np.array(self._maze.goal_cell), axis=1)
@@ -158,7 +145,3 @@ class _Source:
             'infos/goal': np.array(goals, dtype=np.float32),
             'infos/qpos': true[:, :2],
             'infos/qvel': true[:, 2:]}
-
-
-def _clip(action: float) -> float:
-    return min(max(action, -1.0), 1.0)

@@ -25,10 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from df_planner.data.d4rl import dataset_writer
 from df_planner.sim.generate import check_numbers
 from df_planner.sim.generate import default_path
-from df_planner.sim.generate import write_rows
+from df_planner.sim.generate import write_log
 from df_planner.sim.maze import cell_center
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
@@ -59,14 +58,11 @@ def generate(robot: str, maze: str, num_steps: int, seed: int = 0, noise_std: fl
     """
     check_numbers(num_steps, noise_std)
     layout, simulated = load_maze(maze), simulated_robot(robot)
-    out = default_path(maze, robot) if out is None else Path(out)
-    attributes = {
-        'maze': layout.name, 'layout': '\n'.join(layout.rows), 'robot': robot, 'seed': seed,
-        'noise_std': noise_std, 'generator_version': GENERATOR_VERSION}
-    source = _Source(simulated, layout, seed, noise_std)
-    with dataset_writer(out, num_steps, KEYS, attributes, simulated.signals) as write:
-        write_rows(write, source.rows, num_steps, layout.name, progress)
-    return out
+    return write_log(
+        default_path(maze, robot) if out is None else Path(out), layout, num_steps,
+        _Source(simulated, layout, seed, noise_std).rows, progress,
+        {'robot': robot, 'seed': seed, 'noise_std': noise_std,
+         'generator_version': GENERATOR_VERSION}, keys=KEYS, signals=simulated.signals)
 
 
 class _Source:

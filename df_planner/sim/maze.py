@@ -148,6 +148,11 @@ class Maze:
         """Return the goal's cell, the first empty one if the layout marks none."""
         return (self._cells_of('G') or self.cells)[0]
 
+    def draw_position(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw a position (2,) as D4RL does: a free cell, up to 0.1 m off its integer per axis."""
+        cell = np.array(self.cells[rng.integers(len(self.cells))], dtype=float)
+        return cell + rng.uniform(-0.1, 0.1, size=2)
+
     def normalized_score(self, episode_return: float, dense: bool = False) -> float:
         """Return D4RL's score in percent: 0 is the random policy, 100 the reference one."""
         reference = self.dense_reference_return if dense else self.reference_return

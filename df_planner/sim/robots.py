@@ -29,14 +29,14 @@ import numpy as np
 
 from df_planner.errors import ConfigError
 from df_planner.robots.signals import Signals
+from df_planner.sim.bases import DiffDriveWorld
+from df_planner.sim.bases import OmniWorld
 from df_planner.sim.controllers import OmniController
 from df_planner.sim.controllers import TwistController
 from df_planner.sim.controllers import WaypointController
-from df_planner.sim.diff_drive_world import DiffDriveWorld
 from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
-from df_planner.sim.omni_world import OmniWorld
 from df_planner.sim.world import MAX_SPEED_MPS
 from df_planner.sim.world import World
 
@@ -80,7 +80,7 @@ class SimulatedRobot:
     :param world: makes the physics of a maze.
     :param controller: makes the controller for a maze and a source of randomness.
     :param draw_others: draws what a start state (S,) has besides the position, (S - 2,).
-    :param top_speed_mps: no state has a higher speed along an axis, after a collision either.
+    :param top_speed_mps: the highest speed of a state along an axis, collisions included.
     """
 
     world: type[RobotWorld]
@@ -106,7 +106,7 @@ class SimulatedRobot:
         return np.concatenate((self.from_maze(position), self.draw_others(rng)))
 
 
-def _almost_at_rest(rng: np.random.Generator) -> np.ndarray:
+def almost_at_rest(rng: np.random.Generator) -> np.ndarray:
     """Draw a velocity (2,) as D4RL does: 0.1 m/s deviation per axis."""
     return 0.1 * rng.standard_normal(2)
 
@@ -118,7 +118,7 @@ def _of_any_heading(rng: np.random.Generator) -> np.ndarray:
 
 
 ROBOTS = {
-    'point': SimulatedRobot(World, WaypointController, _almost_at_rest, 1.05 * MAX_SPEED_MPS),
+    'point': SimulatedRobot(World, WaypointController, almost_at_rest, 1.05 * MAX_SPEED_MPS),
     'diff_drive': SimulatedRobot(DiffDriveWorld, TwistController, _of_any_heading, 2.0),
     'omni': SimulatedRobot(OmniWorld, OmniController, _of_any_heading, 2.0),
 }

@@ -12,7 +12,6 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-
 """
 A maze with a clock: what a simulator is, apart from how it is talked to.
 
@@ -64,7 +63,6 @@ class SessionSettings:
     seed: int = 0
 
     def __post_init__(self):
-        """Check the values."""
         for name in ('velocity_gain', 'cmd_timeout_s', 'command_delay_s', 'action_noise_std'):
             if getattr(self, name) is not None and not getattr(self, name) >= 0.0:
                 raise ConfigError(f'{name} must be 0 or more, got {getattr(self, name)}')
@@ -90,20 +88,20 @@ class Session:
 
     @property
     def state(self) -> np.ndarray:
-        """Return the present one, (S,)."""
+        """Return the present state, (S,)."""
         return self.world.state
 
     @property
     def goal(self) -> np.ndarray:
-        """Return that of the maze, (2,), in the axes of the states."""
+        """Return the goal of the maze, (2,), in the axes of the states."""
         return self._robot.from_maze(np.array(self.maze.goal_cell, np.float64))
 
     def command(self, command: np.ndarray, stamp_ns: int = 0) -> None:
         """
         Take a command of shape (A,), in force until the next one or the timeout.
 
-        One that answers an observation from before the episode is not in force, but no error
-        either while the new observations may not have got around.
+        A command that answers an observation of the episode before is dropped; that is no error
+        within the timeout, because new observations may still be on their way.
 
         :param stamp_ns: time of the observation it answers; 0 means now.
         :raises StaleInput: for a stamp in the future or beyond the timeout; nothing changes.
@@ -163,9 +161,7 @@ class Session:
 
     def reset(self) -> None:
         """Start an episode as D4RL does: near a random cell, a point almost at rest."""
-        cell = np.array(self.maze.cells[self._rng.integers(len(self.maze.cells))], np.float64)
-        position = cell + self._rng.uniform(-0.1, 0.1, 2)
-        self.teleport(self._robot.start(position, self._rng))
+        self.teleport(self._robot.start(self.maze.draw_position(self._rng), self._rng))
 
     def _command_in_force(self) -> np.ndarray:
         """Return the newest command (A,) that has taken effect and has not timed out, or zero."""

@@ -20,7 +20,6 @@ depends on the state and the action alone, so a run can be continued from any re
 """
 
 from collections.abc import Sequence
-import math
 
 import mujoco
 from mujoco import rollout
@@ -30,13 +29,10 @@ from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.robots.signals import MAZE2D
 from df_planner.sim.maze import Block
-from df_planner.sim.maze import cell_center
 from df_planner.sim.maze import Maze
-from df_planner.sim.maze import observation_to_map
 from df_planner.sim.maze import observation_to_world
 
 MAX_SPEED_MPS = 5.0  # per axis, enforced before a step
-MAP_WALL_CENTER_M = 0.1  # above the floor, in models in the axes of the map
 
 
 def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
@@ -49,8 +45,7 @@ def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
     spec = mujoco.MjSpec.from_file(str(share_path('sim/point_mass.xml')))
     wall = spec.find_default('wall')
     for row, column in np.argwhere(maze.walls):
-        spec.worldbody.add_geom(
-            wall, name=f'wall_{row}_{column}', pos=[row + 1.0, column + 1.0, 0.0])
+        spec.worldbody.add_geom(wall, name=f'wall_{row}_{column}', pos=[row + 1, column + 1, 0])
     for index, block in enumerate(blocks):
         half_m = block.edge_m / 2
         spec.worldbody.add_geom(
@@ -60,16 +55,6 @@ def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
     ball = model.body('ball').id
     model.body_invweight0[ball, 0] = 2.0 / (3.0 * model.body_mass[ball])
     return model
-
-
-def build_map_model(robot: str, maze: Maze) -> mujoco.MjModel:
-    """Compile ``sim/ROBOT.xml`` and the maze's walls, in the axes of the ROS ``map`` frame."""
-    spec = mujoco.MjSpec.from_file(str(share_path(f'sim/{robot}.xml')))
-    wall = spec.find_default('wall')
-    for row, column in np.argwhere(maze.walls):
-        x, y = observation_to_map(cell_center((row, column)))
-        spec.worldbody.add_geom(wall, name=f'wall_{row}_{column}', pos=[x, y, MAP_WALL_CENTER_M])
-    return spec.compile()
 
 
 class World:
@@ -165,23 +150,10 @@ class BatchWorld:
 
 
 def finite(value: Sequence[float] | np.ndarray, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Return the value as a float64 array of the given shape, or say what is wrong with it."""
+    """Return the value as a float64 array of the given shape; InvalidInput if it is not one."""
     array = np.asarray(value, dtype=np.float64)
     if array.shape != shape:
         raise InvalidInput(f'{name} must have shape {shape}, got {array.shape}')
     if not np.isfinite(array).all():
         raise InvalidInput(f'{name} must be finite, got {array}')
     return array
-
-
-def heading_of(state: np.ndarray) -> float:
-    """
-    Return the heading of a state (6,) in radians.
-
-    :raises InvalidInput: unless its cosine and sine are about a unit vector.
-    """
-    cosine, sine = state[4:].tolist()
-    if not 0.5 < math.hypot(cosine, sine) < 2.0:
-        raise InvalidInput('heading_cos and heading_sin must be a unit vector, '
-                           f'got {cosine:.3f}, {sine:.3f}')
-    return math.atan2(sine, cosine)

@@ -43,7 +43,7 @@ from df_planner.ros.robots.kinds import robot_messages
 from df_planner.ros.robots.twist import TwistRobot
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.ros.trajectory_cdr import trajectory_bytes
-from df_planner.sim.diff_drive_world import DiffDriveWorld
+from df_planner.sim.bases import DiffDriveWorld
 from df_planner.sim.maze import load_maze
 
 AXES = conversions.MapAxes(DIFF_DRIVE.signals.observation_to_map)

@@ -28,9 +28,9 @@ from torch.nn import functional
 
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.denoiser import Network
+from df_planner.diffusion.networks import TransformerDenoiser
 from df_planner.diffusion.runtime.cuda_graphs import CudaGraphDenoiser
 from df_planner.diffusion.runtime.names import Backend
-from df_planner.diffusion.transformer import TransformerDenoiser
 
 TOKENS = 4  # OpenVINO's lengths are multiples of it: fewer shapes for little padding
 
@@ -47,7 +47,6 @@ class OpenVinoDenoiser:
     """
 
     def __init__(self, denoiser: TransformerDenoiser):
-        """Compile for any batch and any number of tokens."""
         import openvino
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder

@@ -43,7 +43,6 @@ class CudaGraphDenoiser:
     """
 
     def __init__(self, denoiser: Denoiser):
-        """Record nothing yet."""
         self.part_sizes = denoiser.part_sizes
         self.max_tokens = denoiser.max_tokens
         self.per_channel = denoiser.per_channel

@@ -23,7 +23,7 @@ from df_planner.driving.tracking import check_execution
 from df_planner.driving.tracking import LAWS
 from df_planner.driving.tracking import PointTracking
 from df_planner.driving.tracking import TrackingLaw
-from df_planner.driving.unicycle import UnicycleTracking
+from df_planner.driving.tracking import UnicycleTracking
 from df_planner.errors import ConfigError
 from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.robots.kinds import EXECUTIONS
