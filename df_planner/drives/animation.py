@@ -87,7 +87,6 @@ def animate(path: Path, drive: Drive, legs: Sequence[Leg], goal_radius_m: float,
 
 
 def _frame_times(drive: Drive, legs: Sequence[Leg], speed: float) -> list[tuple[float, Leg]]:
-    """Return when each frame is, and the leg it belongs to."""
     times: list[tuple[float, Leg]] = []
     for leg in legs:
         end = min(leg.rows.stop, leg.driving.stop + round(LAST_S / np.median(
