@@ -183,7 +183,3 @@ def __getattr__(name: str) -> click.Command:
 
 def _complain(code: str, error: Exception) -> None:
     click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
-
-
-if __name__ == '__main__':
-    main()

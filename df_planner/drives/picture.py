@@ -49,11 +49,7 @@ GAP_S = 1.0  # where a line is interrupted
 
 def draw_drive(path: Path, drive: Drive, legs: Sequence[Leg], errors: np.ndarray,
                goal_radius_m: float, title: str) -> None:
-    """
-    Draw to a PNG file.
-
-    :param errors: (N,) of ``tracking_errors``.
-    """
+    """Draw to a PNG file; ``errors`` (N,) are those of ``tracking_errors``."""
     begin_s = drive.times_s[0]
     plans = [plan for plan in drive.plans if len(plan) > 1]
     plans = [plan for plan, counts in zip(plans, on_the_way(
