@@ -28,14 +28,13 @@ import tabulate
 tabulate.MIN_PADDING = 0  # of headers, beside the spaces between columns
 SETTINGS = click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
                         help='Replace a planner setting, for example num_samples=64; repeatable.')
-DEVICE = click.option('--device', default='cpu', show_default=True, help='cpu, cuda or auto.')
+DEVICE = click.option('--device', default='cpu', help='cpu, cuda or auto.')
 RESUME = click.option('--resume', is_flag=True, help='Keep what is finished in --out.')
 
 
 def seed_option(seed_of: str) -> Callable:
     """Return the option --seed, 0 by default."""
-    return click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
-                        help=f'Of the {seed_of}.')
+    return click.option('--seed', type=click.IntRange(min=0), default=0, help=f'Of the {seed_of}.')
 
 
 def out_option(files: str, default: str) -> Callable:

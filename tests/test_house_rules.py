@@ -43,7 +43,6 @@ APART = {
 # Modules below 40 lines, and why.
 SMALL = {
     'df_planner.cli.__main__',  # python -m df_planner.cli
-    'df_planner.diffusion.networks',  # the one place that knows every network
     'df_planner.diffusion.runtime.names',  # --help lists backends without loading torch
     'df_planner.driving.stamps',  # the follower's and the planner's notion of time
 }

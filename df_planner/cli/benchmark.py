@@ -56,10 +56,10 @@ EXIT_FAILED_ROWS = 1
     'headline --engine ray --ray-address HOST:6379  # on a cluster: docs/benchmarking.md'))))
 @click.argument('grid', default='headline')
 @out_option('the report and of finished episodes', 'results/benchmark-GRID')
-@click.option('--workers', type=click.IntRange(min=1), default=None,
+@click.option('--workers', type=click.IntRange(min=1),
               help='Processes, of one thread each. Only latencies depend on it.  '
                    '[default: one per core]')
-@click.option('--engine', type=click.Choice(['local', 'ray']), default='local', show_default=True,
+@click.option('--engine', type=click.Choice(['local', 'ray']), default='local',
               help='What spreads trainings and episodes: processes of this machine, or Ray.')
 @click.option('--ray-address', metavar='HOST:PORT',
               help='A Ray cluster that is running; its cores are the workers.  '
@@ -107,12 +107,13 @@ def benchmark(grid, out, workers, engine, ray_address, only, groups, tasks, epis
                           + ', '.join(dict.fromkeys(row.name for row in rows)))
     trainings = {training.checkpoint: training for row in selected for training in row.trainings
                  if not training.finished()}
+    cores = len(os.sched_getaffinity(0))
     if only_list:
         _echo_list(GridRuns(config, rows, out, selected, episodes,
                             dict.fromkeys(trainings, 'its training comes first')),
-                   trainings.values(), workers or _cores())
+                   trainings.values(), workers or cores)
         return
-    with _engine(engine, workers, ray_address) as started:
+    with _engine(engine, workers, cores, ray_address) as started:
         try:
             untrained = _train(trainings, out, started)
             runs = GridRuns(config, rows, out, selected, episodes, untrained)
@@ -127,24 +128,20 @@ def benchmark(grid, out, workers, engine, ray_address, only, groups, tasks, epis
         click.get_current_context().exit(EXIT_FAILED_ROWS)
 
 
-def _cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0))
-
-
-def _engine(name: str, workers: int | None, ray_address: str | None) -> AbstractContextManager:
+def _engine(name: str, workers: int | None, cores: int, ray_address: str | None
+            ) -> AbstractContextManager:
     """Return the engine of the jobs, for a with statement; ConfigError if it is not installed."""
     if name == 'local':
         if ray_address:
             raise ConfigError('--ray-address: needs --engine ray')
-        return nullcontext(LocalEngine(workers or _cores()))
+        return nullcontext(LocalEngine(workers or cores))
     if ray_address and workers:
         raise ConfigError('--workers: the cluster at --ray-address has its own; leave out one of '
                           'the two options')
     if find_spec('ray') is None:
         raise ConfigError('--engine ray: ray is not installed; pip install ray, or leave out '
                           '--engine')
-    return RayEngine(None if ray_address else workers or _cores(), ray_address)
+    return RayEngine(None if ray_address else workers or cores, ray_address)
 
 
 def _train(trainings: dict, out: Path, engine) -> dict[str, str]:
@@ -162,17 +159,12 @@ def _evaluate(runs, engine, grid_file: Path) -> None:
             runs.execute(engine, on_episode)
     finally:
         if any(run.episodes for row in runs.rows for run in runs.of(row)):
-            _report(runs, grid_file, engine)
-
-
-def _report(runs, grid_file: Path, engine) -> None:
-    """Write the report of what is finished and show its table."""
-    results = grid_results(runs, {
-        'grid': grid_file.name, **asked_for(), 'engine': engine.description,
-        'workers': engine.workers, **machine_facts()})
-    write_grid_report(runs.out_dir, results)
-    click.echo(text_overview(results))
-    click.echo(f'report: {runs.out_dir / "report.md"}')
+            results = grid_results(runs, {
+                'grid': grid_file.name, **asked_for(), 'engine': engine.description,
+                'workers': engine.workers, **machine_facts()})
+            write_grid_report(runs.out_dir, results)
+            click.echo(text_overview(results))
+            click.echo(f'report: {runs.out_dir / "report.md"}')
 
 
 def _echo_list(runs, trainings, workers: int) -> None:

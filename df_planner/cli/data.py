@@ -40,26 +40,30 @@ from df_planner.sim import generate as generator
 from df_planner.sim import generate_drives
 from df_planner.sim.generate import D4RL_NUM_STEPS
 
+CONFIG = click.option(
+    '--config', metavar='YAML', help='Columns of bags and Minari data sets: a file, or a shipped '
+    'name: maze2d, diff_drive, point_maze.  [default: maze2d, point_maze]')
+
 
 @click.command('generate', epilog=examples(
     'df_planner data generate --maze medium',
     'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5',
     'df_planner data generate --maze medium --robot diff_drive'))
 @click.option('--maze', required=True, help='umaze, medium, large, eval-..., or a YAML file.')
-@click.option('--robot', type=click.Choice(tuple(ROBOTS)), default=POINT.name, show_default=True,
+@click.option('--robot', type=click.Choice(tuple(ROBOTS)), default=POINT.name,
               help=f'{DESCRIPTIONS}.')
-@click.option('--num-steps', type=click.IntRange(min=2), default=None,
+@click.option('--num-steps', type=click.IntRange(min=2),
               help='Rows of the file.  [default: as many as the data set of D4RL has; of other '
                    'robots '
                    + ', '.join(f'{kind.generated_rows} ({kind.name})' for kind in ROBOTS.values()
                                if kind.generated_rows) + ']')
-@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True)
-@click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5, show_default=True,
+@click.option('--seed', type=click.IntRange(min=0), default=0)
+@click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5,
               help='Standard deviation of the noise on the actions of the controller, as a share '
                    'of their limits; of other robots than a point in the noisiest drives.')
 @click.option('--repair-stale', is_flag=True,
               help='Write the true state where D4RL repeats an old observation; point only.')
-@click.option('--out', type=click.Path(dir_okay=False, path_type=Path), default=None,
+@click.option('--out', type=click.Path(dir_okay=False, path_type=Path),
               help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5, of other robots '
                    'data/ROBOT-MAZE.hdf5]')
 def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std: float,
@@ -91,9 +95,7 @@ def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std:
 @click.argument('sources', nargs=-1, required=True, metavar='SOURCE...')
 @click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
               help='The HDF5 file, which must not be there yet.')
-@click.option('--config', metavar='YAML',
-              help='Columns of bags and Minari data sets: a file, or the name of a shipped one: '
-                   'maze2d, diff_drive, point_maze.  [default: maze2d, point_maze]')
+@CONFIG
 def import_command(sources: tuple[str, ...], out: Path, config: str | None):
     """
     Bring logs into one file for `df_planner train`.
@@ -112,15 +114,11 @@ def import_command(sources: tuple[str, ...], out: Path, config: str | None):
                f'episodes{resumed}')
 
 
-CONFIG_HELP = ('Columns of a bag or a Minari data set: a file, or the name of a shipped one.  '
-               '[default: maze2d, point_maze]')
-
-
 @click.command('info', epilog=examples(
     'df_planner data info data/maze2d-medium.hdf5',
     'df_planner data info results/RUN/bag --out coverage.png'))
 @click.argument('source')
-@click.option('--config', metavar='YAML', help=CONFIG_HELP)
+@CONFIG
 @click.option('--no-repair', is_flag=True, help='Show the observations as they are in the file.')
 @click.option('--out', type=click.Path(dir_okay=False, path_type=Path),
               help='A PNG of where the robot has been.')
@@ -145,7 +143,7 @@ def info(source: str, config: str | None, no_repair: bool, out: Path | None):
     'df_planner data check data/maze2d-medium.hdf5',
     'df_planner data check my_bag --config my_robot.yaml'))
 @click.argument('source')
-@click.option('--config', metavar='YAML', help=CONFIG_HELP)
+@CONFIG
 @click.pass_context
 def check(ctx: click.Context, source: str, config: str | None):
     """

@@ -32,10 +32,10 @@ GOAL_RADIUS_M = 0.5  # D4RL's
 
 
 def bag_options(command: Callable) -> Callable:
-    """Add the options of every command that reads a bag."""
+    """Add the argument and the options of every command that reads a bag."""
     for decorate in (
         click.option('--goal-radius-m', type=click.FloatRange(min=0.01), default=GOAL_RADIUS_M,
-                     show_default=True, help='Distance at which a goal counts as reached.'),
+                     help='Distance at which a goal counts as reached.'),
         click.option('--namespace', help='Of the robot, if the bag has several robots.'),
         click.argument('bag', type=click.Path(path_type=Path)),
     ):
@@ -68,10 +68,9 @@ def report(bag: Path, namespace: str | None, goal_radius_m: float, out: Path | N
     'df_planner animate results/large-20260101-120000/bag',
     'df_planner animate my_bag --speed 0.5 --width-px 480 --out slow.gif'))
 @bag_options
-@click.option('--speed', type=click.FloatRange(min=0.01), default=1.0, show_default=True,
+@click.option('--speed', type=click.FloatRange(min=0.01), default=1.0,
               help='Seconds of the drive per second of the animation.')
-@click.option('--width-px', type=click.IntRange(min=100, max=4000), default=640,
-              show_default=True)
+@click.option('--width-px', type=click.IntRange(min=100, max=4000), default=640)
 @click.option('--out', type=click.Path(dir_okay=False, path_type=Path),
               help='The GIF.  [default: BAG.gif]')
 def animation(bag: Path, namespace: str | None, goal_radius_m: float, speed: float,

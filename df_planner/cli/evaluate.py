@@ -50,7 +50,6 @@ MAX_TABLE_EPISODES = 30
 @click.option('--checkpoint', help='A shipped name (maze2d-medium) or a .safetensors file.')
 @click.option('--maze', help='Name or YAML file.  [default: the one the checkpoint was made for]')
 @click.option('--policy', type=click.Choice(['planner', 'controller']), default='planner',
-              show_default=True,
               help='controller: only the baseline, which needs no checkpoint.')
 @click.option('--robot', type=click.Choice(tuple(ROBOTS)), help='Of the controller.')
 @click.option('--episodes', type=click.IntRange(min=1),
@@ -59,21 +58,20 @@ MAX_TABLE_EPISODES = 30
 @click.option('--starts', type=click.Path(path_type=Path),
               help='An npz file with arrays state (N, S) and goal (N, 2), instead of the seed.')
 @click.option('--multi-goal', is_flag=True, help='A goal of its own for every start (Multi2D).')
-@click.option('--execution', type=click.Choice(EXECUTIONS),
-              default='tracking', show_default=True,
+@click.option('--execution', type=click.Choice(EXECUTIONS), default='tracking',
               help='Play the diffused actions as they are, track the planned states, or follow '
                    'the planned way as fast as the robot can.')
-@click.option('--replan-interval-s', type=float, default=0.25, show_default=True,
+@click.option('--replan-interval-s', type=float, default=0.25,
               help='Control time between two plans.')
 @click.option('--planner-seed', type=click.IntRange(min=0),
               help='Of the noise that plans are sampled from.  [default: as --seed]')
 @SETTINGS
 @DEVICE
 @click.option('--backend', type=click.Choice(BACKENDS), default='auto',
-              show_default=True, help='What evaluates the network; auto is the fastest.')
-@click.option('--workers', type=click.IntRange(min=1), default=1, show_default=True,
+              help='What evaluates the network; auto is the fastest.')
+@click.option('--workers', type=click.IntRange(min=1), default=1,
               help='Processes. Only latencies depend on it.')
-@click.option('--baseline/--no-baseline', default=True, show_default=True,
+@click.option('--baseline/--no-baseline', default=True,
               help='Run the way-point controller on the same starts.')
 @RESUME
 @out_option('the report', 'results/evaluate-MAZE-TIME')
@@ -89,7 +87,7 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
     from df_planner.evaluation.episodes import check_simulated
     from df_planner.evaluation.episodes import Specification
     from df_planner.evaluation.evaluate import evaluate as evaluated
-    robot = robot or _robot_of(checkpoint)
+    robot = robot or (load_card(checkpoint).robot if checkpoint else POINT.name)
     check_simulated(robot, checkpoint)
     maze = maze or _maze_of(checkpoint)
     specification = Specification(
@@ -104,16 +102,24 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
         chosen = chosen.head(episodes) if episodes else chosen
     if out is None:
         out = Path('results', f'evaluate-{Path(maze).stem}-{datetime.now():%Y%m%d-%H%M%S}')
-    facts = {
-        'starts': f'seed {seed}' if starts is None else str(starts),
-        'multi_goal': multi_goal, **asked_for()}
-    with Progress(len(chosen)) as progress:
+    facts = {'starts': f'seed {seed}' if starts is None else str(starts),
+             'multi_goal': multi_goal, **asked_for()}
+    finished: list[dict] = []
+
+    def show(record: dict) -> None:
+        finished.append(record)
+        name = 'return' if record['score'] is None else 'score'
+        mean = sum(other[name] for other in finished) / len(finished)
+        reached = sum(other['reached'] for other in finished)
+        bar.set_postfix_str(f'{name} {mean:.1f}, reached {reached}/{len(finished)}')
+        bar.update()
+
+    with tqdm(total=len(chosen), unit='episode', disable=None) as bar:
         try:
-            results = evaluated(specification, chosen, out, workers, baseline, resume, facts,
-                                progress.add)
+            results = evaluated(specification, chosen, out, workers, baseline, resume, facts, show)
         except KeyboardInterrupt:
-            progress.close()
-            click.echo(f'stopped: {progress.finished} of {len(chosen)} episodes are kept in '
+            bar.close()
+            click.echo(f'stopped: {len(finished)} of {len(chosen)} episodes are kept in '
                        f'{out}; add --resume --out {out} to go on', err=True)
             raise
     records = results['episodes'] if len(chosen) <= MAX_TABLE_EPISODES else []
@@ -121,48 +127,7 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
     click.echo(f'report: {out / "report.md"}')
 
 
-class Progress:
-    """
-    A bar of finished episodes with their mean score, if stderr is a terminal.
-
-    :param episodes: of the whole run.
-    """
-
-    def __init__(self, episodes: int):
-        """Show an empty bar."""
-        self._bar = tqdm(total=episodes, unit='episode', disable=None)
-        self._values: list[float] = []
-        self._reached = 0
-
-    @property
-    def finished(self) -> int:
-        """Return the number of episodes so far."""
-        return len(self._values)
-
-    def __enter__(self) -> 'Progress':
-        """Return the bar."""
-        return self
-
-    def __exit__(self, *_) -> None:
-        """Close the bar."""
-        self.close()
-
-    def add(self, record: dict) -> None:
-        """Count an episode by its record."""
-        name = 'return' if record['score'] is None else 'score'
-        self._values.append(record[name])
-        self._reached += record['reached']
-        self._bar.set_postfix_str(f'{name} {sum(self._values) / len(self._values):.1f}, '
-                                  f'reached {self._reached}/{len(self._values)}')
-        self._bar.update()
-
-    def close(self) -> None:
-        """End the line of the bar."""
-        self._bar.close()
-
-
 def _maze_of(checkpoint: str | None) -> str:
-    """Return the maze a checkpoint was made for."""
     if checkpoint is None:
         raise ConfigError('give --checkpoint (for example maze2d-medium), '
                           'or --policy controller and --maze')
@@ -170,8 +135,3 @@ def _maze_of(checkpoint: str | None) -> str:
     if maze is None:
         raise ConfigError(f'checkpoint {checkpoint} names no maze; give --maze')
     return maze
-
-
-def _robot_of(checkpoint: str | None) -> str | None:
-    """Return the kind of robot a checkpoint was made for."""
-    return load_card(checkpoint).robot if checkpoint else POINT.name

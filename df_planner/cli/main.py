@@ -36,7 +36,7 @@ from df_planner.console import examples
 from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 
-CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99}
+CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99, 'show_default': True}
 TESTS = Path(__file__).parents[2] / 'tests'  # in a checkout
 EXIT_ERROR = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
@@ -98,7 +98,6 @@ class LazyGroup(click.Group):
         self.table = table
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands in the order of the table."""
         return [*self.table]
 
     def get_command(self, ctx: click.Context | None, cmd_name: str) -> click.Command | None:
@@ -133,7 +132,6 @@ class Cli(LazyGroup):
     """The group of all commands: turns errors into exit codes."""
 
     def invoke(self, ctx: click.Context) -> object:
-        """Run a command."""
         try:
             with _terminable():
                 return super().invoke(ctx)
@@ -184,9 +182,4 @@ def __getattr__(name: str) -> click.Command:
 
 
 def _complain(code: str, error: Exception) -> None:
-    """Print an error as one line on stderr."""
     click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
-
-
-if __name__ == '__main__':
-    main()

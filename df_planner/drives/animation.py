@@ -87,7 +87,6 @@ def animate(path: Path, drive: Drive, legs: Sequence[Leg], goal_radius_m: float,
 
 
 def _frame_times(drive: Drive, legs: Sequence[Leg], speed: float) -> list[tuple[float, Leg]]:
-    """Return when each frame is, and the leg it belongs to."""
     times: list[tuple[float, Leg]] = []
     for leg in legs:
         end = min(leg.rows.stop, leg.driving.stop + round(LAST_S / np.median(
@@ -101,8 +100,7 @@ class _Scene:
     """A figure whose moving parts are replaced from frame to frame."""
 
     def __init__(self, drive: Drive, occupancy: Occupancy, goal_radius_m: float, width_px: int):
-        self._drive = drive
-        self._goal_radius_m = goal_radius_m
+        self._drive, self._goal_radius_m = drive, goal_radius_m
         self._teleports = teleports(drive)
         left, right, bottom, top = occupancy.extent_m
         left, right = left + MARGIN_M, right - MARGIN_M
@@ -182,8 +180,7 @@ class _Scene:
         steps = np.linalg.norm(np.diff(discs.centres_m, axis=0), axis=1)
         along = np.concatenate([[0.0], np.cumsum(steps)])
         dense = np.linspace(0.0, along[-1], max(2, round(along[-1] * DISCS_PER_M)))
-        centres = np.stack([np.interp(dense, along, discs.centres_m[:, axis])
-                            for axis in (0, 1)], axis=1)
+        centres = np.stack([np.interp(dense, along, axis) for axis in discs.centres_m.T], axis=1)
         radii = np.interp(dense, along, discs.radii_m)
         for scale, color, zorder in ((1.0, SPREAD_COLOR, 1.0), (CORE_SHARE, CORE_COLOR, 1.5)):
             widths = 2.0 * scale * radii
@@ -224,7 +221,6 @@ class _Scene:
 
 
 def _newest(events: Sequence, time_s: float):
-    """Return the last event heard by a time, None before the first."""
     return next((event for event in reversed(events) if event.heard_s <= time_s), None)
 
 

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 import math
 from pathlib import Path
 from typing import Any
@@ -132,8 +133,7 @@ READ = NEEDED | {
     'goal_pose': 'geometry_msgs/msg/PoseStamped',
     'planner/planning_time': 'std_msgs/msg/Float64',
     'planner/candidates': 'visualization_msgs/msg/MarkerArray',
-    'planner/uncertainty': 'visualization_msgs/msg/MarkerArray',
-}
+    'planner/uncertainty': 'visualization_msgs/msg/MarkerArray'}
 DIAGNOSTICS = '/diagnostics'
 WARN = 1  # of diagnostic_msgs/DiagnosticStatus: this level and those above are problems
 STRIP, CYLINDER = 4, 3  # of visualization_msgs/Marker
@@ -153,19 +153,12 @@ def read_drive(path: str | Path, namespace: str | None = None,
     :raises BagError: if it is no bag, is damaged, or lacks what a report needs.
     """
     path = Path(path)
-    return _drive(path, *_heard(path, namespace, on_message))
-
-
-def _heard(path: Path, namespace: str | None, on_message: Callable[[int], object]
-           ) -> tuple[dict[str, list[Heard]], list[object]]:
-    """Return the messages by topic without its namespace, and the diagnostics."""
     heard: dict[str, list[Heard]] = {name: [] for name in READ}
     diagnostics = []
     with open_bag(path) as reader:
         topics = _topics({c.topic: c.msgtype for c in reader.connections}, namespace, path)
         chosen = [c for c in reader.connections if c.topic in topics]
-        total = sum(connection.msgcount for connection in chosen)
-        count = 0
+        total, count = sum(connection.msgcount for connection in chosen), 0
         for connection, time_ns, raw in reader.messages(chosen):
             message = reader.deserialize(raw, connection.msgtype)
             count += 1
@@ -175,7 +168,7 @@ def _heard(path: Path, namespace: str | None, on_message: Callable[[int], object
             else:
                 heard[topics[connection.topic]].append((time_ns * 1e-9, message))
         check_count(path, count, total)
-    return heard, diagnostics
+    return _drive(path, heard, diagnostics)
 
 
 def _topics(found: dict[str, str], namespace: str | None, path: Path) -> dict[str, str]:
@@ -205,8 +198,7 @@ def _drive(path: Path, heard: dict[str, list[Heard]], diagnostics: list) -> Driv
     stamps_s = np.array([_seconds(m.header.stamp) for _, m in heard['odom']])
     states = np.array([_state(m) for _, m in heard['odom']]).reshape(-1, 4)
     jumps = np.flatnonzero(np.diff(stamps_s) < 0.0) + 1
-    stretches = np.split(np.arange(len(stamps_s)), jumps)
-    kept = max(stretches, key=len)
+    kept = max(np.split(np.arange(len(stamps_s)), jumps), key=len)
     kept = kept[np.insert(np.diff(stamps_s[kept]) > 0.0, 0, True)[:len(kept)]]
     if len(kept) < MIN_STATES:
         raise BagError(f'{path}: has fewer than {MIN_STATES} messages of odometry')
@@ -216,19 +208,20 @@ def _drive(path: Path, heard: dict[str, list[Heard]], diagnostics: list) -> Driv
     times_s = stamps_s[kept]
 
     def during(name: str) -> list[Heard]:
-        """Return the messages of the kept stretch, with the time of the drive."""
         first = -np.inf if kept[0] == 0 else begin_s
         last = np.inf if kept[-1] == len(stamps_s) - 1 else end_s
         return [(float(np.interp(time_s, received_s[kept], times_s)), message)
                 for time_s, message in heard[name] if first <= time_s <= last]
 
+    problems = Counter(f'{status.name}: {status.message}' for message in diagnostics
+                       for status in message.status if status.level >= WARN)
     return Drive(
         times_s, states[kept], _plans(during('plan_trajectory'), during('planner/planning_time')),
         _occupancy(path, heard['map'][-1][1]) if heard['map'] else None,
         [Goal(time_s, _xy(m.pose.position)) for time_s, m in during('goal_pose')],
         [_discs(time_s, m) for time_s, m in during('planner/uncertainty')],
         [_candidates(time_s, m) for time_s, m in during('planner/candidates')],
-        len(jumps), _problems(diagnostics))
+        len(jumps), dict(problems.most_common()))
 
 
 def _plans(trajectories: list[Heard], durations: list[Heard]) -> list[DrivenPlan]:
@@ -244,8 +237,7 @@ def _plans(trajectories: list[Heard], durations: list[Heard]) -> list[DrivenPlan
                 np.array([start_s + _seconds(p.time_from_start) for p in message.points]),
                 np.array([_point(p) for p in message.points]).reshape(-1, 4)))
         elif plans and plans[-1].planning_time_s is None:
-            last = plans[-1]
-            plans[-1] = DrivenPlan(last.heard_s, last.times_s, last.states, float(message.data))
+            plans[-1] = replace(plans[-1], planning_time_s=float(message.data))
     return plans
 
 
@@ -268,12 +260,6 @@ def _candidates(time_s: float, message) -> Candidates:
     found = [m for m in message.markers if m.type == STRIP and m.action == 0]
     return Candidates(time_s, [np.array([_xy(p) for p in m.points]) for m in found],
                       [bool(m.color.g > m.color.r) for m in found])
-
-
-def _problems(diagnostics: list) -> dict[str, int]:
-    counts = Counter(f'{status.name}: {status.message}' for message in diagnostics
-                     for status in message.status if status.level >= WARN)
-    return dict(counts.most_common())
 
 
 def _seconds(stamp) -> float:

@@ -126,8 +126,7 @@ def leg_record(drive: Drive, leg: Leg, errors: np.ndarray) -> dict:
         'planning_p95_s': quantile(durations_s, 0.95),
         'tracking_error_mean_m': float(driven.mean()) if len(driven) else None,
         'tracking_error_max_m': float(driven.max()) if len(driven) else None,
-        'uncertainty_mean_m': sum(radii) / len(radii) if radii else None,
-    }
+        'uncertainty_mean_m': sum(radii) / len(radii) if radii else None}
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:

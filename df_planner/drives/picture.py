@@ -49,11 +49,7 @@ GAP_S = 1.0  # where a line is interrupted
 
 def draw_drive(path: Path, drive: Drive, legs: Sequence[Leg], errors: np.ndarray,
                goal_radius_m: float, title: str) -> None:
-    """
-    Draw to a PNG file.
-
-    :param errors: (N,) of ``tracking_errors``.
-    """
+    """Draw to a PNG file; ``errors`` (N,) are those of ``tracking_errors``."""
     begin_s = drive.times_s[0]
     plans = [plan for plan in drive.plans if len(plan) > 1]
     plans = [plan for plan, counts in zip(plans, on_the_way(
@@ -65,7 +61,7 @@ def draw_drive(path: Path, drive: Drive, legs: Sequence[Leg], errors: np.ndarray
         Normalize(0.0, last_s - begin_s),
         LinearSegmentedColormap.from_list('plan time', PLAN_COLORS))
     world = figure.add_subplot(grid[:, 0])
-    draw_map(world, drive.occupancy)
+    _draw_map(world, drive.occupancy)
     _draw_drive(world, drive, legs, plans, goal_radius_m, colors)
     bar = figure.colorbar(colors, ax=world, location='bottom', shrink=0.7, pad=0.02, aspect=40)
     bar.set_label('when the plan was made [s]', fontsize=9)
@@ -89,7 +85,10 @@ def draw_drive(path: Path, drive: Drive, legs: Sequence[Leg], errors: np.ndarray
         _draw_series(axis, label, color, _with_gaps(values) - begin_s * (
             np.arange(values.shape[1]) == 0), marker)
         _draw_distribution(beside, color, counted)
-        _draw_goals(axis, legs, drive, begin_s)
+        for leg in legs:  # shade the time until the goal was reached
+            axis.axvspan(drive.times_s[leg.driving.start] - begin_s,
+                         drive.times_s[leg.driving.stop - 1] - begin_s, color='#000000',
+                         alpha=0.05, linewidth=0)
         if row < len(rows) - 1:
             axis.tick_params(labelbottom=False)
     shared.set_xlim(0.0, drive.times_s[-1] - begin_s)
@@ -99,8 +98,7 @@ def draw_drive(path: Path, drive: Drive, legs: Sequence[Leg], errors: np.ndarray
     figure.savefig(path, dpi=130)
 
 
-def draw_map(axis, occupancy: Occupancy | None) -> None:
-    """Draw walls, floor and unknown cells; an empty floor without a map."""
+def _draw_map(axis, occupancy: Occupancy | None) -> None:
     axis.set(xticks=[], yticks=[], aspect='equal', anchor='N')
     for spine in axis.spines.values():
         spine.set_visible(False)
@@ -113,18 +111,11 @@ def draw_map(axis, occupancy: Occupancy | None) -> None:
     axis.imshow(picture, origin='lower', extent=occupancy.extent_m, interpolation='nearest')
 
 
-def broken_path(drive: Drive, rows: slice = slice(None)) -> np.ndarray:
-    """Return the driven positions (n, 2) with NaN where the robot was teleported."""
-    path = drive.states[:, :2].copy()
-    path[teleports(drive)] = np.nan
-    return path[rows]
-
-
 def _draw_drive(axis, drive: Drive, legs: Sequence[Leg], plans: Sequence[DrivenPlan],
                 goal_radius_m: float, colors) -> None:
-    path = broken_path(drive)
-    axis.plot(path[:, 0], path[:, 1], color=DRIVEN_COLOR, linewidth=3.0, zorder=3,
-              solid_capstyle='round')
+    path = drive.states[:, :2].copy()
+    path[teleports(drive)] = np.nan  # interrupts the line
+    axis.plot(*path.T, color=DRIVEN_COLOR, linewidth=3.0, zorder=3, solid_capstyle='round')
     axis.add_collection(LineCollection(
         [plan.states[:, :2] for plan in plans], linewidths=1.0, zorder=4, capstyle='round',
         colors=[colors.to_rgba(plan.heard_s - drive.times_s[0]) for plan in plans]))
@@ -174,7 +165,6 @@ def _draw_series(axis, label: str, color: str, values: np.ndarray, marker: str) 
 
 
 def _draw_distribution(axis, color: str, values: np.ndarray) -> None:
-    """Draw the histogram of values (n,), beside their series."""
     _style(axis)
     axis.tick_params(labelleft=False)
     if not len(values):
@@ -186,12 +176,3 @@ def _draw_distribution(axis, color: str, values: np.ndarray) -> None:
         axis.axhline(level, color='#333333', linewidth=0.9, linestyle=style,
                      label=f'p{100 * share:.0f}  {level:.1f}')
     axis.legend(frameon=False, fontsize=8, loc='upper right', handlelength=1.2)
-
-
-def _draw_goals(axis, legs: Sequence[Leg], drive: Drive, begin_s: float) -> None:
-    """Shade the time from each goal until it was reached."""
-    for leg in legs:
-        driving = leg.driving
-        axis.axvspan(drive.times_s[driving.start] - begin_s,
-                     drive.times_s[driving.stop - 1] - begin_s, color='#000000', alpha=0.05,
-                     linewidth=0)

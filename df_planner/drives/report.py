@@ -21,14 +21,8 @@ from pathlib import Path
 import numpy as np
 
 from df_planner.console import markdown_table
+from df_planner.drives import metrics
 from df_planner.drives.bag import Drive
-from df_planner.drives.metrics import Leg
-from df_planner.drives.metrics import leg_record
-from df_planner.drives.metrics import legs
-from df_planner.drives.metrics import on_the_way
-from df_planner.drives.metrics import quantile
-from df_planner.drives.metrics import tracking_errors
-from df_planner.drives.metrics import uncertainty_of
 from df_planner.drives.picture import draw_drive
 
 MAX_PROBLEMS = 10
@@ -42,8 +36,8 @@ def write_report(drive: Drive, bag: Path, out: Path, goal_radius_m: float) -> li
     :returns: the table of the goals, headings first.
     """
     out.mkdir(parents=True, exist_ok=True)
-    errors, found = tracking_errors(drive), legs(drive, goal_radius_m)
-    records = [leg_record(drive, leg, errors) for leg in found]
+    errors, found = metrics.tracking_errors(drive), metrics.legs(drive, goal_radius_m)
+    records = [metrics.leg_record(drive, leg, errors) for leg in found]
     _write_csv(out / 'legs.csv', list(records[0]) if records else ['goal_x_m'],
                [list(record.values()) for record in records])
     _write_csv(out / 'drive.csv',
@@ -64,7 +58,7 @@ def write_report(drive: Drive, bag: Path, out: Path, goal_radius_m: float) -> li
 def _plan_rows(drive: Drive) -> list[list]:
     rows = []
     for plan in drive.plans:
-        discs = uncertainty_of(drive, plan)
+        discs = metrics.uncertainty_of(drive, plan)
         spread = [None, None] if discs is None else [discs.radii_m.mean(), discs.radii_m.max()]
         where = [None] * 4 if not len(plan) else [
             plan.times_s[0], plan.times_s[-1] - plan.times_s[0], *plan.states[-1, :2]]
@@ -74,7 +68,6 @@ def _plan_rows(drive: Drive) -> list[list]:
 
 
 def _table(records: Sequence[dict]) -> list[list[str]]:
-    """Return headings and a row per goal."""
     rows = [['goal [m]', 'reached', 'way [m]', 'top speed', 'plans', 'planning p50 / p95',
              'error mean / max', 'uncertainty']]
     for r in records:
@@ -89,13 +82,13 @@ def _table(records: Sequence[dict]) -> list[list[str]]:
     return rows
 
 
-def _overall(drive: Drive, found: Sequence[Leg], errors: np.ndarray, goal_radius_m: float
+def _overall(drive: Drive, found: Sequence[metrics.Leg], errors: np.ndarray, goal_radius_m: float
              ) -> list[list[str]]:
     """Return the table of the whole bag; times and errors are those on the way to goals."""
     plans = [plan for plan in drive.plans if plan.planning_time_s is not None]
-    on_way = on_the_way(drive, found, [plan.heard_s for plan in plans])
+    on_way = metrics.on_the_way(drive, found, [plan.heard_s for plan in plans])
     durations_s = [p.planning_time_s for p, counts in zip(plans, on_way) if counts]
-    known = errors[~np.isnan(errors) & on_the_way(drive, found, drive.times_s)]
+    known = errors[~np.isnan(errors) & metrics.on_the_way(drive, found, drive.times_s)]
     reached = sum(leg.reached_row is not None for leg in found)
     overall = [
         ['', 'value'],
@@ -104,10 +97,9 @@ def _overall(drive: Drive, found: Sequence[Leg], errors: np.ndarray, goal_radius
         ['plans; of them "brake"',
          f'{len(drive.plans)}; {sum(len(plan) == 0 for plan in drive.plans)}'],
         ['planning time p50 / p95 / p99, on the way',
-         ' / '.join(_scaled(quantile(durations_s, q), 1e3, 1) for q in (0.5, 0.95, 0.99)) + ' ms'],
+         _quantiles(durations_s, (0.5, 0.95, 0.99), 1e3) + ' ms'],
         ['tracking error p50 / p95 / max, on the way',
-         ' / '.join(_scaled(quantile(known, q), 1e2, 1) for q in (0.5, 0.95, 1.0)) + ' cm'],
-    ]
+         _quantiles(known, (0.5, 0.95, 1.0), 1e2) + ' cm']]
     if drive.clock_jumps:
         overall.append(['jumps of the clock', f'{drive.clock_jumps}; the longest stretch between '
                         'them is reported'])
@@ -135,6 +127,10 @@ def _title(bag: Path) -> str:
 
 def _scaled(value: float | None, factor: float, digits: int = 0) -> str:
     return MISSING if value is None else f'{factor * value:.{digits}f}'
+
+
+def _quantiles(values: Sequence[float], shares: Sequence[float], factor: float) -> str:
+    return ' / '.join(_scaled(metrics.quantile(values, share), factor, 1) for share in shares)
 
 
 def _write_csv(path: Path, head: list[str], rows: list[list]) -> None:

@@ -41,13 +41,7 @@ from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.picture import draw_walls
 from df_planner.evaluation.picture import GOAL_COLOR
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.experiments.common import measure_options
-from df_planner.experiments.common import open_journal
-from df_planner.experiments.common import open_point_planner
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import specification_of
-from df_planner.experiments.common import write_result
+from df_planner.experiments import common
 from df_planner.planning.map import GridMap
 from df_planner.planning.map import maze_map
 from df_planner.planning.map import MAZE_RESOLUTION_M
@@ -65,6 +59,9 @@ EDGE_CELLS = (3, 4)  # of the map: 0.3 and 0.4 m
 PASSAGE_M = 0.15  # clearance of the robot's centre on the way that must remain
 KEEP_OFF_M = 0.3  # of a block from the start and from the goal
 MAX_DRAWS = 2000
+MAX_PANELS = 12
+BLOCK_COLOR = '#8a5a2b'
+ARM_COLORS = {'clearance': '#1f77ff', 'selection': '#ffb000', 'blind': '#a23bd8'}
 
 # A wider robot, because driving is not exactly as planned; more noise, because ways around what
 # training never saw are rare samples.
@@ -76,11 +73,7 @@ CLEARANCE_SETTINGS = {'guidance_scale': 1.0, 'guide_goal': 0.0, 'guide_clearance
 
 @dataclass(frozen=True)
 class Arm:
-    """
-    A way to plan among blocks.
-
-    :param sees_blocks: the blocks are on the planner's map.
-    """
+    """A way to plan; ``sees_blocks`` if the blocks are on the planner's map."""
 
     settings: PlannerSettings
     sees_blocks: bool = True
@@ -107,8 +100,7 @@ def drive(planner: Planner, arm: Arm, maze: Maze, blocks: list[Block], start: np
     """
     Drive until the goal is reached, a block is touched or the time is up.
 
-    :returns: the record (success, reached, touched, steps, clearances in metres, failed plans) and
-        the positions (T + 1, 2).
+    :returns: the record and the positions (T + 1, 2).
     """
     grid = maze_map(maze.name)
     planner.map = block_map(grid, blocks) if arm.sees_blocks else grid
@@ -145,7 +137,6 @@ def measure_blocks(planner: Planner, maze: Maze, episodes: int, counts: tuple[in
     Drive the same episodes with every arm.
 
     :param counts: fewest and most blocks; episode i has ``fewest + i % (most - fewest + 1)``.
-    :param seed: of starts, blocks and plans.
     :param journal: keeps every finished drive at once; those that it holds are not driven again.
     :param on_episode: called after every drive, also for those that were there.
     :returns: ``episodes`` (start, goal, blocks and, by arm, records), ``paths`` (by arm, positions
@@ -237,7 +228,7 @@ def leaves_a_way(maze: Maze, grid: GridMap, start: np.ndarray, goal: np.ndarray)
 
 
 def _cells_between(maze: Maze, start: np.ndarray, goal: np.ndarray) -> list[tuple[int, int]]:
-    """Return the cells of the shortest way, ends excluded; all cells if there are none."""
+    """Return the cells of the shortest way without its ends; all cells if none are left."""
     end = tuple(np.rint(goal).astype(int).tolist())
     following = next_cells(maze, end)
     cell, between = following[tuple(np.rint(start).astype(int).tolist())], []
@@ -247,17 +238,8 @@ def _cells_between(maze: Maze, start: np.ndarray, goal: np.ndarray) -> list[tupl
     return between or list(maze.cells)
 
 
-MAX_PANELS = 12
-BLOCK_COLOR = '#8a5a2b'
-ARM_COLORS = {'clearance': '#1f77ff', 'selection': '#ffb000', 'blind': '#a23bd8'}
-
-
 def draw_blocks_picture(path: Path, maze: Maze, results: dict) -> None:
-    """
-    Draw the first episodes to a PNG file; a cross marks where an arm touched a block.
-
-    :param results: of ``measure_blocks``.
-    """
+    """Draw the first episodes of ``measure_blocks`` to a PNG; a cross marks a touched block."""
     episodes = results['episodes'][:MAX_PANELS]
     across = min(len(episodes), 4)
     down = -(-len(episodes) // across)
@@ -274,8 +256,7 @@ def draw_blocks_picture(path: Path, maze: Maze, results: dict) -> None:
                               edgecolor=GOAL_COLOR))
         for name, record in episode['arms'].items():
             driven = results['paths'][name][episode['episode']]
-            axis.plot(driven[:, 1], driven[:, 0], color=ARM_COLORS[name], linewidth=1.6,
-                      label=name)
+            axis.plot(*driven.T[::-1], color=ARM_COLORS[name], linewidth=1.6, label=name)
             axis.plot(driven[-1, 1], driven[-1, 0], color=ARM_COLORS[name],
                       marker='X' if record['touched'] else '.', markersize=7)
         axis.plot(*episode['start'][1::-1], marker='o', color='white', markeredgecolor='black')
@@ -289,15 +270,13 @@ def draw_blocks_picture(path: Path, maze: Maze, results: dict) -> None:
     'df_planner measure blocks --checkpoint maze2d-medium --episodes 50',
     'df_planner measure blocks --checkpoint maze2d-medium --blocks 3..3 --seed 2 '
     '--set num_samples=32'))
-@click.option('--episodes', type=click.IntRange(min=1), default=50, show_default=True)
-@click.option('--blocks', 'counts', default='1..3', show_default=True,
-              help='Fewest..most blocks in an episode.')
-@click.option('--arm', 'names', multiple=True,
-              type=click.Choice(list(ARM_COLORS)),
+@click.option('--episodes', type=click.IntRange(min=1), default=50)
+@click.option('--blocks', 'counts', default='1..3', help='Fewest..most blocks in an episode.')
+@click.option('--arm', 'names', multiple=True, type=click.Choice(list(ARM_COLORS)),
               help='Drive only this arm; may be repeated.')
 @RESUME
-@measure_options('blocks', seed_of='starts, blocks and plans',
-                 files='blocks.json, blocks.png and drives.jsonl')
+@common.measure_options('blocks', seed_of='starts, blocks and plans',
+                        files='blocks.json, blocks.png and drives.jsonl')
 def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, out):
     """
     Drive among blocks that training never saw.
@@ -308,26 +287,25 @@ def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, 
     Every drive is on disk at once: after Ctrl-C, --resume with the same --out goes on.
     """
     fewest, dots, most = counts.partition('..')
-    if not (dots and fewest.isdecimal() and most.isdecimal()
-            and 1 <= int(fewest) <= int(most)):
+    if not (dots and fewest.isdecimal() and most.isdecimal() and 1 <= int(fewest) <= int(most)):
         raise ConfigError(f'--blocks must be FEWEST..MOST, 1 or more, got {counts!r}')
-    specification = specification_of(checkpoint, device, settings)
+    specification = common.specification_of(checkpoint, device, settings)
     compared = {name: arm for name, arm in arms(specification).items()
                 if name in (names or ARM_COLORS)}
-    planner, maze = open_point_planner('blocks', checkpoint, device)
-    folder = result_folder('blocks', out)
-    with open_journal(folder / 'drives.jsonl', specification, resume, episodes=episodes,
-                      blocks=counts, arms=list(compared), seed=seed) as kept, \
-            progress(episodes * len(compared), 'drives') as bar:
+    planner, maze = common.open_point_planner('blocks', checkpoint, device)
+    folder = common.result_folder('blocks', out)
+    with common.open_journal(folder / 'drives.jsonl', specification, resume, episodes=episodes,
+                             blocks=counts, arms=list(compared), seed=seed) as kept, \
+            common.progress(episodes * len(compared), 'drives') as advance:
         results = measure_blocks(planner, maze, episodes, (int(fewest), int(most)), seed, compared,
-                                 kept, lambda: bar.update(1))
+                                 kept, advance)
     draw_blocks_picture(folder / 'blocks.png', maze, results)
     for name, rates in results['summary'].items():
         click.echo(f'{name:10} ' + '  '.join(
             f'{key} {rates[key]["count"]}/{rates["episodes"]} = {rates[key]["share"]:.0%} '
             f'({rates[key]["low"]:.0%} to {rates[key]["high"]:.0%})'
             for key in ('success', 'reached', 'touched')))
-    write_result(folder / 'blocks.json', checkpoint, seed, {
+    common.write_result(folder / 'blocks.json', checkpoint, seed, {
         'maze': maze.name, 'arms': {
             name: {'settings': arm.settings.model_dump(exclude_unset=True),
                    'sees_blocks': arm.sees_blocks} for name, arm in compared.items()},

@@ -37,12 +37,7 @@ from df_planner.driving.executor import Executor
 from df_planner.errors import NoValidPlan
 from df_planner.evaluation.picture import draw_walls
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.experiments.common import held_out_windows
-from df_planner.experiments.common import measure_options
-from df_planner.experiments.common import open_point_planner
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import write_result
+from df_planner.experiments import common
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
 from df_planner.planning.reconstruction import reconstruct
@@ -54,7 +49,9 @@ CURVE = tuple(np.linspace(0.05, 0.95, 19).round(2).tolist())
 CONDITIONS = ('start', 'start and end')
 EXECUTIONS = ('raw', 'tracking')
 LEAST_M = 1e-3  # uncertainty at the ends, which are pinned
-KINDS = ('gaussian', 'ranks')
+LINES = {'gaussian': '--', 'ranks': '-'}  # by kind of interval
+COLORS = ('#1f77ff', '#d1344b', '#2b9d5c', '#ffb000')
+LEVEL_COLORS = ('#9ecbff', '#5fa4f5', '#1f77ff', '#0b3d91')
 CHANNELS = {'position': slice(0, 2), 'velocity': slice(2, 4), 'actions': slice(4, None)}
 
 
@@ -149,9 +146,9 @@ def summarize(arrays: dict[str, np.ndarray], condition: str) -> dict:
 
     :param arrays: ``gaussian`` and ``ranks``, levels, and ``std`` and ``error``, each (W, T, C).
     :returns: by part: by kind ``coverage`` at ``NOMINAL``, its ``standard_error`` over windows,
-        ``by_token`` (NOMINAL, tokens), ``curve`` at ``CURVE`` and
-        ``calibration_error``; ``std_by_token`` and ``error_by_token``, root mean squares in the
-        part's unit. Tokens count from ``first_token``.
+        ``by_token`` (NOMINAL, tokens), ``curve`` at ``CURVE``, ``calibration_error``;
+        ``std_by_token`` and ``error_by_token``, root mean squares in the part's unit. Tokens count
+        from ``first_token``.
     """
     summary = {}
     for part, channels in CHANNELS.items():
@@ -160,7 +157,7 @@ def summarize(arrays: dict[str, np.ndarray], condition: str) -> dict:
         last = -1 if part == 'position' and condition == 'start and end' else None
         chosen = {name: values[:, first:last, channels] for name, values in arrays.items()}
         summary[part] = {'first_token': first}
-        for kind in KINDS:
+        for kind in LINES:
             levels = chosen[kind]
             by_window = coverage(levels.reshape(len(levels), -1).T, NOMINAL)
             summary[part][kind] = {
@@ -230,17 +227,11 @@ def measure_plans(planner: Planner, maze: Maze, count: int, seed: int,
         for name, gap in zip(EXECUTIONS, gaps)}}
 
 
-COLORS = ('#1f77ff', '#d1344b', '#2b9d5c', '#ffb000')
-LINES = {'gaussian': '--', 'ranks': '-'}
-LEVEL_COLORS = ('#9ecbff', '#5fa4f5', '#1f77ff', '#0b3d91')
-
-
 def draw_calibration_picture(path: Path, maze: Maze, measured: dict, window: np.ndarray,
                              token_s: float) -> None:
     """
-    Draw a row per condition to a PNG file; coverage and spread are those of the position.
+    Draw a row per condition of ``measure_calibration``; coverage and spread of the position.
 
-    :param measured: of ``measure_calibration``.
     :param window: (T, C) the first window, the truth of ``examples``.
     """
     figure = Figure(figsize=(15.0, 7.6), layout='constrained')
@@ -295,16 +286,16 @@ def _draw_curves(axes, results: list[dict], token_s: float) -> None:
     'df_planner measure calibration --checkpoint maze2d-medium --temperature 1 --temperature 1.2',
     'df_planner measure calibration --checkpoint maze2d-umaze --windows 40 '
     '--set sampling_steps=32'))
-@click.option('--windows', type=click.IntRange(min=2), default=200, show_default=True,
+@click.option('--windows', type=click.IntRange(min=2), default=200,
               help='Held-out windows, each as long as the model was trained for.')
-@click.option('--samples', type=click.IntRange(min=2), default=32, show_default=True,
+@click.option('--samples', type=click.IntRange(min=2), default=32,
               help='Futures sampled of each window.')
-@click.option('--plans', type=click.IntRange(min=1), default=50, show_default=True,
+@click.option('--plans', type=click.IntRange(min=1), default=50,
               help='Plans that are executed without replanning, to check Plan.uncertainty.')
 @click.option('--temperature', 'temperatures', multiple=True, default=(1.0, 1.2),
-              show_default=True, type=click.FloatRange(0.0, 2.0, min_open=True),
+              type=click.FloatRange(0.0, 2.0, min_open=True),
               help='Standard deviation of the noise that is denoised; may be repeated.')
-@measure_options('calibration', seed_of='held-out windows and samples')
+@common.measure_options('calibration', seed_of='held-out windows and samples')
 def calibration(checkpoint, windows, samples, plans, temperatures, seed, settings, device, out):
     """
     Check whether the model's uncertainty can be believed.
@@ -315,23 +306,22 @@ def calibration(checkpoint, windows, samples, plans, temperatures, seed, setting
     plans are executed to their end: does the robot stay within Plan.uncertainty?
     Ctrl-C reports the windows and plans until then.
     """
-    planner, maze = open_point_planner('calibration', checkpoint, device, settings)
+    planner, maze = common.open_point_planner('calibration', checkpoint, device, settings)
     card = planner.card
-    truth = held_out_windows(card, windows, card.architecture.max_tokens, seed)
-    with progress(windows * len(temperatures) * len(CONDITIONS), 'windows') as bar:
-        measured = measure_calibration(planner, truth, temperatures, samples, seed,
-                                       lambda: bar.update(1))
+    truth = common.held_out_windows(card, windows, card.architecture.max_tokens, seed)
+    with common.progress(windows * len(temperatures) * len(CONDITIONS), 'windows') as advance:
+        measured = measure_calibration(planner, truth, temperatures, samples, seed, advance)
     if not measured['results']:
         raise KeyboardInterrupt
     planned = {'plans': 0, 'stopped': True, **dict.fromkeys(EXECUTIONS)}
     if not measured['stopped']:
-        with progress(plans, 'plans') as bar:
-            planned = measure_plans(planner, maze, plans, seed, lambda: bar.update(1))
-    folder = result_folder('calibration', out)
+        with common.progress(plans, 'plans') as advance:
+            planned = measure_plans(planner, maze, plans, seed, advance)
+    folder = common.result_folder('calibration', out)
     draw_calibration_picture(folder / 'calibration.png', maze, measured, truth[0],
                              card.frame_stack * card.dt_s)
     rows = [['given, temperature, part, kind', *(f'{p:.0%}' for p in NOMINAL), 'error']]
-    for result, part, kind in product(measured['results'], CHANNELS, KINDS):
+    for result, part, kind in product(measured['results'], CHANNELS, LINES):
         found = result[part][kind]
         rows.append([f'{result["condition"]}, {result["temperature"]:g}, {part}, {kind}',
                      *(f'{share:.1%}' for share in found['coverage']),
@@ -341,7 +331,7 @@ def calibration(checkpoint, windows, samples, plans, temperatures, seed, setting
             rows.append([f'Plan.uncertainty, executed {execution}',
                          *(f'{share:.1%}' for share in planned[execution]['coverage']), ''])
     click.echo(text_table(rows))
-    write_result(folder / 'calibration.json', checkpoint, seed, {
+    common.write_result(folder / 'calibration.json', checkpoint, seed, {
         'maze': maze.name, 'windows': windows, 'samples': samples,
         'settings': planner.settings.model_dump(), 'token_s': card.frame_stack * card.dt_s,
         'nominal': NOMINAL, 'curve_at': CURVE, 'results': measured['results'],

@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 import json
 from pathlib import Path
 import sys
@@ -54,6 +55,10 @@ from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
 
+FIRST_SEED = 1_000_000  # seeds of training data are small numbers
+ROWS_PER_ROW = 2  # of the log for every row of a window, so that windows lie apart
+LIKE_THE_DATA = ('temperature=1',)  # as much noise as the model learnt from; plans use less
+
 
 def measure_options(name: str, seed_of: str, files: str | None = None) -> Callable:
     """
@@ -64,8 +69,7 @@ def measure_options(name: str, seed_of: str, files: str | None = None) -> Callab
     :param files: the files of the results, by default a JSON file and a picture.
     """
     options = (
-        click.option('--checkpoint', required=True,
-                     help='A shipped name or a .safetensors file.'),
+        click.option('--checkpoint', required=True, help='A shipped name or a .safetensors file.'),
         seed_option(seed_of), SETTINGS, DEVICE,
         out_option(files or f'{name}.json and {name}.png', f'results/{name}-TIME'))
 
@@ -75,9 +79,6 @@ def measure_options(name: str, seed_of: str, files: str | None = None) -> Callab
         return command
 
     return decorate
-
-
-LIKE_THE_DATA = ('temperature=1',)  # as much noise as the model learnt from; plans use less
 
 
 def specification_of(checkpoint: str, device: str, settings: Sequence[str]) -> Specification:
@@ -98,9 +99,7 @@ def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), thr
     Return planner and maze, ready to plan on one thread: results do not depend on cores.
 
     :param settings: NAME=VALUE of planner settings.
-    :param threads: of the network, to measure latency; another number than in an earlier call
-        needs a fresh process.
-    :param backend: what evaluates the network.
+    :param threads: of the network; a number unlike that of an earlier call needs a fresh process.
     :raises ConfigError: if a setting is wrong or the checkpoint names no maze.
     """
     specification = specification_of(checkpoint, device, settings)
@@ -116,9 +115,8 @@ def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), thr
 def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequence[str] = ()
                        ) -> tuple[Planner, Maze]:
     """
-    Return what ``open_planner`` does, for a measurement that simulates a point only.
+    Return what ``open_planner`` does, for the command ``name``, which simulates a point only.
 
-    :param name: of the command.
     :raises ConfigError: if the checkpoint is of another robot.
     """
     robot = load_card(checkpoint).robot
@@ -128,9 +126,11 @@ def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequen
     return open_planner(checkpoint, device, settings)
 
 
-def progress(length: int, label: str):
-    """Return a progress bar on stderr, a context with ``update``."""
-    return click.progressbar(length=length, label=label, file=sys.stderr)
+@contextmanager
+def progress(length: int, label: str) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on stderr and yield the function that advances it by one."""
+    with click.progressbar(length=length, label=label, file=sys.stderr) as bar:
+        yield partial(bar.update, 1)
 
 
 @contextmanager
@@ -139,9 +139,9 @@ def open_journal(path: Path, specification: Specification, resume: bool, **facts
     """
     Open the journal of a run; after Ctrl-C, say how to resume it.
 
-    :param path: of the journal, in the folder of the results.
+    :param path: in the folder of the results.
     :param facts: what the records depend on beside the planner, JSON-able.
-    :raises ConfigError: to resume, if an earlier run differs.
+    :raises ConfigError: if an earlier run, to be resumed, differs.
     """
     try:
         with Journal(path, {**identity_of(specification), **facts}, resume) as opened:
@@ -166,17 +166,11 @@ def write_result(path: Path, checkpoint: str, seed: int, content: dict) -> None:
     click.echo(f'report: {path}')
 
 
-FIRST_SEED = 1_000_000  # seeds of training data are small numbers
-ROWS_PER_ROW = 2  # of the log for every row of a window, so that windows lie apart
-
-
 def held_out_windows(card: ModelCard, count: int, num_tokens: int, seed: int) -> np.ndarray:
     """
     Return windows (count, num_tokens, 4 + frame_stack * 2) of a new log of the model's maze.
 
     The log is made like the training data, with another seed; the windows do not overlap.
-
-    :param seed: 0 or more.
     """
     steps = num_tokens * card.frame_stack
     pitch = ROWS_PER_ROW * steps

@@ -35,16 +35,18 @@ from df_planner.console import text_table
 from df_planner.evaluation.jobs import processes
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.experiments.common import measure_options
-from df_planner.experiments.common import open_journal
-from df_planner.experiments.common import open_planner
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import specification_of
-from df_planner.experiments.common import write_result
+from df_planner.experiments import common
 
 BASE_HORIZON_STEPS, BASE_CANDIDATES = 400, 8  # while something else is swept
 FAR_STEPS = 800  # from here on the growth with the horizon is fitted
+FITTED_FROM = {'horizon_steps': (0, FAR_STEPS), 'candidates': (BASE_CANDIDATES,),
+               'sampling_steps': (0,)}
+LABELS = {'horizon_steps': 'horizon [control steps]', 'candidates': 'candidates',
+          'sampling_steps': 'sampling steps'}
+COLORS = ('#1f77ff', '#ee4b3a', '#12a594', '#a23bd8', '#ffb000')
+HEADER = ['sweep', 'horizon [steps]', 'candidates', 'sampling steps', 'threads', 'time [ms]',
+          'min', 'max', 'calls', 'ms per call', 'peak memory [MiB]']
+POSITIVE = click.IntRange(min=1)
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,7 @@ def measure_cost(checkpoint: str, device: str, settings: Sequence[str], points: 
     """
     Measure every point that the journal lacks and return the records of all, in their order.
 
-    :param settings: NAME=VALUE of planner settings, the same for all points.
     :param repeats: timed roll-outs per point, after one that is not.
-    :param journal: keeps every finished point at once.
     :param on_point: called after every point, also for those that were there.
     """
     for index, point in enumerate(points):
@@ -98,9 +98,8 @@ def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: 
     call, median of repetitions) and ``peak_mib``, by how much memory grew at most in the first,
     untimed repetition; None where the system does not tell.
     """
-    planner, maze = open_planner(checkpoint, device, settings, point.threads)
-    planner.settings = planner.settings.model_copy(
-        update={'sampling_steps': point.sampling_steps})
+    planner, maze = common.open_planner(checkpoint, device, settings, point.threads)
+    planner.settings = planner.settings.model_copy(update={'sampling_steps': point.sampling_steps})
     starts = sample_starts(maze, 1, seed, robot=planner.card.robot)
 
     def roll_out() -> float:
@@ -144,30 +143,14 @@ def _reset_peak_mib() -> float | None:
 
 
 def _peak_mib() -> float:
-    """Return the peak, which psutil does not know."""
+    # psutil does not know it.
     lines = Path('/proc/self/status').read_text(encoding='ascii').splitlines()
     return next(int(line.split()[1]) / 1024.0 for line in lines if line.startswith('VmHWM:'))
 
 
-LABELS = {'horizon_steps': 'horizon [control steps]', 'candidates': 'candidates',
-          'sampling_steps': 'sampling steps'}
-FITTED_FROM = {'horizon_steps': (0, FAR_STEPS), 'candidates': (BASE_CANDIDATES,),
-               'sampling_steps': (0,)}
-COLORS = ('#1f77ff', '#ee4b3a', '#12a594', '#a23bd8', '#ffb000')
-HEADER = ('sweep', 'horizon [steps]', 'candidates', 'sampling steps', 'threads', 'time [ms]',
-          'min', 'max', 'calls', 'ms per call', 'peak memory [MiB]')
-
-
-def of_sweeps(swept: dict[str, list[Point]], points: list[Point], records: list[dict]
-              ) -> dict[str, list[dict]]:
-    """Return the records of each sweep; the point that sweeps have in common is in all of them."""
-    return {name: [records[points.index(point)] for point in members]
-            for name, members in swept.items()}
-
-
 def cost_table(by_sweep: dict[str, list[dict]]) -> list[list[str]]:
     """Return one row of text per point and sweep, the header first; times are medians."""
-    return [list(HEADER), *(
+    return [HEADER, *(
         [name.replace('_', ' '), *(str(record[key]) for key in (
             'horizon_steps', 'candidates', 'sampling_steps', 'threads')),
          *(f'{1e3 * value:.1f}' for value in (
@@ -232,19 +215,14 @@ def _draw_line(axis, name: str, records: list[dict], threads: int, color: str) -
     exponent = growth_exponent(records, name, least)
     if exponent is not None:
         far = values[values >= least]
-        level = np.exp(np.mean(np.log(medians[values >= least])
-                               - exponent * np.log(far)))
+        level = np.exp(np.mean(np.log(medians[values >= least]) - exponent * np.log(far)))
         axis.plot(far, level * far ** exponent, ':', color=color,
                   label=f'grows with the power {exponent:.2f}'
                         + (f' from {least} on' if least else ''))
 
 
 def _on(records: list[dict], threads: int) -> list[dict]:
-    """Return the records of a thread count."""
     return [record for record in records if record['threads'] == threads]
-
-
-POSITIVE = click.IntRange(min=1)
 
 
 @click.command(epilog=examples(
@@ -252,20 +230,20 @@ POSITIVE = click.IntRange(min=1)
     'df_planner measure cost --checkpoint maze2d-large --out results/cost --resume',
     'df_planner measure cost --checkpoint maze2d-umaze --horizon 800 --horizon 4000 '
     '--candidates 8 --sampling-steps 8 --threads 1'))
-@click.option('--horizon', 'horizons', type=POSITIVE, multiple=True, show_default=True,
+@click.option('--horizon', 'horizons', type=POSITIVE, multiple=True,
               default=(100, 200, 400, 800, 1600, 4000), help='Control steps; may be repeated.')
-@click.option('--candidates', type=POSITIVE, multiple=True, show_default=True,
+@click.option('--candidates', type=POSITIVE, multiple=True,
               default=(1, 2, 4, 8, 16, 32, 64, 128, 256),
               help='Trajectories in a batch; may be repeated.')
-@click.option('--sampling-steps', type=POSITIVE, multiple=True, show_default=True,
+@click.option('--sampling-steps', type=POSITIVE, multiple=True,
               default=(1, 2, 4, 8, 16), help='Denoising steps; may be repeated.')
-@click.option('--threads', type=POSITIVE, multiple=True, show_default=True, default=(1, 2),
+@click.option('--threads', type=POSITIVE, multiple=True, default=(1, 2),
               help='Of the network; may be repeated.')
-@click.option('--repeats', type=POSITIVE, default=5, show_default=True,
+@click.option('--repeats', type=POSITIVE, default=5,
               help='Timed roll-outs per point; the median counts.')
 @RESUME
-@measure_options('cost', seed_of='start and noise',
-                 files='cost.json, cost.png and points.jsonl')
+@common.measure_options('cost', seed_of='start and noise',
+                        files='cost.json, cost.png and points.jsonl')
 def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, resume, seed,
          settings, device, out):
     """
@@ -278,20 +256,20 @@ def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, res
     resident set in one roll-out. Every point runs in a process of its own and is on disk at once:
     after Ctrl-C, --resume with the same --out goes on.
     """
-    specification = specification_of(checkpoint, device, settings)
+    specification = common.specification_of(checkpoint, device, settings)
     chosen = specification.planner_settings
     swept = sweeps(horizons, candidates, sampling_steps, threads, chosen.sampling_steps)
     points = list(dict.fromkeys(point for members in swept.values() for point in members))
-    folder = result_folder('cost', out)
-    with open_journal(folder / 'points.jsonl', specification, resume, repeats=repeats, seed=seed,
-                      points=[vars(point) for point in points]) as kept, \
-            progress(len(points), 'points') as bar:
-        records = measure_cost(checkpoint, device, settings, points, repeats, seed, kept,
-                               lambda: bar.update(1))
-    by_sweep = of_sweeps(swept, points, records)
+    folder = common.result_folder('cost', out)
+    with common.open_journal(folder / 'points.jsonl', specification, resume, repeats=repeats,
+                             seed=seed, points=[vars(point) for point in points]) as kept, \
+            common.progress(len(points), 'points') as advance:
+        records = measure_cost(checkpoint, device, settings, points, repeats, seed, kept, advance)
+    by_sweep = {name: [records[points.index(point)] for point in members]
+                for name, members in swept.items()}
     fits = growth(by_sweep)
     click.echo('\n'.join([text_table(cost_table(by_sweep)), *growth_lines(fits)]))
     draw_cost_picture(folder / 'cost.png', f'Cost of sampling with {checkpoint} on {device}',
                       by_sweep)
-    write_result(folder / 'cost.json', checkpoint, seed, {
+    common.write_result(folder / 'cost.json', checkpoint, seed, {
         'settings': chosen.model_dump(), 'repeats': repeats, 'growth': fits, 'records': records})

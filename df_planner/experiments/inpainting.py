@@ -31,14 +31,7 @@ from df_planner.console import examples
 from df_planner.console import text_table
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.picture import draw_walls
-from df_planner.experiments.common import held_out_windows
-from df_planner.experiments.common import jumps
-from df_planner.experiments.common import LIKE_THE_DATA
-from df_planner.experiments.common import measure_options
-from df_planner.experiments.common import open_point_planner
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import write_result
+from df_planner.experiments import common
 from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.curves import interpolate
 from df_planner.planning.planner import Planner
@@ -47,8 +40,10 @@ from df_planner.sim.maze import Maze
 
 POSITION, VELOCITY = 0, 1  # columns of a mask of known parts; the third is the actions
 TASKS = ('middle', 'way-points', 'future')
-METHODS = ('truth', 'sample', 'best', 'mean', 'linear', 'spline')
+COLORS = {'truth': '#111111', 'sample': '#1f77ff', 'best': '#0b3d91', 'mean': '#5fa4f5',
+          'linear': '#ffb000', 'spline': '#d1344b'}  # by method
 MEASURES = ('error_m', 'in_walls', 'crosses_wall', 'seam_jump', 'seam_over_limit')
+SHOWN_WINDOWS = 4
 
 
 def known_mask(task: str, num_tokens: int) -> np.ndarray:
@@ -111,12 +106,12 @@ def measures(filled: np.ndarray, truth: np.ndarray, mask: np.ndarray, maze: Maze
     :param truth: (T, 4).
     :returns: ``error_m`` of hidden positions; ``in_walls``, the share of positions at control
         steps; ``crosses_wall``, the share of trajectories with any such; ``seam_jump``, see
-        ``motion.jumps``, and ``seam_over_limit``, the share of seams where it is above 1.
+        ``common.jumps``, and ``seam_over_limit``, the share of seams where it is above 1.
     """
     hidden = ~mask[:, POSITION]
     error = np.linalg.norm(filled[:, hidden, :2] - truth[hidden, :2], axis=-1)
     walls = maze.is_wall(interpolate(filled, card.frame_stack, card.dt_s)[..., :2])
-    jump = jumps(filled, card)[:, seams(mask)]
+    jump = common.jumps(filled, card)[:, seams(mask)]
     return dict(zip(MEASURES, (float(value) for value in (
         error.mean(), walls.mean(), walls.any(axis=1).mean(), jump.mean(), (jump > 1.0).mean()))))
 
@@ -161,26 +156,17 @@ def measure_inpainting(planner: Planner, maze: Maze, windows: np.ndarray, num_sa
         except KeyboardInterrupt:
             stopped = True
         if done:
-            examples[task] = {method: [filled[method] for filled, _ in done] for method in METHODS}
+            examples[task] = {method: [filled[method] for filled, _ in done] for method in COLORS}
             summary[task] = {method: {
                 measure: statistics([found[method][measure] for _, found in done])
-                for measure in MEASURES} for method in METHODS}
+                for measure in MEASURES} for method in COLORS}
         if stopped:
             break
     return {'summary': summary, 'examples': examples, 'stopped': stopped}
 
 
-SHOWN_WINDOWS = 4
-COLORS = {'truth': '#111111', 'sample': '#1f77ff', 'best': '#0b3d91', 'mean': '#5fa4f5',
-          'linear': '#ffb000', 'spline': '#d1344b'}
-
-
 def draw_inpainting_picture(path: Path, maze: Maze, measured: dict) -> None:
-    """
-    Draw the first windows of every task to a PNG file.
-
-    :param measured: of ``measure_inpainting``.
-    """
+    """Draw the first windows of every task of ``measure_inpainting`` to a PNG file."""
     tasks = measured['examples']
     shown = min(SHOWN_WINDOWS, len(tasks['middle']['truth']))
     figure = Figure(figsize=(3.1 * (shown + 1), 3.2 * len(tasks) + 0.4), layout='constrained')
@@ -193,8 +179,8 @@ def draw_inpainting_picture(path: Path, maze: Maze, measured: dict) -> None:
             draw_walls(axis, maze)
             _draw_window(axis, {name: states[index] for name, states in trajectories.items()},
                          task)
-        title = 'all but way-points hidden' if task == 'way-points' else f'{task} hidden'
-        axes[0].set_title(title, fontsize=10, loc='left')
+        axes[0].set_title(f'{"all but " * (task == "way-points")}{task} hidden', fontsize=10,
+                          loc='left')
         _draw_errors(axes[-1], measured['summary'][task])
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc='outside lower center', ncols=len(handles), frameon=False)
@@ -215,7 +201,7 @@ def _draw_window(axis, trajectories: dict[str, np.ndarray], task: str) -> None:
 
 
 def _draw_errors(axis, summary: dict) -> None:
-    names = [name for name in METHODS if name != 'truth']
+    names = [name for name in COLORS if name != 'truth']
     errors = [summary[name]['error_m'] for name in names]
     axis.bar(names, [error['mean'] for error in errors],
              yerr=[error['stderr'] or 0.0 for error in errors],
@@ -230,11 +216,10 @@ def _draw_errors(axis, summary: dict) -> None:
     'df_planner measure inpainting --checkpoint maze2d-medium',
     'df_planner measure inpainting --checkpoint maze2d-umaze --windows 20 --samples 8',
     'df_planner measure inpainting --checkpoint maze2d-medium --set sampling_steps=32'))
-@click.option('--windows', type=click.IntRange(min=2), default=200, show_default=True,
+@click.option('--windows', type=click.IntRange(min=2), default=200,
               help='Held-out windows, each as long as the model was trained for.')
-@click.option('--samples', type=click.IntRange(min=1), default=16, show_default=True,
-              help='Samples of each window.')
-@measure_options('inpainting', seed_of='held-out windows and samples')
+@click.option('--samples', type=click.IntRange(min=1), default=16, help='Samples of each window.')
+@common.measure_options('inpainting', seed_of='held-out windows and samples')
 def inpainting(checkpoint, windows, samples, seed, settings, device, out):
     """
     Hide parts of held-out motion and fill them in.
@@ -244,15 +229,15 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
     through what is known. A seam's jump is in units of what the data do (99.95 % quantile).
     Ctrl-C reports the windows until then.
     """
-    planner, maze = open_point_planner('inpainting', checkpoint, device,
-                                       (*LIKE_THE_DATA, *settings))
+    planner, maze = common.open_point_planner('inpainting', checkpoint, device,
+                                              (*common.LIKE_THE_DATA, *settings))
     card = planner.card
-    truth = held_out_windows(card, windows, card.architecture.max_tokens, seed)
-    with progress(windows * len(TASKS), 'windows') as bar:
-        measured = measure_inpainting(planner, maze, truth, samples, seed, lambda: bar.update(1))
+    truth = common.held_out_windows(card, windows, card.architecture.max_tokens, seed)
+    with common.progress(windows * len(TASKS), 'windows') as advance:
+        measured = measure_inpainting(planner, maze, truth, samples, seed, advance)
     if not measured['summary']:
         raise KeyboardInterrupt
-    folder = result_folder('inpainting', out)
+    folder = common.result_folder('inpainting', out)
     draw_inpainting_picture(folder / 'inpainting.png', maze, measured)
     rows = [['hidden, method', 'error [m]', '+-', 'median', 'in walls', 'crossing', 'seam jump',
              'over limit']]
@@ -265,7 +250,7 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
                 f'{found["crosses_wall"]["mean"]:.1%}', f'{found["seam_jump"]["mean"]:.2f}',
                 f'{found["seam_over_limit"]["mean"]:.1%}'])
     click.echo(text_table(rows))
-    write_result(folder / 'inpainting.json', checkpoint, seed, {
+    common.write_result(folder / 'inpainting.json', checkpoint, seed, {
         'maze': maze.name, 'windows': windows, 'samples': samples,
         'settings': planner.settings.model_dump(), 'summary': measured['summary']})
     if measured['stopped']:

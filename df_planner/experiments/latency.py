@@ -38,22 +38,8 @@ from df_planner.console import text_table
 from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.metrics import statistics
-from df_planner.experiments.common import measure_options
-from df_planner.experiments.common import open_planner
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import write_result
-from df_planner.experiments.plan_timing import COLD
-from df_planner.experiments.plan_timing import full_starts
-from df_planner.experiments.plan_timing import NETWORK
-from df_planner.experiments.plan_timing import of
-from df_planner.experiments.plan_timing import PLANNER
-from df_planner.experiments.plan_timing import ratios
-from df_planner.experiments.plan_timing import REFERENCE
-from df_planner.experiments.plan_timing import REST
-from df_planner.experiments.plan_timing import summary_of
-from df_planner.experiments.plan_timing import time_plans
-from df_planner.experiments.plan_timing import WARM
+from df_planner.experiments import common
+from df_planner.experiments import plan_timing as timing
 from df_planner.files import replace_files
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import settings_for
@@ -65,24 +51,25 @@ REFERENCE_SETTINGS = {
     'num_samples': 64, 'sampling_steps': 16, 'schedule': 'full_sequence', 'warm_start': 0.0,
     'guidance_scale': 1.0, 'guidance_from': 1.0, 'guidance_to': 0.0, 'guide_goal': 0.0,
     'guide_clearance': 1.0, 'predict_horizon': False}
-
-
-THREADS = click.option('--threads', type=click.IntRange(min=1), default=1, show_default=True,
-                       help='Of the network.')
+COLORS = {timing.COLD: '#1f77ff', timing.WARM: '#ee4b3a'}
+STYLES = {timing.REFERENCE: ':', timing.PLANNER: '-'}
+PART_COLORS = ('#1f77ff', '#a23bd8', '#ffb000', '#12a594', '#ee4b3a', '#5b6470', '#8c564b')
+REST_COLOR = '#c4c7cf'
+THREADS = click.option('--threads', type=click.IntRange(min=1), default=1, help='Of the network.')
 
 
 def summarize(records: list[dict]) -> list[dict]:
     """Return a summary per kind of plan and planner; ratios are to the reference."""
     summaries = []
-    for kind in (COLD, WARM):
-        for who in (REFERENCE, PLANNER):
-            if members := of(records, kind, who):
-                compared = [ratios(records, kind, name) if who == PLANNER else []
+    for kind in (timing.COLD, timing.WARM):
+        for who in (timing.REFERENCE, timing.PLANNER):
+            if members := timing.of(records, kind, who):
+                compared = [timing.ratios(records, kind, name) if who == timing.PLANNER else []
                             for name in ('seconds', 'cpu_s')]
                 means = [float(np.mean([record['seconds'] for record in some]))
-                         for some in (members, of(records, kind, REFERENCE)) if some]
+                         for some in (members, timing.of(records, kind, timing.REFERENCE)) if some]
                 summaries.append({
-                    'kind': kind, 'who': who, **summary_of(members),
+                    'kind': kind, 'who': who, **timing.summary_of(members),
                     'ratio_of_means': means[0] / means[1] if len(means) == 2 else None,
                     'ratio': _spread(compared[0]), 'cpu_ratio': _spread(compared[1])})
     return summaries
@@ -109,7 +96,7 @@ def latency_table(summaries: list[dict]) -> list[list[str]]:
             *(f'{1e3 * latency[name]:.1f}' for name in ('p50', 'p95', 'p99', 'max', 'mean')),
             f'{1e3 * found["cpu_s"]["p50"]:.1f}', f'{found["calls"]["mean"]:.1f}',
             f'{1e3 * found["call_s"]:.2f}', f'{found["candidates"]["mean"]:.1f}', *compared])
-    is_alone = all(found['who'] == PLANNER for found in summaries)
+    is_alone = all(found['who'] == timing.PLANNER for found in summaries)
     return [row[:-5] for row in rows] if is_alone else rows
 
 
@@ -127,12 +114,6 @@ def parts_table(summaries: list[dict]) -> list[list[str]]:
         ['mean', *(text for total in whole for text in (f'{1e3 * total:.2f}', '100.0'))]]
 
 
-COLORS = {COLD: '#1f77ff', WARM: '#ee4b3a'}
-STYLES = {REFERENCE: ':', PLANNER: '-'}
-PART_COLORS = ('#1f77ff', '#a23bd8', '#ffb000', '#12a594', '#ee4b3a', '#5b6470', '#8c564b')
-REST_COLOR = '#c4c7cf'
-
-
 def draw_latency_picture(path: Path, title: str, records: list[dict], summaries: list[dict]
                          ) -> None:
     """Draw latency, and its parts or the ratio to the reference, to a PNG file."""
@@ -140,9 +121,9 @@ def draw_latency_picture(path: Path, title: str, records: list[dict], summaries:
     left, right = figure.subplots(1, 2)
     _draw_distribution(left, {
         f'{found["kind"]}, {found["who"]}': (
-            [record['seconds'] for record in of(records, found['kind'], found['who'])],
+            [record['seconds'] for record in timing.of(records, found['kind'], found['who'])],
             COLORS[found['kind']], STYLES[found['who']]) for found in summaries})
-    if any(found['who'] == REFERENCE for found in summaries):
+    if any(found['who'] == timing.REFERENCE for found in summaries):
         _draw_ratios(right, records)
     else:
         _draw_parts(right, {found['kind']: found['parts_s'] for found in summaries})
@@ -151,11 +132,7 @@ def draw_latency_picture(path: Path, title: str, records: list[dict], summaries:
 
 
 def _draw_distribution(axis, lines: dict[str, tuple[Sequence[float], str, str]]) -> None:
-    """
-    Draw the share of plans that are made within a time, on a logarithmic axis.
-
-    :param lines: by label: seconds of every plan, colour, line style.
-    """
+    """Draw the share of plans within a time, of lines by label: (seconds, colour, style)."""
     for label, (seconds, color, style) in lines.items():
         ordered = 1e3 * np.sort(seconds)
         share = np.arange(1, len(ordered) + 1) / len(ordered)
@@ -174,7 +151,8 @@ def _draw_distribution(axis, lines: dict[str, tuple[Sequence[float], str, str]])
 def _draw_parts(axis, split: dict[str, dict[str, float]]) -> None:
     """Draw a bar per kind of plan, stacked of its parts, in shares of its mean."""
     names = dict.fromkeys(name for parts in split.values() for name in parts)
-    names = [NETWORK, *(name for name in names if name not in (NETWORK, REST)), REST]
+    others = [name for name in names if name not in (timing.NETWORK, timing.REST)]
+    names = [timing.NETWORK, *others, timing.REST]
     left = np.zeros(len(split))
     for name, color in zip(names, [*PART_COLORS[:len(names) - 1], REST_COLOR]):
         shares = np.array([100.0 * parts.get(name, 0.0) / sum(parts.values())
@@ -191,9 +169,8 @@ def _draw_parts(axis, split: dict[str, dict[str, float]]) -> None:
 
 
 def _draw_ratios(axis, records: list[dict]) -> None:
-    """Draw the ratios of all starts in their order."""
     for kind, color in COLORS.items():
-        found = np.sort(ratios(records, kind))
+        found = np.sort(timing.ratios(records, kind))
         if len(found):
             axis.plot(100.0 * (np.arange(len(found)) + 0.5) / len(found), found, 'o-',
                       markersize=3, color=color, label=f'{kind}: median {np.median(found):.3f}')
@@ -207,10 +184,11 @@ def _draw_ratios(axis, records: list[dict]) -> None:
 def _measure(name: str, planners: dict[str, Planner], maze: Maze, plans: int, rounds: int,
              seed: int, out: Path | None, checkpoint: str, facts: dict) -> None:
     """Time plans, then print and write the tables, the picture and ``results.json``."""
-    planner = planners[PLANNER]
-    starts = full_starts(maze, plans, seed, planner.settings.goal_tolerance_m, planner.card.robot)
-    with progress(len(planners) * plans * rounds, 'drives') as bar:
-        measured = time_plans(planners, starts, rounds, seed, lambda: bar.update(1))
+    planner = planners[timing.PLANNER]
+    starts = timing.full_starts(maze, plans, seed, planner.settings.goal_tolerance_m,
+                                planner.card.robot)
+    with common.progress(len(planners) * plans * rounds, 'drives') as advance:
+        measured = timing.time_plans(planners, starts, rounds, seed, advance)
     records = measured['records']
     if not records:
         raise KeyboardInterrupt
@@ -219,18 +197,18 @@ def _measure(name: str, planners: dict[str, Planner], maze: Maze, plans: int, ro
     title = f'{checkpoint}: ' + ', '.join(f'{key} {value}' for key, value in facts.items())
     notes = ['first plans after loading, not counted: '
              + ', '.join(f'{1e3 * seconds:.0f}' for seconds in measured['first_plans']) + ' ms']
-    if REFERENCE in planners:
+    if timing.REFERENCE in planners:
         notes.append('ratio: planner / reference from start to start, median and where 80 % of '
                      'the starts lie; reference: ' + ', '.join(
                          f'{key} {value}' for key, value in REFERENCE_SETTINGS.items()))
     tables = [latency_table(summaries), parts_table(summaries)]
     click.echo('\n\n'.join([title, *map(text_table, tables), *notes]))
-    folder = result_folder(name, out)
+    folder = common.result_folder(name, out)
     replace_files({folder / 'report.md': '\n\n'.join([
         f'# Latency of {title}', *map(markdown_table, tables), *notes, f'![Latency]({name}.png)',
         markdown_table([['what', 'value'], *map(list, machine_facts().items())])]) + '\n'})
     draw_latency_picture(folder / f'{name}.png', title, records, summaries)
-    write_result(folder / 'results.json', checkpoint, seed, {
+    common.write_result(folder / 'results.json', checkpoint, seed, {
         'maze': maze.name, **facts, 'first_plans_s': measured['first_plans'],
         'settings': {who: chosen.settings.model_dump() for who, chosen in planners.items()},
         'summary': summaries, 'records': records})
@@ -242,13 +220,13 @@ def _measure(name: str, planners: dict[str, Planner], maze: Maze, plans: int, ro
     'df_planner profile --checkpoint maze2d-large',
     'df_planner profile --checkpoint maze2d-large --plans 10 --threads 2',
     'df_planner profile --checkpoint maze2d-medium --set num_samples=16 --set sampling_steps=4'))
-@click.option('--plans', type=click.IntRange(min=1), default=50, show_default=True,
+@click.option('--plans', type=click.IntRange(min=1), default=50,
               help='Starts of the benchmark to plan from, each cold and, 0.25 s later, warm.')
 @THREADS
-@click.option('--backend', type=click.Choice(BACKENDS), default='auto', show_default=True,
+@click.option('--backend', type=click.Choice(BACKENDS), default='auto',
               help='What evaluates the network; auto is the fastest.')
-@measure_options('profile', seed_of='starts and plans',
-                 files='results.json, report.md and profile.png')
+@common.measure_options('profile', seed_of='starts and plans',
+                        files='results.json, report.md and profile.png')
 def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
     """
     Show how long plans take, and where the time goes.
@@ -262,8 +240,8 @@ def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
     After Ctrl-C the report is of the plans until then.
     """
     started = time.perf_counter()
-    planner, maze = open_planner(checkpoint, device, settings, threads, backend)
-    _measure('profile', {PLANNER: planner}, maze, plans, 1, seed, out, checkpoint, {
+    planner, maze = common.open_planner(checkpoint, device, settings, threads, backend)
+    _measure('profile', {timing.PLANNER: planner}, maze, plans, 1, seed, out, checkpoint, {
         'threads': threads, 'backend': backend, 'load_s': time.perf_counter() - started})
 
 
@@ -271,13 +249,13 @@ def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
     'df_planner measure latency --checkpoint maze2d-large',
     'df_planner measure latency --checkpoint maze2d-large --plans 5 --rounds 1',
     'df_planner measure latency --checkpoint maze2d-large --set sampling_steps=4'))
-@click.option('--plans', type=click.IntRange(min=1), default=15, show_default=True,
+@click.option('--plans', type=click.IntRange(min=1), default=15,
               help='Starts of the benchmark to plan from.')
-@click.option('--rounds', type=click.IntRange(min=1), default=2, show_default=True,
+@click.option('--rounds', type=click.IntRange(min=1), default=2,
               help='Turns of both on every start; a start counts with its median.')
 @THREADS
-@measure_options('latency', seed_of='starts and plans',
-                 files='results.json, report.md and latency.png')
+@common.measure_options('latency', seed_of='starts and plans',
+                        files='results.json, report.md and latency.png')
 def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
     """
     Compare latency with a slow reference sampler.
@@ -290,9 +268,9 @@ def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
     The ratio is planner / reference, from start to start: the median and where 80 % of the starts
     lie. After Ctrl-C the report is of the plans until then.
     """
-    planner, maze = open_planner(checkpoint, device, settings, threads)
-    reference, _ = open_planner(checkpoint, device, threads=threads, backend='torch')
+    planner, maze = common.open_planner(checkpoint, device, settings, threads)
+    reference, _ = common.open_planner(checkpoint, device, threads=threads, backend='torch')
     reference.settings = settings_for(planner.card.robot, planner.card.robot_radius_m,
                                       **REFERENCE_SETTINGS)
-    _measure('latency', {REFERENCE: reference, PLANNER: planner}, maze, plans, rounds, seed, out,
-             checkpoint, {'threads': threads})
+    _measure('latency', {timing.REFERENCE: reference, timing.PLANNER: planner}, maze, plans,
+             rounds, seed, out, checkpoint, {'threads': threads})

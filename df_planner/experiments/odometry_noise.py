@@ -33,13 +33,7 @@ from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import sample_starts
-from df_planner.experiments.common import measure_options
-from df_planner.experiments.common import open_journal
-from df_planner.experiments.common import open_point_planner
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import specification_of
-from df_planner.experiments.common import write_result
+from df_planner.experiments import common
 from df_planner.planning.map import GridMap
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import PlannerSettings
@@ -47,6 +41,8 @@ from df_planner.sim.maze import Maze
 from df_planner.sim.world import World
 
 ARMS = ('exact', 'matched')
+COLORS = {'raw': '#d1344b', 'tracking': '#1f77ff', 'time_optimal': '#2b9d5c'}
+LINES = {'exact': '--', 'matched': '-'}
 MAX_DRAWS = 100
 KEPT = ('episode', 'return', 'score', 'reached', 'first_reach_step', 'plans', 'failed_plans',
         'plan_execution_gap')
@@ -61,7 +57,6 @@ class NoisyOdometry:
     """
 
     def __init__(self, grid: GridMap, std: float, seed: tuple[int, ...]):
-        """Start an episode."""
         self.redrawn = 0
         self._grid = grid
         self._std = std
@@ -117,15 +112,14 @@ def measure_noise(planner: Planner, maze: Maze, episodes: int, stds: tuple[float
     """
     Drive the same starts at every noise, with every execution and arm.
 
-    :param stds: in m and in m/s; without noise both arms are the same and driven once.
+    :param stds: in m and in m/s; at 0 both arms are the same and driven once.
     :param journal: keeps every finished drive at once; those that it holds are not driven again.
     :param on_episode: called after every drive, also for those that were there.
     :returns: per noise and execution, see ``summarize``, with the records by arm.
     """
     starts = sample_starts(maze, episodes, seed)
     before = planner.settings
-    results = []
-    index = 0
+    results, index = [], 0
     for std in stds:
         for execution in executions:
             records = {}
@@ -159,31 +153,21 @@ def summarize(records: dict[str, list[dict]]) -> dict:
 
     :param records: by arm, episode by episode.
     :returns: by arm: ``score`` (the return in a maze without a reference), ``reached`` (share),
-        ``failed_plans`` and ``redrawn_share``; and ``difference``: of matched less exact.
+        ``failed_plans``, ``redrawn_share``; and ``difference``, of matched less exact.
     """
     scores = {arm: [record['return'] if record['score'] is None else record['score']
                     for record in found] for arm, found in records.items()}
-    summary = {arm: {
-        'score': statistics(scores[arm]),
-        'reached': float(np.mean([record['reached'] for record in found])),
-        'failed_plans': float(np.mean([record['failed_plans'] for record in found])),
-        'redrawn_share': float(np.mean([record['redrawn_share'] for record in found]))}
+    summary = {arm: {'score': statistics(scores[arm]), **{
+        name: float(np.mean([record[name] for record in found]))
+        for name in ('reached', 'failed_plans', 'redrawn_share')}}
         for arm, found in records.items()}
     if len(records) == 2:
         summary['difference'] = statistics(np.subtract(scores['matched'], scores['exact']))
     return summary
 
 
-COLORS = {'raw': '#d1344b', 'tracking': '#1f77ff', 'time_optimal': '#2b9d5c'}
-LINES = {'exact': '--', 'matched': '-'}
-
-
 def draw_noise_picture(path: Path, results: list[dict]) -> None:
-    """
-    Draw to a PNG file; bars are one standard error.
-
-    :param results: of ``measure_noise``.
-    """
+    """Draw the results of ``measure_noise`` to a PNG file; bars are one standard error."""
     figure = Figure(figsize=(11.0, 4.2), layout='constrained')
     scores, differences = figure.subplots(1, 2, sharex=True)
     differences.axhline(0.0, color='#888888', linewidth=0.8)
@@ -216,18 +200,17 @@ def _draw_errorbars(axis, found: list[tuple[float, dict]], color: str, line: str
     'df_planner measure noise --checkpoint maze2d-medium',
     'df_planner measure noise --checkpoint maze2d-umaze --episodes 10 --noise 0.1 '
     '--execution tracking'))
-@click.option('--episodes', type=click.IntRange(min=1), default=30, show_default=True,
+@click.option('--episodes', type=click.IntRange(min=1), default=30,
               help='Fixed starts, the same for every noise, execution and arm.')
 @click.option('--noise', 'stds', multiple=True, type=click.FloatRange(0.0, 10.0),
-              default=(0.0, 0.02, 0.05, 0.1, 0.2), show_default=True,
+              default=(0.0, 0.02, 0.05, 0.1, 0.2),
               help='Standard deviation, in m of the position and in m/s of the velocity; may be '
                    'repeated.')
 @click.option('--execution', 'executions', multiple=True, default=('raw', 'tracking'),
-              show_default=True, type=click.Choice(['raw', 'tracking', 'time_optimal']),
-              help='May be repeated.')
+              type=click.Choice(['raw', 'tracking', 'time_optimal']), help='May be repeated.')
 @RESUME
-@measure_options('noise', seed_of='starts, noise and plans',
-                 files='noise.json, noise.png and drives.jsonl')
+@common.measure_options('noise', seed_of='starts, noise and plans',
+                        files='noise.json, noise.png and drives.jsonl')
 def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device, out):
     """
     Drive with noisy odometry, told to the planner or not.
@@ -237,15 +220,14 @@ def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device
     noise, so that planning filters it). A position in a wall is drawn again.
     Every drive is on disk at once: after Ctrl-C, --resume with the same --out goes on.
     """
-    planner, maze = open_point_planner('noise', checkpoint, device, settings)
+    planner, maze = common.open_point_planner('noise', checkpoint, device, settings)
     total = episodes * len(executions) * sum(len(arms_at(std)) for std in stds)
-    folder = result_folder('noise', out)
-    with open_journal(folder / 'drives.jsonl', specification_of(checkpoint, device, settings),
-                      resume, episodes=episodes, noise_stds=stds, executions=executions,
-                      seed=seed) as kept, \
-            progress(total, 'drives') as bar:
-        results = measure_noise(planner, maze, episodes, stds, executions, seed, kept,
-                                lambda: bar.update(1))
+    folder = common.result_folder('noise', out)
+    specification = common.specification_of(checkpoint, device, settings)
+    with common.open_journal(folder / 'drives.jsonl', specification, resume, episodes=episodes,
+                             noise_stds=stds, executions=executions, seed=seed) as kept, \
+            common.progress(total, 'drives') as advance:
+        results = measure_noise(planner, maze, episodes, stds, executions, seed, kept, advance)
     draw_noise_picture(folder / 'noise.png', results)
     rows = [['noise, execution, arm', 'score', '+-', 'reached', 'failed plans', 'redrawn',
              'matched less exact']]
@@ -260,5 +242,5 @@ def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device
                 f'{result["difference"]["mean"]:+.1f} +- {result["difference"]["stderr"] or 0:.1f}'
                 if arm == 'matched' else ''])
     click.echo(text_table(rows))
-    write_result(folder / 'noise.json', checkpoint, seed, {
+    common.write_result(folder / 'noise.json', checkpoint, seed, {
         'maze': maze.name, 'settings': planner.settings.model_dump(), 'results': results})

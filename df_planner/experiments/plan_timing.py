@@ -28,7 +28,6 @@ import numpy as np
 from df_planner.driving.replanner import FASTER_EVERY
 from df_planner.driving.replanner import HOLD_RADIUS_M
 from df_planner.driving.replanner import Replanner
-from df_planner.errors import InvalidInput
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import Starts
@@ -48,8 +47,6 @@ NAMES = {'network': NETWORK, 'checks': 'checks, interpolation, choice'}
 def full_starts(maze: Maze, count: int, seed: int, tolerance_m: float,
                 robot: str = POINT.name) -> Starts:
     """Return the first starts of the maze's benchmark that are not at the goal already."""
-    if count < 1:
-        raise InvalidInput(f'plans must be 1 or more, got {count}')
     drawn = count
     while True:
         starts = sample_starts(maze, drawn, seed, robot=robot)
@@ -64,9 +61,6 @@ def time_plans(planners: dict[str, Planner], starts: Starts, rounds: int, seed: 
     """
     Time cold and warm plans of planners that take turns; Ctrl-C ends it early.
 
-    :param planners: by name.
-    :param rounds: of turns on every start.
-    :param seed: of the planners' noise.
     :param on_drive: called after every cold plan with its warm ones.
     :returns: ``first_plans`` (seconds of the last planner's first plans, all from the first start:
         they are slower and count nowhere else), ``records`` of ``time_drive`` with ``who``,
@@ -143,24 +137,22 @@ def time_plan(replanner: Replanner, state: np.ndarray, step: int, in_hand: Plan 
 
 def summary_of(records: list[dict]) -> dict:
     """Return the numbers of plans; ``parts_s`` are means."""
-    calls = sum(record['calls'] for record in records)
-    names = dict.fromkeys(name for record in records for name in record['parts'])
+    def values(name: str) -> list:
+        return [record[name] for record in records]
+
+    parts = values('parts')
     return {
-        'latency_s': statistics([record['seconds'] for record in records]),
-        'cpu_s': statistics([record['cpu_s'] for record in records]),
-        'valid': float(np.mean([record['valid'] for record in records])),
-        'calls': statistics([record['calls'] for record in records]),
-        'candidates': statistics([record['candidates'] for record in records]),
-        'call_s': sum(record['network_s'] for record in records) / max(1, calls),
-        'parts_s': {name: float(np.mean([record['parts'][name] for record in records]))
-                    for name in names},
-    }
+        'latency_s': statistics(values('seconds')), 'cpu_s': statistics(values('cpu_s')),
+        'valid': float(np.mean(values('valid'))), 'calls': statistics(values('calls')),
+        'candidates': statistics(values('candidates')),
+        'call_s': sum(values('network_s')) / max(1, sum(values('calls'))),
+        'parts_s': {name: float(np.mean([part[name] for part in parts]))
+                    for name in dict.fromkeys(name for part in parts for name in part)}}
 
 
 def ratios(records: list[dict], kind: str, name: str = 'seconds') -> list[float]:
     """Return planner / reference of every start both planned from, of its plans the median."""
-    reference, planner = (_by_start(of(records, kind, who), name)
-                          for who in (REFERENCE, PLANNER))
+    reference, planner = (_by_start(of(records, kind, who), name) for who in (REFERENCE, PLANNER))
     return [planner[start] / reference[start] for start in sorted(planner) if start in reference]
 
 
@@ -171,7 +163,6 @@ def of(records: list[dict], kind: str, who: str) -> list[dict]:
 
 def _by_start(records: list[dict], name: str) -> dict[int, float]:
     """Return the median of a field over all plans from a start, by start."""
-    values: dict[int, list[float]] = {}
-    for record in records:
-        values.setdefault(record['start'], []).append(record[name])
-    return {start: float(np.median(several)) for start, several in values.items()}
+    return {start: float(np.median([record[name] for record in records
+                                    if record['start'] == start]))
+            for start in {record['start'] for record in records}}

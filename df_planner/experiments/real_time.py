@@ -37,10 +37,7 @@ from df_planner.evaluation.evaluate import evaluate
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.evaluation.protocol import save_starts
-from df_planner.experiments.common import measure_options
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import write_result
+from df_planner.experiments import common
 from df_planner.files import share_path
 from df_planner.launching.runner import run
 from df_planner.model.checkpoint import load_card
@@ -51,6 +48,8 @@ from df_planner.sim.maze import Maze
 LATE_S = 2 * DT_S
 PERCENTILES = (50, 95, 99)
 MIN_SHARE_OF_LOCKSTEP = 0.97  # of the score in real time
+REPLAN_INTERVAL_S = {'raw': 0.1, 'tracking': 0.25, 'time_optimal': 0.25}  # of the lockstep run
+BLUE, RED, GREY = '#1f77ff', '#d1344b', '#888888'
 
 
 def ticks(periods_s: Sequence[float]) -> dict:
@@ -94,21 +93,12 @@ def price_of_latency(maze: Maze, real_time: Sequence[dict], lockstep: Sequence[d
         'first_plan': statistics([-of_step * wait_s / DT_S for wait_s in waits_s]),
         'first_plan_s': statistics(waits_s),
         'planning_s': {f'p{rank}': float(value) for rank, value in zip(
-            PERCENTILES, np.percentile(times_s or [0.0], PERCENTILES))},
-    }
-
-
-BLUE, RED, GREY = '#1f77ff', '#d1344b', '#888888'
+            PERCENTILES, np.percentile(times_s or [0.0], PERCENTILES))}}
 
 
 def draw_real_time_picture(path: Path, periods_s: Sequence[float], real_time: Sequence[dict],
                            lockstep: Sequence[dict]) -> None:
-    """
-    Draw to a PNG file.
-
-    :param periods_s: wall time from each command to the next.
-    :param real_time: records of ``episode_record``, and ``lockstep`` those of the same episodes.
-    """
+    """Draw periods of the commands and records of the same episodes to a PNG file."""
     figure = Figure(figsize=(13.0, 4.0), layout='constrained')
     over_time, planning, scores = figure.subplots(1, 3)
     periods_ms = 1e3 * np.asarray(periods_s)
@@ -128,22 +118,18 @@ def draw_real_time_picture(path: Path, periods_s: Sequence[float], real_time: Se
     figure.savefig(path, dpi=120)
 
 
-REPLAN_INTERVAL_S = {'raw': 0.1, 'tracking': 0.25, 'time_optimal': 0.25}  # of the lockstep run
-
-
 @click.command('realtime', epilog=examples(
     'df_planner measure realtime --checkpoint maze2d-medium',
     'df_planner measure realtime --checkpoint maze2d-umaze --episodes 20 --execution time_optimal',
     'df_planner measure realtime --checkpoint maze2d-medium --minutes 2 '
     '--planning-frequency-hz 4'))
-@click.option('--minutes', type=click.FloatRange(min=0.05), default=10.0, show_default=True,
+@click.option('--minutes', type=click.FloatRange(min=0.05), default=10.0,
               help='Of driving, rounded up to whole episodes.')
 @click.option('--episodes', type=click.IntRange(min=1), help='Of driving, instead of --minutes.')
-@click.option('--execution', type=click.Choice(list(REPLAN_INTERVAL_S)), default='tracking',
-              show_default=True)
+@click.option('--execution', type=click.Choice(list(REPLAN_INTERVAL_S)), default='tracking')
 @click.option('--planning-frequency-hz', type=click.FloatRange(min=0.1, max=100.0), default=100.0,
-              show_default=True, help='100: as fast as the planner can.')
-@measure_options('realtime', seed_of='starts and plans')
+              help='100: as fast as the planner can.')
+@common.measure_options('realtime', seed_of='starts and plans')
 def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, seed, settings,
              device, out):
     """
@@ -165,18 +151,18 @@ def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, se
     if episodes is None:
         episodes = math.ceil(60.0 * minutes / (maze.max_episode_steps * DT_S))
     starts = sample_starts(maze, episodes, seed)
-    folder = result_folder('realtime', out)
+    folder = common.result_folder('realtime', out)
     save_starts(folder / 'starts.npz', starts)
     driven, heard = _drive_in_real_time(specification, planning_frequency_hz, folder)
-    with progress(len(driven), 'lockstep') as bar:
+    with common.progress(len(driven), 'lockstep') as advance:
         compared = evaluate(specification, starts.head(len(driven)), folder / 'lockstep',
-                            baseline=False, on_episode=lambda record: bar.update(1))['episodes']
+                            baseline=False, on_episode=lambda record: advance())['episodes']
     tick, price = ticks(heard['command_periods_s']), price_of_latency(maze, driven, compared)
     draw_real_time_picture(folder / 'realtime.png', heard['command_periods_s'], driven, compared)
     click.echo(text_table(_rows(tick, price, heard['diagnostics']['follower: ticks'])))
     click.echo(f'bars: {tick["late"]} of {tick["count"]} ticks later than 20 ms (0 allowed); '
                f'{price["share"]:.1%} of the lockstep score ({MIN_SHARE_OF_LOCKSTEP:.0%} wanted)')
-    write_result(folder / 'realtime.json', checkpoint, seed, {
+    common.write_result(folder / 'realtime.json', checkpoint, seed, {
         'maze': maze_name, 'execution': execution, 'episodes': len(driven),
         'planning_frequency_hz': planning_frequency_hz, 'settings': specification.settings,
         'lockstep_replan_interval_s': specification.replan_interval_s, 'ticks': tick,
@@ -211,7 +197,6 @@ def _drive_in_real_time(specification: Specification, planning_frequency_hz: flo
 
 
 def _rows(tick: dict, price: dict, follower: dict) -> list[list[str]]:
-    """Return the table."""
     def score(name: str) -> str:
         found = price[name]
         return f'{found["mean"]:.1f} +- {found["stderr"] or 0.0:.1f}'
@@ -231,5 +216,4 @@ def _rows(tick: dict, price: dict, follower: dict) -> list[list[str]]:
         ['score in lockstep', score('lockstep')],
         ['difference, start by start', score('difference')],
         ['of which waiting for the first plan', score('first_plan')],
-        ['share of lockstep', f'{price["share"]:.1%}'],
-    ]
+        ['share of lockstep', f'{price["share"]:.1%}']]

@@ -31,14 +31,7 @@ from df_planner.console import examples
 from df_planner.console import text_table
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.picture import draw_walls
-from df_planner.experiments.common import held_out_windows
-from df_planner.experiments.common import jumps
-from df_planner.experiments.common import LIKE_THE_DATA
-from df_planner.experiments.common import measure_options
-from df_planner.experiments.common import open_point_planner
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import write_result
+from df_planner.experiments import common
 from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.curves import interpolate
 from df_planner.planning.planner import Planner
@@ -92,12 +85,12 @@ def stretch_measures(states: np.ndarray, actions: np.ndarray, maze: Maze, card: 
     :param states: (R, M + 1, 4) of tokens, the last one being the first of the next stretch.
     :param actions: (R, M, frame_stack, 2).
     :returns: (R,) each: ``in_walls``, share of positions at control steps; ``jump``, mean over
-        tokens, and ``over_limit``, share above 1 (see ``motion.jumps``); mean and standard
+        tokens, and ``over_limit``, share above 1 (see ``common.jumps``); mean and standard
         deviation of the speed; standard deviation of the actions; ``simulated_gap``, median
         distance of a token's state from where the simulator gets from the one before with its
         actions.
     """
-    jump = jumps(states, card)
+    jump = common.jumps(states, card)
     speed = np.linalg.norm(states[:, :-1, 2:], axis=-1)
     positions = interpolate(states, card.frame_stack, card.dt_s)[..., :2]
     reached = simulated(maze, states[:, :-1].reshape(-1, 4),
@@ -156,10 +149,8 @@ def measure_rollout(maze: Maze, card: ModelCard, states: np.ndarray, actions: np
 
     half = len(windows) // 2
     data = measured(data_states[:half], data_actions[:half], slice(half, None))
-    stretches = []
-    for first in range(0, states.shape[1] - 1, tokens):
-        stretches.append(measured(states[:, first:first + tokens + 1],
-                                  actions[:, first:first + tokens], slice(None)))
+    stretches = [measured(states[:, first:first + tokens + 1], actions[:, first:first + tokens],
+                          slice(None)) for first in range(0, states.shape[1] - 1, tokens)]
     return {'stretches': stretches, 'data': data}
 
 
@@ -187,7 +178,7 @@ def draw_rollout_picture(path: Path, maze: Maze, card: ModelCard, states: np.nda
     axes = figure.subplots(3, 4).ravel()
     shown = min(SHOWN_ROLLOUTS, len(states))
     chosen = np.linspace(0, len(states) - 1, shown).round().astype(int)
-    colors = _stretch_colors(len(measured['stretches']))
+    colors = colormaps['plasma'](np.linspace(0.0, 0.9, len(measured['stretches'])))
     tokens = (states.shape[1] - 1) // len(colors)
     for axis, rollout in zip(axes, states[chosen]):
         draw_walls(axis, maze)
@@ -217,21 +208,16 @@ def _draw_measure(axis, name: str, measured: dict) -> None:
     axis.set(xlabel='times the trained length', ylim=(0, None), xticks=multiples)
 
 
-def _stretch_colors(count: int) -> list:
-    """Return a colour per stretch, from early to late."""
-    return list(colormaps['plasma'](np.linspace(0.0, 0.9, count)))
-
-
 @click.command(epilog=examples(
     'df_planner measure rollout --checkpoint maze2d-medium',
     'df_planner measure rollout --checkpoint maze2d-umaze --starts 4 --multiples 20'))
-@click.option('--starts', type=click.IntRange(min=2), default=16, show_default=True,
+@click.option('--starts', type=click.IntRange(min=2), default=16,
               help='States of held-out data to roll out from.')
-@click.option('--samples', type=click.IntRange(min=1), default=8, show_default=True,
+@click.option('--samples', type=click.IntRange(min=1), default=8,
               help='Roll-outs from each of them.')
-@click.option('--multiples', type=click.IntRange(min=1), default=10, show_default=True,
+@click.option('--multiples', type=click.IntRange(min=1), default=10,
               help='Length of a roll-out, in times the trained length.')
-@measure_options('rollout', seed_of='held-out data and roll-outs')
+@common.measure_options('rollout', seed_of='held-out data and roll-outs')
 def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out):
     """
     Roll out far beyond the trained length and watch for drift.
@@ -242,15 +228,17 @@ def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out)
     that the rows are alike.
     Ctrl-C reports the roll-outs until then.
     """
-    planner, maze = open_point_planner('rollout', checkpoint, device, (*LIKE_THE_DATA, *settings))
+    planner, maze = common.open_point_planner('rollout', checkpoint, device,
+                                              (*common.LIKE_THE_DATA, *settings))
     card = planner.card
-    windows = held_out_windows(card, max(starts, 200), card.architecture.max_tokens + 1, seed)
-    with progress(starts, 'roll-outs') as bar:
+    windows = common.held_out_windows(card, max(starts, 200), card.architecture.max_tokens + 1,
+                                      seed)
+    with common.progress(starts, 'roll-outs') as advance:
         states, actions = roll_out(planner, windows[:starts, 0, :4], multiples, samples, seed,
-                                   lambda: bar.update(1))
+                                   advance)
     done = len(states) // samples
     measured = measure_rollout(maze, card, states, actions, windows)
-    folder = result_folder('rollout', out)
+    folder = common.result_folder('rollout', out)
     draw_rollout_picture(folder / 'rollout.png', maze, card, states, measured)
     rows = [['length', 'in walls', '+-', 'over limit', 'gap [m]', 'gap [m/s]', 'speed', 'std',
              'action std', 'speed dist.', 'action dist.', 'cell dist.']]
@@ -264,7 +252,7 @@ def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out)
             f'{found["speed_distance_mps"]:.3f}', f'{found["action_distance"]:.3f}',
             f'{found["cell_distance"]:.3f}'])
     click.echo(text_table(rows))
-    write_result(folder / 'rollout.json', checkpoint, seed, {
+    common.write_result(folder / 'rollout.json', checkpoint, seed, {
         'maze': maze.name, 'starts': done, 'samples': samples,
         'trained_length_s': card.architecture.max_tokens * card.frame_stack * card.dt_s,
         'settings': planner.settings.model_dump(), **measured})

@@ -69,15 +69,7 @@ Rows = list[tuple[str, float, str]]  # what, rate, unit
 
 @dataclass(frozen=True)
 class Bench:
-    """
-    What to measure.
-
-    :param maze: a maze with a training configuration.
-    :param seconds: time for a rate of calls.
-    :param steps: training steps for a rate, after a short warm-up.
-    :param device: of training.
-    :param folder: of temporary files.
-    """
+    """What to measure, as the options say; ``folder`` is for temporary files."""
 
     maze: str
     seconds: float
@@ -234,13 +226,13 @@ SECTIONS = {'data': measure_loader, 'training': measure_training,
     'df_planner measure throughput',
     'df_planner measure throughput --maze umaze --only simulator --only data',
     'df_planner measure throughput --only training --device cuda --steps 200'))
-@click.option('--maze', type=click.Choice(MAZES), default='large', show_default=True,
+@click.option('--maze', type=click.Choice(MAZES), default='large',
               help='Whose training configuration, log and walls.')
 @click.option('--only', multiple=True, type=click.Choice(list(SECTIONS)),
               help='A section; may be repeated.  [default: all]')
-@click.option('--seconds', type=click.FloatRange(min=0.1), default=5.0, show_default=True,
+@click.option('--seconds', type=click.FloatRange(min=0.1), default=5.0,
               help='Time for each rate of calls.')
-@click.option('--steps', type=click.IntRange(min=1), default=30, show_default=True,
+@click.option('--steps', type=click.IntRange(min=1), default=30,
               help='Training steps for each rate, after a short warm-up.')
 @DEVICE
 @out_option('throughput.json', 'results/throughput-TIME')

@@ -95,7 +95,6 @@ def num_candidates(seasons: tuple[int, ...], lags: tuple[int, ...]) -> int:
 
 
 def _repeat(season: int, horizon: int) -> PointForecast:
-    """Return the forecast that repeats the last season."""
     return lambda history: history[:, np.arange(horizon) % season - season]
 
 

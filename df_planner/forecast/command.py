@@ -26,11 +26,12 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from df_planner.configuration import assignments
+from df_planner.console import examples
+from df_planner.console import out_option
+from df_planner.console import seed_option
 from df_planner.console import text_table
 from df_planner.errors import DatasetError
-from df_planner.experiments.common import progress
-from df_planner.experiments.common import result_folder
-from df_planner.experiments.common import write_result
+from df_planner.experiments import common
 from df_planner.files import replace_files
 from df_planner.forecast.baselines import num_candidates
 from df_planner.forecast.forecaster import Forecaster
@@ -74,7 +75,6 @@ def draw_forecast(path: Path, names: Sequence[str], history: np.ndarray, futures
 
 
 def _draw_fan(axis, history: np.ndarray, futures: np.ndarray, truth: np.ndarray | None) -> None:
-    """Draw one variable: history (H,), futures (samples, horizon) and the truth (horizon,)."""
     leads = np.arange(futures.shape[1])
     lowest, low, median, high, highest = np.quantile(futures, QUANTILES, axis=0)
     axis.plot(np.arange(-len(history), 0), history, color=TRUTH_COLOR, linewidth=0.9)
@@ -86,15 +86,13 @@ def _draw_fan(axis, history: np.ndarray, futures: np.ndarray, truth: np.ndarray 
 
 
 def _sampling_options(command: Callable) -> Callable:
-    """Add the options of sampling to a command."""
     for option in (
-            click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
-                         help='Of the samples.'),
+            seed_option('samples'),
             click.option('--sampling-steps', type=click.IntRange(1, 1000), default=10,
-                         show_default=True, help='Steps of a token from noise to a value.'),
-            click.option('--schedule', type=click.Choice(
-                ['full_sequence', 'pyramid', 'autoregressive']), default='pyramid',
-                show_default=True, help='All rows at once, near before far, or one by one.')):
+                         help='Steps of a token from noise to a value.'),
+            click.option('--schedule', default='pyramid',
+                         type=click.Choice(['full_sequence', 'pyramid', 'autoregressive']),
+                         help='All rows at once, near before far, or one by one.')):
         command = option(command)
     return command
 
@@ -104,15 +102,13 @@ def forecast():
     """Forecast time series with the same method: history in, futures out."""
 
 
-@forecast.command(epilog='\b\nExamples:\n'
-                  '  df_planner forecast train traffic --out runs/traffic.safetensors\n'
-                  '  df_planner forecast train my.csv --horizon 48 --history 336 '
-                  '--out runs/mine.safetensors --set steps=2000')
+@forecast.command(epilog=examples(
+    'df_planner forecast train traffic --out runs/traffic.safetensors',
+    'df_planner forecast train my.csv --horizon 48 --history 336 --out runs/mine.safetensors '
+    '--set steps=2000'))
 @click.argument('series')
-@click.option('--horizon', type=click.IntRange(min=1), default=24, show_default=True,
-              help='Rows to forecast.')
-@click.option('--history', type=click.IntRange(min=1), default=168, show_default=True,
-              help='Rows to look back.')
+@click.option('--horizon', type=click.IntRange(min=1), default=24, help='Rows to forecast.')
+@click.option('--history', type=click.IntRange(min=1), default=168, help='Rows to look back.')
 @click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
               help='The checkpoint, a .safetensors file; its card comes beside it.')
 @click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',
@@ -130,17 +126,16 @@ def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[s
         click.echo(path)
 
 
-@forecast.command(epilog='\b\nExamples:\n'
-                  '  df_planner forecast predict runs/mine.safetensors --history my.csv '
-                  '--out forecast.csv\n'
-                  '  df_planner forecast predict runs/mine.safetensors --history my.csv '
-                  '--out forecast.csv --picture forecast.png --horizon 96')
+@forecast.command(epilog=examples(
+    'df_planner forecast predict runs/mine.safetensors --history my.csv --out forecast.csv',
+    'df_planner forecast predict runs/mine.safetensors --history my.csv --out forecast.csv '
+    '--picture forecast.png --horizon 96'))
 @click.argument('checkpoint', type=click.Path(path_type=Path))
 @click.option('--history', 'file', required=True, type=click.Path(path_type=Path),
               help='CSV file with the rows so far, columns as in training.')
 @click.option('--horizon', type=click.IntRange(min=1),
               help='Rows to forecast; more than trained slide on.  [default: as trained]')
-@click.option('--samples', type=click.IntRange(min=2), default=200, show_default=True)
+@click.option('--samples', type=click.IntRange(min=2), default=200)
 @click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
               help='CSV file: mean and quantiles of every variable, a row per step ahead.')
 @click.option('--picture', type=click.Path(dir_okay=False, path_type=Path),
@@ -170,25 +165,23 @@ def predict(checkpoint, file, horizon, samples, out, picture, schedule, sampling
     click.echo(out)
 
 
-@forecast.command(epilog='\b\nExamples:\n'
-                  '  df_planner forecast score runs/traffic.safetensors --part validation\n'
-                  '  df_planner forecast score runs/a.safetensors runs/b.safetensors '
-                  '--season 24 --season 168 --lags 24 --lags 168')
+@forecast.command(epilog=examples(
+    'df_planner forecast score runs/traffic.safetensors --part validation',
+    'df_planner forecast score runs/a.safetensors runs/b.safetensors --season 24 --season 168 '
+    '--lags 24 --lags 168'))
 @click.argument('checkpoints', nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option('--part', type=click.Choice(['validation', 'test']), default='test',
-              show_default=True, help='Of the series; validation is where choices are made.')
+              help='Of the series; validation is where choices are made.')
 @click.option('--season', 'seasons', multiple=True, type=click.IntRange(min=2), default=(24, 168),
-              show_default=True, help='Rows of a season the baselines may use; may be repeated.')
+              help='Rows of a season the baselines may use; may be repeated.')
 @click.option('--lags', multiple=True, type=click.IntRange(min=1), default=(24, 48, 168, 336),
-              show_default=True, help='Lags of the regression to choose from; may be repeated.')
-@click.option('--stride', type=click.IntRange(min=1), default=25, show_default=True,
+              help='Lags of the regression to choose from; may be repeated.')
+@click.option('--stride', type=click.IntRange(min=1), default=25,
               help='Rows from one origin to the next.')
-@click.option('--block', type=click.IntRange(min=1), default=168, show_default=True,
+@click.option('--block', type=click.IntRange(min=1), default=168,
               help='Rows of a block for the standard error.')
-@click.option('--samples', type=click.IntRange(min=2), default=100, show_default=True,
-              help='Futures per origin.')
-@click.option('--out', type=click.Path(file_okay=False, path_type=Path),
-              help='Folder of forecast.json and forecast.png.  [default: results/forecast-TIME]')
+@click.option('--samples', type=click.IntRange(min=2), default=100, help='Futures per origin.')
+@out_option('forecast.json and forecast.png', 'results/forecast-TIME')
 @_sampling_options
 def score(checkpoints, part, seasons, lags, stride, block, samples, out, schedule, sampling_steps,
           seed):
@@ -203,13 +196,13 @@ def score(checkpoints, part, seasons, lags, stride, block, samples, out, schedul
     forecasters = [Forecaster.load(path, schedule=schedule, sampling_steps=sampling_steps)
                    for path in checkpoints]
     series = series_of(forecasters)
-    comparison = Comparison(series, part, forecasters[0].config.horizon, stride, block, samples,
-                            seed)
-    with progress(num_candidates(seasons, lags), 'baselines') as bar:
-        comparison.add_baselines(seasons, lags, lambda: bar.update(1))
-    with progress(len(forecasters) * len(comparison.origins.rows), 'forecasts') as bar:
-        comparison.add_forecasters(forecasters, lambda: bar.update(1))
-    folder = result_folder('forecast', out)
+    horizon = forecasters[0].config.horizon
+    comparison = Comparison(series, part, horizon, stride, block, samples, seed)
+    with common.progress(num_candidates(seasons, lags), 'baselines') as advance:
+        comparison.add_baselines(seasons, lags, advance)
+    with common.progress(len(forecasters) * len(comparison.origins.rows), 'forecasts') as advance:
+        comparison.add_forecasters(forecasters, advance)
+    folder = common.result_folder('forecast', out)
     origin = int(comparison.origins.rows[len(comparison.origins.rows) // 2])
     draw_forecast(folder / 'forecast.png', series.names,
                   series.values[origin - SHOWN_HISTORY:origin],
@@ -217,7 +210,7 @@ def score(checkpoints, part, seasons, lags, stride, block, samples, out, schedul
                   comparison.origins.truth(origin), comparison.by_lead())
     results = comparison.results()
     click.echo(text_table(table(results)))
-    write_result(folder / 'forecast.json', ', '.join(map(str, checkpoints)), seed, {
+    common.write_result(folder / 'forecast.json', ', '.join(map(str, checkpoints)), seed, {
         'series': series.source, 'part': part, 'stride': stride, 'block': block,
         'origins': len(comparison.origins.rows), 'samples': samples, 'schedule': schedule,
         'sampling_steps': sampling_steps, **results})

@@ -112,11 +112,7 @@ class ForecastCard(Card):
 
 
 class Forecaster:
-    """
-    A trained forecaster.
-
-    :param denoiser: in evaluation mode.
-    """
+    """A trained forecaster; the denoiser is in evaluation mode."""
 
     def __init__(self, denoiser: Denoiser, card: ForecastCard, schedule: str = 'pyramid',
                  sampling_steps: int = 10):

@@ -58,7 +58,6 @@ class Origins:
     """
 
     def __init__(self, series: Series, part: str, horizon: int, stride: int, block: int):
-        """Choose the origins."""
         self.series, self.horizon = series, horizon
         rows, train = series.part(part), series.part('train')
         self.rows = np.arange(rows.start, rows.stop - horizon + 1, stride)
@@ -126,7 +125,6 @@ class Comparison:
 
     def __init__(self, series: Series, part: str, horizon: int, stride: int, block: int,
                  samples: int, seed: int):
-        """Choose the origins."""
         self.origins = Origins(series, part, horizon, stride, block)
         self._validation = Origins(series, 'validation', horizon, stride, block)
         self._samples, self._seed = samples, seed

@@ -82,24 +82,18 @@ def optional(module: str) -> ModuleType:
 
 def open_series(name_or_path: str | Path) -> Series:
     """
-    Return a series by the path of its CSV file, or ``traffic`` of the package AutoTS.
+    Return a series by the path of its CSV file, or ``traffic``.
+
+    The latter is two years of hourly traffic on an interstate of Minnesota, with temperature and
+    clouds: Metro Interstate Traffic Volume (UCI, from the state's Department of Transportation),
+    as the package AutoTS ships it, in vehicles per hour, kelvin and per cent. Rain and snow,
+    nearly always zero, are left out.
 
     :raises ConfigError: if the package is not installed.
     :raises DatasetError: naming file, row and column.
     """
-    return traffic() if str(name_or_path) == TRAFFIC else read_csv(Path(name_or_path))
-
-
-def traffic() -> Series:
-    """
-    Return two years of hourly traffic on an interstate of Minnesota, with temperature and clouds.
-
-    Metro Interstate Traffic Volume (UCI, from the state's Department of Transportation), as the
-    package AutoTS ships it: vehicles per hour, kelvin, per cent. Rain and snow, nearly always
-    zero, are left out.
-
-    :raises ConfigError: if the package is not installed.
-    """
+    if str(name_or_path) != TRAFFIC:
+        return read_csv(Path(name_or_path))
     table = optional('autots.datasets').load_hourly(long=False)
     return _filled(TRAFFIC, TRAFFIC_COLUMNS, table[list(TRAFFIC_COLUMNS)].to_numpy(np.float64))
 

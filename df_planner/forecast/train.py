@@ -60,7 +60,6 @@ class SeriesBatches:
 
     def __init__(self, series: Series, rows: range, mean: np.ndarray, std: np.ndarray,
                  config: ForecastConfig):
-        """Normalise the rows."""
         self._values = ((series.values[rows.start:rows.stop] - mean) / std).astype(np.float32)
         self._window = config.history + config.horizon
         self._config = config

@@ -45,13 +45,12 @@ from df_planner.sim.maze import load_maze
 @click.command('soak', epilog=examples(
     'df_planner measure soak --minutes 3',
     'df_planner measure soak --minutes 60 --checkpoint maze2d-large --seed 1'))
-@click.option('--minutes', type=click.FloatRange(min=0.1), default=60.0, show_default=True,
-              help='Of driving.')
-@click.option('--checkpoint', default='maze2d-medium', show_default=True,
+@click.option('--minutes', type=click.FloatRange(min=0.1), default=60.0, help='Of driving.')
+@click.option('--checkpoint', default='maze2d-medium',
               help='A shipped name or a .safetensors file.')
-@click.option('--seed', type=click.IntRange(min=0), default=0, show_default=True,
+@click.option('--seed', type=click.IntRange(min=0), default=0,
               help='Of goals, kills and bad inputs: the same seed, the same schedule.')
-@click.option('--warm-up-s', type=click.FloatRange(min=1.0), default=120.0, show_default=True,
+@click.option('--warm-up-s', type=click.FloatRange(min=1.0), default=120.0,
               help='Of every process, after which its memory must stay within 2 %.')
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of report, journals and logs.  [default: results/soak-TIME]')
