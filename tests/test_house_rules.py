@@ -132,6 +132,8 @@ def calls(paths: list[Path]) -> dict[str, list[ast.Call]]:
     """Return the calls in files by the last name of what is called, also through ``partial``."""
     found = defaultdict(list)
     for path in paths:
+        aliases = {alias.asname: alias.name for node in ast.walk(tree(path))
+                   if isinstance(node, ast.ImportFrom) for alias in node.names if alias.asname}
         for node in ast.walk(tree(path)):
             if not isinstance(node, ast.Call):
                 continue
@@ -139,7 +141,7 @@ def calls(paths: list[Path]) -> dict[str, list[ast.Call]]:
             if getattr(called, 'id', getattr(called, 'attr', None)) == 'partial' and arguments:
                 called, arguments = arguments[0], arguments[1:]
             name = getattr(called, 'id', getattr(called, 'attr', None))
-            owners = class_names(path) if name == 'cls' else [name]
+            owners = class_names(path) if name == 'cls' else [aliases.get(name, name)]
             for owner in owners:
                 found[owner].append(ast.Call(func=called, args=arguments, keywords=node.keywords))
     return found

@@ -176,14 +176,14 @@ def measure_lockstep(bench: Bench) -> Rows:
 
     from df_planner.ros import qos
     from df_planner.ros import topics
-    from df_planner.ros.run import events_executor
+    from df_planner.ros.run import EventsExecutor
 
     rclpy.init()
     simulator = psutil.Popen([
         sys.executable, '-m', 'df_planner.nodes.maze_sim.node', '--ros-args', '--log-level',
         'warn', '-p', f'maze:={bench.maze}', '-p', 'lockstep:=true'], stderr=subprocess.DEVNULL)
     try:
-        node, executor, stamps = rclpy.create_node('throughput'), events_executor(), set()
+        node, executor, stamps = rclpy.create_node('throughput'), EventsExecutor(), set()
         executor.add_node(node)
         publisher = qos.publisher(node, topics.CMD_WRENCH)
         wrench = WrenchStamped()

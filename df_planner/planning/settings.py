@@ -117,7 +117,7 @@ class PlannerSettings(BaseModel):
 
     @property
     def state_noise_std(self) -> tuple[float, float]:
-        """Standard deviation of measured positions in m and velocities in m/s."""
+        """Return the standard deviation of measured positions in m and velocities in m/s."""
         return self.position_noise_std_m, self.velocity_noise_std_mps
 
     @field_validator('uncertainty_samples')
