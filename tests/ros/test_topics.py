@@ -94,9 +94,9 @@ def test_own_topics_are_private_names():
     assert topics.CLOCK.publisher_name == '/clock'
 
 
-@pytest.mark.parametrize('quality', {
+@pytest.mark.parametrize('quality', dict.fromkeys(
     quality for topic in topics.TOPICS
-    for quality in (topic.quality, topic.heard, topic.lockstep, topics.RECORDING) if quality},
+    for quality in (topic.quality, topic.heard, topic.lockstep, topics.RECORDING) if quality),
     ids=str)
 def test_profiles_are_what_the_table_says(quality):
     profile = qos.profile(quality)
