@@ -29,6 +29,7 @@ TESTS = Path(__file__).parent
 OVER_DDS = ('ros', 'soak')
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by where they stand."""
     for item in items:
