@@ -109,10 +109,10 @@ class Interface:
         closing.append(map_worker.close)
         closing.append(MapReader(
             node, axes, self._parameters, session.set_map, complaints, map_worker).close)
-        for topic, callback in (
-                (topics.GOAL_POSE, self._on_goal),
+        for topic, callback in (  # goals last: who finds the planner has been found by its inputs
+                (topics.RESUME_GOAL, guarded(self._on_kept_goal, 'goal', complaints)),
                 (topics.ODOM, guarded(self._on_odometry, 'odom', complaints)),
-                (topics.RESUME_GOAL, guarded(self._on_kept_goal, 'goal', complaints))):
+                (topics.GOAL_POSE, self._on_goal)):
             closing.append(partial(
                 node.destroy_subscription, qos.subscription(node, topic, callback)))
         if not self._services:
