@@ -95,6 +95,7 @@ class PlannerNode(LifecycleNode):
         self._session: PlanningSession | None = None
         self._actions: Nav2Actions | None = None
         self._swap: ModelSwap | None = None
+        self._goal_waits = False
         self.create_timer(WATCH_PERIOD_S, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._jump = on_jump_back(self, self._on_jump_back)
@@ -230,7 +231,9 @@ class PlannerNode(LifecycleNode):
             return
         missing = self._session.missing_inputs()
         self._report.inputs(missing, self._session.odom, self._session.goal)
-        if self._session.goal is not None and missing:
+        waited = self._goal_waits
+        self._goal_waits = self._session.goal is not None and bool(missing)
+        if waited and self._goal_waits:  # not just while nodes find each other
             self.get_logger().warning('The goal waits for ' + ', '.join(missing),
                                       throttle_duration_sec=5.0)
         self._interface.check_odom_frame()
