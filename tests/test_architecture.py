@@ -30,7 +30,7 @@ HEADER = (ROOT / 'df_planner/__init__.py').read_text(encoding='utf-8').split('""
 
 # A folder may import its own level and the levels below it.
 LEVELS = (
-    {'diffusion', 'robots'},
+    {'diffusion', 'maps', 'robots'},
     {'data', 'model', 'training'},
     {'planning', 'sim'},
     {'drives', 'driving', 'evaluation'},

@@ -26,10 +26,10 @@ from df_planner.cli.main import main
 from df_planner.errors import ConfigError
 from df_planner.evaluation.evaluate import Specification
 from df_planner.experiments import blocks as benchmark
-from df_planner.planning.map import maze_map
 from df_planner.sim.maze import BALL_RADIUS_M
 from df_planner.sim.maze import Block
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 MEDIUM = load_maze('medium')

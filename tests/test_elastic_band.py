@@ -22,9 +22,9 @@ from df_planner.driving.elastic_band import ElasticBand
 from df_planner.driving.elastic_band import RobotLimits
 from df_planner.driving.executor import EXECUTIONS
 from df_planner.driving.executor import Executor
-from df_planner.planning.map import maze_map
 from df_planner.planning.plan import Plan
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 DT_S = 0.01

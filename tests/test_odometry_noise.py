@@ -23,8 +23,8 @@ import pytest
 
 from df_planner.cli.main import main
 from df_planner.experiments import odometry_noise
-from df_planner.planning.map import maze_map
 from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.maze import maze_map
 
 GRID = maze_map('umaze')
 MIDDLE = np.array([0.8, 1.8, 1.0, -1.0])  # of a corridor 1 m wide

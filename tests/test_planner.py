@@ -29,7 +29,7 @@ from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
-from df_planner.planning.map import GridMap
+from df_planner.maps.grid import GridMap
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import World

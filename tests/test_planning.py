@@ -23,18 +23,18 @@ import pytest
 
 from df_planner.driving.executor import Executor
 from df_planner.driving.tracking import PointTracking
+from df_planner.maps.grid import GridMap
 from df_planner.model.checkpoint import load_card
 from df_planner.planning.checks import Checks
 from df_planner.planning.checks import complaint
 from df_planner.planning.checks import spread
 from df_planner.planning.checks import spread_about
 from df_planner.planning.curves import interpolate
-from df_planner.planning.map import GridMap
-from df_planner.planning.map import maze_map
 from df_planner.planning.plan import Plan
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 IDENTITY = np.eye(2)

@@ -23,13 +23,13 @@ import torch
 from df_planner import Planner
 from df_planner.errors import GoalOccupied
 from df_planner.errors import InvalidInput
+from df_planner.maps.grid import GridMap
 from df_planner.model.checkpoint import load_card
 from df_planner.planning import rewards
 from df_planner.planning.curves import interpolate
-from df_planner.planning.map import GridMap
-from df_planner.planning.map import maze_map
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
+from df_planner.sim.maze import maze_map
 
 TOKEN_S, FRAME_STACK = 0.1, 10
 GOAL = torch.tensor([3.0, 1.0], dtype=torch.float64)

@@ -35,7 +35,7 @@ from scipy.linalg import cho_factor
 from scipy.linalg import cho_solve
 from scipy.linalg import LinAlgError
 
-from df_planner.planning.map import GridMap
+from df_planner.maps.grid import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.robots.kinds import POINT
 

@@ -32,7 +32,7 @@ from df_planner.errors import PlanJumps
 from df_planner.errors import PlanMissesGoal
 from df_planner.errors import PlanNotFinite
 from df_planner.errors import PlanOffStart
-from df_planner.planning.map import GridMap
+from df_planner.maps.grid import GridMap
 from df_planner.planning.plan import Plan
 
 if TYPE_CHECKING:

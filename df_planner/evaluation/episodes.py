@@ -47,6 +47,7 @@ from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.robots import Controller
 from df_planner.sim.robots import simulated_robot
 from df_planner.sim.robots import SimulatedRobot
@@ -165,7 +166,6 @@ class EpisodeRunner:
         import torch
 
         from df_planner.driving.policy import Policy
-        from df_planner.planning.map import maze_map
         from df_planner.planning.planner import Planner
         torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
         planner = Planner.load(specification.checkpoint, specification.device,

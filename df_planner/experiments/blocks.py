@@ -42,9 +42,7 @@ from df_planner.evaluation.picture import draw_walls
 from df_planner.evaluation.picture import GOAL_COLOR
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.experiments import common
-from df_planner.planning.map import GridMap
-from df_planner.planning.map import maze_map
-from df_planner.planning.map import MAZE_RESOLUTION_M
+from df_planner.maps.grid import GridMap
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.controllers import next_cells
@@ -52,7 +50,9 @@ from df_planner.sim.maze import BALL_RADIUS_M
 from df_planner.sim.maze import Block
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import GOAL_RADIUS_M
+from df_planner.sim.maze import MAP_RESOLUTION_M
 from df_planner.sim.maze import Maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 EDGE_CELLS = (3, 4)  # of the map: 0.3 and 0.4 m
@@ -204,9 +204,9 @@ def draw_blocks(maze: Maze, start: np.ndarray, goal: np.ndarray, count: int,
             return blocks
         cell = np.array(cells[rng.integers(len(cells))])
         edge = int(rng.choice(EDGE_CELLS))
-        corner = rng.integers(0, round(1.0 / MAZE_RESOLUTION_M) - edge + 1, size=2)
-        center = cell + CELL_LOWER_EDGE_M + MAZE_RESOLUTION_M * (corner + edge / 2)
-        block = Block((float(center[0]), float(center[1])), edge * MAZE_RESOLUTION_M)
+        corner = rng.integers(0, round(1.0 / MAP_RESOLUTION_M) - edge + 1, size=2)
+        center = cell + CELL_LOWER_EDGE_M + MAP_RESOLUTION_M * (corner + edge / 2)
+        block = Block((float(center[0]), float(center[1])), edge * MAP_RESOLUTION_M)
         apart = all(other.distance(center) > block.edge_m for other in blocks)
         clear = block.distance(np.array([start, goal])).min() >= KEEP_OFF_M
         if apart and clear and leaves_a_way(maze, block_map(grid, [*blocks, block]), start, goal):

@@ -34,7 +34,7 @@ from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.metrics import statistics
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.experiments import common
-from df_planner.planning.map import GridMap
+from df_planner.maps.grid import GridMap
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import Maze

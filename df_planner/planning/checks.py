@@ -24,7 +24,7 @@ import numpy as np
 import torch
 
 from df_planner.diffusion.guidance import Guidance
-from df_planner.planning.map import GridMap
+from df_planner.maps.grid import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.plan import VELOCITY

@@ -41,6 +41,7 @@ from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
+from df_planner.maps.grid import GridMap
 from df_planner.model.arrival import ArrivalTime
 from df_planner.model.checkpoint import load_arrival_time
 from df_planner.model.checkpoint import load_checkpoint
@@ -53,8 +54,6 @@ from df_planner.planning.filtering import filtered_state
 from df_planner.planning.horizons import BATCH_SIZES
 from df_planner.planning.horizons import Candidates
 from df_planner.planning.horizons import horizons
-from df_planner.planning.map import GridMap
-from df_planner.planning.map import maze_map
 from df_planner.planning.plan import OTHERS
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
@@ -73,6 +72,7 @@ from df_planner.planning.settings import settings_for
 from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import tokens_of_steps
 from df_planner.planning.tokens import TokenSpace
+from df_planner.sim.maze import maze_map
 
 
 class Planner:

@@ -26,7 +26,7 @@ import numpy as np
 
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
-from df_planner.planning.map import GridMap
+from df_planner.maps.grid import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.planning.rewards import UserReward
 

@@ -41,8 +41,8 @@ from df_planner.diffusion.guidance import Term
 from df_planner.diffusion.guidance import Worth
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
+from df_planner.maps.grid import GridMap
 from df_planner.planning.curves import path
-from df_planner.planning.map import GridMap
 from df_planner.planning.plan import POSITION
 from df_planner.planning.plan import VELOCITY
 from df_planner.planning.settings import PlannerSettings

@@ -21,6 +21,7 @@ A node takes maps with a ``MapReader``; another source of maps is added here and
 from array import array
 from collections.abc import Callable
 from functools import partial
+import math
 from typing import Any
 
 from builtin_interfaces.msg import Time
@@ -30,7 +31,8 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from df_planner.errors import InvalidInput
-from df_planner.planning.map import GridMap
+from df_planner.maps.grid import GridMap
+from df_planner.maps.grid import OCCUPIED_THRESHOLD
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
@@ -42,53 +44,61 @@ from df_planner.ros.worker import Worker
 
 
 def occupancy_grid_message(data: np.ndarray, origin_xy: np.ndarray, resolution_m: float,
-                           stamp: Time, frame_id: str) -> OccupancyGrid:
+                           stamp: Time, frame_id: str, origin_yaw: float = 0.0) -> OccupancyGrid:
     """
     Return cells as a map message.
 
-    :param data: int8 (H, W), row-major from the lower-left corner, 0 free to 100 occupied.
+    :param data: int8 (H, W), row-major from the lower-left corner, -1 unknown, 0 free to 100
+        occupied.
     :param origin_xy: (2,) position of that corner in the frame.
+    :param origin_yaw: of the rows in the frame, in radians.
     """
     msg = OccupancyGrid(header=Header(stamp=stamp, frame_id=frame_id))
     msg.info.map_load_time = stamp
     msg.info.resolution = resolution_m
     msg.info.height, msg.info.width = data.shape
     msg.info.origin.position.x, msg.info.origin.position.y = np.asarray(origin_xy).tolist()
-    msg.info.origin.orientation.w = 1.0
+    msg.info.origin.orientation.z = math.sin(origin_yaw / 2)
+    msg.info.origin.orientation.w = math.cos(origin_yaw / 2)
     msg.data = array('b', data.astype(np.int8).tobytes())
     return msg
 
 
 def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
-                          occupied_threshold: int = 65) -> GridMap:
+                          occupied_threshold: int = OCCUPIED_THRESHOLD,
+                          allow_unknown: bool = False) -> GridMap:
     """
-    Return a map message as a distance field; unknown cells count as occupied.
+    Return a map message as a distance field; its origin may be turned about the vertical.
 
     :param occupied_threshold: cells of this value or above are obstacles.
+    :param allow_unknown: unknown cells are free; otherwise they are obstacles.
     """
     conversions.check_frame(msg.header.frame_id, (frame_id,), 'map')
     height, width = msg.info.height, msg.info.width
     if height == 0 or width == 0 or len(msg.data) != height * width:
         raise InvalidInput(f'map: {height} x {width} cells announced, {len(msg.data)} sent')
     origin, turn = msg.info.origin.position, msg.info.origin.orientation
-    resolution_m, x, y = conversions.finite(
-        (msg.info.resolution, origin.x, origin.y), 'map').tolist()
+    resolution_m, x, y, *_ = conversions.finite(
+        (msg.info.resolution, origin.x, origin.y, turn.x, turn.y, turn.z, turn.w), 'map').tolist()
     if resolution_m <= 0.0:
         raise InvalidInput(f'map: resolution must be above 0, got {resolution_m}')
-    if any(abs(value) > 1e-6 for value in (turn.x, turn.y, turn.z)):
-        raise InvalidInput('map: the orientation of its origin must be the identity, got '
-                           f'({turn.x}, {turn.y}, {turn.z}, {turn.w})')
+    if any(abs(value) > 1e-6 for value in (turn.x, turn.y)):
+        raise InvalidInput('map: its origin may turn about the vertical (z) only, got the '
+                           f'orientation ({turn.x}, {turn.y}, {turn.z}, {turn.w})')
     cells = np.array(msg.data, dtype=np.int8).reshape(height, width)
     # The message holds the resolution as a float32; a millionth of a metre is finer than any map.
-    return GridMap((cells < 0) | (cells >= occupied_threshold), round(resolution_m, 6),
-                   np.array([x, y]), axes.observation_to_map)
+    return GridMap.from_cells(
+        cells, round(resolution_m, 6), np.array([x, y]), axes.observation_to_map,
+        origin_yaw=2.0 * math.atan2(turn.z, turn.w), occupied_threshold=occupied_threshold,
+        allow_unknown=allow_unknown)
 
 
 class MapReader:
     """
     Subscribe to the map, and read it beside the executor: a large one takes longer than a tick.
 
-    :param settings: returns the parameters, with ``global_frame_id`` and ``occupied_threshold``.
+    :param settings: returns the parameters, with ``global_frame_id``, ``occupied_threshold`` and
+        ``allow_unknown``.
     :param take: called in the executor's thread with every map; a bad one is a complaint.
     :param worker: None to read in the executor's thread.
     """
@@ -106,7 +116,7 @@ class MapReader:
     def _on_map(self, msg: OccupancyGrid) -> None:
         settings = self._settings()
         read = partial(grid_map_from_message, msg, self._axes, settings.global_frame_id,
-                       settings.occupied_threshold)
+                       settings.occupied_threshold, settings.allow_unknown)
         if self._worker is None:
             self._done(Outcome.of(read))
         else:

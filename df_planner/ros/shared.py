@@ -36,6 +36,9 @@ SHARED: dict[str, dict[str, Any]] = {
     'occupied_threshold': {
         'default': 65, 'low': 1, 'high': 100,
         'description': 'Cells of the map of this value or above are obstacles.'},
+    'allow_unknown': {
+        'default': False,
+        'description': 'Unknown cells of the map are free (true) or obstacles (false).'},
     'global_frame_id': {
         'default': 'map', 'description': 'Frame of the map, of goals and of plans.'},
     'odom_frame_id': {

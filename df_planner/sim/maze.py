@@ -36,10 +36,12 @@ from df_planner.configuration import read_yaml
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
+from df_planner.maps.grid import GridMap
 from df_planner.robots.signals import MAZE2D
 
 DT_S = MAZE2D.dt_s
 GOAL_RADIUS_M = 0.5
+MAP_RESOLUTION_M = 0.1  # of the map of a maze
 BALL_RADIUS_M = MAZE2D.robot_radius_m
 CELL_M = 1.0
 WORLD_OFFSET_M = 1.2
@@ -215,6 +217,13 @@ def load_maze(name_or_path: str | Path) -> Maze:
     return Maze(name, tuple(layout), content['max_episode_steps'],
                 _reference(path, content, 'reference_return'),
                 _reference(path, content, 'dense_reference_return'))
+
+
+def maze_map(name: str, observation_to_map: Sequence[Sequence[float]] = OBSERVATION_TO_MAP
+             ) -> GridMap:
+    """Return the map of a maze by name, or of a maze file, for models of these axes."""
+    data, origin_xy = load_maze(name).occupancy_grid(MAP_RESOLUTION_M)
+    return GridMap.from_cells(data, MAP_RESOLUTION_M, origin_xy, observation_to_map)
 
 
 def _reference(path: Path, content: dict, key: str) -> tuple[float, float] | None:

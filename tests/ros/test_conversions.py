@@ -193,6 +193,24 @@ def test_map_crosses():
     assert np.array_equal(grid.clearance(points)[~edge] < 0.0, maze.is_wall(points)[~edge])
 
 
+def test_a_turned_map_with_unknown_cells_crosses():
+    cells = np.array([[0, 100, -1], [0, 64, 65]], np.int8)
+    msg = over_the_wire(occupancy_grid_message(
+        cells, np.array([2.0, -1.0]), 0.5, STAMP, 'map', origin_yaw=2.5))
+    for allowed in (False, True):
+        grid = grid_map_from_message(msg, AXES, 'map', allow_unknown=allowed)
+        assert grid.cells.tolist() == [[0, 100, -1], [0, 0, 100]]
+        assert grid.origin_yaw == pytest.approx(2.5)
+        assert grid.solid.sum() == (2 if allowed else 3)
+
+
+def test_a_map_that_is_tilted_is_refused():
+    msg = occupancy_grid_message(np.zeros((2, 2)), np.zeros(2), 0.5, STAMP, 'map')
+    msg.info.origin.orientation.x = 0.1
+    with pytest.raises(InvalidInput, match='about the vertical'):
+        grid_map_from_message(msg, AXES, 'map')
+
+
 def test_malformed_map_is_refused():
     data, origin_xy = load_maze('umaze').occupancy_grid(0.1)
     msg = occupancy_grid_message(data, origin_xy, 0.1, STAMP, 'map')

@@ -33,8 +33,8 @@ from df_planner.nodes.planner import session as planning_session
 from df_planner.nodes.planner.model_swap import load_planner
 from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.nodes.planner.session import PlanningSession
-from df_planner.planning.map import maze_map
 from df_planner.ros.worker import Worker
+from df_planner.sim.maze import maze_map
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])  # of the umaze, in its data
 TICK_NS = 10_000_000

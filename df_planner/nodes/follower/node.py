@@ -40,8 +40,8 @@ from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.timeline import Latency
+from df_planner.maps.grid import GridMap
 from df_planner.nodes.follower.parameters import FollowerParameters
-from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos

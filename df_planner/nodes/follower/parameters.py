@@ -68,6 +68,7 @@ class FollowerParameters:
         ElasticBand().clearance_m, 'time_optimal: distance that the centre of the robot keeps '
         'from obstacles.', low=0.0)
     occupied_threshold: int = shared('occupied_threshold')
+    allow_unknown: bool = shared('allow_unknown')
     plan_timeout_s: float = fixed(
         2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01)
     odom_timeout_s: float = fixed(

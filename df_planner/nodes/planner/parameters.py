@@ -78,6 +78,7 @@ class NodeParameters:
     hold_at_goal: bool = parameter(
         True, 'Near the goal, plan to stay there; off for raw execution, which cannot hold.')
     occupied_threshold: int = shared('occupied_threshold', read_only=False)
+    allow_unknown: bool = shared('allow_unknown', read_only=False)
     global_frame_id: str = shared('global_frame_id', read_only=False)
     equivalent_frame_ids: tuple[str, ...] = parameter(
         ('map', 'odom'), 'Frames that goals and odometry may be in; taken to equal the map.')

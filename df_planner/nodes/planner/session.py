@@ -49,13 +49,13 @@ from df_planner.errors import DFPlannerError
 from df_planner.errors import PlanInCollision
 from df_planner.errors import StaleInput
 from df_planner.errors import UnsafePlan
+from df_planner.maps.grid import GridMap
 from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.nodes.planner.planning_job import Goal
 from df_planner.nodes.planner.planning_job import PlanningJob
 from df_planner.nodes.planner.planning_job import Query
 from df_planner.nodes.planner.planning_job import Reading
 from df_planner.nodes.planner.planning_job import Result
-from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker

@@ -1,0 +1,154 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The map as the planner sees it: clearance from a signed distance field of an occupancy grid."""
+
+from collections.abc import Callable
+from collections.abc import Sequence
+from copy import copy
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import map_coordinates
+
+from df_planner.errors import InvalidInput
+
+AXES_OF_THE_MAP = ((1.0, 0.0), (0.0, 1.0))  # of data that are in the map frame themselves
+OCCUPIED_THRESHOLD = 65  # Nav2's
+UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # cells of nav_msgs/OccupancyGrid
+
+
+class GridMap:
+    """
+    An occupancy grid that is queried with positions in the axes of the data.
+
+    :param occupied: (H, W) bool, row-major from the lower-left corner (REP-103, as in
+        ``nav_msgs/OccupancyGrid``): ``occupied[iy, ix]``.
+    :param resolution_m: edge of a grid cell.
+    :param origin_xy: (2,) position of the lower-left corner in the map frame.
+    :param observation_to_map: (2, 2) matrix that turns axes of the data into map axes.
+    :param origin_yaw: the grid's x axis in the map frame, in radians; maps may be turned.
+    :param unknown: (H, W) bool, cells that nobody has seen; none by default.
+    :param allow_unknown: unknown cells are free; otherwise they are obstacles.
+    :raises InvalidInput: for a grid that describes no plane.
+
+    ``distance_m`` (H + 2, W + 2) holds the distance at the centres of the cells, with a border of
+    one cell around the grid.
+    """
+
+    def __init__(self, occupied: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
+                 observation_to_map: np.ndarray | Sequence[Sequence[float]] = AXES_OF_THE_MAP, *,
+                 origin_yaw: float = 0.0, unknown: np.ndarray | None = None,
+                 allow_unknown: bool = False):
+        self.occupied = np.asarray(occupied, bool)
+        if self.occupied.ndim != 2 or self.occupied.size == 0:
+            raise InvalidInput(f'occupied must be (H, W), got {self.occupied.shape}')
+        self.unknown = (np.zeros_like(self.occupied) if unknown is None
+                        else np.asarray(unknown, bool))
+        if self.unknown.shape != self.occupied.shape:
+            raise InvalidInput(f'unknown must be {self.occupied.shape}, got {self.unknown.shape}')
+        self.unknown = self.unknown & ~self.occupied
+        if not 0.0 < resolution_m < np.inf:
+            raise InvalidInput(f'resolution_m must be above 0, got {resolution_m}')
+        self.resolution_m = float(resolution_m)
+        self.origin_xy = np.asarray(origin_xy, float)
+        self.origin_yaw = float(origin_yaw)
+        if self.origin_xy.shape != (2,) or not np.isfinite([*self.origin_xy, origin_yaw]).all():
+            raise InvalidInput(f'the origin must be three finite numbers, got {origin_xy} and '
+                               f'{origin_yaw}')
+        self.observation_to_map = np.asarray(observation_to_map, float)
+        self.allow_unknown = allow_unknown
+        cosine, sine = np.cos(self.origin_yaw), np.sin(self.origin_yaw)
+        self._to_grid = np.array([[cosine, sine], [-sine, cosine]])  # axes of the map to its cells
+        # The distance between cell centres, less half a cell, is the distance to the edge. Beyond
+        # the grid nothing is known, so a border of obstacles closes it.
+        solid = np.pad(self.solid, 1, constant_values=True)
+        outside = distance_transform_edt(~solid)
+        inside = distance_transform_edt(solid)
+        self.distance_m = self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
+
+    @classmethod
+    def from_cells(cls, cells: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
+                   observation_to_map: np.ndarray | Sequence[Sequence[float]] = AXES_OF_THE_MAP,
+                   *, origin_yaw: float = 0.0, occupied_threshold: int = OCCUPIED_THRESHOLD,
+                   allow_unknown: bool = False) -> 'GridMap':
+        """
+        Return the map of the cells of a ``nav_msgs/OccupancyGrid``.
+
+        :param cells: (H, W) int8, -1 unknown, 0 free to 100 occupied.
+        :param occupied_threshold: cells of this value or above are obstacles.
+        """
+        return cls(cells >= occupied_threshold, resolution_m, origin_xy, observation_to_map,
+                   origin_yaw=origin_yaw, unknown=cells < 0, allow_unknown=allow_unknown)
+
+    @property
+    def solid(self) -> np.ndarray:
+        """Return which cells are obstacles, bool (H, W)."""
+        return self.occupied if self.allow_unknown else self.occupied | self.unknown
+
+    @property
+    def cells(self) -> np.ndarray:
+        """Return the cells as in a ``nav_msgs/OccupancyGrid``, int8 (H, W)."""
+        known = np.where(self.occupied, OCCUPIED, FREE)
+        return np.where(self.unknown, UNKNOWN, known).astype(np.int8)
+
+    def in_axes(self, observation_to_map: np.ndarray | Sequence[Sequence[float]]) -> 'GridMap':
+        """Return the same map for positions in other axes."""
+        other = copy(self)
+        other.observation_to_map = np.asarray(observation_to_map, float)
+        return other
+
+    def contains(self, points: np.ndarray) -> np.ndarray:
+        """Return whether points (..., 2) lie within the grid."""
+        cells = self._cells(points)
+        return np.all((cells >= 0.0) & (cells < self.occupied.shape), axis=-1)
+
+    def clearance(self, points: np.ndarray) -> np.ndarray:
+        """
+        Return the distance (...) in metres from points (..., 2) to the nearest obstacle edge.
+
+        Negative inside an obstacle and beyond the grid.
+        """
+        cells = self._cells(points) + 0.5  # the border shifts by one, centres by half a cell
+        flat = cells.reshape(-1, 2).T
+        values = map_coordinates(self.distance_m, flat, order=1, mode='nearest')
+        return values.reshape(cells.shape[:-1])
+
+    def to_field_index(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (2, 2) and (2,): ``point @ matrix.T + offset`` is an index of ``distance_m``."""
+        matrix = (self._to_grid @ self.observation_to_map / self.resolution_m)[::-1]
+        # The border shifts by one cell, centres by half a cell.
+        return matrix, 0.5 - (self._to_grid @ self.origin_xy / self.resolution_m)[::-1]
+
+    def centers(self, cells: np.ndarray) -> np.ndarray:
+        """Return the centres of cells (..., 2), each (iy, ix), in the axes of the data."""
+        xy = self.origin_xy + self.resolution_m * (cells[..., ::-1] + 0.5) @ self._to_grid
+        return xy @ np.linalg.inv(self.observation_to_map).T
+
+    def with_occupied(self, covers: Callable[[np.ndarray], np.ndarray]) -> 'GridMap':
+        """
+        Return the map with more obstacles.
+
+        :param covers: tells of points (H, W, 2), the centres of the cells in the axes of the data,
+            which are occupied, bool (H, W).
+        """
+        points = self.centers(np.moveaxis(np.indices(self.occupied.shape), 0, -1))
+        return GridMap(self.occupied | covers(points), self.resolution_m, self.origin_xy,
+                       self.observation_to_map, origin_yaw=self.origin_yaw, unknown=self.unknown,
+                       allow_unknown=self.allow_unknown)
+
+    def _cells(self, points: np.ndarray) -> np.ndarray:
+        """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""
+        xy = np.asarray(points, float) @ self.observation_to_map.T
+        return ((xy - self.origin_xy) @ self._to_grid.T / self.resolution_m)[..., ::-1]
