@@ -1,0 +1,141 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The route: by which way to a goal, from a search on the map.
+
+A model knows how its robot moves; where it may go, the map says. Dijkstra's algorithm finds the
+cost from every cell to the goal once per goal and map: metres, dearer near obstacles. From any
+start the way downhill is a polyline, which planning takes as a noisy observation of the positions.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+import math
+
+import numpy as np
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from df_planner.errors import NoValidPlan
+from df_planner.maps.grid import GridMap
+
+MARGIN_M = 0.25  # nearer to an obstacle than this, beyond the robot, a metre costs more
+CONTACT_COST = 4.0  # of a metre in touch with an obstacle
+SPACING_M = 0.1  # of the points of a way
+SMOOTHINGS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """A polyline: ``points`` (N, 2), evenly spaced, from where the robot is to the goal."""
+
+    points: np.ndarray
+
+    @cached_property
+    def lengths_m(self) -> np.ndarray:
+        """Return the length of the way up to each point, (N,)."""
+        steps = np.linalg.norm(np.diff(self.points, axis=0), axis=-1)
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+    @property
+    def length_m(self) -> float:
+        """Return the length of the whole way."""
+        return float(self.lengths_m[-1])
+
+    def at(self, along_m: np.ndarray) -> np.ndarray:
+        """Return the positions (M, 2) after lengths (M,) of the way; beyond its end, the end."""
+        return np.stack([np.interp(along_m, self.lengths_m, self.points[:, axis])
+                         for axis in range(2)], axis=-1)
+
+
+class Route:
+    """
+    The ways to one goal from anywhere on a map.
+
+    :param goal: (2,) in the axes of the data.
+    :param radius_m: of the robot; its centre keeps so far from obstacles.
+    :raises NoValidPlan: if obstacles are nearer to the goal than that on all sides.
+    """
+
+    def __init__(self, grid: GridMap, goal: np.ndarray, radius_m: float):
+        self.goal = np.asarray(goal, float)
+        self._grid = grid
+        clearance_m = grid.distance_m[1:-1, 1:-1]
+        steps = max(1, int(radius_m / grid.resolution_m))  # as coarse as the robot is large
+        clearance_m = clearance_m[steps // 2::steps, steps // 2::steps]
+        self._cell_m = steps * grid.resolution_m
+        # Half a cell may be missing where the nearest centre lies beside a narrow passage.
+        free = clearance_m > radius_m - self._cell_m / 2
+        self._cells = np.argwhere(free) * steps + steps // 2
+        if not len(self._cells):
+            raise NoValidPlan(f'the map has no room for a robot of radius {radius_m:g} m')
+        self._centers = grid.centers(self._cells)
+        short = np.maximum(1.0 - (clearance_m[free] - radius_m) / MARGIN_M, 0.0)
+        per_m = 1.0 + (CONTACT_COST - 1.0) * short ** 2
+        self._cost, self._next = dijkstra(
+            _edges(free, per_m, self._cell_m), directed=False,
+            indices=self._nearest(self.goal), return_predecessors=True)
+
+    def cost_to_go(self, points: np.ndarray) -> np.ndarray:
+        """Return the cost (...) in metres from points (..., 2) to the goal; inf without a way."""
+        index = np.array([self._nearest(point) for point in points.reshape(-1, 2)])
+        away_m = np.linalg.norm(self._centers[index] - points.reshape(-1, 2), axis=-1)
+        return (self._cost[index] + away_m).reshape(points.shape[:-1])
+
+    def way(self, start: np.ndarray) -> Way:
+        """
+        Return the way from a start (2,).
+
+        :raises NoValidPlan: if there is none.
+        """
+        index = self._nearest(start)
+        if not np.isfinite(self._cost[index]):
+            raise NoValidPlan(f'no way on the map leads from {start.round(2)} to '
+                              f'{self.goal.round(2)}: obstacles part them')
+        cells = [index]
+        while self._next[cells[-1]] >= 0:
+            cells.append(self._next[cells[-1]])
+        corners = Way(np.vstack([start, self._centers[cells[1:-1]], self.goal]))
+        count = max(2, round(corners.length_m / SPACING_M) + 1)
+        points = corners.at(np.linspace(0.0, corners.length_m, count))
+        for _ in range(SMOOTHINGS):
+            points[1:-1] = (points[:-2] + 2.0 * points[1:-1] + points[2:]) / 4.0
+        return Way(points)
+
+    def _nearest(self, point: np.ndarray) -> int:
+        return int(np.square(self._centers - point).sum(-1).argmin())
+
+
+def _edges(free: np.ndarray, per_m: np.ndarray, cell_m: float) -> csr_array:
+    """
+    Return the costs between neighbouring free cells, each pair once.
+
+    :param free: (H, W) bool; ``per_m`` (F,) the cost of a metre in each of the F free cells.
+    """
+    index = np.full(free.shape, -1, np.int32)
+    index[free] = np.arange(len(per_m), dtype=np.int32)
+    height, width = free.shape
+    rows, columns, costs = [], [], []
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        left = max(-right, 0)
+        here = index[:height - down, left:width - max(right, 0)]
+        there = index[down:, left + right:width + right - max(right, 0)]
+        both = (here >= 0) & (there >= 0)
+        a, b = here[both], there[both]
+        rows.append(a)
+        columns.append(b)
+        costs.append(cell_m * math.hypot(down, right) / 2.0 * (per_m[a] + per_m[b]))
+    return csr_array((np.concatenate(costs), (np.concatenate(rows), np.concatenate(columns))),
+                     shape=(len(per_m), len(per_m)))
