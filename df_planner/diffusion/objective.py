@@ -106,6 +106,38 @@ def _pin(levels: Tensor, start: Tensor, end: Tensor) -> None:
     levels[end, -1, 0] = 0
 
 
+PIN_ROUTE_START, PIN_ROUTE_END = 0.95, 0.6
+
+
+def follow_routes(levels: Tensor, route_level: Tensor, num_levels: int,
+                  generator: torch.Generator | None = None) -> None:
+    """
+    Write the levels of trajectories whose positions a route tells.
+
+    Velocities and actions have one level, unknown in half of them; ends are mostly known.
+
+    :param levels: (B, T, P), in place.
+    :param route_level: (B,) of the positions; 0 leaves a trajectory as it is.
+    """
+    batch = len(levels)
+    rows = (route_level > 0).nonzero()[:, 0]
+    unknown = torch.rand(batch, generator=generator) < 0.5
+    others = torch.randint(1, num_levels + 1, (batch,), generator=generator)
+    others = torch.where(unknown, num_levels, others)
+    result = others[:, None, None].expand_as(levels).clone()
+    result[..., 0] = route_level[:, None]
+    _pin(result, torch.rand(batch, generator=generator) < PIN_ROUTE_START,
+         torch.rand(batch, generator=generator) < PIN_ROUTE_END)
+    levels[rows] = result[rows]
+
+
+def _error_of(route: Tensor, follows: Tensor, positions: Tensor, noise: NoiseSchedule,
+              level: Tensor) -> Tensor:
+    """Return as noise of a level what routes are off the positions, 0 for those not followed."""
+    error = (noise.alpha(level) / noise.sigma(level).clamp(min=1e-3)) * (route - positions)
+    return torch.where(follows[:, None, None] & (level > 0), error, 0.0)
+
+
 def level_sampler(levels: Levels, shared: float, pin_start: float,
                   pin_end: float) -> LevelSampler | TeacherForcing:
     """Return the sampler of levels by name; ``shared`` applies to diffusion forcing only."""
@@ -116,7 +148,8 @@ def level_sampler(levels: Levels, shared: float, pin_start: float,
 
 def diffusion_loss(denoiser: Denoiser, noise: NoiseSchedule, x0: Tensor, levels: Tensor,
                    generator: torch.Generator | None = None,
-                   carries_loss: Tensor | None = None, share: slice = slice(None)) -> Tensor:
+                   carries_loss: Tensor | None = None, share: slice = slice(None),
+                   route: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """
     Return the scalar training loss of a batch, or what a share of it contributes.
 
@@ -138,6 +171,8 @@ def diffusion_loss(denoiser: Denoiser, noise: NoiseSchedule, x0: Tensor, levels:
     if carries_loss is not None:
         noised = noised & carries_loss[..., None]
     per_channel = levels[share][..., denoiser.part_of_channel]
+    if route is not None:
+        eps[..., :2] += _error_of(route[0], route[1], x0[..., :2], noise, per_channel[..., :2])
     x = noise.add_noise(x0, eps, per_channel)
     velocity = noise.velocity(x0, eps, per_channel)
     error = (denoiser(x, levels[share]) - velocity).square()

@@ -21,10 +21,14 @@ import numpy as np
 import torch
 
 from df_planner.data.d4rl import Dataset
+from df_planner.data.frames import Frame
+from df_planner.data.frames import mirrored
+from df_planner.data.frames import PLANAR
 from df_planner.data.windows import Windows
 from df_planner.errors import ConfigError
 from df_planner.model.normalizer import Normalizer
 from df_planner.training.config import TrainConfig
+from df_planner.training.routes import routes
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,17 @@ class Batch:
     :param rows: of the share among the B windows.
     :param windows: B.
     :param generator: of the noise of the whole batch.
+    :param route: (b, T, 2) normalised positions as a route tells them.
+    :param route_level: (B,) noise level of the positions known from the route, 0 for windows of
+        the whole batch without one.
     """
 
     tokens: torch.Tensor
     rows: slice
     windows: int
     generator: torch.Generator
+    route: torch.Tensor | None = None
+    route_level: torch.Tensor | None = None
 
     @property
     def num_tokens(self) -> int:
@@ -118,6 +127,44 @@ class Batches:
                   and self.drives.count(num_tokens) >= count)
         windows = self.drives if direct else self.windows
         rows = share.rows(count)
-        tokens = (windows.draw(count, num_tokens, random, rows) - self.mean) / self.std
+        tokens = self._relative(windows.draw(count, num_tokens, random), random)
+        kind = random.random(count)
+        route, level = routes(tokens[..., :2], random, float(self.std[0]), config.num_levels)
+        route = ((route - self.mean[:2]) / self.std[:2])[rows]
+        tokens = ((tokens - self.mean) / self.std)[rows]
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-        return Batch(torch.from_numpy(tokens), rows, count, generator)
+        return Batch(torch.from_numpy(tokens), rows, count, generator,
+                     torch.from_numpy(route.astype(np.float32)),
+                     torch.from_numpy(np.where(kind < config.route, level, 0)))
+
+    def _relative(self, tokens: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Return tokens (B, T, C) in the frames of their first poses, a symmetry drawn for each."""
+        signals = self.dataset.signals
+        size = signals.observation_size
+        states, actions = tokens[..., :size], tokens[..., size:]
+        shape = actions.shape
+        states = Frame.of(states[:, 0]).states_in(states)
+        states, actions = mirrored(states, actions.reshape(*shape[:2], -1, signals.action_size),
+                                   random, size > 4)
+        return np.concatenate([states, actions.reshape(shape)], -1).astype(np.float32)
+
+
+def relative_normalizer(dataset: Dataset, config: TrainConfig) -> Normalizer:
+    """Fit the normaliser to windows in the frames of their first poses."""
+    windows = Windows(dataset.observations, dataset.actions, dataset.episode_starts,
+                      config.frame_stack)
+    random, signals = np.random.default_rng(0), dataset.signals
+    size = signals.observation_size
+    tokens = windows.draw(4096, config.max_tokens, random)
+    states = Frame.of(tokens[:, 0, :size]).states_in(tokens[..., :size])
+    actions = tokens[..., size:].reshape(*tokens.shape[:2], -1, signals.action_size)
+    states, actions = mirrored(states, actions, random, size > 4)
+    fitted = Normalizer.fit(states.reshape(-1, size), actions.reshape(-1, signals.action_size))
+    state_std, state_mean = fitted.state_std.copy(), np.zeros(size)
+    for columns in PLANAR:
+        if columns.stop <= size:
+            state_std[columns] = np.sqrt(np.square(states[..., columns].astype(float)).mean())
+    action_std = np.sqrt(np.square(actions.astype(float)).mean((0, 1, 2)))
+    if size == 4:
+        action_std[:] = np.sqrt(np.square(action_std).mean())
+    return Normalizer(state_mean, state_std, np.zeros(signals.action_size), action_std)

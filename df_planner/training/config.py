@@ -120,6 +120,8 @@ class TrainConfig(RunConfig):
         'one noisy token, which alone carries loss (next-token prediction)'))
     shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of windows with one noise level for all tokens, under diffusion_forcing'))
+    route: float = Field(0.5, ge=0.0, le=1.0, description=(
+        'share of windows whose positions are known as a route tells them'))
     direct: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of batches whose windows lie within one drive to a target, where the log marks its '
         'end (timeouts): the way from start to end is then direct'))

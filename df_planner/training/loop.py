@@ -38,6 +38,7 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.objective import diffusion_loss
 from df_planner.diffusion.objective import DrawLevels
+from df_planner.diffusion.objective import follow_routes
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import TrainingDiverged
@@ -183,9 +184,13 @@ class TrainingRun:
         levels, carries_loss = self._levels(
             batch.windows, batch.tokens.shape[1], len(model.part_sizes), self.config.num_levels,
             batch.generator)
+        route = None
+        if batch.route is not None:
+            follow_routes(levels, batch.route_level, self.config.num_levels, batch.generator)
+            route = batch.route.to(device), batch.route_level[batch.rows].to(device) > 0
         with self._fabric.strategy.precision.forward_context():
             return diffusion_loss(model, self._noise, batch.tokens.to(device), levels.to(device),
-                                  batch.generator, carries_loss.to(device), batch.rows)
+                                  batch.generator, carries_loss.to(device), batch.rows, route)
 
     def _add_row(self, log: ProgressLog | None, bar: tqdm) -> None:
         """Log the loss since the last row, the held-out loss, and the speed without these."""
