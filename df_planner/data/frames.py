@@ -49,6 +49,12 @@ class Frame:
             axis = heading / np.linalg.norm(heading, axis=-1, keepdims=True).clip(1e-6)
         return cls(state[..., PLANAR[0]], axis)
 
+    @property
+    def matrix(self) -> np.ndarray:
+        """Return the (2, 2) matrix that turns the axes of one frame into those of the data."""
+        cos, sin = self.axis
+        return np.array([[cos, -sin], [sin, cos]])
+
     def states_in(self, states: np.ndarray) -> np.ndarray:
         """Return states ([B,] T, S) of the data in the frame."""
         states = states.copy()

@@ -109,6 +109,18 @@ class GridMap:
         other.observation_to_map = np.asarray(observation_to_map, float)
         return other
 
+    def seen_from(self, origin: np.ndarray, turn: np.ndarray) -> 'GridMap':
+        """
+        Return the same map for positions in another frame.
+
+        :param origin: (2,) of that frame in the axes of the data.
+        :param turn: (2, 2) matrix that turns its axes into those of the data.
+        """
+        other = copy(self)
+        other.observation_to_map = self.observation_to_map @ turn
+        other.origin_xy = self.origin_xy - self.observation_to_map @ origin
+        return other
+
     def contains(self, points: np.ndarray) -> np.ndarray:
         """Return whether points (..., 2) lie within the grid."""
         cells = self._cells(points)

@@ -107,6 +107,7 @@ class ModelCard(Card):
     action_units: tuple[str, ...]
     action_limits: tuple[float, ...] = (1.0, 1.0)  # of the models of Maze2D
     robot_radius_m: float = 0.1
+    relative: bool = False  # tokens are in the frame of the first pose: a model of any place
     maze: str | None
     observation_to_map: tuple[tuple[float, float], tuple[float, float]]
     dataset_sha256: str

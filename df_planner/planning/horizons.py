@@ -47,6 +47,8 @@ class Candidates:
     :param drafts: (N, T, C) candidates to refine.
     :param improves: sampled although there is a plan, if one of them could arrive earlier.
     :param wide: sampled with the noise of training, after less noise has failed.
+    :param route: (N, T, 2) positions as a route tells them.
+    :param ends_at_goal: the last position is the goal, not a place on the way to it.
     """
 
     lengths: np.ndarray
@@ -54,6 +56,8 @@ class Candidates:
     drafts: np.ndarray | None = None
     improves: bool = False
     wide: bool = False
+    route: np.ndarray | None = None
+    ends_at_goal: bool = True
 
     def known(self, task: Task, space: TokenSpace, settings: PlannerSettings) -> Known:
         """Return what is known of them before they are sampled."""
@@ -63,8 +67,10 @@ class Candidates:
                                round(settings.warm_start * space.num_levels))
         if self.drafts is not None:
             known.noised_again(self.drafts, round(settings.refine_level * space.num_levels))
+        if self.route is not None:
+            known.route(self.route, settings.route_std_m)
         known.start(task.state)
-        if settings.pin_goal:
+        if settings.pin_goal and self.ends_at_goal:
             known.end(task.stops[-1], rest=task.at_goal or task.request.rest_at_goal)
         known.prefix(task.prefix)
         return known

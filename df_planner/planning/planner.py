@@ -23,6 +23,7 @@ Horizons longer than the model was trained for slide (see ``sampling.py``).
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 import math
 from pathlib import Path
@@ -31,6 +32,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from df_planner.data.frames import Frame
 from df_planner.diffusion.denoiser import Network
 from df_planner.diffusion.runtime.backends import on_backend
 from df_planner.diffusion.runtime.names import Backend
@@ -46,6 +48,9 @@ from df_planner.model.arrival import ArrivalTime
 from df_planner.model.checkpoint import load_arrival_time
 from df_planner.model.checkpoint import load_checkpoint
 from df_planner.model.checkpoint import ModelCard
+from df_planner.planning.along import along
+from df_planner.planning.along import diffused_m
+from df_planner.planning.along import extended
 from df_planner.planning.checks import Attempt
 from df_planner.planning.checks import Checks
 from df_planner.planning.checks import spread_about
@@ -64,6 +69,8 @@ from df_planner.planning.request import Request
 from df_planner.planning.request import Task
 from df_planner.planning.request import whole_tokens
 from df_planner.planning.rewards import build_guidance
+from df_planner.planning.route import Route
+from df_planner.planning.route import Way
 from df_planner.planning.sampling import Sampling
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.search import Search
@@ -97,6 +104,7 @@ class Planner:
         self.clock = Clock()
         self.space = TokenSpace(card, device)
         self._arrival_time = arrival_time
+        self._routes: dict[tuple[bytes, float], Route] = {}
         self._limits = {name: np.array(getattr(card.statistics, name))
                         for name in ('velocity_change', 'drift', 'max_speed')}
 
@@ -171,10 +179,51 @@ class Planner:
             ConfigError for a bad ``schedule_file``.
         """
         request = replace(request, **fields)
+        if self.card.relative:
+            return self._plan_along(state, goal, horizon, seed, request)
         task, sampling = self._task(state, goal, horizon, seed, request)
+        return self._search(task, sampling, horizons(
+            task, self._arrival_s(task.state, *task.stops), self.settings, self.space,
+            self._limits['max_speed']))
+
+    def _plan_along(self, state, goal, horizon, seed, request: Request) -> Plan:
+        """Plan along the way on the map, in the frame of the robot."""
+        state, goal = self.check_state(state), self.check_goal(goal)
+        stops = [] if request.waypoints is None else [*map(self.check_goal, request.waypoints)]
+        way = self._way(state[POSITION], *stops, goal)
+        fastest_mps = float(self._limits['max_speed'].max())
+        length_m = diffused_m(way, self.space, fastest_mps)
+        frame = Frame.of(state)
+        local = copy(self)
+        local.map = self.map.seen_from(frame.origin, frame.matrix)
+        request = replace(
+            request, waypoints=None, previous=None,
+            history=None if request.history is None else frame.states_in(request.history))
+        ahead = Way(frame.points_in(way.points))
+        task, sampling = local._task(frame.states_in(state[None])[0], ahead.at(length_m), horizon,
+                                     seed, request)
+        self.clock = local.clock
+        plan = local._search(task, sampling, along(
+            ahead, length_m, self.space, fastest_mps, task))
+        plan = replace(plan, states=frame.states_out(plan.states), goal=goal, candidates=[
+            frame.states_out(states) for states in plan.candidates])
+        return plan if length_m == way.length_m else extended(plan, way, length_m)
+
+    def _way(self, start: np.ndarray, *stops: np.ndarray) -> Way:
+        """Return the way from a start (2,) over all stops (2,)."""
+        points = []
+        for stop in stops:
+            key = stop.tobytes(), self.settings.robot_radius_m
+            if key not in self._routes or self._routes[key].grid is not self.map:
+                self._routes[key] = Route(self.map, stop, self.settings.robot_radius_m)
+            points.append(self._routes[key].way(start).points)
+            start = stop
+        return Way(np.concatenate([points[0], *(leg[1:] for leg in points[1:])]))
+
+    def _search(self, task: Task, sampling: Sampling, stages: list[list[Candidates]]) -> Plan:
+        """Try batches of candidates, stage by stage, and return the plan."""
         checks = Checks(self.space, self._limits, self.map, self.settings)
-        search = Search(horizons(task, self._arrival_s(task.state, *task.stops), self.settings,
-                                 self.space, self._limits['max_speed']), self.settings)
+        search = Search(stages, self.settings)
         timeout = None
         try:
             for batch in search.batches():

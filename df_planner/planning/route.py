@@ -71,7 +71,7 @@ class Route:
 
     def __init__(self, grid: GridMap, goal: np.ndarray, radius_m: float):
         self.goal = np.asarray(goal, float)
-        self._grid = grid
+        self.grid, self.radius_m = grid, radius_m
         clearance_m = grid.distance_m[1:-1, 1:-1]
         steps = max(1, int(radius_m / grid.resolution_m))  # as coarse as the robot is large
         clearance_m = clearance_m[steps // 2::steps, steps // 2::steps]
@@ -82,10 +82,8 @@ class Route:
         if not len(self._cells):
             raise NoValidPlan(f'the map has no room for a robot of radius {radius_m:g} m')
         self._centers = grid.centers(self._cells)
-        short = np.maximum(1.0 - (clearance_m[free] - radius_m) / MARGIN_M, 0.0)
-        per_m = 1.0 + (CONTACT_COST - 1.0) * short ** 2
         self._cost, self._next = dijkstra(
-            _edges(free, per_m, self._cell_m), directed=False,
+            _edges(free, self._per_m(clearance_m[free]), self._cell_m), directed=False,
             indices=self._nearest(self.goal), return_predecessors=True)
 
     def cost_to_go(self, points: np.ndarray) -> np.ndarray:
@@ -107,15 +105,51 @@ class Route:
         cells = [index]
         while self._next[cells[-1]] >= 0:
             cells.append(self._next[cells[-1]])
-        corners = Way(np.vstack([start, self._centers[cells[1:-1]], self.goal]))
-        count = max(2, round(corners.length_m / SPACING_M) + 1)
-        points = corners.at(np.linspace(0.0, corners.length_m, count))
+        points = np.vstack([start, self._centers[cells[1:-1]], self.goal])
+        points = self._pulled(self._pulled(points)[::-1])[::-1]
         for _ in range(SMOOTHINGS):
-            points[1:-1] = (points[:-2] + 2.0 * points[1:-1] + points[2:]) / 4.0
+            smooth = (points[:-2] + 2.0 * points[1:-1] + points[2:]) / 4.0
+            keeps = self.grid.clearance(smooth) >= self.radius_m
+            points[1:-1] = np.where(keeps[:, None], smooth, points[1:-1])
         return Way(points)
+
+    def _pulled(self, points: np.ndarray) -> np.ndarray:
+        """Return a way from cell to cell (N, 2) with straight lines where these cost no more."""
+        points = _even(points)
+        steps_m = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+        per_m = self._per_m(self.grid.clearance(points))
+        cost = np.concatenate([[0.0], np.cumsum(steps_m * (per_m[1:] + per_m[:-1]) / 2.0)])
+        corners = [0]
+        while corners[-1] < len(points) - 1:
+            here, ahead = corners[-1], len(points) - 1 - corners[-1]
+            while ahead > 1 and self._line_cost(points[here], points[here + ahead]) > (
+                    cost[here + ahead] - cost[here]):
+                ahead //= 2
+            corners.append(here + ahead)
+        return _even(points[corners])
+
+    def _line_cost(self, start: np.ndarray, end: np.ndarray) -> float:
+        length_m = float(np.linalg.norm(end - start))
+        shares = np.linspace(0.0, 1.0, math.ceil(length_m / SPACING_M) + 1)[:, None]
+        clearance_m = self.grid.clearance(start + shares * (end - start))
+        if clearance_m[1:-1].min(initial=np.inf) < self.radius_m:
+            return math.inf
+        return length_m * float(self._per_m(clearance_m).mean())
+
+    def _per_m(self, clearance_m: np.ndarray) -> np.ndarray:
+        """Return the cost of a metre at these distances from obstacles."""
+        short = np.maximum(1.0 - (clearance_m - self.radius_m) / MARGIN_M, 0.0)
+        return 1.0 + (CONTACT_COST - 1.0) * short ** 2
 
     def _nearest(self, point: np.ndarray) -> int:
         return int(np.square(self._centers - point).sum(-1).argmin())
+
+
+def _even(corners: np.ndarray) -> np.ndarray:
+    """Return a polyline (N, 2) as points SPACING_M apart."""
+    way = Way(corners)
+    count = max(2, round(way.length_m / SPACING_M) + 1)
+    return way.at(np.linspace(0.0, way.length_m, count))
 
 
 def _edges(free: np.ndarray, per_m: np.ndarray, cell_m: float) -> csr_array:

@@ -135,6 +135,12 @@ class Known:
             self._given[:, :count, columns] = std == 0.0
         self._renoised[:, :count, :size] = False
 
+    def route(self, positions: np.ndarray, std_m: float) -> None:
+        """Take positions (N, T, 2) as observed with an error of ``std_m``."""
+        real = np.arange(self.shape[1]) < self.lengths[:, None]
+        self._values[..., POSITION] = positions
+        self._levels[real, POSITION_PART] = self._space.level_of_noise(POSITION_PART, std_m)
+
     def end(self, goal: np.ndarray, rest: bool) -> None:
         """Pin the last position to ``goal`` (2,) and, with ``rest``, the last velocity to zero."""
         rows, last = np.arange(len(self.lengths)), self.lengths - 1

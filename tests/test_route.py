@@ -1,0 +1,109 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""The route: shortest ways on small maps whose answers are known."""
+
+import time
+
+import numpy as np
+import pytest
+
+from df_planner.errors import NoValidPlan
+from df_planner.maps.grid import GridMap
+from df_planner.planning.route import Route
+from df_planner.planning.route import Way
+
+
+def room(*walls: tuple[slice, slice], cells: int = 100, resolution_m: float = 0.1) -> GridMap:
+    """Return a square room, its lower left corner at (0, 0), with walls of cells (iy, ix)."""
+    occupied = np.zeros((cells, cells), bool)
+    for wall in walls:
+        occupied[wall] = True
+    return GridMap(occupied, resolution_m, np.zeros(2))
+
+
+def test_a_way_in_the_open_is_straight():
+    route = Route(room(), np.array([8.0, 5.0]), 0.1)
+    way = route.way(np.array([2.0, 5.0]))
+    assert way.length_m == pytest.approx(6.0, abs=0.02)
+    np.testing.assert_allclose(way.points[[0, -1]], [[2.0, 5.0], [8.0, 5.0]])
+    np.testing.assert_allclose(way.at(np.array([3.0, 99.0])), [[5.0, 5.0], [8.0, 5.0]], atol=0.05)
+
+
+def test_a_way_goes_round_a_wall_and_keeps_off_it():
+    wall = slice(0, 70), slice(48, 52)
+    grid = room(wall)
+    way = Route(grid, np.array([8.0, 2.0]), 0.2).way(np.array([2.0, 2.0]))
+    assert way.points[:, 1].max() > 7.0  # above the wall, which ends at 7 m
+    assert grid.clearance(way.points).min() >= 0.2
+    shortest = 2 * np.hypot(3.0, 5.0)
+    assert shortest < way.length_m < 1.1 * shortest
+
+
+def test_the_cost_to_go_is_the_way_not_the_straight_line():
+    route = Route(room((slice(0, 70), slice(48, 52))), np.array([8.0, 2.0]), 0.1)
+    beside, above = route.cost_to_go(np.array([[4.0, 2.0], [5.0, 8.0]]))
+    assert beside > 10.0
+    assert above == pytest.approx(np.hypot(3.0, 6.0), rel=0.1)
+
+
+def test_a_narrow_passage_is_found_and_a_narrower_one_is_not():
+    def with_gap(gap: int) -> GridMap:
+        return room((slice(0, 50), slice(48, 52)), (slice(50 + gap, 100), slice(48, 52)))
+    start, goal = np.array([2.0, 5.0]), np.array([8.0, 5.0])
+    assert Route(with_gap(5), goal, 0.2).way(start).length_m < 6.5
+    with pytest.raises(NoValidPlan, match='obstacles part them'):
+        Route(with_gap(2), goal, 0.2).way(start)
+
+
+def test_a_goal_that_is_walled_in_is_refused_at_once():
+    box = [(slice(20, 40), slice(20, 22)), (slice(20, 40), slice(38, 40)),
+           (slice(20, 22), slice(20, 40)), (slice(38, 40), slice(20, 40))]
+    began_s = time.monotonic()
+    with pytest.raises(NoValidPlan, match=r'\[8\. 8\.\].*\[3\. 3\.\]'):
+        Route(room(*box), np.array([3.0, 3.0]), 0.1).way(np.array([8.0, 8.0]))
+    assert time.monotonic() - began_s < 0.5
+
+
+def test_a_way_in_a_turned_map_is_the_same_way_turned():
+    occupied = np.zeros((100, 100), bool)
+    occupied[:70, 48:52] = True
+    yaw = 0.4
+    turn = np.array([[np.cos(yaw), -np.sin(yaw)], [np.sin(yaw), np.cos(yaw)]])
+    straight = GridMap(occupied, 0.1, np.zeros(2))
+    turned = GridMap(occupied, 0.1, np.array([3.0, -1.0]), origin_yaw=yaw)
+    start, goal = np.array([2.0, 2.0]), np.array([8.0, 2.0])
+    way = Route(straight, goal, 0.2).way(start)
+    other = Route(turned, turn @ goal + [3.0, -1.0], 0.2).way(turn @ start + [3.0, -1.0])
+    assert other.length_m == pytest.approx(way.length_m, rel=0.02)
+    np.testing.assert_allclose(other.points[[0, -1]], way.points[[0, -1]] @ turn.T + [3.0, -1.0])
+    assert turned.clearance(other.points).min() >= 0.2
+
+
+def test_a_robot_larger_than_the_cells_is_searched_for_in_larger_cells():
+    grid = room((slice(0, 280), slice(192, 208)), cells=400, resolution_m=0.05)
+    way = Route(grid, np.array([16.0, 5.0]), 0.3).way(np.array([4.0, 5.0]))
+    assert grid.clearance(way.points).min() >= 0.25
+    assert way.points[:, 1].max() > 14.0
+
+
+def test_a_map_without_room_for_the_robot_is_refused():
+    with pytest.raises(NoValidPlan, match='no room for a robot of radius 3 m'):
+        Route(room(cells=20), np.array([1.0, 1.0]), 3.0)
+
+
+def test_a_way_of_one_place_has_no_length():
+    way = Way(np.array([[1.0, 2.0], [1.0, 2.0]]))
+    assert way.length_m == 0.0
+    np.testing.assert_array_equal(way.at(np.array([0.0, 1.0])), [[1.0, 2.0], [1.0, 2.0]])
