@@ -51,8 +51,8 @@ from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import MAP_RESOLUTION_M
 from df_planner.sim.maze import Maze
-from df_planner.sim.maze import next_cells
 from df_planner.sim.maze import maze_map
+from df_planner.sim.maze import next_cells
 from df_planner.sim.world import World
 
 EDGE_CELLS = (3, 4)  # of the map: 0.3 and 0.4 m

@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.sparse import coo_array
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from df_planner.configuration import read_yaml
@@ -71,6 +72,11 @@ class MapPlace(Place):
         self._space = FreeSpace(self._in_place, str(self))
         self._way_tree = lru_cache(8)(self._ways_to)
 
+    @classmethod
+    def load(cls, path: str | Path) -> 'MapPlace':
+        """Load a map from its YAML file; ConfigError for a bad one, InvalidInput without room."""
+        return cls(load_map(path), Path(path).stem)
+
     @property
     def layout(self) -> tuple[str, ...]:
         """Return a hash of all that a map says."""
@@ -95,7 +101,7 @@ class MapPlace(Place):
         skin = np.zeros_like(solid)
         depth_m = np.where(self.grid.solid, self.grid.distance_m[1:-1, 1:-1], -np.inf)
         skin[edge:-edge, edge:-edge] = depth_m >= -SKIN_M
-        for beyond, last in ((edge - 1, edge), (-edge, -edge - 1)):  # beside free cells at the edge
+        for beyond, last in ((edge - 1, edge), (-edge, -edge - 1)):  # the edge of the map
             skin[beyond] |= ~solid[last]
             skin[:, beyond] |= ~solid[:, last]
         found = []
@@ -108,7 +114,7 @@ class MapPlace(Place):
 
     @cached_property
     def goal(self) -> np.ndarray:
-        """Return a goal (2,), always the same."""
+        """Return the goal for whoever brings none, (2,): always the same."""
         return self._space.draw(np.random.default_rng(0))
 
     def episode_steps(self, dt_s: float) -> int:
@@ -137,24 +143,25 @@ class MapPlace(Place):
         return np.concatenate((points, [goal]))
 
     @cached_property
-    def _lattice(self) -> tuple[np.ndarray, np.ndarray, coo_array]:
-        """Return the cells (N, 2) of the lattice, their numbers (H', W'), -1 for none, and costs."""
+    def _lattice(self) -> tuple[np.ndarray, csr_array]:
+        """Return the cells (N, 2) that ways lie on, and the costs (N, N) to their neighbours."""
         stride = max(int(WAY_SPACING_M / self.grid.resolution_m), 1)
         clearance_m = self.grid.distance_m[1:-1:stride, 1:-1:stride]
         free = clearance_m >= WAY_CLEARANCE_M
-        numbers = np.where(free, np.cumsum(free).reshape(free.shape) - 1, -1)
+        numbers = np.cumsum(free).reshape(free.shape) - 1
         crowded = np.clip(1.0 - clearance_m / ROOMY_M, 0.0, 1.0)
         pairs, costs = [], []
         for up, right in MOVES:
-            a = (slice(0, free.shape[0] - up), slice(max(-right, 0), free.shape[1] - max(right, 0)))
-            b = (slice(up, None), slice(max(right, 0), free.shape[1] + min(right, 0)))
-            open_ = free[a] & free[b]
-            pairs.append(np.stack([numbers[a][open_], numbers[b][open_]]))
+            height, width = np.subtract(free.shape, (up, abs(right)))
+            a = slice(0, height), slice(max(-right, 0), max(-right, 0) + width)
+            b = slice(up, up + height), slice(max(right, 0), max(right, 0) + width)
+            both = free[a] & free[b]
+            pairs.append(np.stack([numbers[a][both], numbers[b][both]]))
             costs.append(math.hypot(up, right) * (
-                1.0 + CROWDED_COST * (crowded[a] + crowded[b])[open_]))
+                1.0 + CROWDED_COST * (crowded[a] + crowded[b])[both]))
         count = int(free.sum())
         graph = coo_array((np.concatenate(costs), np.concatenate(pairs, axis=1)), (count, count))
-        return stride * np.argwhere(free), numbers, graph.tocsr()
+        return stride * np.argwhere(free), graph.tocsr()
 
     def _nearest(self, position: np.ndarray) -> int:
         """Return the number of the node of the lattice that is nearest to a position (2,)."""
@@ -165,7 +172,7 @@ class MapPlace(Place):
 
     def _ways_to(self, row: float, column: float) -> np.ndarray:
         """Return for every node the next one on the way to a position, -9999 at its end."""
-        return dijkstra(self._lattice[2], directed=False, indices=self._nearest((row, column)),
+        return dijkstra(self._lattice[1], directed=False, indices=self._nearest((row, column)),
                         return_predecessors=True)[1]
 
 
@@ -179,12 +186,12 @@ def load_place(name_or_path: str | Path) -> Place:
     path = Path(name_or_path)
     if str(name_or_path) in MAZE_NAMES or not path.is_file() or 'layout' in read_yaml(path):
         return load_maze(name_or_path)
-    return MapPlace(load_map(path), path.stem)
+    return MapPlace.load(path)
 
 
 def rectangles(solid: np.ndarray, wanted: np.ndarray) -> list[tuple[int, int, int, int]]:
     """
-    Cover cells with few rectangles (iy, ix, height, width), each as large as it can be.
+    Cover cells with few rectangles, each as large as it can be; return (iy, ix, height, width).
 
     :param solid: (H, W) bool, what rectangles may cover.
     :param wanted: (H, W) bool, what they must cover, a part of it.

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from df_planner.errors import ConfigError
 from df_planner.maps.grid import GridMap
 
 
@@ -52,8 +53,8 @@ class Place(ABC):
 
     :cvar kind: ``maze`` or ``map``.
     :cvar in_map_frame: users read and write (x, y), not (row, column).
-    :cvar ends_at_goal: an episode has a goal of its own and ends there; else, as in D4RL, all go to
-        the goal of the maze and last equally long.
+    :cvar ends_at_goal: an episode has a goal of its own and ends there; else, as in D4RL, all go
+        to the goal of the maze and last equally long.
     :cvar waypoint_jitter_m: how far, along each axis, a way-point may be moved.
     """
 
@@ -92,6 +93,15 @@ class Place(ABC):
         """Return the map, at this resolution unless it has its own."""
 
     @property
+    def corners(self) -> np.ndarray:
+        """Return the least and the largest (row, column) of the map, (2, 2)."""
+        size = self.grid.occupied.shape
+        ends = self.grid.centers(np.array([(iy, ix) for iy in (-0.5, size[0] - 0.5)
+                                           for ix in (-0.5, size[1] - 0.5)]))
+        points = np.stack((-ends[:, 1], ends[:, 0]), axis=-1)
+        return np.stack((points.min(axis=0), points.max(axis=0)))
+
+    @property
     @abstractmethod
     def boxes(self) -> Sequence[Box]:
         """Return the walls that robots touch."""
@@ -99,11 +109,15 @@ class Place(ABC):
     @property
     @abstractmethod
     def goal(self) -> np.ndarray:
-        """Return a goal (2,) for whoever brings none."""
+        """Return the goal for whoever brings none, (2,)."""
 
     @abstractmethod
     def episode_steps(self, dt_s: float) -> int:
         """Return the most steps of an episode."""
+
+    def normalized_score(self, episode_return: float, dense: bool = False) -> float:
+        """Return a return in percent of the reference, where there is one."""
+        raise ConfigError(f'{self} has no reference return to score against')
 
     @abstractmethod
     def is_wall(self, position: Sequence[float] | np.ndarray) -> np.ndarray:
