@@ -25,11 +25,22 @@ import sys
 import click
 import tabulate
 
+from df_planner.errors import InvalidInput
+
 tabulate.MIN_PADDING = 0  # of headers, beside the spaces between columns
 SETTINGS = click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
                         help='Replace a planner setting, for example num_samples=64; repeatable.')
 DEVICE = click.option('--device', default='cpu', help='cpu, cuda or auto.')
+MAP = click.option('--map', 'map_file', type=click.Path(path_type=Path), metavar='YAML',
+                   help='Map to drive on instead of a maze, as map_server of Nav2 reads it.')
 RESUME = click.option('--resume', is_flag=True, help='Keep what is finished in --out.')
+
+
+def one_place(maze: str | None, map_file: Path | None) -> str | None:
+    """Return what --maze or --map says, None without either; InvalidInput for both."""
+    if maze is not None and map_file is not None:
+        raise InvalidInput('give --maze or --map, not both')
+    return maze if map_file is None else str(map_file)
 
 
 def seed_option(seed_of: str) -> Callable:

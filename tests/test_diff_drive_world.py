@@ -73,7 +73,7 @@ def test_drives_a_circle_of_the_radius_of_the_twist(world):
 
 def test_a_twist_beyond_the_limits_is_clipped(world):
     """The limits are those of the signals."""
-    twin = ROBOT.world(world.maze)
+    twin = ROBOT.world(world.place)
     twin.set_state(world.state)
     for _ in range(10):
         world.step([9.0, -99.0])

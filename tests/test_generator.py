@@ -28,12 +28,12 @@ from df_planner.data.d4rl import load_dataset
 from df_planner.data.d4rl import row_shapes_of
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
-from df_planner.sim.controllers import next_cells
 from df_planner.sim.controllers import WaypointController
 from df_planner.sim.generate import default_path
 from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import MAZE_NAMES
+from df_planner.sim.maze import next_cells
 from df_planner.sim.world import World
 
 # Published statistics of D4RL's own files: standard deviation of observations and actions, mean

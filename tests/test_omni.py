@@ -58,7 +58,7 @@ def test_drives_and_turns_in_its_own_axes(world):
 
 def test_velocities_beyond_the_limits_are_clipped(world):
     """The limits are those of the signals."""
-    twin = ROBOT.world(world.maze)
+    twin = ROBOT.world(world.place)
     twin.set_state(world.state)
     for _ in range(5):
         world.step([-9.0, 9.0, 99.0])

@@ -29,7 +29,7 @@ EPISODES = 100
 
 def legacy_reset(world, rng):
     """Draw a start the way D4RL's ``MazeEnv.reset`` does, number for number."""
-    cells = world.maze.cells
+    cells = world.place.cells
     position = np.array(cells[rng.choice(len(cells))]) + rng.uniform(-0.1, 0.1, size=2)
     world.set_state(np.concatenate((position, 0.1 * rng.randn(2))))
     return world.state.tolist()

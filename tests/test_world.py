@@ -78,7 +78,7 @@ def test_step_depends_on_nothing_but_state_and_action(world):
         states.append(world.step(action))
         contacts += world.in_contact
     assert contacts > 50
-    other = World(world.maze)
+    other = World(world.place)
     for i in rng.permutation(len(actions)):
         other.set_state(states[i])
         np.testing.assert_array_equal(other.step(actions[i]), states[i + 1])

@@ -22,6 +22,8 @@ from tqdm import tqdm
 
 from df_planner.console import echo_facts
 from df_planner.console import examples
+from df_planner.console import MAP
+from df_planner.console import one_place
 from df_planner.data.importing import import_sources
 from df_planner.data.importing import refuse
 from df_planner.data.sources.columns import load_import_config
@@ -48,8 +50,10 @@ CONFIG = click.option(
 @click.command('generate', epilog=examples(
     'df_planner data generate --maze medium',
     'df_planner data generate --maze umaze --num-steps 20000 --out /tmp/short.hdf5',
-    'df_planner data generate --maze medium --robot diff_drive'))
-@click.option('--maze', required=True, help='umaze, medium, large, eval-..., or a YAML file.')
+    'df_planner data generate --maze medium --robot diff_drive',
+    'df_planner data generate --map office.yaml --robot diff_drive --num-steps 50000'))
+@click.option('--maze', help='umaze, medium, large, eval-..., or a YAML file.')
+@MAP
 @click.option('--robot', type=click.Choice(tuple(ROBOTS)), default=POINT.name,
               help=f'{DESCRIPTIONS}.')
 @click.option('--num-steps', type=click.IntRange(min=2),
@@ -66,17 +70,23 @@ CONFIG = click.option(
 @click.option('--out', type=click.Path(dir_okay=False, path_type=Path),
               help='The HDF5 file.  [default: data/maze2d-MAZE.hdf5, of other robots '
                    'data/ROBOT-MAZE.hdf5]')
-def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std: float,
-             repair_stale: bool, out: Path | None):
+def generate(maze: str | None, map_file: Path | None, robot: str, num_steps: int | None, seed: int,
+             noise_std: float, repair_stale: bool, out: Path | None):
     """
     Write a log like D4RL's.
 
-    A way-point controller with noise drives from goal to goal.
+    A way-point controller with noise drives from goal to goal, in a maze or on a map.
     """
+    maze = one_place(maze, map_file)
+    if maze is None:
+        raise ConfigError('give --maze or --map')
     own_rows = ROBOTS[robot].generated_rows
-    if own_rows is not None:
+    if own_rows is not None or map_file is not None:
         if repair_stale:
-            raise InvalidInput(f'--repair-stale: logs of {robot} have no stale rows; leave it out')
+            raise InvalidInput('--repair-stale: only logs of a point in a maze have stale rows; '
+                               'leave it out')
+        if num_steps is None and own_rows is None:
+            raise ConfigError('D4RL has no data for a map; give --num-steps')
         click.echo(generate_drives.generate(robot, maze, num_steps or own_rows, seed, noise_std,
                                             out=out))
         return

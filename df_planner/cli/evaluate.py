@@ -24,6 +24,8 @@ from df_planner.configuration import assignments
 from df_planner.console import asked_for
 from df_planner.console import DEVICE
 from df_planner.console import examples
+from df_planner.console import MAP
+from df_planner.console import one_place
 from df_planner.console import out_option
 from df_planner.console import RESUME
 from df_planner.console import seed_option
@@ -37,7 +39,8 @@ from df_planner.model.checkpoint import load_card
 from df_planner.robots.kinds import EXECUTIONS
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
-from df_planner.sim.maze import load_maze
+from df_planner.sim.map_place import load_place
+from df_planner.sim.map_place import MapPlace
 
 MAX_TABLE_EPISODES = 30
 
@@ -46,9 +49,11 @@ MAX_TABLE_EPISODES = 30
     'df_planner evaluate --checkpoint maze2d-medium --episodes 5',
     'df_planner evaluate --checkpoint maze2d-medium --execution raw --workers 2 --out results/raw',
     'df_planner evaluate --checkpoint maze2d-umaze --set num_samples=64 --set sampling_steps=4',
-    'df_planner evaluate --policy controller --maze large'))
+    'df_planner evaluate --policy controller --maze large',
+    'df_planner evaluate --policy controller --robot diff_drive --map office.yaml --episodes 10'))
 @click.option('--checkpoint', help='A shipped name (maze2d-medium) or a .safetensors file.')
 @click.option('--maze', help='Name or YAML file.  [default: the one the checkpoint was made for]')
+@MAP
 @click.option('--policy', type=click.Choice(['planner', 'controller']), default='planner',
               help='controller: only the baseline, which needs no checkpoint.')
 @click.option('--robot', type=click.Choice(tuple(ROBOTS)), help='Of the controller.')
@@ -75,30 +80,32 @@ MAX_TABLE_EPISODES = 30
               help='Run the way-point controller on the same starts.')
 @RESUME
 @out_option('the report', 'results/evaluate-MAZE-TIME')
-def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal, execution,
-             replan_interval_s, planner_seed, settings, device, backend, workers, baseline, resume,
-             out):
+def evaluate(checkpoint, maze, map_file, policy, robot, episodes, seed, starts, multi_goal,
+             execution, replan_interval_s, planner_seed, settings, device, backend, workers,
+             baseline, resume, out):
     """
-    Score a planner on a maze, without ROS.
+    Score a planner on a maze or a map, without ROS.
 
-    Every episode starts from a fixed state and lasts as long as in D4RL. Writes results.json,
-    results.csv, report.md, paths.png, starts.npz and episodes.jsonl.
+    Every episode starts from a fixed state and lasts as long as in D4RL; on a map it ends at the
+    goal, and starts, goals and results are in the map frame. Writes results.json, results.csv,
+    report.md, paths.png, starts.npz and episodes.jsonl.
     """
     from df_planner.evaluation.episodes import check_simulated
     from df_planner.evaluation.episodes import Specification
     from df_planner.evaluation.evaluate import evaluate as evaluated
     robot = robot or (load_card(checkpoint).robot if checkpoint else POINT.name)
     check_simulated(robot, checkpoint)
-    maze = maze or _maze_of(checkpoint)
+    maze = one_place(maze, map_file) or _maze_of(checkpoint)
+    place = MapPlace.load(map_file) if map_file is not None else load_place(maze)
     specification = Specification(
         maze, policy, checkpoint, execution, replan_interval_s, seed if planner_seed is None
         else planner_seed, device, assignments(settings), backend, robot)
     if starts is None:
-        chosen = protocol.sample_starts(load_maze(maze), episodes or 100, seed, multi_goal, robot)
+        chosen = protocol.sample_starts(place, episodes or 100, seed, multi_goal, robot)
     elif multi_goal:
         raise InvalidInput('the goals are in the starts file: --multi-goal has no effect with it')
     else:
-        chosen = protocol.load_starts(starts, robot)
+        chosen = protocol.load_starts(starts, robot, place)
         chosen = chosen.head(episodes) if episodes else chosen
     if out is None:
         out = Path('results', f'evaluate-{Path(maze).stem}-{datetime.now():%Y%m%d-%H%M%S}')

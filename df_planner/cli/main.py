@@ -46,7 +46,7 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 COMMANDS = {
     'data': ('cli.main', 'data', 'Generate, import, inspect or check the logs of a robot.'),
     'train': ('cli.model', 'train', 'Train a model on a log; the same command resumes it.'),
-    'evaluate': ('cli.evaluate', 'evaluate', 'Score a planner on a maze, without ROS.'),
+    'evaluate': ('cli.evaluate', 'evaluate', 'Score a planner on a maze or a map, without ROS.'),
     'benchmark': ('cli.benchmark', 'benchmark', 'Run a GRID of evaluations and write one report.'),
     'measure': ('cli.main', 'measure', 'Measure one ability of a planner, or a speed.'),
     'profile': ('experiments.latency', 'profile',

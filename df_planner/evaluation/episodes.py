@@ -40,14 +40,14 @@ from df_planner.driving.tracking import check_execution
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.evaluation.metrics import episode_record
+from df_planner.evaluation.metrics import is_reached
 from df_planner.evaluation.picture import sketch
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
-from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import Maze
-from df_planner.sim.maze import maze_map
+from df_planner.sim.map_place import load_place
+from df_planner.sim.place import Place
 from df_planner.sim.robots import Controller
 from df_planner.sim.robots import simulated_robot
 from df_planner.sim.robots import SimulatedRobot
@@ -70,7 +70,7 @@ class Specification:
     """
     What is evaluated, in plain values that travel to worker processes.
 
-    :param maze: a shipped maze's name or a YAML file.
+    :param maze: a shipped maze's name, or the YAML file of a maze or of a map.
     :param policy: ``planner``, or ``controller`` for the baseline alone.
     :param checkpoint: of the planner, a shipped name or a path.
     :param execution: ``raw``, ``tracking`` or ``time_optimal``.
@@ -126,15 +126,15 @@ class ControllerPolicy:
     """
     The baseline: the way-point controller that made the data, behind the interface of ``Policy``.
 
-    It knows the maze and learns nothing. Published planners reach about its score. The start of
+    It knows the place and learns nothing. Published planners reach about its score. The start of
     an episode seeds the jitter of its way-points, so that earlier episodes do not matter.
     """
 
-    def __init__(self, robot: SimulatedRobot, maze: Maze):
+    def __init__(self, robot: SimulatedRobot, place: Place):
         self.plans: list = []  # way-points have no states and actions
         self.planning_times_s: list[float] = []
         self._robot = robot
-        self._maze = maze
+        self._place = place
         self._controller: Controller | None = None
         self._goal = np.zeros(2)
 
@@ -147,21 +147,21 @@ class ControllerPolicy:
         """Return the action (A,) for this state (S,)."""
         if self._controller is None:
             entropy = np.frombuffer(np.asarray(state, np.float64).tobytes(), np.uint32)
-            self._controller = self._robot.controller(self._maze, np.random.default_rng(entropy))
+            self._controller = self._robot.controller(self._place, np.random.default_rng(entropy))
         return np.array(self._controller.action(state, self._goal)[:-1])
 
 
 class EpisodeRunner:
-    """One policy in one maze, built once for many episodes."""
+    """One policy in one place, built once for many episodes."""
 
     def __init__(self, specification: Specification):
-        """Load the maze and the policy; CheckpointError if that fails."""
-        self.maze = load_maze(specification.maze)
+        """Load the place and the policy; CheckpointError if that fails."""
+        self.place = load_place(specification.maze)
         robot = simulated_robot(specification.robot)
         self._signals = robot.signals
-        self._world = robot.world(self.maze)
+        self._world = robot.world(self.place)
         if specification.policy == 'controller':
-            self._policy = ControllerPolicy(robot, self.maze)
+            self._policy = ControllerPolicy(robot, self.place)
             return
         import torch
 
@@ -169,7 +169,7 @@ class EpisodeRunner:
         from df_planner.planning.planner import Planner
         torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
         planner = Planner.load(specification.checkpoint, specification.device,
-                               maze_map(specification.maze, robot.signals.observation_to_map),
+                               self.place.grid.in_axes(robot.signals.observation_to_map),
                                specification.planner_settings, specification.backend)
         if planner.card.robot != specification.robot:
             raise ConfigError(f'checkpoint {specification.checkpoint} is for the robot '
@@ -180,23 +180,30 @@ class EpisodeRunner:
 
     def run(self, episode: int, start: np.ndarray, goal: np.ndarray) -> dict:
         """
-        Drive one episode of the maze's full length.
+        Drive one episode: to its goal on a map, of the full length in a maze.
 
         :param start: (S,) and ``goal`` (2,) in the axes of the robot's states.
         :returns: ``record`` of ``episode_record`` and ``sketch`` for the picture.
         """
-        steps = self.maze.max_episode_steps
+        steps = self.place.episode_steps(self._signals.dt_s)
         states = np.empty((steps + 1, self._signals.observation_size))
         actions = np.empty((steps, self._signals.action_size))
         self._world.set_state(start)
         self._policy.reset(goal)
         states[0] = self._world.state
+        touches, in_contact = 0, False
         for step in range(steps):
             actions[step] = self._policy.act(states[step])
             states[step + 1] = self._world.step(actions[step])
+            touches += self._world.in_contact and not in_contact
+            in_contact = self._world.in_contact
+            if self.place.ends_at_goal and is_reached(states[step + 1], goal):
+                states, actions = states[:step + 2], actions[:step + 1]
+                break
         plans = self._policy.plans
-        record = episode_record(self.maze, episode, start, goal, states, actions, plans,
-                                self._policy.planning_times_s, self._signals)
+        record = episode_record(self.place, episode, start, goal, states, actions, plans,
+                                self._policy.planning_times_s, self._signals,
+                                touches if self.place.ends_at_goal else None)
         return {'record': record, 'sketch': sketch(states, plans, self._signals)}
 
 

@@ -13,10 +13,10 @@
 # limitations under the License.
 
 """
-Evaluation without ROS: a policy drives the simulated maze, episode by episode.
+Evaluation without ROS: a policy drives in simulation, episode by episode.
 
     specification = Specification(maze='medium', checkpoint='maze2d-medium')
-    starts = sample_starts(load_maze('medium'), episodes=100, seed=0)
+    starts = sample_starts(load_place('medium'), episodes=100, seed=0)
     results = evaluate(specification, starts, out_dir='results/medium', workers=2)
 """
 
@@ -39,7 +39,8 @@ from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.protocol import save_starts
 from df_planner.evaluation.protocol import Starts
 from df_planner.evaluation.report import write_results
-from df_planner.sim.maze import load_maze
+from df_planner.robots.kinds import ROBOTS
+from df_planner.sim.map_place import load_place
 
 JOURNAL_NAME = 'episodes.jsonl'
 STARTS_NAME = 'starts.npz'
@@ -59,22 +60,24 @@ def evaluate(specification: Specification, starts: Starts, out_dir: str | Path, 
     :param facts: more entries for the meta data, for example the command line.
     :param on_episode: called with every record, as it is finished or taken from the journal.
     """
-    maze = load_maze(specification.maze)
-    starts.check_inside(maze)
+    place = load_place(specification.maze)
+    starts.check_inside(place)
     engine = LocalEngine(workers)
     identity = {**identity_of(specification), 'starts_sha256': hashlib.sha256(
         starts.state.tobytes() + starts.goal.tobytes()).hexdigest()}
-    depends_on = {**identity, 'layout': maze.rows, 'steps': maze.max_episode_steps}
+    depends_on = {
+        **identity, 'layout': place.layout,
+        'steps': place.episode_steps(ROBOTS[specification.robot].signals.dt_s)}
     out_dir = Path(out_dir)
     with Journal(out_dir / JOURNAL_NAME, identity, resume) as journal:
-        save_starts(out_dir / STARTS_NAME, starts)
+        save_starts(out_dir / STARTS_NAME, starts, place)
 
         def report(baseline_records: list[dict] | None = None) -> dict:
             episodes = journal.finished()
             meta = {**identity, **(facts or {}), 'workers': workers, 'episodes': len(starts),
                     'finished': len(episodes)}
             return write_results(
-                out_dir, maze, [episode['record'] for episode in episodes], meta,
+                out_dir, place, [episode['record'] for episode in episodes], meta,
                 [episode['sketch'] for episode in episodes],
                 baseline_records and {'name': BASELINE_NAME, 'episodes': baseline_records})
 

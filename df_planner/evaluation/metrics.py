@@ -18,7 +18,7 @@ What an episode is worth: one record per episode, and the summary over episodes.
 ``df_planner evaluate`` and the ROS benchmark node both make their records here, from the states,
 actions and plans of an episode, so that their numbers mean the same. Usage::
 
-    record = episode_record(maze, episode, start, goal, states, actions, plans, planning_times_s)
+    record = episode_record(place, episode, start, goal, states, actions, plans, planning_times_s)
     summary = summarize(records)
 
 Only the fields named in ``LATENCY_FIELDS`` may depend on the speed of the machine.
@@ -34,29 +34,31 @@ from df_planner.robots.signals import Signals
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import in_maze
-from df_planner.sim.maze import Maze
+from df_planner.sim.place import Place
 
 LATENCY_FIELDS = ('planning_time_p50_s', 'planning_time_p99_s', 'planning_time_max_s',
                   'planning_times_s')
 SUMMARY_FIELDS = ('score', 'return', 'latched_return', 'first_reach_step', 'path_length_m',
-                  'plans', 'failed_plans', 'wall_crossing_share', 'plan_execution_gap')
+                  'touches', 'plans', 'failed_plans', 'wall_crossing_share', 'plan_execution_gap')
 CROSSING_STEP_M = 0.01
 
 
-def episode_record(maze: Maze, episode: int, start: np.ndarray, goal: np.ndarray,
+def episode_record(place: Place, episode: int, start: np.ndarray, goal: np.ndarray,
                    states: np.ndarray, actions: np.ndarray,
                    plans: Sequence[tuple[int, Plan | None]] = (),
-                   planning_times_s: Sequence[float] = (), signals: Signals = MAZE2D) -> dict:
+                   planning_times_s: Sequence[float] = (), signals: Signals = MAZE2D,
+                   touches: int | None = None) -> dict:
     """
     Make the record of one episode: plain numbers and lists, ready for JSON.
 
-    Fields: ``episode``, ``start`` and ``goal`` (positions as row and column), ``steps``, ``dt_s``
-    (seconds of a step), ``return`` (observations within 0.5 m of the goal), ``score`` (normalised,
-    100 = D4RL's reference; None for a maze or a robot without one), ``latched_return`` (every step
-    from the first reach on), ``reached``, ``first_reach_step`` (1 is the first step; None if
-    never), ``path_length_m``, ``plans``, ``failed_plans``, ``wall_crossing_share``,
-    ``plan_execution_gap`` (metres), and the latencies ``LATENCY_FIELDS`` (seconds). A field about
-    plans is None where the policy publishes no plan.
+    Fields: ``episode``, ``start`` and ``goal`` (row and column, on a map x and y), ``steps``,
+    ``dt_s`` (seconds of a step), ``return`` (observations within 0.5 m of the goal), ``score``
+    (normalised, 100 = D4RL's reference; None for a place or a robot without one),
+    ``latched_return`` (every step from the first reach on), ``reached``, ``first_reach_step`` (1
+    is the first step; None if never), ``path_length_m``, ``touches`` (times that the robot hit a
+    wall), ``plans``, ``failed_plans``, ``wall_crossing_share``, ``plan_execution_gap`` (metres),
+    and the latencies ``LATENCY_FIELDS`` (seconds). A field about plans is None where the policy
+    publishes no plan.
 
     :param episode: index of the episode in its starts.
     :param start: (S,) and ``goal`` (2,), in the axes of the states, as all that follows.
@@ -66,45 +68,60 @@ def episode_record(maze: Maze, episode: int, start: np.ndarray, goal: np.ndarray
         of the episode, the plan is None where planning failed.
     :param planning_times_s: wall seconds of every planning call, in the order of ``plans``. Those
         of plans of a single row, which hold a position without asking the model, do not count.
+    :param touches: None where walls are there to be touched, as in D4RL's mazes.
     """
     if len(states) != len(actions) + 1:
         raise ValueError('states must have one row more than actions, got '
                          f'{len(states)} and {len(actions)}')
-    inside = np.linalg.norm(states[1:, :2] - goal, axis=-1) <= GOAL_RADIUS_M
+    inside = is_reached(states[1:], goal)
     reached = bool(inside.any())
     first_reach_step = int(inside.argmax()) + 1 if reached else None
     episode_return = float(inside.sum())
-    scored = maze.reference_return is not None and signals == MAZE2D
+    scored = place.reference_return is not None and signals == MAZE2D
     times_s = [float(seconds) for seconds, (_, plan) in zip(planning_times_s, plans)
                if plan is None or len(plan) > 1]
     latency = statistics(times_s)
     made = [(step, plan) for step, plan in plans if plan is not None]
     return {
         'episode': int(episode),
-        'start': [*in_maze(start[:2], signals.observation_to_map).tolist(),
-                  *(float(value) for value in start[2:])],
-        'goal': in_maze(goal, signals.observation_to_map).tolist(),
+        'start': _start_for_users(place, np.asarray(start, float), signals),
+        'goal': place.shown(in_maze(goal, signals.observation_to_map)).tolist(),
         'steps': len(actions),
         'dt_s': signals.dt_s,
         'return': episode_return,
-        'score': float(maze.normalized_score(episode_return)) if scored else None,
+        'score': float(place.normalized_score(episode_return)) if scored else None,
         'latched_return': float(len(actions) - first_reach_step + 1) if reached else 0.0,
         'reached': reached,
         'first_reach_step': first_reach_step,
         'path_length_m': float(np.linalg.norm(np.diff(states[:, :2], axis=0), axis=-1).sum()),
+        'touches': touches,
         'plans': len(made),
         'failed_plans': len(plans) - len(made),
-        'wall_crossing_share': wall_crossing_share(maze, [plan for _, plan in made], signals),
+        'wall_crossing_share': wall_crossing_share(place, [plan for _, plan in made], signals),
         'plan_execution_gap': plan_execution_gap(states, plans),
         **{f'planning_time_{name}_s': latency[name] for name in ('p50', 'p99', 'max')},
         'planning_times_s': times_s,
     }
 
 
-def wall_crossing_share(maze: Maze, plans: Sequence[Plan], signals: Signals = MAZE2D
+def is_reached(states: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Tell which states (..., S) are at the goal (2,), bool (...)."""
+    return np.linalg.norm(states[..., :2] - goal, axis=-1) <= GOAL_RADIUS_M
+
+
+def _start_for_users(place: Place, start: np.ndarray, signals: Signals) -> list[float]:
+    to_map = signals.observation_to_map
+    velocity = start[2:4]
+    if place.in_map_frame:
+        velocity = velocity @ np.array(to_map).T
+    return [*place.shown(in_maze(start[:2], to_map)).tolist(), *velocity.tolist(),
+            *start[4:].tolist()]
+
+
+def wall_crossing_share(place: Place, plans: Sequence[Plan], signals: Signals = MAZE2D
                         ) -> float | None:
     """
-    Return the share of planned segments that touch a wall or leave the maze.
+    Return the share of planned segments that touch a wall or leave the place.
 
     A segment joins two consecutive planned positions and is checked every centimetre; what counts
     is the centre of the robot. All rows of all plans count, executed or not; None without any.
@@ -119,7 +136,7 @@ def wall_crossing_share(maze: Maze, plans: Sequence[Plan], signals: Signals = MA
         longest = np.linalg.norm(step, axis=-1).max()
         share = np.linspace(0.0, 1.0, max(int(np.ceil(longest / CROSSING_STEP_M)), 1) + 1)
         points = begin[:, None] + share[:, None] * step[:, None]
-        crossing += int(maze.is_wall(points).any(axis=1).sum())
+        crossing += int(place.is_wall(points).any(axis=1).sum())
         segments += len(begin)
     return crossing / segments if segments else None
 

@@ -13,13 +13,14 @@
 # limitations under the License.
 
 """
-The picture of a run: planned and driven paths in the maze, one small panel per episode.
+The picture of a run: planned and driven paths among the walls, one small panel per episode.
 
-Drawn with the column to the right and the row downwards, as the maze is printed; the map frame
+Drawn with the column to the right and the row downwards, as a maze is printed; the map frame
 (x = column, y = -row) looks the same. Matplotlib is imported when a picture is drawn.
 """
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,23 +29,24 @@ import numpy as np
 from df_planner.planning.plan import Plan
 from df_planner.robots.signals import MAZE2D
 from df_planner.robots.signals import Signals
-from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import in_maze
-from df_planner.sim.maze import Maze
+from df_planner.sim.maze import OBSERVATION_TO_MAP
+from df_planner.sim.place import Place
 
 MAX_PANELS = 12
 SKETCH_EVERY_STEPS = 4
 WALL_COLOR = '#2b2d35'
 FLOOR_COLOR = '#f6f5f1'
+UNKNOWN_COLOR = '#b9b8b3'
 DRIVEN_COLOR = '#111111'
 START_COLOR = '#ffffff'
 GOAL_COLOR = '#d1344b'
 PLAN_COLORS = ('#1f77ff', '#a23bd8', '#ee4b3a', '#ffb000')
 DRIVEN_WIDTH = 3.2
 PLAN_WIDTH = 1.0
-CROPPED_M = 0.6  # of the outer wall, on each side
+MARGIN_M = 0.4  # of walls around the free space
 
 
 def sketch(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]] = (),
@@ -65,13 +67,14 @@ def sketch(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]] = (),
     }
 
 
-def draw_paths(file: str | Path | BinaryIO, maze: Maze, records: Sequence[dict],
+def draw_paths(file: str | Path | BinaryIO, place: Place, records: Sequence[dict],
                sketches: Sequence[dict], title: str) -> None:
     """
     Draw small multiples of the episodes to a PNG file.
 
-    Of more than ``MAX_PANELS`` episodes, those at evenly spaced ranks of the return are shown, the
-    best first. A panel shows the plans made until the goal was first reached.
+    Of more than ``MAX_PANELS`` episodes, those at evenly spaced ranks of the return (on a map, of
+    the time to the goal) are shown, the best first. A panel shows the plans made until the goal
+    was first reached.
 
     :param records: of ``episode_record``; one panel each.
     :param sketches: of ``sketch``, in the order of the records.
@@ -84,7 +87,8 @@ def draw_paths(file: str | Path | BinaryIO, maze: Maze, records: Sequence[dict],
     shown = _panels(records)
     across = _columns(len(shown))
     down = -(-len(shown) // across)
-    rows, columns = (cells - 2.0 * CROPPED_M for cells in maze.walls.shape)
+    (top, left), (bottom, right) = view(place)
+    rows, columns = bottom - top, right - left
     width_in = max(12.0 / across, 3.0) if across > 2 else 4.6
     figure = Figure(
         figsize=(width_in * across + 0.8, (width_in * rows / columns + 0.3) * down + 0.8),
@@ -96,8 +100,8 @@ def draw_paths(file: str | Path | BinaryIO, maze: Maze, records: Sequence[dict],
     colors = ScalarMappable(Normalize(0.0, max(last_plan_s, dt_s)),
                             LinearSegmentedColormap.from_list('plan time', PLAN_COLORS))
     for axis, index, found in zip(axes, shown, plans):
-        draw_walls(axis, maze)
-        _draw_episode(axis, records[index], sketches[index]['driven'], found, colors)
+        draw_walls(axis, place)
+        _draw_episode(axis, place, records[index], sketches[index]['driven'], found, colors)
     for axis in axes[len(shown):]:
         axis.set_axis_off()
     if any(plans):
@@ -121,7 +125,8 @@ def _thinned(points: np.ndarray) -> list[list[float]]:
 def _panels(records: Sequence[dict]) -> list[int]:
     if len(records) <= MAX_PANELS:
         return list(range(len(records)))
-    ranked = sorted(range(len(records)), key=lambda index: -records[index]['return'])
+    ranked = sorted(range(len(records)), key=lambda index: (
+        -records[index]['return'], records[index]['first_reach_step'] or 0))
     ranks = np.linspace(0, len(ranked) - 1, MAX_PANELS).round().astype(int)
     return [ranked[rank] for rank in ranks]
 
@@ -138,26 +143,42 @@ def _plans_on_the_way(record: dict, paths: dict) -> list[tuple[int, np.ndarray]]
             if step < arrival and len(points) > 1]
 
 
-def draw_walls(axis, maze: Maze) -> None:
-    """Draw the walls, the outer ones cropped."""
-    from matplotlib.colors import to_rgb
+def view(place: Place) -> np.ndarray:
+    """Return the corners (2, 2) of what is worth seeing: the free space and a margin around it."""
+    free = np.argwhere(~place.grid.solid)
+    ends = np.stack((free.min(axis=0) - 0.5, free.max(axis=0) + 0.5))
+    corners = np.array(list(product(*ends.T)))
+    points = place.grid.in_axes(OBSERVATION_TO_MAP).centers(corners)
+    return np.array((points.min(axis=0) - MARGIN_M, points.max(axis=0) + MARGIN_M))
 
-    rows, columns = maze.walls.shape
-    low = CELL_LOWER_EDGE_M
-    axis.imshow(np.where(maze.walls[..., None], to_rgb(WALL_COLOR), to_rgb(FLOOR_COLOR)),
-                extent=(low, low + columns, low + rows, low), interpolation='nearest')
-    axis.set(xlim=(low + CROPPED_M, low + columns - CROPPED_M),
-             ylim=(low + rows - CROPPED_M, low + CROPPED_M), xticks=[], yticks=[])
+
+def draw_walls(axis, place: Place) -> None:
+    """Draw the walls and what is unknown, with little of what lies around them."""
+    from matplotlib.colors import to_rgb
+    from matplotlib.transforms import Affine2D
+
+    grid = place.grid.in_axes(OBSERVATION_TO_MAP)
+    image = np.where(grid.unknown[..., None], to_rgb(UNKNOWN_COLOR), np.where(
+        grid.occupied[..., None], to_rgb(WALL_COLOR), to_rgb(FLOOR_COLOR)))
+    (row, column), (up_row, up_column), (right_row, right_column) = grid.centers(
+        np.array([(0, 0), (1, 0), (0, 1)]))
+    drawn = axis.imshow(image, origin='lower', interpolation='nearest')
+    drawn.set_transform(Affine2D.from_values(
+        right_column - column, right_row - row, up_column - column, up_row - row, column, row)
+        + axis.transData)
+    (top, left), (bottom, right) = view(place)
+    axis.set(xlim=(left, right), ylim=(bottom, top), xticks=[], yticks=[])
     for spine in axis.spines.values():
         spine.set_visible(False)
 
 
-def _draw_episode(axis, record: dict, driven: list, plans: list, colors) -> None:
+def _draw_episode(axis, place: Place, record: dict, driven: list, plans: list, colors) -> None:
     from matplotlib.collections import LineCollection
     from matplotlib.patches import Circle
 
     driven = np.array(driven)
-    goal = record['goal'][::-1]
+    x, y = record['goal']
+    goal = (x, -y) if place.in_map_frame else (y, x)  # to the right, and down
     axis.add_patch(Circle(goal, GOAL_RADIUS_M, facecolor=GOAL_COLOR + '26', edgecolor=GOAL_COLOR,
                           linewidth=1.6, zorder=2))
     axis.plot(*goal, marker='+', color=GOAL_COLOR, markersize=6, zorder=2)
@@ -175,7 +196,8 @@ def _draw_episode(axis, record: dict, driven: list, plans: list, colors) -> None
 
 def _caption(record: dict) -> str:
     value = (f'score {record["score"]:.0f}' if record['score'] is not None
-             else f'return {record["return"]:.0f}')
+             else f'return {record["return"]:.0f}' if record['touches'] is None
+             else f'{record["touches"]} touches')
     dt_s = record.get('dt_s', DT_S)
     arrival = (f'goal at {record["first_reach_step"] * dt_s:.2f} s' if record['reached']
                else 'goal not reached')

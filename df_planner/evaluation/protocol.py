@@ -17,8 +17,9 @@ The protocol of an evaluation: which starts and goals the episodes have.
 
 Every method is compared on the same fixed starts, because the spread over starts (12-44 points of
 normalised score) is larger than the differences between methods. A set of starts is either sampled
-from a seed or read from a file, with the arrays ``state`` (N, S) and ``goal`` (N, 2), in the axes
-of the robot's states: those of a point are D4RL's observation frame.
+from a seed or read from a file, with the arrays ``state`` (N, S) and ``goal`` (N, 2). In a maze
+they are in the axes of the robot's states, those of a point D4RL's observation frame; on a map,
+in the map frame.
 """
 
 from dataclasses import dataclass
@@ -33,9 +34,7 @@ from df_planner.files import replace_files
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.maze import in_maze
-from df_planner.sim.maze import Maze
-
-RESET_POSITION_NOISE_M = 0.1
+from df_planner.sim.place import Place
 
 
 @dataclass(frozen=True)
@@ -79,25 +78,27 @@ class Starts:
                                f'got {episodes}')
         return replace(self, state=self.state[:episodes], goal=self.goal[:episodes])
 
-    def check_inside(self, maze: Maze) -> None:
-        """Raise InvalidInput for a start or a goal in a wall or outside of the maze."""
+    def check_inside(self, place: Place) -> None:
+        """Raise InvalidInput for a start or a goal in a wall or outside of the place."""
         to_map = ROBOTS[self.robot].signals.observation_to_map
         for name, points in (('state', self.state[:, :2]), ('goal', self.goal)):
-            blocked = np.flatnonzero(maze.is_wall(in_maze(points, to_map)))
+            blocked = np.flatnonzero(place.is_wall(in_maze(points, to_map)))
             if len(blocked):
                 row = int(blocked[0])
-                raise InvalidInput(f'{name} in row {row}, {points[row]}, lies in a wall or '
-                                   f'outside of maze {maze.name!r}')
+                shown = (points[row] @ user_axes(place, self.robot).T).round(3)
+                raise InvalidInput(f'{name} in row {row}, {shown}, lies in a wall or outside of '
+                                   f'{place}')
 
 
-def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False,
+def sample_starts(place: Place, episodes: int, seed: int, multi_goal: bool = False,
                   robot: str = POINT.name) -> Starts:
     """
-    Sample starts exactly as D4RL resets its mazes; other robots start at rest, with any heading.
+    Sample starts as D4RL resets its mazes; other robots start at rest, with any heading.
 
     The cell is uniform over the empty cells and the goal cell, the position is the cell plus
     U(-0.1, 0.1) per axis, the velocity 0.1 N(0, 1) per axis. Single-task episodes go to the goal
     cell of the maze; with ``multi_goal`` (Multi2D) the goal is a uniform cell plus U(-0.1, 0.1).
+    On a map, starts and goals are uniform over what robots can reach with some clearance.
     Episode i depends on the seed and on i only, not on the number of episodes, and starts in the
     same state with and without ``multi_goal``.
 
@@ -108,26 +109,32 @@ def sample_starts(maze: Maze, episodes: int, seed: int, multi_goal: bool = False
         raise InvalidInput(f'episodes must be 1 or more, got {episodes}')
     if seed < 0:
         raise InvalidInput(f'seed must be 0 or more, got {seed}')
-    cells = np.array(maze.cells, dtype=np.float64)
     simulated = simulated_robot(robot)
     state = np.empty((episodes, simulated.signals.observation_size))
     goal = np.empty((episodes, 2))
     for episode in range(episodes):
         rng = np.random.default_rng([seed, episode])
-        state[episode] = simulated.start(_near_random_cell(rng, cells), rng)
+        state[episode] = simulated.start(place.draw_position(rng), rng)
         goal[episode] = simulated.from_maze(
-            _near_random_cell(rng, cells) if multi_goal else maze.goal_cell)
+            place.draw_position(rng) if multi_goal or place.ends_at_goal else place.goal)
     return Starts(state, goal, robot)
 
 
-def save_starts(path: str | Path, starts: Starts) -> None:
-    """Write starts to an npz file, whole or not at all; the name is kept as given."""
+def user_axes(place: Place | None, robot: str) -> np.ndarray:
+    """Return (2, 2), what turns axes of a robot's states into those that users of a place see."""
+    return (np.array(ROBOTS[robot].signals.observation_to_map)
+            if place is not None and place.in_map_frame else np.eye(2))
+
+
+def save_starts(path: str | Path, starts: Starts, place: Place | None = None) -> None:
+    """Write starts to an npz file, whole or not at all; those on a map in the map frame."""
     path = Path(path)
+    starts = _turned(starts, user_axes(place, starts.robot))
     path.parent.mkdir(parents=True, exist_ok=True)
     replace_files({path: lambda file: np.savez(file, state=starts.state, goal=starts.goal)})
 
 
-def load_starts(path: str | Path, robot: str = POINT.name) -> Starts:
+def load_starts(path: str | Path, robot: str = POINT.name, place: Place | None = None) -> Starts:
     """Read starts from an npz file with the arrays ``state`` (N, S) and ``goal`` (N, 2)."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
@@ -135,7 +142,8 @@ def load_starts(path: str | Path, robot: str = POINT.name) -> Starts:
             if missing:
                 raise InvalidInput(f'{path} must hold the arrays state and goal, '
                                    f'got {sorted(arrays)}')
-            return Starts(arrays['state'], arrays['goal'], robot)
+            starts = Starts(arrays['state'], arrays['goal'], robot)
+            return _turned(starts, np.linalg.inv(user_axes(place, robot)))
     except InvalidInput as error:
         raise InvalidInput(f'starts file {path}: {error}') from error
     except (OSError, ValueError, TypeError, AttributeError, EOFError, KeyError,
@@ -143,7 +151,8 @@ def load_starts(path: str | Path, robot: str = POINT.name) -> Starts:
         raise InvalidInput(f'starts file {path} cannot be read: {error}') from error
 
 
-def _near_random_cell(rng: np.random.Generator, cells: np.ndarray) -> np.ndarray:
-    """Return a position (2,) near the centre of a uniformly drawn cell."""
-    cell = cells[rng.integers(len(cells))]
-    return cell + rng.uniform(-RESET_POSITION_NOISE_M, RESET_POSITION_NOISE_M, 2)
+def _turned(starts: Starts, matrix: np.ndarray) -> Starts:
+    """Return starts whose positions and velocities are in other axes."""
+    state = starts.state.copy()
+    state[:, :2], state[:, 2:4] = state[:, :2] @ matrix.T, state[:, 2:4] @ matrix.T
+    return replace(starts, state=state, goal=starts.goal @ matrix.T)

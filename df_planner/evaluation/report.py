@@ -17,7 +17,7 @@ The report of a run: ``results.json``, ``results.csv``, ``report.md`` and ``path
 
 ``df_planner evaluate`` and the ROS benchmark node both report here. Usage::
 
-    write_results(out_dir, maze, records, meta, sketches)
+    write_results(out_dir, place, records, meta, sketches)
     print(text_table(records, summarize(records)))
 
 ``results.json`` holds ``format_version``, ``meta`` (how the run was made), ``summary``,
@@ -25,6 +25,7 @@ The report of a run: ``results.json``, ``results.csv``, ``report.md`` and ``path
 starts, ``baseline`` with its own ``name``, ``summary`` and ``episodes``. Never pickle.
 """
 
+from collections.abc import Callable
 from collections.abc import Sequence
 import csv
 import io
@@ -37,13 +38,13 @@ from df_planner.evaluation.metrics import summarize
 from df_planner.evaluation.picture import draw_paths
 from df_planner.files import replace_files
 from df_planner.sim.maze import DT_S
-from df_planner.sim.maze import Maze
+from df_planner.sim.place import Place
 
 FORMAT_VERSION = 1
 MISSING = '-'
 
 
-def write_results(out_dir: str | Path, maze: Maze, records: Sequence[dict], meta: dict,
+def write_results(out_dir: str | Path, place: Place, records: Sequence[dict], meta: dict,
                   sketches: Sequence[dict] | None = None, baseline: dict | None = None) -> dict:
     """
     Write the report of a run, every file whole or not at all, and return the content of its JSON.
@@ -64,10 +65,10 @@ def write_results(out_dir: str | Path, maze: Maze, records: Sequence[dict], meta
                                'episodes': episodes}
     replace_files({
         out_dir / 'results.json': json.dumps(results, indent=1, allow_nan=False) + '\n',
-        out_dir / 'results.csv': _csv(records)})
+        out_dir / 'results.csv': _csv(records, place.axes)})
     if sketches is not None:
         replace_files({out_dir / 'paths.png': lambda file: draw_paths(
-            file, maze, records, sketches, title=_title(meta))})
+            file, place, records, sketches, title=_title(meta, results['summary']))})
     replace_files({out_dir / 'report.md': _markdown(results, picture=sketches is not None)})
     return results
 
@@ -78,7 +79,8 @@ def progress_line(record: dict, position: int, episodes: int) -> str:
     arrival = (f'goal reached at {record["first_reach_step"] * _dt_s(record):5.2f} s'
                if record['reached'] else 'goal NOT reached       ')
     value = (f'score {record["score"]:6.1f}' if record['score'] is not None
-             else f'return {record["return"]:5.0f}')
+             else f'return {record["return"]:5.0f}' if record['touches'] is None
+             else f'{record["touches"]} touches')
     line = f'[{position:{width}d}/{episodes}] {arrival}  {value}'
     if record['planning_time_p50_s'] is not None:
         line += f'  {record["plans"]} plans, {1e3 * record["planning_time_p50_s"]:.0f} ms each'
@@ -92,16 +94,19 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
     :param records: the rows; without any, only the summary is returned.
     :param baseline: as in ``results.json``, adds its line to the summary.
     """
-    rows = [['episode', 'goal', 'reached', 'return', 'score', 'plans', 'failed', 'in walls', 'gap',
-             'p50', 'p99']]
+    on_map = _is_on_map(summary)
+    rows = [['episode', 'goal', 'reached',
+             *(('way', 'touches') if on_map else ('return', 'score')),
+             'plans', 'failed', 'in walls', 'gap', 'p50', 'p99']]
     for record in records:
         rows.append([
             str(record['episode']),
             '({:.1f}, {:.1f})'.format(*record['goal']),
             number(record['first_reach_step'], '{:.2f} s', _dt_s(record))
             if record['reached'] else 'no',
-            number(record['return'], '{:.0f}'),
-            number(record['score'], '{:.1f}'),
+            *((number(record['path_length_m'], '{:.1f} m'), number(record['touches'], '{:.0f}'))
+              if on_map else
+              (number(record['return'], '{:.0f}'), number(record['score'], '{:.1f}'))),
             str(record['plans']),
             str(record['failed_plans']),
             number(record['wall_crossing_share'], '{:.1f} %', 100.0),
@@ -119,8 +124,14 @@ def text_table(records: Sequence[dict], summary: dict, baseline: dict | None = N
 def summary_line(summary: dict) -> str:
     """Return reach rate, score and latency in one line."""
     parts = [f'{summary["reached"]} of {summary["episodes"]} goals reached']
-    name = 'score' if summary['score']['count'] else 'return'
-    parts.append(f'{name} {_mean_and_error(summary[name])}')
+    if _is_on_map(summary):
+        if summary['reached']:
+            took = _mean_and_error(summary['first_reach_step'], _dt_s(summary))
+            parts.append(f'after {took} s')
+        parts.append(f'touches {_mean_and_error(summary["touches"])}')
+    else:
+        name = 'score' if summary['score']['count'] else 'return'
+        parts.append(f'{name} {_mean_and_error(summary[name])}')
     latency = summary['planning_time_s']
     if latency['count']:
         parts.append(f'planning p50 {1e3 * latency["p50"]:.0f} ms, '
@@ -128,15 +139,20 @@ def summary_line(summary: dict) -> str:
     return ', '.join(parts)
 
 
-def _csv(records: Sequence[dict]) -> str:
+def _is_on_map(summary: dict) -> bool:
+    """Tell whether touches count; they do on a map, where returns and scores mean nothing."""
+    return bool(summary.get('touches', {}).get('count'))
+
+
+def _csv(records: Sequence[dict], axes: tuple[str, str]) -> str:
     """Return the records as CSV: vectors as one column per axis, the raw latencies left out."""
-    axes = {'start': ('start_row', 'start_column', 'start_row_velocity', 'start_column_velocity'),
-            'goal': ('goal_row', 'goal_column')}
+    names = {'start': [f'start_{axis}{kind}' for kind in ('', '_velocity') for axis in axes],
+             'goal': [f'goal_{axis}' for axis in axes]}
     rows: list[dict] = [{} for _ in records]
     for row, record in zip(rows, records):
         for key, value in record.items():
-            if key in axes:
-                row.update(zip(axes[key], value))
+            if key in names:
+                row.update(zip(names[key], value))
             elif key != 'planning_times_s':
                 row[key] = value
     text = io.StringIO()
@@ -148,16 +164,19 @@ def _csv(records: Sequence[dict]) -> str:
 
 def _markdown(results: dict, picture: bool) -> str:
     summary = results['summary']
-    rows = [['#', 'start', 'goal', 'return', 'score', 'latched', 'first reach', 'plans',
-             'in walls', 'gap', 'latency p50 / p99']]
+    on_map = _is_on_map(summary)
+    rows = [['#', 'start', 'goal', *(('way', 'touches') if on_map else
+                                     ('return', 'score', 'latched')),
+             'first reach', 'plans', 'in walls', 'gap', 'latency p50 / p99']]
     for record in results['episodes']:
         rows.append([
             str(record['episode']),
             '({:.2f}, {:.2f})'.format(*record['start'][:2]),
             '({:.2f}, {:.2f})'.format(*record['goal']),
-            number(record['return'], '{:.0f}'),
-            number(record['score'], '{:.1f}'),
-            number(record['latched_return'], '{:.0f}'),
+            *((number(record['path_length_m'], '{:.1f} m'), number(record['touches'], '{:.0f}'))
+              if on_map else
+              (number(record['return'], '{:.0f}'), number(record['score'], '{:.1f}'),
+               number(record['latched_return'], '{:.0f}'))),
             'never' if not record['reached']
             else number(record['first_reach_step'], '{:.2f} s', _dt_s(record)),
             f'{record["plans"]} ({record["failed_plans"]} failed)',
@@ -167,12 +186,13 @@ def _markdown(results: dict, picture: bool) -> str:
             + number(record['planning_time_p99_s'], '{:.0f} ms', 1e3),
         ])
     return '\n\n'.join([
-        f'# {_title(results["meta"])}', f'**{summary_line(summary)}.**',
+        f'# {_title(results["meta"], summary)}', f'**{summary_line(summary)}.**',
         *(['![Planned and driven paths](paths.png)'] if picture else []),
         '## Summary', markdown_table(_summary_rows(summary, results.get('baseline'))),
-        'Score: 100 = the reference return of D4RL. Return: observations within 0.5 m of the '
-        'goal. Latched return: every step after the first reach counts. ± is the standard error '
-        'over episodes, sd the standard deviation.',
+        ('An episode ends within 0.5 m of its goal. ' if on_map else
+         'Score: 100 = the reference return of D4RL. Return: observations within 0.5 m of the '
+         'goal. Latched return: every step after the first reach counts. ')
+        + '± is the standard error over episodes, sd the standard deviation.',
         '## Episodes', markdown_table(rows),
         '## How this was made', facts_table(results['meta'])]) + '\n'
 
@@ -183,9 +203,7 @@ def _summary_rows(summary: dict, baseline: dict | None) -> list[list[str]]:
         columns.append((baseline['name'], baseline['summary']))
     rows = [
         ('goals reached', lambda s: f'{s["reached"]} of {s["episodes"]}'),
-        ('normalised score', lambda s: _mean_and_error(s['score'])),
-        ('return', lambda s: _mean_and_error(s['return'])),
-        ('latched return', lambda s: _mean_and_error(s['latched_return'])),
+        *_scores(_is_on_map(summary)),
         ('first reach [s]', lambda s: _mean_and_error(s['first_reach_step'], _dt_s(s), 2)),
         ('planned segments in walls [%]',
          lambda s: _mean_and_error(s['wall_crossing_share'], 100.0, 2)),
@@ -198,9 +216,19 @@ def _summary_rows(summary: dict, baseline: dict | None) -> list[list[str]]:
             *([label, *(cell(values) for _, values in columns)] for label, cell in rows)]
 
 
-def _title(meta: dict) -> str:
+def _scores(on_map: bool) -> list[tuple[str, Callable[[dict], str]]]:
+    if on_map:
+        return [('touches of walls', lambda s: _mean_and_error(s['touches'], digits=2)),
+                ('way driven [m]', lambda s: _mean_and_error(s['path_length_m']))]
+    return [('normalised score', lambda s: _mean_and_error(s['score'])),
+            ('return', lambda s: _mean_and_error(s['return'])),
+            ('latched return', lambda s: _mean_and_error(s['latched_return']))]
+
+
+def _title(meta: dict, summary: dict) -> str:
     checkpoint = Path(meta['checkpoint']).stem if meta.get('checkpoint') else meta.get('policy')
-    parts = [f'maze {meta.get("maze", "?")}', checkpoint, meta.get('execution')]
+    kind = 'map' if _is_on_map(summary) else 'maze'
+    parts = [f'{kind} {Path(str(meta.get("maze", "?"))).stem}', checkpoint, meta.get('execution')]
     return '  ·  '.join(part for part in parts if part)
 
 

@@ -45,7 +45,6 @@ from df_planner.experiments import common
 from df_planner.maps.grid import GridMap
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import PlannerSettings
-from df_planner.sim.controllers import next_cells
 from df_planner.sim.maze import BALL_RADIUS_M
 from df_planner.sim.maze import Block
 from df_planner.sim.maze import CELL_LOWER_EDGE_M
@@ -53,6 +52,7 @@ from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import MAP_RESOLUTION_M
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import maze_map
+from df_planner.sim.maze import next_cells
 from df_planner.sim.world import World
 
 EDGE_CELLS = (3, 4)  # of the map: 0.3 and 0.4 m

@@ -97,9 +97,11 @@ class Argument:
 ARGUMENTS = (
     Argument('maze', 'medium', 'Maze by name (umaze, medium, large, eval-umaze, eval-medium, '
              'eval-large), or a YAML file.'),
+    Argument('map', '', 'YAML file of a map, as map_server of Nav2 reads it, to drive on instead '
+             'of a maze.'),
     Argument('robot', POINT.name, f'Kind of the robot: {DESCRIPTIONS}.', tuple(ROBOTS)),
     Argument('checkpoint', '', 'Model by name, or a .safetensors file; if empty, '
-             'maze2d-<maze>, of other robots than a point <robot>-<maze>.'),
+             'maze2d-<maze>, of other robots than a point <robot>-<maze>, on a map <robot>.'),
     Argument('device', 'cpu', 'Where the network runs.', ('auto', 'cpu', 'cuda')),
     Argument('episodes', 5, 'Episodes of the benchmark; 0 takes all of starts.', low=0),
     Argument('seed', 0, 'Seed of the starts and of the plans.', low=0),
@@ -194,10 +196,12 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
         raise ConfigError(f'unknown argument {", ".join(sorted(unknown))}')
     a = {argument.name: argument.parse(values.get(argument.name, argument.default))
          for argument in ARGUMENTS}
+    if a['map']:
+        a['maze'], a['checkpoint'] = a['map'], a['checkpoint'] or a['robot']
     if not a['checkpoint']:
         a['checkpoint'] = f'{ROBOTS[a["robot"]].prefix}-{Path(a["maze"]).stem}'
     a['lockstep'] = a['use_benchmark'] if a['lockstep'] == 'auto' else a['lockstep'] == 'true'
-    for name in ('starts', 'params_file', 'rviz_config_file'):
+    for name in ('map', 'starts', 'params_file', 'rviz_config_file'):
         if a[name] and not Path(a[name]).is_file():
             raise ConfigError(f'{name}: no file {a[name]}')
     namespace = a['namespace'].strip('/')

@@ -72,15 +72,17 @@ class Piece:
 
 
 PIECES = {
-    'record': Piece(('recorder', 'bag'), 'record', ('maze', 'robot', 'results_dir', 'use_sim')),
+    'record': Piece(('recorder', 'bag'), 'record', (
+        'maze', 'map', 'robot', 'results_dir', 'use_sim')),
     'sim': Piece(('maze_sim',), 'use_sim', (
-        'maze', 'robot', 'seed', 'lockstep', 'real_time_factor')),
+        'maze', 'map', 'robot', 'seed', 'lockstep', 'real_time_factor')),
     'planner': Piece(('planner', 'follower'), '', (
-        'maze', 'robot', 'checkpoint', 'device', 'seed', 'execution', 'planning_frequency_hz',
-        'lockstep', 'use_sim', 'use_follower', 'autostart', 'use_sim_time')),
+        'maze', 'map', 'robot', 'checkpoint', 'device', 'seed', 'execution',
+        'planning_frequency_hz', 'lockstep', 'use_sim', 'use_follower', 'autostart',
+        'use_sim_time')),
     'rviz': Piece(('rviz2',), 'use_rviz', ('rviz_config_file', 'use_sim', 'use_sim_time')),
     'benchmark': Piece(('maze_benchmark',), 'use_benchmark', (
-        'maze', 'robot', 'episodes', 'seed', 'starts', 'results_dir', 'use_sim',
+        'maze', 'map', 'robot', 'episodes', 'seed', 'starts', 'results_dir', 'use_sim',
         'use_sim_time')),
 }
 

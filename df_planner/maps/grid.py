@@ -126,6 +126,13 @@ class GridMap:
         cells = self._cells(points)
         return np.all((cells >= 0.0) & (cells < self.occupied.shape), axis=-1)
 
+    def is_solid(self, points: np.ndarray) -> np.ndarray:
+        """Return whether points (..., 2) lie in an obstacle or beyond the grid."""
+        cells = self._cells(points)
+        inside = np.all((cells >= 0.0) & (cells < self.occupied.shape), axis=-1)
+        iy, ix = np.moveaxis(np.where(inside[..., None], cells, 0.0).astype(int), -1, 0)
+        return ~inside | self.solid[iy, ix]
+
     def clearance(self, points: np.ndarray) -> np.ndarray:
         """
         Return the distance (...) in metres from points (..., 2) to the nearest obstacle edge.

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Bases with a heading among the walls of a maze, on MuJoCo.
+Bases with a heading among walls, on MuJoCo.
 
 States and goals are in the axes of the ROS ``map`` frame (REP 103), which are those of MuJoCo's
 world here.
@@ -32,12 +32,11 @@ from df_planner.files import share_path
 from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.robots.kinds import OMNI
 from df_planner.robots.signals import Signals
-from df_planner.sim.maze import cell_center
-from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.place import Place
 from df_planner.sim.world import finite
 
-WALL_CENTER_M = 0.1  # above the floor
+WALL_CENTER_M = 0.1  # above the floor, where walls begin
 WHEEL_RADIUS_M = 0.035
 TRACK_M = 0.18  # from wheel to wheel
 CHASSIS_HEIGHT_M = 0.035  # of its frame above the floor, at rest
@@ -45,7 +44,7 @@ CHASSIS_HEIGHT_M = 0.035  # of its frame above the floor, at rest
 
 class BaseWorld(ABC):
     """
-    One robot in a maze, with the interface of ``World``.
+    One robot in a place, with the interface of ``World``.
 
     States (6,) are (x, y, vx, vy, cosine and sine of the heading). The yaw rate is not part of a
     state: ``set_state`` makes it zero.
@@ -54,13 +53,16 @@ class BaseWorld(ABC):
     model_name: str  # of sim/NAME.xml
     signals: Signals
 
-    def __init__(self, maze: Maze):
-        self.maze = maze
+    def __init__(self, place: Place):
+        self.place = place
         spec = mujoco.MjSpec.from_file(str(share_path(f'sim/{self.model_name}.xml')))
         wall = spec.find_default('wall')
-        for row, column in np.argwhere(maze.walls):
-            x, y = observation_to_map(cell_center((row, column)))
-            spec.worldbody.add_geom(wall, name=f'wall_{row}_{column}', pos=[x, y, WALL_CENTER_M])
+        for box in place.boxes:
+            x, y = observation_to_map(box.center)
+            spec.worldbody.add_geom(
+                wall, name=box.name, pos=[x, y, WALL_CENTER_M],
+                size=[box.size_m[1] / 2, box.size_m[0] / 2, WALL_CENTER_M],
+                quat=[math.cos(box.yaw / 2), 0.0, 0.0, math.sin(box.yaw / 2)])
         self._model = spec.compile()
         self._data = mujoco.MjData(self._model)
         self._substeps = round(self.signals.dt_s / self._model.opt.timestep)

@@ -20,20 +20,17 @@ so that the data cover the corridors.
 """
 
 from collections.abc import Sequence
-from functools import cache
 import math
 
 import numpy as np
 
-from df_planner.sim.maze import cell_center
 from df_planner.sim.maze import map_to_observation
+from df_planner.sim.maze import MAX_WAYPOINTS
 from df_planner.sim.maze import Maze
+from df_planner.sim.maze import next_cells
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.place import Place
 
-MOVES = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # in the order in which ties are resolved
-DISCOUNT = 0.99
-VALUE_SWEEPS = 50
-MAX_WAYPOINTS = 100
 REACHED_M = 0.1
 
 # D4RL's controller: action per metre to the way-point and, braking, per m/s.
@@ -45,8 +42,11 @@ TURN_GAIN_PER_S = 4.0
 MAX_TURN_RADPS = 3.0
 TURN_IN_PLACE_RAD = math.radians(60.0)
 NEXT_WAYPOINT_M = 0.35  # a way-point nearer than this is passed
-TWIST_JITTER_M = 0.1  # of way-points, along each axis
 SLOWING_PER_S, SLOWEST_MPS = 2.0, 0.15  # of the distance to the goal
+
+BALL_MPS = 2.0  # on a map: as fast as D4RL's controller is in its mazes
+AHEAD_M = 0.4  # a way-point nearer than this is passed
+SPEED_GAIN = 1.0  # action per m/s
 
 
 class WaypointController:
@@ -112,32 +112,6 @@ class WaypointController:
         self._previous = start
 
 
-@cache
-def next_cells(maze: Maze, goal: tuple[int, int]) -> dict[tuple[int, int], tuple[int, int]]:
-    """
-    Return for every cell the best next one on the way to the goal.
-
-    Wall cells are included: a ball that hugs a wall may round to one. Do not change the result:
-    it is kept for the next call.
-    """
-    shape = maze.walls.shape
-    successors = {}
-    for cell in np.ndindex(shape):
-        moved = [(cell[0] + row, cell[1] + column) for row, column in MOVES]
-        successors[cell] = [
-            other if 0 <= other[0] < shape[0] and 0 <= other[1] < shape[1]
-            and not maze.walls[other] else cell for other in moved]
-    values = dict.fromkeys(successors, 0.0)
-    action_values = {}
-    for _ in range(VALUE_SWEEPS):
-        action_values = {
-            cell: [float(cell == goal) + DISCOUNT * values[other] for other in others]
-            for cell, others in successors.items()}
-        values = {cell: max(row) for cell, row in action_values.items()}
-    return {cell: others[int(np.argmax(action_values[cell]))]
-            for cell, others in successors.items()}
-
-
 def clip(action: float) -> float:
     """Return an action of one axis within [-1, 1]."""
     return min(max(action, -1.0), 1.0)
@@ -153,8 +127,8 @@ class TwistController:
     :param rng: source of the way-point jitter.
     """
 
-    def __init__(self, maze: Maze, rng: np.random.Generator):
-        self.maze = maze
+    def __init__(self, place: Place, rng: np.random.Generator):
+        self.place = place
         self._rng = rng
         self.reset()
 
@@ -201,16 +175,42 @@ class TwistController:
 
     def _plan(self, start: tuple[float, float], goal: tuple[float, float]) -> None:
         """Follow the values from the start's cell to the goal's, and jitter the way."""
-        goal_cell = self.maze.cell_of(map_to_observation(goal))
-        following = next_cells(self.maze, goal_cell)
-        cell = self.maze.cell_of(map_to_observation(start))
-        self._waypoints = []
-        while cell != goal_cell and len(self._waypoints) < MAX_WAYPOINTS:
-            cell = following[cell]
-            jitter = self._rng.uniform(-TWIST_JITTER_M, TWIST_JITTER_M, 2)
-            self._waypoints.append(tuple(observation_to_map(cell_center(cell) + jitter).tolist()))
+        way = self.place.way(map_to_observation(start), map_to_observation(goal))
+        jitter_m = self.place.waypoint_jitter_m
+        way += self._rng.uniform(-jitter_m, jitter_m, way.shape)
+        self._waypoints = [tuple(point) for point in observation_to_map(way).tolist()]
         self._waypoints[-1:] = [goal]
         self._goal = goal
+
+
+class ForceController:
+    """Push a ball along the way to its goal on a map; positions are (row, column)."""
+
+    def __init__(self, place: Place):
+        self.place = place
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the goal, so that the next call plans."""
+        self._goal: tuple[float, float] | None = None
+        self._waypoints: list[list[float]] = []
+
+    def action(self, state: Sequence[float], goal: Sequence[float]
+               ) -> tuple[float, float, bool]:
+        """Return the action for a state (4,), within [-1, 1], and whether the goal is reached."""
+        position, goal = (float(state[0]), float(state[1])), (float(goal[0]), float(goal[1]))
+        if goal != self._goal:
+            self._goal = goal
+            self._waypoints = self.place.way(np.array(position), np.array(goal)).tolist()
+        while len(self._waypoints) > 1 and math.dist(position, self._waypoints[0]) < AHEAD_M:
+            self._waypoints.pop(0)
+        target = self._waypoints[0]
+        distance = math.dist(position, target)
+        speed = min(BALL_MPS, SLOWING_PER_S * math.dist(position, goal))
+        scale = speed / max(distance, 1e-6)
+        return (clip(SPEED_GAIN * (scale * (target[0] - position[0]) - state[2])),
+                clip(SPEED_GAIN * (scale * (target[1] - position[1]) - state[3])),
+                math.dist(position, goal) < REACHED_M)
 
 
 class OmniController(TwistController):

@@ -29,12 +29,12 @@ import numpy as np
 from df_planner.errors import InvalidInput
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
+from df_planner.sim.map_place import load_place
 from df_planner.sim.maze import BALL_RADIUS_M
-from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import Maze
 from df_planner.sim.maze import MAZE_NAMES
+from df_planner.sim.place import Place
 from df_planner.sim.robots import simulated_robot
 from df_planner.sim.robots import SimulatedRobot
 
@@ -70,21 +70,21 @@ class Maze2DEnv(gymnasium.Env):
 
     metadata = {'render_modes': ['rgb_array'], 'render_fps': 100}
 
-    def __init__(self, maze: str | Maze = 'umaze', dense: bool = False, multi_goal: bool = False,
+    def __init__(self, maze: str | Place = 'umaze', dense: bool = False, multi_goal: bool = False,
                  render_mode: str | None = None, robot: str = POINT.name):
         if render_mode not in (None, *self.metadata['render_modes']):
             raise InvalidInput(f"render_mode must be None or 'rgb_array', got {render_mode!r}")
-        self.maze = maze if isinstance(maze, Maze) else load_maze(maze)
+        self.place = maze if isinstance(maze, Place) else load_place(maze)
         self.dense = dense
         self.multi_goal = multi_goal
         self.render_mode = render_mode
         self.robot = simulated_robot(robot)
-        bounds = _state_bounds(self.maze, self.robot)
+        bounds = _state_bounds(self.place, self.robot)
         self.observation_space = spaces.Box(*bounds, dtype=np.float64)
         limits = np.array(self.robot.signals.action_limits, np.float32)
         self.action_space = spaces.Box(-limits, limits, dtype=np.float32)
-        self.world = self.robot.world(self.maze)
-        self.goal = self.robot.from_maze(self.maze.goal_cell)
+        self.world = self.robot.world(self.place)
+        self.goal = self.robot.from_maze(self.place.goal)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None
               ) -> tuple[np.ndarray, dict]:
@@ -96,13 +96,13 @@ class Maze2DEnv(gymnasium.Env):
         if options:
             raise InvalidInput(f'reset takes the options state and goal, got {sorted(options)}')
         if state is None:
-            state = self.robot.start(self.maze.draw_position(self.np_random), self.np_random)
+            state = self.robot.start(self.place.draw_position(self.np_random), self.np_random)
         if goal is None:
-            goal = self.robot.from_maze(self.maze.draw_position(self.np_random)
-                                        if self.multi_goal else self.maze.goal_cell)
+            goal = self.robot.from_maze(self.place.draw_position(self.np_random)
+                                        if self.multi_goal else self.place.goal)
         goal = np.array(goal, dtype=float)
         if (goal.shape != (2,) or not np.isfinite(goal).all()
-                or self.maze.is_wall(self.robot.to_maze(goal))):
+                or self.place.is_wall(self.robot.to_maze(goal))):
             raise InvalidInput(f'goal must be a free position (2,), got {goal}')
         self.world.set_state(state)
         self.goal = goal
@@ -120,46 +120,47 @@ class Maze2DEnv(gymnasium.Env):
 
     def normalized_score(self, episode_return: float) -> float:
         """Return D4RL's score of an episode's return in percent."""
-        return self.maze.normalized_score(episode_return, dense=self.dense)
+        return self.place.normalized_score(episode_return, dense=self.dense)
 
     def render(self) -> np.ndarray | None:
         """Return a picture (height, width, 3) uint8, drawn without any graphics driver."""
         if self.render_mode is None:
             return None
         to_maze = self.robot.to_maze
-        return _picture(self.maze, to_maze(self.world.state[:2]), to_maze(self.goal))
+        return _picture(self.place, to_maze(self.world.state[:2]), to_maze(self.goal))
 
     def _info(self) -> dict:
         distance = np.linalg.norm(self.world.state[:2] - self.goal)
         return {'goal': self.goal.copy(), 'success': bool(distance <= GOAL_RADIUS_M)}
 
 
-def _state_bounds(maze: Maze, robot: SimulatedRobot) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bounds (S,) of a state: the maze, the top speed, and 1 for a heading."""
-    corners = robot.from_maze(np.array([(-1.0, -1.0), maze.walls.shape]))
+def _state_bounds(place: Place, robot: SimulatedRobot) -> tuple[np.ndarray, np.ndarray]:
+    """Return the bounds (S,) of a state: the place, the top speed, and 1 for a heading."""
+    low, high = place.corners
+    corners = robot.from_maze(np.array([np.floor(low), np.ceil(high)]))
     others = np.ones(robot.signals.observation_size - 2)
     others[:2] = robot.top_speed_mps
     return (np.concatenate((corners.min(axis=0), -others)),
             np.concatenate((corners.max(axis=0), others)))
 
 
-def _picture(maze: Maze, ball: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Draw the maze with rows down, as in the layout, and the ball and the goal, (2,) each."""
-    tile = np.ones((PIXELS_PER_M, PIXELS_PER_M), dtype=bool)
-    wall = np.kron(maze.walls, tile)[..., None]
-    picture = np.where(wall, np.array(WALL_RGB, float), np.array(FLOOR_RGB, float))
-    _blend_disc(picture, goal, GOAL_RADIUS_M, GOAL_RGB, 0.6)
-    _blend_disc(picture, ball, BALL_RADIUS_M, BALL_RGB, 1.0)
+def _picture(place: Place, ball: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Draw the place with rows down, and the ball and the goal, (2,) each."""
+    low, high = place.corners
+    rows, columns = ((np.arange(round((end - begin) * PIXELS_PER_M)) + 0.5) / PIXELS_PER_M + begin
+                     for begin, end in zip(low, high))
+    pixels = np.stack(np.meshgrid(rows, columns, indexing='ij'), axis=-1)  # where they are
+    picture = np.where(place.is_wall(pixels)[..., None],
+                       np.array(WALL_RGB, float), np.array(FLOOR_RGB, float))
+    _blend_disc(picture, np.linalg.norm(pixels - goal, axis=-1), GOAL_RADIUS_M, GOAL_RGB, 0.6)
+    _blend_disc(picture, np.linalg.norm(pixels - ball, axis=-1), BALL_RADIUS_M, BALL_RGB, 1.0)
     return np.rint(picture).astype(np.uint8)
 
 
-def _blend_disc(picture: np.ndarray, centre: np.ndarray, radius_m: float,
+def _blend_disc(picture: np.ndarray, distance_m: np.ndarray, radius_m: float,
                 rgb: tuple[int, int, int], opacity: float) -> None:
     """Blend an anti-aliased disc into a float picture (height, width, 3), in place."""
-    rows = (np.arange(picture.shape[0]) + 0.5) / PIXELS_PER_M + CELL_LOWER_EDGE_M
-    columns = (np.arange(picture.shape[1]) + 0.5) / PIXELS_PER_M + CELL_LOWER_EDGE_M
-    distance = np.hypot(rows[:, None] - centre[0], columns[None, :] - centre[1])
-    cover = opacity * np.clip((radius_m - distance) * PIXELS_PER_M + 0.5, 0.0, 1.0)[..., None]
+    cover = opacity * np.clip((radius_m - distance_m) * PIXELS_PER_M + 0.5, 0.0, 1.0)[..., None]
     picture += cover * (np.array(rgb, float) - picture)
 
 

@@ -37,6 +37,7 @@ from df_planner.sim.controllers import WaypointController
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
+from df_planner.sim.place import Place
 from df_planner.sim.robots import almost_at_rest
 from df_planner.sim.world import World
 
@@ -78,18 +79,18 @@ def check_numbers(num_steps: int, noise_std: float) -> None:
         raise InvalidInput(f'noise_std must be a finite number >= 0, got {noise_std}')
 
 
-def write_log(out: Path, maze: Maze, num_steps: int, rows: Callable[[int], dict],
+def write_log(out: Path, place: Place, num_steps: int, rows: Callable[[int], dict],
               progress: bool, attributes: dict, **layout: Any) -> Path:
     """
-    Write a log of a robot in a maze, with a progress bar, and return its path.
+    Write a log of a robot in a place, with a progress bar, and return its path.
 
     :param rows: gives so many of the next rows under their keys.
-    :param attributes: of the file, besides the maze.
+    :param attributes: of the file, besides the place.
     :param layout: ``keys`` and ``signals`` as ``dataset_writer`` takes them.
     """
-    attributes = {'maze': maze.name, 'layout': '\n'.join(maze.rows), **attributes}
+    attributes = {place.kind: place.name, 'layout': '\n'.join(place.layout), **attributes}
     with dataset_writer(out, num_steps, attributes=attributes, **layout) as write, tqdm(
-            total=num_steps, desc=f'{maze.name} data', unit='step', unit_scale=True,
+            total=num_steps, desc=f'{place.name} data', unit='step', unit_scale=True,
             disable=not progress) as bar:
         for first_row in range(0, num_steps, CHUNK_ROWS):
             count = min(CHUNK_ROWS, num_steps - first_row)

@@ -28,18 +28,16 @@ import numpy as np
 from df_planner.sim.generate import check_numbers
 from df_planner.sim.generate import default_path
 from df_planner.sim.generate import write_log
-from df_planner.sim.maze import cell_center
+from df_planner.sim.map_place import load_place
 from df_planner.sim.maze import GOAL_RADIUS_M
-from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import Maze
+from df_planner.sim.place import Place
 from df_planner.sim.robots import simulated_robot
 from df_planner.sim.robots import SimulatedRobot
 
 GENERATOR_VERSION = 1
 NOISE_CORRELATION_S = 0.5
-AROUND_CENTER_M = 0.3  # of a cell, along each axis: where goals and starts lie
 DRIVES_PER_START = 10  # so many goals in a row, then a start elsewhere
-LONGEST_DRIVE_STEPS = 800  # then noise has driven it into a corner
+LONGEST_DRIVE_STEPS = 800  # in a maze; then noise has driven it into a corner
 KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts', 'infos/goal')
 
 
@@ -49,7 +47,7 @@ def generate(robot: str, maze: str, num_steps: int, seed: int = 0, noise_std: fl
     Write a data set and return its path.
 
     :param robot: kind of the robot.
-    :param maze: a shipped maze's name or a YAML file.
+    :param maze: a shipped maze's name, or the YAML file of a maze or of a map.
     :param num_steps: rows of the file.
     :param noise_std: of the noise on each action, as a share of its limit, in the noisiest drives.
     :param out: the file, by default ``default_path(maze, robot)``; appears only when complete.
@@ -57,10 +55,10 @@ def generate(robot: str, maze: str, num_steps: int, seed: int = 0, noise_std: fl
     :raises ConfigError: if there is no such maze or robot.
     """
     check_numbers(num_steps, noise_std)
-    layout, simulated = load_maze(maze), simulated_robot(robot)
+    place, simulated = load_place(maze), simulated_robot(robot)
     return write_log(
-        default_path(maze, robot) if out is None else Path(out), layout, num_steps,
-        _Source(simulated, layout, seed, noise_std).rows, progress,
+        default_path(maze, robot) if out is None else Path(out), place, num_steps,
+        _Source(simulated, place, seed, noise_std).rows, progress,
         {'robot': robot, 'seed': seed, 'noise_std': noise_std,
          'generator_version': GENERATOR_VERSION}, keys=KEYS, signals=simulated.signals)
 
@@ -68,15 +66,17 @@ def generate(robot: str, maze: str, num_steps: int, seed: int = 0, noise_std: fl
 class _Source:
     """Drive after drive, handed out in stretches."""
 
-    def __init__(self, robot: SimulatedRobot, maze: Maze, seed: int, noise_std: float):
+    def __init__(self, robot: SimulatedRobot, place: Place, seed: int, noise_std: float):
         self._robot = robot
-        self._maze = maze
+        self._place = place
         self._noise_std = noise_std
         self._rng = np.random.default_rng(seed)
-        self._world = robot.world(maze)
-        self._controller = robot.controller(maze, self._rng)
+        self._world = robot.world(place)
+        self._controller = robot.controller(place, self._rng)
         self._limits = np.array(robot.signals.action_limits)
         self._decay = math.exp(-robot.signals.dt_s / NOISE_CORRELATION_S)
+        self._longest = (place.episode_steps(robot.signals.dt_s) if place.ends_at_goal
+                         else LONGEST_DRIVE_STEPS)
         self._drives_left = 0
         self._start_elsewhere()
 
@@ -91,7 +91,7 @@ class _Source:
             actions.append(action)
             self._state = self._world.step(action).tolist()
             self._drive_steps += 1
-            is_lost = self._drive_steps == LONGEST_DRIVE_STEPS
+            is_lost = self._drive_steps == self._longest
             is_last = is_lost or reached and self._drives_left == 0
             timeouts.append(reached)
             terminals.append(is_last)
@@ -100,7 +100,7 @@ class _Source:
             elif reached:
                 self._next_drive()
         seen = np.array(observations, dtype=np.float32)
-        fixed_goal = self._robot.from_maze(self._maze.goal_cell)
+        fixed_goal = self._robot.from_maze(self._place.goal)
         distance = np.linalg.norm(seen[:, :2] - fixed_goal, axis=1)
         return {
             'observations': seen,
@@ -133,7 +133,5 @@ class _Source:
         return self._noise
 
     def _draw_position(self) -> np.ndarray:
-        """Draw a position (2,) within a free cell, in the axes of the states."""
-        cell = self._maze.cells[self._rng.integers(len(self._maze.cells))]
-        offset = self._rng.uniform(-AROUND_CENTER_M, AROUND_CENTER_M, 2)
-        return self._robot.from_maze(cell_center(cell) + offset)
+        """Draw a position (2,) in the free space, in the axes of the states."""
+        return self._robot.from_maze(self._place.draw_anywhere(self._rng))

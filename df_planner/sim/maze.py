@@ -27,6 +27,7 @@ Three frames describe the same plane:
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from functools import cached_property
 from pathlib import Path
 
@@ -38,15 +39,22 @@ from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.maps.grid import GridMap
 from df_planner.robots.signals import MAZE2D
+from df_planner.sim.place import Box
+from df_planner.sim.place import Place
 
 DT_S = MAZE2D.dt_s
 GOAL_RADIUS_M = 0.5
 MAP_RESOLUTION_M = 0.1  # of the map of a maze
+AROUND_CENTER_M = 0.3  # of a cell, along each axis: where logs have goals and starts
 BALL_RADIUS_M = MAZE2D.robot_radius_m
 CELL_M = 1.0
 WORLD_OFFSET_M = 1.2
 CELL_LOWER_EDGE_M = -0.7  # of a cell, seen from its integer coordinate in the observation frame
 OBSERVATION_TO_MAP = MAZE2D.observation_to_map
+MOVES = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # in the order in which ties are resolved
+DISCOUNT = 0.99
+VALUE_SWEEPS = 50
+MAX_WAYPOINTS = 100
 MAZE_NAMES = ('umaze', 'medium', 'large', 'eval-umaze', 'eval-medium', 'eval-large')
 
 
@@ -100,8 +108,13 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Maze:
+class Maze(Place):
     """A maze of unit cells: the layout, the length of an episode and the scores it is rated by."""
+
+    kind = 'maze'
+    in_map_frame = False
+    ends_at_goal = False
+    waypoint_jitter_m = 0.1
 
     name: str
     rows: tuple[str, ...]
@@ -129,6 +142,36 @@ class Maze:
                 f'maze {self.name}: max_episode_steps must be a positive integer, '
                 f'got {self.max_episode_steps!r}')
 
+    @property
+    def layout(self) -> tuple[str, ...]:
+        """Return the rows."""
+        return self.rows
+
+    @cached_property
+    def grid(self) -> GridMap:
+        """Return the map, for positions in the map frame."""
+        return self.grid_to_publish(MAP_RESOLUTION_M)
+
+    def grid_to_publish(self, resolution_m: float) -> GridMap:
+        """Return the map at a resolution; a whole number of its cells must make 1 m."""
+        data, origin_xy = self.occupancy_grid(resolution_m)
+        return GridMap.from_cells(data, resolution_m, origin_xy)
+
+    @property
+    def boxes(self) -> list[Box]:
+        """Return the cells that are walls."""
+        return [Box(f'wall_{row}_{column}', tuple(cell_center((row, column)).tolist()),
+                    (CELL_M, CELL_M)) for row, column in np.argwhere(self.walls)]
+
+    @property
+    def goal(self) -> np.ndarray:
+        """Return the integer position (2,) of the goal's cell."""
+        return np.array(self.goal_cell, dtype=float)
+
+    def episode_steps(self, dt_s: float) -> int:
+        """Return the number of steps of an episode, of whatever length."""
+        return self.max_episode_steps
+
     @cached_property
     def walls(self) -> np.ndarray:
         """Return which cells are walls, bool (R, C), read-only."""
@@ -154,6 +197,20 @@ class Maze:
         """Draw a position (2,) as D4RL does: a free cell, up to 0.1 m off its integer per axis."""
         cell = np.array(self.cells[rng.integers(len(self.cells))], dtype=float)
         return cell + rng.uniform(-0.1, 0.1, size=2)
+
+    def draw_anywhere(self, rng: np.random.Generator) -> np.ndarray:
+        """Draw a position (2,) within a free cell."""
+        cell = self.cells[rng.integers(len(self.cells))]
+        return cell_center(cell) + rng.uniform(-AROUND_CENTER_M, AROUND_CENTER_M, 2)
+
+    def way(self, start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+        """Return the centres (N, 2) of the cells from a position (2,) to another one."""
+        end, cell = self.cell_of(goal), self.cell_of(start)
+        following, way = next_cells(self, end), []
+        while cell != end and len(way) < MAX_WAYPOINTS:
+            cell = following[cell]
+            way.append(cell)
+        return cell_center(np.array(way).reshape(-1, 2))
 
     def normalized_score(self, episode_return: float, dense: bool = False) -> float:
         """Return D4RL's score in percent: 0 is the random policy, 100 the reference one."""
@@ -219,11 +276,36 @@ def load_maze(name_or_path: str | Path) -> Maze:
                 _reference(path, content, 'dense_reference_return'))
 
 
+@cache
+def next_cells(maze: Maze, goal: tuple[int, int]) -> dict[tuple[int, int], tuple[int, int]]:
+    """
+    Return for every cell the best next one on the way to the goal.
+
+    Wall cells are included: a ball that hugs a wall may round to one. Do not change the result:
+    it is kept for the next call.
+    """
+    shape = maze.walls.shape
+    successors = {}
+    for cell in np.ndindex(shape):
+        moved = [(cell[0] + row, cell[1] + column) for row, column in MOVES]
+        successors[cell] = [
+            other if 0 <= other[0] < shape[0] and 0 <= other[1] < shape[1]
+            and not maze.walls[other] else cell for other in moved]
+    values = dict.fromkeys(successors, 0.0)
+    action_values = {}
+    for _ in range(VALUE_SWEEPS):
+        action_values = {
+            cell: [float(cell == goal) + DISCOUNT * values[other] for other in others]
+            for cell, others in successors.items()}
+        values = {cell: max(row) for cell, row in action_values.items()}
+    return {cell: others[int(np.argmax(action_values[cell]))]
+            for cell, others in successors.items()}
+
+
 def maze_map(name: str, observation_to_map: Sequence[Sequence[float]] = OBSERVATION_TO_MAP
              ) -> GridMap:
     """Return the map of a maze by name, or of a maze file, for models of these axes."""
-    data, origin_xy = load_maze(name).occupancy_grid(MAP_RESOLUTION_M)
-    return GridMap.from_cells(data, MAP_RESOLUTION_M, origin_xy, observation_to_map)
+    return load_maze(name).grid.in_axes(observation_to_map)
 
 
 def _reference(path: Path, content: dict, key: str) -> tuple[float, float] | None:

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The robots that a maze can be driven with, by kind: physics, controller and starts.
+The robots that a place can be driven with, by kind: physics, controller and starts.
 
 ``world.signals`` says what states and actions are; ``action_limits``, ``dt_s`` and
 ``observation_to_map`` are in there.
@@ -31,24 +31,26 @@ from df_planner.errors import ConfigError
 from df_planner.robots.signals import Signals
 from df_planner.sim.bases import DiffDriveWorld
 from df_planner.sim.bases import OmniWorld
+from df_planner.sim.controllers import ForceController
 from df_planner.sim.controllers import OmniController
 from df_planner.sim.controllers import TwistController
 from df_planner.sim.controllers import WaypointController
 from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.place import Place
 from df_planner.sim.world import MAX_SPEED_MPS
 from df_planner.sim.world import World
 
 
 class RobotWorld(Protocol):
-    """One robot in one maze."""
+    """One robot in one place."""
 
     signals: Signals
-    maze: Maze
+    place: Place
 
-    def __init__(self, maze: Maze):
-        """Build the physics of a maze."""
+    def __init__(self, place: Place):
+        """Build the physics of a place."""
 
     @property
     def state(self) -> np.ndarray:
@@ -66,7 +68,7 @@ class RobotWorld(Protocol):
 
 
 class Controller(Protocol):
-    """It knows the maze and drives to a goal; generated logs are its drives."""
+    """It knows the place and drives to a goal; generated logs are its drives."""
 
     def action(self, state: Sequence[float], goal: Sequence[float]) -> tuple:
         """Return the A numbers of the action for a state (S,), and whether the goal is reached."""
@@ -75,16 +77,16 @@ class Controller(Protocol):
 @dataclass(frozen=True)
 class SimulatedRobot:
     """
-    A kind of robot in a maze.
+    A kind of robot in a place.
 
-    :param world: makes the physics of a maze.
-    :param controller: makes the controller for a maze and a source of randomness.
+    :param world: makes the physics of a place.
+    :param controller: makes the controller for a place and a source of randomness.
     :param draw_others: draws what a start state (S,) has besides the position, (S - 2,).
     :param top_speed_mps: the highest speed of a state along an axis, collisions included.
     """
 
     world: type[RobotWorld]
-    controller: Callable[[Maze, np.random.Generator], Controller]
+    controller: Callable[[Place, np.random.Generator], Controller]
     draw_others: Callable[[np.random.Generator], np.ndarray]
     top_speed_mps: float
 
@@ -94,21 +96,26 @@ class SimulatedRobot:
         return self.world.signals
 
     def to_maze(self, positions: np.ndarray) -> np.ndarray:
-        """Turn positions (..., 2) of its states into (row, column) of the maze."""
+        """Turn positions (..., 2) of its states into (row, column) of the place."""
         return in_maze(positions, self.signals.observation_to_map)
 
     def from_maze(self, positions: np.ndarray) -> np.ndarray:
-        """Turn (row, column) positions (..., 2) of the maze into those of its states."""
+        """Turn (row, column) positions (..., 2) of the place into those of its states."""
         return observation_to_map(positions) @ np.array(self.signals.observation_to_map)
 
     def start(self, position: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a state (S,) that an episode starts from at a (row, column) of the maze."""
+        """Return a state (S,) that an episode starts from at a (row, column) of the place."""
         return np.concatenate((self.from_maze(position), self.draw_others(rng)))
 
 
 def almost_at_rest(rng: np.random.Generator) -> np.ndarray:
     """Draw a velocity (2,) as D4RL does: 0.1 m/s deviation per axis."""
     return 0.1 * rng.standard_normal(2)
+
+
+def _force_controller(place: Place, rng: np.random.Generator) -> Controller:
+    """Return D4RL's controller in a maze, another one on a map."""
+    return WaypointController(place, rng) if isinstance(place, Maze) else ForceController(place)
 
 
 def _of_any_heading(rng: np.random.Generator) -> np.ndarray:
@@ -118,7 +125,7 @@ def _of_any_heading(rng: np.random.Generator) -> np.ndarray:
 
 
 ROBOTS = {
-    'point': SimulatedRobot(World, WaypointController, almost_at_rest, 1.05 * MAX_SPEED_MPS),
+    'point': SimulatedRobot(World, _force_controller, almost_at_rest, 1.05 * MAX_SPEED_MPS),
     'diff_drive': SimulatedRobot(DiffDriveWorld, TwistController, _of_any_heading, 2.0),
     'omni': SimulatedRobot(OmniWorld, OmniController, _of_any_heading, 2.0),
 }

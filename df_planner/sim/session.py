@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-A maze with a clock: what a simulator is, apart from how it is talked to.
+A place with a clock: what a simulator is, apart from how it is talked to.
 
 Time counts in whole nanoseconds and never goes back. Every new episode (reset or teleport) jumps
 ahead by one second, so that nothing stamped before can be taken for current.
@@ -30,9 +30,8 @@ from df_planner.errors import StaleInput
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.robots.kinds import POINT
-from df_planner.sim.maze import CELL_LOWER_EDGE_M
-from df_planner.sim.maze import CELL_M
-from df_planner.sim.maze import Maze
+from df_planner.sim.maze import observation_to_map
+from df_planner.sim.place import Place
 from df_planner.sim.robots import simulated_robot
 
 NS_PER_S = 1_000_000_000
@@ -71,11 +70,11 @@ class SessionSettings:
 class Session:
     """One robot, its clock, and the command in force."""
 
-    def __init__(self, maze: Maze, settings: SessionSettings = SessionSettings()):
+    def __init__(self, place: Place, settings: SessionSettings = SessionSettings()):
         """Start the first episode at a random start."""
-        self.maze = maze
+        self.place = place
         self._robot = simulated_robot(settings.robot)
-        self.world = self._robot.world(maze)
+        self.world = self._robot.world(place)
         self.tick_ns = round(self.world.signals.dt_s * NS_PER_S)
         self.time_ns = 0
         self.episode = 0
@@ -93,8 +92,8 @@ class Session:
 
     @property
     def goal(self) -> np.ndarray:
-        """Return the goal of the maze, (2,), in the axes of the states."""
-        return self._robot.from_maze(np.array(self.maze.goal_cell, np.float64))
+        """Return the goal of the place, (2,), in the axes of the states."""
+        return self._robot.from_maze(self.place.goal)
 
     def command(self, command: np.ndarray, stamp_ns: int = 0) -> None:
         """
@@ -138,21 +137,19 @@ class Session:
         Start an episode in a state (S,).
 
         :raises InvalidInput: for a state that is not S finite numbers.
-        :raises StartOutsideMap, StartOccupied: for a position outside the maze or in a wall.
+        :raises StartOutsideMap, StartOccupied: for a position outside the place or in a wall.
         """
         state = np.asarray(state, np.float64)
         size = self.world.signals.observation_size
         if state.shape != (size,) or not np.isfinite(state).all():
             raise InvalidInput(f'state must be {size} finite numbers, got {state.tolist()}')
         position = self._robot.to_maze(state[:2])
-        row, column = position.tolist()
-        beyond = position - CELL_LOWER_EDGE_M - CELL_M * np.array(self.maze.walls.shape)
-        if (position < CELL_LOWER_EDGE_M).any() or (beyond >= 0.0).any():
-            raise StartOutsideMap(f'row {row:.3f}, column {column:.3f} is outside of maze '
-                                  f'{self.maze.name!r}')
-        if self.maze.is_wall(position):
-            raise StartOccupied(f'row {row:.3f}, column {column:.3f} is inside a wall of maze '
-                                f'{self.maze.name!r}')
+        where = ', '.join(f'{axis} {value:.3f}' for axis, value
+                          in zip(self.place.axes, self.place.shown(position)))
+        if not self.place.grid.contains(observation_to_map(position)):
+            raise StartOutsideMap(f'{where} is outside of {self.place}')
+        if self.place.is_wall(position):
+            raise StartOccupied(f'{where} is inside a wall of {self.place}')
         self.world.set_state(state)
         self._commands.clear()
         self.time_ns += EPISODE_GAP_NS
@@ -161,7 +158,7 @@ class Session:
 
     def reset(self) -> None:
         """Start an episode as D4RL does: near a random cell, a point almost at rest."""
-        self.teleport(self._robot.start(self.maze.draw_position(self._rng), self._rng))
+        self.teleport(self._robot.start(self.place.draw_position(self._rng), self._rng))
 
     def _command_in_force(self) -> np.ndarray:
         """Return the newest command (A,) that has taken effect and has not timed out, or zero."""

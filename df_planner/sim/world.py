@@ -20,6 +20,7 @@ depends on the state and the action alone, so a run can be continued from any re
 """
 
 from collections.abc import Sequence
+import math
 
 import mujoco
 from mujoco import rollout
@@ -29,23 +30,27 @@ from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.robots.signals import MAZE2D
 from df_planner.sim.maze import Block
-from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_world
+from df_planner.sim.place import Place
 
 MAX_SPEED_MPS = 5.0  # per axis, enforced before a step
+POSITION_DIGITS = 9  # of walls: those of a maze stand at whole numbers, exactly
 
 
-def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
+def build_model(place: Place, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
     """
-    Compile the ball, the maze's walls and blocks that stand between them.
+    Compile the ball, the walls and blocks that stand between them.
 
     Contacts are as soft as in MuJoCo 2.0, which D4RL ran on: it gave a body without rotation 2/3
     of today's inverse weight.
     """
     spec = mujoco.MjSpec.from_file(str(share_path('sim/point_mass.xml')))
     wall = spec.find_default('wall')
-    for row, column in np.argwhere(maze.walls):
-        spec.worldbody.add_geom(wall, name=f'wall_{row}_{column}', pos=[row + 1, column + 1, 0])
+    for box in place.boxes:
+        spec.worldbody.add_geom(
+            wall, name=box.name, size=[box.size_m[0] / 2, box.size_m[1] / 2, 0.2],
+            pos=[*observation_to_world(box.center).round(POSITION_DIGITS), 0.0],
+            quat=[math.cos(box.yaw / 2), 0.0, 0.0, math.sin(box.yaw / 2)])
     for index, block in enumerate(blocks):
         half_m = block.edge_m / 2
         spec.worldbody.add_geom(
@@ -59,16 +64,16 @@ def build_model(maze: Maze, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
 
 class World:
     """
-    One ball in a maze. States (4,) are (row, column, row velocity, column velocity).
+    One ball in a place. States (4,) are (row, column, row velocity, column velocity).
 
-    :param blocks: obstacles that stand in the maze besides its walls.
+    :param blocks: obstacles that stand there besides the walls.
     """
 
     signals = MAZE2D
 
-    def __init__(self, maze: Maze, blocks: Sequence[Block] = ()):
-        self.maze = maze
-        self._model = build_model(maze, blocks)
+    def __init__(self, place: Place, blocks: Sequence[Block] = ()):
+        self.place = place
+        self._model = build_model(place, blocks)
         self._data = mujoco.MjData(self._model)
         self._position = self._data.qpos
         self._velocity = self._data.qvel
@@ -112,16 +117,15 @@ class World:
 
 class BatchWorld:
     """
-    Many balls in copies of one maze, stepped together; equal to as many ``World`` bit for bit.
+    Many balls in copies of one place, stepped together; equal to as many ``World`` bit for bit.
 
     :param num_worlds: number of balls N.
     :param num_threads: threads that share the work; 0 steps in the calling thread.
     """
 
-    def __init__(self, maze: Maze, num_worlds: int, num_threads: int = 0):
-        self.maze = maze
+    def __init__(self, place: Place, num_worlds: int, num_threads: int = 0):
         self.num_worlds = num_worlds
-        self._model = build_model(maze)
+        self._model = build_model(place)
         self._datas = [mujoco.MjData(self._model) for _ in range(max(num_threads, 1))]
         self._rollout = rollout.Rollout(nthread=num_threads)
         size = mujoco.mj_stateSize(self._model, mujoco.mjtState.mjSTATE_FULLPHYSICS)

@@ -62,7 +62,7 @@ from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
 from df_planner.ros.trajectory_cdr import rows_from_bytes
-from df_planner.sim.maze import load_maze
+from df_planner.sim.map_place import load_place
 
 ROUNDING = 1e-9  # of a state that has become a message and a state again
 REPORT_WAITING_S = 5.0
@@ -81,8 +81,8 @@ class MazeBenchmark(Node):
     def __init__(self):
         super().__init__('maze_benchmark')
         self.parameters = p = declare(self, MazeBenchmarkParameters)
-        self._maze = load_maze(p.maze)
-        self._scoring = Scoring(p, self._maze)
+        self._place = load_place(p.maze)
+        self._scoring = Scoring(p, self._place)
         self._signals = ROBOTS[p.robot].signals
         self._axes = conversions.MapAxes(self._signals.observation_to_map)
         self._robot = robot_messages(p.robot, self._axes, p.max_force_n)
@@ -104,7 +104,7 @@ class MazeBenchmark(Node):
                 (topics.ODOM, self._on_odometry), (topics.COMMANDS[p.robot], self._on_command),
                 (topics.PLANNING_TIME, self._on_planning_time),
                 (topics.COMMAND_PERIOD, self._on_command_period),
-                (topics.DIAGNOSTICS, self._on_diagnostics)):
+                (topics.CONTACT, self._on_contact), (topics.DIAGNOSTICS, self._on_diagnostics)):
             self._listen(topic, callback)
         self._listen(topics.PLAN_TRAJECTORY, self._on_trajectory, raw=True)
         self._is_recorded = not p.wait_for_recorder
@@ -149,8 +149,8 @@ class MazeBenchmark(Node):
         self._state_publisher.publish(self._robot.odometry(
             start, now, p.odom_frame_id, 'base_link'))
         self._wait_until(lambda: self._recording is not None, RESPONSE_TIMEOUT_S,
-                         f'the simulator to take the start {start.tolist()}; is its maze '
-                         f'{self._maze.name!r}?')
+                         f'the simulator to take the start {start.tolist()}; is it in '
+                         f'{self._place}?')
         recording: EpisodeRecording = self._recording
         header = Header(stamp=conversions.ns_to_stamp(recording.stamp_ns),
                         frame_id=p.global_frame_id)
@@ -162,6 +162,8 @@ class MazeBenchmark(Node):
                              'odometry to go on; is a node gone, or does it log an error?')
             if self._odom_stamp_ns > recording.stamp_ns + recording.num_steps * self._period_ns:
                 break
+            if self._place.ends_at_goal:
+                recording.end_at(goal)
         self._stop_planning()  # its answer comes after all plans of this episode
         self._recording = None
         if recording.missing_states:
@@ -179,7 +181,7 @@ class MazeBenchmark(Node):
                 state, self._expected_start, rtol=0.0, atol=ROUNDING):
             self._expected_start = None
             self._recording = EpisodeRecording(
-                state, stamp_ns, self._maze.max_episode_steps, self._period_ns,
+                state, stamp_ns, self._place.episode_steps(self._signals.dt_s), self._period_ns,
                 self._signals.action_size)
 
     def _on_command(self, msg: WrenchStamped | TwistStamped) -> None:
@@ -198,6 +200,10 @@ class MazeBenchmark(Node):
     def _on_planning_time(self, msg: Float64) -> None:
         if self._recording is not None:
             self._recording.planning_times_s.append(msg.data)
+
+    def _on_contact(self, msg: Bool) -> None:
+        if self._recording is not None:
+            self._recording.touches += msg.data
 
     def _on_command_period(self, msg: Float64) -> None:
         self._real_time.command_periods_s.append(msg.data)

@@ -25,7 +25,8 @@ from df_planner.ros.shared import shared
 class MazeBenchmarkParameters:
     """Which episodes are driven, and what counts as success."""
 
-    maze: str = fixed('medium', 'Maze of the simulator: a name or a YAML file.')
+    maze: str = fixed('medium', 'Place of the simulator: a maze by name, or the YAML file of a '
+                      'maze or a map.')
     robot: str = shared('robot')
     episodes: int = fixed(5, 'Number of episodes; 0 = every start of the file.', low=0)
     seed: int = fixed(0, 'Seed of starts and goals.', low=0)

@@ -25,6 +25,7 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticArray
 import numpy as np
 
+from df_planner.evaluation.metrics import is_reached
 from df_planner.planning.plan import Plan
 
 
@@ -42,6 +43,7 @@ class EpisodeRecording:
     def __init__(self, start: np.ndarray, stamp_ns: int, num_steps: int, period_ns: int,
                  action_size: int):
         self.stamp_ns = stamp_ns
+        self.touches = 0
         self.planning_times_s: list[float] = []
         self._period_ns = period_ns
         self._states = np.full((num_steps + 1, len(start)), np.nan)
@@ -82,6 +84,14 @@ class EpisodeRecording:
     def plans(self) -> list[tuple[int, Plan | None]]:
         """Return (step, plan) by rising step; a failed plan is None."""
         return sorted(self._plans.items(), key=lambda item: item[0])
+
+    def end_at(self, goal: np.ndarray) -> None:
+        """Let the episode end with the first state at the goal (2,), if there is one."""
+        inside = is_reached(self._states[1:], goal)  # never of a state that was not heard
+        if inside.any():
+            last = 1 + int(inside.argmax())
+            self._states, self._actions = self._states[:last + 1], self._actions[:last]
+            self._plans = {step: plan for step, plan in self._plans.items() if step < last}
 
     def add_state(self, state: np.ndarray, stamp_ns: int) -> bool:
         """Take a state (S,); tell whether it belongs to the episode."""

@@ -30,7 +30,7 @@ from df_planner.nodes.maze_benchmark.parameters import MazeBenchmarkParameters
 from df_planner.nodes.maze_benchmark.recording import EpisodeRecording
 from df_planner.nodes.maze_benchmark.recording import RealTimeRecording
 from df_planner.robots.kinds import ROBOTS
-from df_planner.sim.maze import Maze
+from df_planner.sim.place import Place
 
 
 class Scoring:
@@ -41,15 +41,15 @@ class Scoring:
     :ivar records: of those that have ended.
     """
 
-    def __init__(self, parameters: MazeBenchmarkParameters, maze: Maze):
+    def __init__(self, parameters: MazeBenchmarkParameters, place: Place):
         """
         Choose the starts.
 
         :raises DFPlannerError: for a bad file, or a start that is not in the free space.
         """
-        self.starts = _starts(parameters, maze)
+        self.starts = _starts(parameters, place)
         self.records: list[dict] = []
-        self._parameters, self._maze = parameters, maze
+        self._parameters, self._place = parameters, place
         self._signals = ROBOTS[parameters.robot].signals
         self._sketches: list[dict] = []
 
@@ -58,8 +58,9 @@ class Scoring:
         episode = len(self.records)
         times_s = recording.planning_times_s[:len(recording.plans)]
         self.records.append(episode_record(
-            self._maze, episode, self.starts.state[episode], self.starts.goal[episode],
-            recording.states, recording.actions, recording.plans, times_s, self._signals))
+            self._place, episode, self.starts.state[episode], self.starts.goal[episode],
+            recording.states, recording.actions, recording.plans, times_s, self._signals,
+            recording.touches if self._place.ends_at_goal else None))
         self._sketches.append(sketch(recording.states, recording.plans, self._signals))
         print_now(progress_line(self.records[-1], episode + 1, len(self.starts)))
 
@@ -82,7 +83,7 @@ class Scoring:
                     'starts_seed': None if p.starts else p.seed, 'multi_goal': p.multi_goal,
                     'episodes': len(self.starts), 'finished': len(self.records),
                     'df_planner_version': df_planner.__version__}
-            write_results(p.out_dir, self._maze, self.records, meta, self._sketches)
+            write_results(p.out_dir, self._place, self.records, meta, self._sketches)
             if real_time.command_periods_s:
                 real_time.write(Path(p.out_dir, 'real_time.json'))
             print_now(f'report: {p.out_dir}/report.md')
@@ -90,22 +91,22 @@ class Scoring:
 
     def _pace(self, duration_s: float) -> dict[str, int]:
         """Return the speed of a run in lockstep, and how much of its time planning took."""
-        num_ticks = len(self.records) * self._maze.max_episode_steps
+        num_ticks = sum(record['steps'] for record in self.records)
         planning_s = sum(sum(record['planning_times_s']) for record in self.records)
         return {'ticks_per_s': round(num_ticks / duration_s),
                 'planning_percent': round(100 * planning_s / duration_s)}
 
 
-def _starts(parameters: MazeBenchmarkParameters, maze: Maze) -> Starts:
+def _starts(parameters: MazeBenchmarkParameters, place: Place) -> Starts:
     if parameters.starts:
-        starts = load_starts(parameters.starts, parameters.robot)
+        starts = load_starts(parameters.starts, parameters.robot, place)
         if parameters.episodes:
             starts = starts.head(parameters.episodes)
     else:
         starts = sample_starts(
-            maze, max(parameters.episodes, 1), parameters.seed, parameters.multi_goal,
+            place, max(parameters.episodes, 1), parameters.seed, parameters.multi_goal,
             parameters.robot)
-    starts.check_inside(maze)
+    starts.check_inside(place)
     return starts
 
 

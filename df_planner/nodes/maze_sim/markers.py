@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""What RViz and Foxglove show of a maze: walls, robot and goal."""
+"""What RViz and Foxglove show of a simulation: walls, robot and goal."""
 
 from collections.abc import Sequence
 
@@ -27,11 +27,11 @@ from visualization_msgs.msg import Marker
 from visualization_msgs.msg import MarkerArray
 
 from df_planner.robots.kinds import ROBOTS
-from df_planner.sim.maze import CELL_LOWER_EDGE_M
 from df_planner.sim.maze import CELL_M
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.place import Place
 
 WALL_HEIGHT_M = 0.4
 WALL_COLOR = ColorRGBA(r=0.25, g=0.27, b=0.32, a=1.0)
@@ -42,13 +42,18 @@ SHAPES = {'sphere': (Marker.SPHERE, (1.0, 1.0, 1.0)), 'box': (Marker.CUBE, (1.0,
 GOAL_COLOR = ColorRGBA(r=0.85, g=0.2, b=0.3, a=0.4)
 
 
-def maze_markers(maze: Maze, robot: str, robot_pose: Pose, goal_pose: Pose, header: Header
-                 ) -> MarkerArray:
-    """Return the walls as a list of cubes, the robot in the shape of its kind, and the goal."""
+def place_markers(place: Place, robot: str, robot_pose: Pose, goal_pose: Pose, header: Header
+                  ) -> MarkerArray:
+    """
+    Return the walls of a maze as a list of cubes, the robot in the shape of its kind, the goal.
+
+    The cubes of a list are of one size, so that the walls of a map are seen on the map only.
+    """
     walls = _marker('walls', header, Marker.CUBE_LIST, WALL_COLOR, (CELL_M, CELL_M, WALL_HEIGHT_M),
                     Pose(orientation=Quaternion(w=1.0)))
-    centres = np.argwhere(maze.walls) + CELL_LOWER_EDGE_M + CELL_M / 2
-    walls.points = [Point(x=x, y=y) for x, y in observation_to_map(centres).tolist()]
+    if isinstance(place, Maze):
+        walls.points = [Point(x=x, y=y) for x, y in observation_to_map(
+            np.array([box.center for box in place.boxes])).tolist()]
     shape, shares = SHAPES[ROBOTS[robot].shape]
     size = [2 * ROBOTS[robot].signals.robot_radius_m * share for share in shares]
     disc = (2 * GOAL_RADIUS_M, 2 * GOAL_RADIUS_M, 0.02)

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The maze as a robot: physics, clock, odometry and map on ROS topics.
+A maze or a map, and a robot in it: physics, clock, odometry and map on ROS topics.
 
 The simulator sets the time. It advances by the pace of ``real_time_factor``, or in lockstep by one
 tick per command that answers the present odometry. Everything happens in one thread.
@@ -59,7 +59,7 @@ from df_planner.ros.run import SPIN_S
 from df_planner.ros.timing import Pacer
 from df_planner.ros.timing import SpeedMeter
 from df_planner.ros.timing import TickMeter
-from df_planner.sim.maze import load_maze
+from df_planner.sim.map_place import load_place
 from df_planner.sim.session import Session
 from df_planner.sim.session import SessionSettings
 
@@ -68,7 +68,7 @@ MARKER_PERIOD_S = 0.1
 
 
 class MazeSim(Node):
-    """Simulate one robot in a maze."""
+    """Simulate one robot among walls."""
 
     def __init__(self):
         """Open the interface; time stands still until ``run``."""
@@ -76,7 +76,7 @@ class MazeSim(Node):
         self.parameters = p = declare(self, MazeSimParameters)
         on_change(self, MazeSimParameters, self._apply_parameters)
         takes_velocity = ROBOTS[p.robot].takes_forces and p.control_mode == 'velocity'
-        self._session = Session(load_maze(p.maze_file or p.maze), SessionSettings(
+        self._session = Session(load_place(p.maze_file or p.maze), SessionSettings(
             p.robot, p.velocity_gain if takes_velocity else None, p.cmd_timeout_s,
             p.command_delay_s, p.action_noise_std, p.seed))
         signals = self._session.world.signals
@@ -111,7 +111,7 @@ class MazeSim(Node):
         self._publish_episode()
         pace = ('in lockstep' if p.lockstep else 'as fast as possible'
                 if p.real_time_factor == 0.0 else f'at {p.real_time_factor} x real time')
-        self.get_logger().info(f'maze {self._session.maze.name!r}, {p.robot}, {pace}')
+        self.get_logger().info(f'{self._session.place}, {p.robot}, {pace}')
 
     def _listen(self, topic: topics.Topic, callback: Callable) -> None:
         # In real time a command that got lost is not worth waiting for.

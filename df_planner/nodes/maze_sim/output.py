@@ -25,7 +25,7 @@ from std_msgs.msg import Bool
 from std_msgs.msg import Header
 from std_msgs.msg import UInt32
 
-from df_planner.nodes.maze_sim.markers import maze_markers
+from df_planner.nodes.maze_sim.markers import place_markers
 from df_planner.nodes.maze_sim.parameters import MazeSimParameters
 from df_planner.ros import conversions
 from df_planner.ros import qos
@@ -72,9 +72,10 @@ class SimulatorOutput:
                 equal.header.frame_id = p.global_frame_id
                 equal.transform.rotation.w = 1.0
                 self._static_transforms.publish(self._transform_type(transforms=[equal]))
-        data, origin_xy = session.maze.occupancy_grid(p.map_resolution_m)
+        grid = session.place.grid_to_publish(p.map_resolution_m)
         self.map_message = occupancy_grid_message(
-            data, origin_xy, p.map_resolution_m, self._stamp(), p.global_frame_id)
+            grid.cells, grid.origin_xy, grid.resolution_m, self._stamp(), p.global_frame_id,
+            grid.origin_yaw)
         self._map.publish(self.map_message)
 
     def publish_clock(self) -> None:
@@ -115,8 +116,8 @@ class SimulatorOutput:
 
     def publish_markers(self) -> None:
         """Publish walls, robot and goal."""
-        self._markers.publish(maze_markers(
-            self._session.maze, self._parameters.robot, self._robot.pose(self._session.state),
+        self._markers.publish(place_markers(
+            self._session.place, self._parameters.robot, self._robot.pose(self._session.state),
             conversions.pose_from_position(self.goal, self._robot.axes),
             Header(stamp=self._stamp(), frame_id=self._parameters.global_frame_id)))
 

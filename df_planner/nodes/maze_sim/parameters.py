@@ -28,7 +28,8 @@ class MazeSimParameters:
 
     maze: str = fixed(
         'medium', 'Maze: umaze, medium, large, eval-umaze, eval-medium or eval-large.')
-    maze_file: str = fixed('', 'YAML file of another maze; replaces maze unless empty.')
+    maze_file: str = fixed(
+        '', 'YAML file of another maze, or of a map (map_server); replaces maze unless empty.')
     robot: str = shared('robot')
     seed: int = fixed(0, 'Seed of the starts after a reset and of the noise.', low=0)
     real_time_factor: float = parameter(
@@ -56,7 +57,7 @@ class MazeSimParameters:
         'limits.', low=0.0)
     steps_per_call: int = parameter(1, 'Ticks per call of the step service.', low=1, high=100000)
     map_resolution_m: float = fixed(
-        0.1, 'Edge of a cell of the published map; 1 m must be a whole number of them.',
+        0.1, 'Edge of a cell of the published map of a maze; 1 m must be a whole number of them.',
         low=0.01, high=1.0)
     publish_tf: bool = fixed(
         True, 'Publish the transforms map -> odom and odom -> base_link, where tf2_msgs is '
