@@ -23,8 +23,10 @@ import torch
 
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
+from df_planner.maps.generator import unseen_place
 from df_planner.maps.grid import GridMap
 from df_planner.maps.map_file import load_map
+from df_planner.maps.map_file import save_map
 from df_planner.planning.rewards import DistanceField
 from df_planner.robots.signals import MAZE2D
 
@@ -152,6 +154,19 @@ def test_an_image_a_folder_and_a_text_are_no_maps(tmp_path):
                         ('none.yaml', 'cannot be read')):
         with pytest.raises(ConfigError, match=words):
             load_map(tmp_path / name)
+
+
+@pytest.mark.parametrize('seed', [0, 1, 2, 3])
+def test_a_map_that_is_written_reads_the_same(tmp_path, seed):
+    grid = unseen_place(seed).grid
+    unknown = np.zeros_like(grid.occupied)
+    unknown[5:9] = True
+    grid = GridMap(grid.occupied, grid.resolution_m, grid.origin_xy, unknown=unknown,
+                   origin_yaw=grid.origin_yaw)
+    save_map(tmp_path / 'place.yaml', grid)
+    copy = load_map(tmp_path / 'place.yaml')
+    assert np.array_equal(copy.cells, grid.cells) and copy.resolution_m == grid.resolution_m
+    assert [*copy.origin_xy, copy.origin_yaw] == [*grid.origin_xy, grid.origin_yaw]
 
 
 # The grid

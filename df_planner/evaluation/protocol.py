@@ -114,9 +114,10 @@ def sample_starts(place: Place, episodes: int, seed: int, multi_goal: bool = Fal
     goal = np.empty((episodes, 2))
     for episode in range(episodes):
         rng = np.random.default_rng([seed, episode])
-        state[episode] = simulated.start(place.draw_position(rng), rng)
+        position = place.draw_position(rng)
+        state[episode] = simulated.start(position, rng)
         goal[episode] = simulated.from_maze(
-            place.draw_position(rng) if multi_goal or place.ends_at_goal else place.goal)
+            place.draw_goal(position, rng) if multi_goal or place.ends_at_goal else place.goal)
     return Starts(state, goal, robot)
 
 

@@ -189,7 +189,7 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     """
     Return the graph for arguments by name; those left out have their defaults.
 
-    :raises ConfigError: naming the argument that is unknown or does not fit.
+    :raises ConfigError: naming the argument that is unknown or does not fit, or the map.
     """
     unknown = set(values) - {argument.name for argument in ARGUMENTS}
     if unknown:
@@ -197,11 +197,13 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     a = {argument.name: argument.parse(values.get(argument.name, argument.default))
          for argument in ARGUMENTS}
     if a['map']:
+        from df_planner.sim.map_place import MapPlace  # scipy, only for those who need it
+        MapPlace.load(a['map'])  # a bad one is an error here, not in a process
         a['maze'], a['checkpoint'] = a['map'], a['checkpoint'] or a['robot']
     if not a['checkpoint']:
         a['checkpoint'] = f'{ROBOTS[a["robot"]].prefix}-{Path(a["maze"]).stem}'
     a['lockstep'] = a['use_benchmark'] if a['lockstep'] == 'auto' else a['lockstep'] == 'true'
-    for name in ('map', 'starts', 'params_file', 'rviz_config_file'):
+    for name in ('starts', 'params_file', 'rviz_config_file'):
         if a[name] and not Path(a[name]).is_file():
             raise ConfigError(f'{name}: no file {a[name]}')
     namespace = a['namespace'].strip('/')

@@ -16,6 +16,7 @@
 Maps from files: the YAML and the image that Nav2's ``map_server`` and SLAM tools write.
 
     grid = load_map('office.yaml')
+    save_map('copy.yaml', grid)
 
 The YAML names the image and says what its shades mean. A pixel is a cell, the lowest row of pixels
 is the first row of cells. The shade of a pixel is 0 for white to 1 for black, the other way round
@@ -37,10 +38,12 @@ from pydantic import BeforeValidator
 from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import FiniteFloat
+import yaml
 
 from df_planner.configuration import checked
 from df_planner.configuration import read_yaml
 from df_planner.errors import ConfigError
+from df_planner.files import replace_files
 from df_planner.maps.grid import FREE
 from df_planner.maps.grid import GridMap
 from df_planner.maps.grid import OCCUPIED
@@ -85,6 +88,18 @@ def load_map(path: str | Path, allow_unknown: bool = False) -> GridMap:
     *origin_xy, yaw = says.origin
     return GridMap.from_cells(cells[::-1], says.resolution, np.array(origin_xy), origin_yaw=yaw,
                               allow_unknown=allow_unknown)
+
+
+def save_map(path: str | Path, grid: GridMap) -> None:
+    """Write a map as a YAML file and, beside it, a PNG of the same name."""
+    path = Path(path)
+    image = path.with_suffix('.png')
+    shades = np.select([grid.occupied, grid.unknown], [0, 205], 254).astype(np.uint8)[::-1]
+    says = {'image': image.name, 'mode': 'trinary', 'resolution': grid.resolution_m,
+            'origin': [*grid.origin_xy.tolist(), grid.origin_yaw], 'negate': 0,
+            'occupied_thresh': 0.65, 'free_thresh': 0.196}
+    replace_files({image: lambda file: Image.fromarray(shades).save(file, 'PNG'),
+                   path: yaml.safe_dump(says, sort_keys=False)})
 
 
 def _read_image(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -42,6 +42,7 @@ from df_planner.sim.place import Box
 from df_planner.sim.place import Place
 
 SKIN_M = 0.15  # walls are boxes down to this depth; further inside, boxes may be hollow
+APART_M = 1.0  # goals from their starts, at least
 EDGE_M = 0.3  # thickness of the wall around the map
 START_S, S_PER_M = 20.0, 3.0  # an episode may take so long, per metre of width and height
 WAY_SPACING_M = 0.1  # of the lattice that ways lie on
@@ -129,6 +130,10 @@ class MapPlace(Place):
     def draw_position(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a position (2,) with room for a robot, which can be reached from all others."""
         return self._space.draw(rng)
+
+    def draw_goal(self, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw a position (2,) as for starts, not beside the one that is given."""
+        return self._space.draw_from(start, APART_M, rng)
 
     draw_anywhere = draw_position
 

@@ -198,6 +198,10 @@ class Maze(Place):
         cell = np.array(self.cells[rng.integers(len(self.cells))], dtype=float)
         return cell + rng.uniform(-0.1, 0.1, size=2)
 
+    def draw_goal(self, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw a position (2,) as for starts, wherever the start is."""
+        return self.draw_position(rng)
+
     def draw_anywhere(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a position (2,) within a free cell."""
         cell = self.cells[rng.integers(len(self.cells))]

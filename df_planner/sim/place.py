@@ -128,6 +128,10 @@ class Place(ABC):
         """Draw a position (2,) of a start or a goal of an episode."""
 
     @abstractmethod
+    def draw_goal(self, start: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw a position (2,) of the goal of an episode from a position (2,)."""
+
+    @abstractmethod
     def draw_anywhere(self, rng: np.random.Generator) -> np.ndarray:
         """Draw a free position (2,) of a drive in a log."""
 

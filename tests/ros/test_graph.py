@@ -29,6 +29,7 @@ from df_planner.files import share_path
 from df_planner.launching import graph
 from df_planner.launching.graph import ARGUMENTS
 from df_planner.launching.graph import build_graph
+from df_planner.maps.map_file import save_map
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.nodes.maze_benchmark.parameters import MazeBenchmarkParameters
 from df_planner.nodes.maze_sim.parameters import MazeSimParameters
@@ -42,6 +43,7 @@ from df_planner.ros.parameters import declare
 from df_planner.ros.robots.kinds import MESSAGES
 from df_planner.ros.robots.kinds import robot_messages
 from df_planner.ros.topics import COMMANDS
+from df_planner.sim.maze import load_maze
 from df_planner.sim.robots import ROBOTS as SIMULATED
 
 PARAMETERS = {'planner': PlannerParameters, 'follower': FollowerParameters,
@@ -70,6 +72,22 @@ def test_by_default_the_benchmark_of_the_medium_maze_in_lockstep():
     assert found['maze_sim'].parameters['lockstep'] and found['follower'].parameters['lockstep']
     assert found['planner'].parameters['compensate_latency'] is False
     assert found['planner'].parameters['realtime_priority'] == 0
+
+
+def test_a_map_is_driven_on_instead_of_a_maze(tmp_path):
+    file = tmp_path / 'office.yaml'
+    save_map(file, load_maze('umaze').grid)
+    found = processes(map=str(file), robot='diff_drive')
+    assert found['maze_sim'].parameters['maze_file'] == str(file)
+    assert found['maze_benchmark'].parameters['maze'] == str(file)
+    assert found['planner'].parameters['checkpoint'] == 'diff_drive'
+    assert processes(map=str(file), checkpoint='maze2d-umaze')['planner'].parameters[
+        'checkpoint'] == 'maze2d-umaze'
+    with pytest.raises(ConfigError, match='none.yaml: cannot be read'):
+        build_graph({'map': str(tmp_path / 'none.yaml')})
+    file.with_suffix('.png').unlink()
+    with pytest.raises(ConfigError, match='office.png: no such image'):
+        build_graph({'map': str(file)})
 
 
 def test_without_benchmark_it_runs_in_real_time_until_stopped():

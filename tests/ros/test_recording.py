@@ -47,6 +47,18 @@ def test_order_and_repetition_do_not_matter():
     assert np.array_equal(recording.actions, ACTIONS)
 
 
+def test_an_episode_may_end_at_its_goal():
+    goal = STATES[6, :2]
+    recording = EpisodeRecording(STATES[0], START_NS, 10, TICK_NS, action_size=2, goal=goal)
+    recording.add_plan(None, stamp(8))
+    for step in range(1, 11):
+        belongs = recording.add_state(STATES[step], stamp(step))
+        assert belongs == (step <= 6) and recording.is_complete == (step >= 6)
+        recording.add_action(ACTIONS[step - 1], stamp(step - 1))
+    assert np.array_equal(recording.states, STATES[:7])
+    assert np.array_equal(recording.actions, ACTIONS[:6]) and recording.plans == []
+
+
 def test_losses_are_filled_in():
     recording = make_recording()
     for step in (1, 2, 6, 10):

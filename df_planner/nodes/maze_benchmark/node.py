@@ -96,6 +96,7 @@ class MazeBenchmark(Node):
         self._odom_stamp_ns: int | None = None
         self._expected_start: np.ndarray | None = None
         self._recording: EpisodeRecording | None = None
+        self._goal: np.ndarray | None = None
         self._real_time = RealTimeRecording()
         self._goal_publisher = qos.publisher(self, topics.GOAL_POSE)
         self._state_publisher = qos.publisher(self, topics.SET_STATE)
@@ -145,6 +146,7 @@ class MazeBenchmark(Node):
         p = self.parameters
         self._stop_planning()
         self._recording, self._expected_start = None, start
+        self._goal = goal if self._place.ends_at_goal else None
         now = conversions.ns_to_stamp(self._odom_stamp_ns)
         self._state_publisher.publish(self._robot.odometry(
             start, now, p.odom_frame_id, 'base_link'))
@@ -162,8 +164,6 @@ class MazeBenchmark(Node):
                              'odometry to go on; is a node gone, or does it log an error?')
             if self._odom_stamp_ns > recording.stamp_ns + recording.num_steps * self._period_ns:
                 break
-            if self._place.ends_at_goal:
-                recording.end_at(goal)
         self._stop_planning()  # its answer comes after all plans of this episode
         self._recording = None
         if recording.missing_states:
@@ -182,7 +182,7 @@ class MazeBenchmark(Node):
             self._expected_start = None
             self._recording = EpisodeRecording(
                 state, stamp_ns, self._place.episode_steps(self._signals.dt_s), self._period_ns,
-                self._signals.action_size)
+                self._signals.action_size, self._goal)
 
     def _on_command(self, msg: WrenchStamped | TwistStamped) -> None:
         if self._recording is not None:

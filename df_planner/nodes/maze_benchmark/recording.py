@@ -38,14 +38,16 @@ class EpisodeRecording:
     :param num_steps: T.
     :param period_ns: of the control steps.
     :param action_size: A.
+    :param goal: (2,) T becomes the first step there; None for episodes of one length.
     """
 
     def __init__(self, start: np.ndarray, stamp_ns: int, num_steps: int, period_ns: int,
-                 action_size: int):
+                 action_size: int, goal: np.ndarray | None = None):
         self.stamp_ns = stamp_ns
         self.touches = 0
         self.planning_times_s: list[float] = []
         self._period_ns = period_ns
+        self._goal = goal
         self._states = np.full((num_steps + 1, len(start)), np.nan)
         self._states[0] = start
         self._actions = np.full((num_steps, action_size), np.nan)
@@ -85,20 +87,15 @@ class EpisodeRecording:
         """Return (step, plan) by rising step; a failed plan is None."""
         return sorted(self._plans.items(), key=lambda item: item[0])
 
-    def end_at(self, goal: np.ndarray) -> None:
-        """Let the episode end with the first state at the goal (2,), if there is one."""
-        inside = is_reached(self._states[1:], goal)  # never of a state that was not heard
-        if inside.any():
-            last = 1 + int(inside.argmax())
-            self._states, self._actions = self._states[:last + 1], self._actions[:last]
-            self._plans = {step: plan for step, plan in self._plans.items() if step < last}
-
     def add_state(self, state: np.ndarray, stamp_ns: int) -> bool:
         """Take a state (S,); tell whether it belongs to the episode."""
         step = self._step(stamp_ns)
         belongs = 0 <= step <= self.num_steps
         if belongs:
             self._states[step] = state
+            if self._goal is not None and step > 0 and is_reached(state, self._goal):
+                self._states, self._actions = self._states[:step + 1], self._actions[:step]
+                self._plans = {at: plan for at, plan in self._plans.items() if at < step}
         return belongs
 
     def add_action(self, action: np.ndarray, stamp_ns: int) -> None:
