@@ -42,6 +42,7 @@ TESTS = Path(__file__).parents[2] / 'tests'  # in a checkout
 MAINTAINERS = 'maintainers@df-planner.example'  # as in package.xml
 EXIT_ERROR = 2
 EXIT_BUG = 70  # EX_SOFTWARE
+MAX_LINE = 1500
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -192,4 +193,8 @@ def __getattr__(name: str) -> click.Command:
 
 
 def _complain(code: str, error: Exception | str) -> None:
-    click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
+    """Print an error in one line, of a length that can be read: files can make them long."""
+    line = ' '.join(str(error).split())
+    if len(line) > MAX_LINE:
+        line = f'{line[:MAX_LINE]} … ({len(line):,} characters in all)'
+    click.echo(f'error [{code}]: {line}', err=True)

@@ -45,6 +45,7 @@ from df_planner.data.sources.source import Block
 from df_planner.data.sources.source import OnProblem
 from df_planner.data.sources.source import OnProgress
 from df_planner.errors import BagError
+from df_planner.geometry import ORIENTATION_RULE
 
 BATCH = 32768  # messages that wait to become numbers
 MIN_ADVANCE_NS = 10_000  # of stamps, from one message to another one
@@ -125,7 +126,7 @@ class _Topic:
         for index in np.flatnonzero(~finite):
             column = self.columns[int(np.argmin(np.isfinite(values[index])))].field
             on_problem(places[index], (
-                'its orientation is no unit quaternion' if np.isfinite(raw[index]).all()
+                f'its {ORIENTATION_RULE}' if np.isfinite(raw[index]).all()
                 else f'{column} is not a finite number'))
         return times_ns[finite], np.clip(values[finite], -limits, limits)
 
