@@ -240,6 +240,12 @@ class StandInRobot:
         self._maps.publish(msg)
 
     @property
+    def is_heard(self) -> bool:
+        """Tell whether planner and follower have found all that it publishes."""
+        return (self._odometry[HEALTHY.topic].get_subscription_count() >= 2
+                and self._goals.get_subscription_count() >= 1)
+
+    @property
     def margin_s(self) -> float:
         """Return the time to grant on top of any limit: how late everything is lately."""
         return GRACE_S + PATIENCE * max(self._late_s)
