@@ -1,0 +1,110 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The planner and the follower as they would start: parameters and names from the ROS arguments.
+
+Each is a node for a moment, in a domain of its own where no other node sees it. So parameter
+files, ``-p``, remappings and namespaces mean what they mean to the nodes.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from dataclasses import fields
+from dataclasses import replace
+from typing import Any
+from typing import TypeVar
+
+import rclpy
+from rclpy.node import Node
+
+from df_planner.errors import ConfigError
+from df_planner.launching.domain import own_domain
+from df_planner.nodes.follower.parameters import FollowerParameters
+from df_planner.nodes.planner.parameters import PlannerParameters
+from df_planner.robots.kinds import ROBOTS
+from df_planner.ros import topics
+from df_planner.ros.parameters import declare
+
+AnyParameters = TypeVar('AnyParameters', bound=Any)
+
+
+@dataclass(frozen=True)
+class Started:
+    """
+    A node as it would start.
+
+    :param name: full name.
+    :param names: full names of its topics, by the names of the rows of ``topics.py``.
+    :param given: the parameters that the arguments give it.
+    """
+
+    name: str
+    parameters: Any
+    names: dict[str, str]
+    given: dict[str, Any]
+    use_sim_time: bool
+
+    def with_values(self, values: dict[str, Any]) -> 'Started':
+        """Return the node with other values of some parameters; those it has not are left out."""
+        known = {field.name for field in fields(self.parameters)}
+        return replace(self, parameters=replace(
+            self.parameters, **{name: value for name, value in values.items() if name in known}))
+
+
+def as_started(ros_args: Sequence[str]) -> tuple[Started, Started]:
+    """
+    Return the planner and the follower as these arguments would start them.
+
+    :raises ConfigError: for arguments that rclpy does not take, or that a node would refuse.
+    """
+    with _context(ros_args) as context:
+        return (_start(context, 'planner', PlannerParameters),
+                _start(context, 'follower', FollowerParameters))
+
+
+def with_facts(started: Started, robot: str) -> Started:
+    """Return a node with the facts of its kind of robot where it was given none, as launched."""
+    facts = {name: tuple(value) if isinstance(value, list) else value for name, value
+             in ROBOTS[robot].node_parameters()[started.name.rpartition('/')[2]].items()
+             if name not in started.given}
+    return started.with_values({'robot': robot, **facts})
+
+
+@contextmanager
+def _context(ros_args: Sequence[str]) -> Iterator[rclpy.Context]:
+    context = rclpy.Context()
+    try:
+        rclpy.init(args=list(ros_args), context=context, domain_id=own_domain())
+    except Exception as error:  # rclpy's errors of arguments have no common class
+        raise ConfigError(f'--ros-args: {error}') from error
+    try:
+        yield context
+    finally:
+        rclpy.shutdown(context=context)
+
+
+def _start(context: rclpy.Context, name: str, cls: type[AnyParameters]) -> Started:
+    node = Node(name, context=context, enable_rosout=False, start_parameter_services=False)
+    try:
+        parameters = declare(node, cls)
+        given = {key: value.value for key, value in node._parameter_overrides.items()}
+        return Started(
+            node.get_fully_qualified_name(), parameters,
+            {topic.name: node.resolve_topic_name(topic.name) for topic in topics.TOPICS},
+            given, bool(node.get_parameter('use_sim_time').value))
+    finally:
+        node.destroy_node()
