@@ -285,7 +285,7 @@ MESSAGES = {
         m for m in ball(ROWS) if m[1] == 'odom')], f'has no number force.y in {TWIST}'),
     'NaN': (changed('odom', set_x), 'message 201 of /odom: pose.pose.position.x is not a finite'),
     'infinite': (changed('cmd_wrench', set_force), 'message 201 of /cmd_wrench: force.y is not'),
-    'no rotation': (changed('odom', no_rotation), 'message 201 of /odom: its orientation is no'),
+    'no rotation': (changed('odom', no_rotation), 'message 201 of /odom: its orientation mu'),
     'reversed stamps': (changed('odom', backwards, 0), 'message 2 of /odom: its stamp goes back'),
     'one stamp backwards': (changed('odom', a_second_back, 399), 'message 400 of /odom: its st'),
     'commands of another time': (changed('cmd_wrench', much_later, 0), 'gives no rows: 400'),

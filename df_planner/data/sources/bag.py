@@ -40,6 +40,7 @@ from df_planner.data.sources.source import OnProblem
 from df_planner.data.sources.source import OnProgress
 from df_planner.errors import BagError
 from df_planner.errors import DFPlannerError
+from df_planner.geometry import ORIENTATION_RULE
 
 if TYPE_CHECKING:
     from rosbags.highlevel import AnyReader
@@ -139,7 +140,7 @@ class _Topic:
         for index in np.flatnonzero(~finite):
             column = self.columns[int(np.argmin(np.isfinite(values[index])))].field
             on_problem(f'message {places[index]} of {self.name}: ' + (
-                'its orientation is no unit quaternion' if np.isfinite(raw[index]).all()
+                f'its {ORIENTATION_RULE}' if np.isfinite(raw[index]).all()
                 else f'{column} is not a finite number'))
         return times_ns[finite], np.clip(values[finite], -limits, limits)
 
