@@ -64,12 +64,13 @@ MISTAKES = {
 
 def judge_axes(log: OdometryLog, wanted: Wanted) -> Iterator[Finding]:
     """Yield whether twist and position agree, and whether the robot is as fast as the model's."""
-    log = log.only(np.isfinite(log.velocities).all(axis=1)
-                   & np.isfinite(log.rotations).all(axis=1))
+    log = log.accepted
     if len(log) < FEWEST:
         return
     times_s = _times_s(log)
     ways, twist_ways = _stretches(log, times_s)
+    if not len(ways):
+        return
     went_m = float(np.linalg.norm(ways, axis=1).sum())
     said_m = float(np.linalg.norm(twist_ways[RIGHT], axis=1).sum())
     if max(went_m, said_m) < LEAST_M:
@@ -150,8 +151,8 @@ def _stretches(log: OdometryLog, times_s: np.ndarray) -> tuple[np.ndarray, dict[
             0.5 * steps_s * (velocities[1:] + velocities[:-1]), axis=0)))
         twist_ways[name] = np.diff(driven[ends], axis=0)
     # A jump of the position is no motion, and judged apart.
-    lengths = np.linalg.norm(ways, axis=1)
-    keep = lengths < 0.3 + 10.0 * np.median(lengths)
+    jumps = np.cumsum(log.jumps_m > 0.0)
+    keep = np.diff(np.append(0, jumps)[ends]) == 0
     return ways[keep], {name: way[keep] for name, way in twist_ways.items()}
 
 

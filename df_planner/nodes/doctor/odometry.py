@@ -15,12 +15,16 @@
 """Judge whether odometry arrives often enough, and its stamps, frames and numbers make sense."""
 
 from collections.abc import Iterator
+import re
 
 import numpy as np
 
+from df_planner.driving.odometry_watch import JUMPS as FEWEST_JUMPS
+from df_planner.driving.odometry_watch import OdometryWatch
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.stamps import RESTART_NS
 from df_planner.nodes.doctor.recording import BAD
+from df_planner.nodes.doctor.recording import ClockLog
 from df_planner.nodes.doctor.recording import Finding
 from df_planner.nodes.doctor.recording import OdometryLog
 from df_planner.nodes.doctor.recording import OK
@@ -33,8 +37,7 @@ FEW = 0.1  # share of messages that may be bad without stopping the robot
 LARGEST_OFFSET_S = 0.5  # between stamps and clock, without a word
 SLOW_STEPS = 1.5  # control steps from one odometry to the next, without a word
 SLACK = 0.1  # by which the rate of stamps may differ from that of the clock, without a word
-JUMP_M = 0.2  # from one message to the next, beyond what the speed explains
-STAMP = 'set header.stamp in the driver to the time of the measurement'
+COUNTED = {1: 'once', 2: 'twice'}
 
 
 def judge_odometry(recording: Recording, wanted: Wanted) -> Iterator[Finding]:
@@ -45,8 +48,10 @@ def judge_odometry(recording: Recording, wanted: Wanted) -> Iterator[Finding]:
                       f'{recording.ended_s - recording.began_s:.0f} s; the planner needs one per '
                       f'control step of {wanted.dt_s:g} s: raise the rate of the driver')
         return
-    findings = [*_refused(log), *_arrival(recording, wanted), *_stamps(recording, wanted),
-                *_jumps(log)]
+    findings = [*_refused(log), *_arrival(recording, wanted), *_watched(recording, wanted),
+                *_order(log)]
+    if not any(finding.level == BAD for finding in findings):
+        findings += _against_clock(recording, wanted)
     if not any(finding.level == BAD for finding in findings):
         frame_id, child_frame_id = log.frames[-1] if log.frames else ('', '')
         yield Finding(OK, 'odom', f'{rate_hz(log.received_s):.1f} Hz, nav_msgs/msg/Odometry, '
@@ -107,86 +112,62 @@ def _arrival(recording: Recording, wanted: Wanted) -> Iterator[Finding]:
                       f'{period_s / wanted.dt_s:.1f} steps; raise the rate of the driver')
 
 
-def _stamps(recording: Recording, wanted: Wanted) -> Iterator[Finding]:
-    """Judge stamps against each other and against the clock."""
-    log, n = recording.odometry, len(recording.odometry)
-    steps_ns = np.diff(log.stamps_ns)
-    if (log.stamps_ns == log.stamps_ns[0]).all():
-        value = 'are 0' if log.stamps_ns[0] == 0 else 'do not advance'
-        yield Finding(BAD, 'odom', f'stamps {value} ({n} messages): {STAMP}')
-        return
-    if (log.stamps_ns % NS_PER_S == 0).all():
-        yield Finding(BAD, 'odom', f'stamps are whole seconds: {STAMP}, nanosec too')
-        return
-    standing_s = _longest_stand_s(log)
-    if standing_s > wanted.odom_timeout_s:
-        yield Finding(BAD, 'odom', f'stamps stood still for {standing_s:.1f} s while messages '
-                      f'arrived: {STAMP}')
-        return
+def _watched(recording: Recording, wanted: Wanted) -> Iterator[Finding]:
+    """Judge as the nodes do whether odometry advances: each kind of fault once, as said last."""
+    log, watch = recording.odometry.accepted, OdometryWatch(wanted.odom_timeout_s)
+    states = np.concatenate((log.positions, log.velocities), axis=1)
+    clock_s = _clock_s(recording.clock, log) if wanted.use_sim_time else None
+    faults: dict[str, str] = {}
+    for row, state in enumerate(states):
+        fault = watch.hear(state, int(log.stamps_ns[row]), float(log.received_s[row]),
+                           None if clock_s is None else float(clock_s[row]))
+        if fault is not None:
+            faults[re.sub(r'[-\d.e]+', '', fault)] = fault
+    for fault in faults.values():
+        yield Finding(BAD, 'odom', fault)
+
+
+def _clock_s(clock: ClockLog, log: OdometryLog) -> np.ndarray | None:
+    """Return what ``/clock`` said when each message arrived (n,); None if it does not run."""
+    if not clock.runs:
+        return None
+    return np.interp(log.received_s, clock.received_s, clock.times_ns / NS_PER_S)
+
+
+def _order(log: OdometryLog) -> Iterator[Finding]:
+    """Judge the order of stamps and positions."""
+    n, steps_ns = len(log), np.diff(log.stamps_ns)
     late = int(((steps_ns < 0) & (steps_ns > -RESTART_NS)).sum())
-    restarts = int((steps_ns <= -RESTART_NS).sum())
     if late:
         yield Finding(BAD if late > FEW * n else WARN, 'odom', f'{late} of {n} messages are older '
-                      'than the one before and refused: two publishers, or a driver that sends '
+                      'than the one before, and refused: two publishers, or a driver that sends '
                       'out of order')
-    if restarts:
-        yield Finding(BAD if restarts > 1 else WARN, 'odom', f'stamps jumped back {restarts} '
-                      'times by a second or more: the source restarted, or two publishers have '
-                      'clocks of their own; leave one')
-        return
+    if (steps_ns <= -RESTART_NS).sum() == 1:
+        yield Finding(WARN, 'odom', 'stamps jumped back once: its source has restarted')
     repeated = int((steps_ns == 0).sum())
-    if repeated > FEW * n:
+    if FEW * n < repeated < n - 1:
         yield Finding(WARN, 'odom', f'{repeated} of {n} stamps are those of the message before: '
-                      'something sends messages again, or two publish the same; leave one')
-    yield from _against_clock(recording, wanted)
-
-
-def _longest_stand_s(log: OdometryLog) -> float:
-    """Return the longest time in which messages arrived without a newer stamp."""
-    newest = np.maximum.accumulate(log.stamps_ns)
-    begins = np.flatnonzero(np.concatenate(([True], np.diff(newest) > 0)))
-    restarts = np.diff(log.stamps_ns) <= -RESTART_NS  # judged apart
-    if restarts.any():
-        return 0.0
-    ends = np.append(begins[1:], len(log)) - 1
-    return float((log.received_s[ends] - log.received_s[begins]).max())
+                      'something sends messages again; leave one source')
+    jumps_m = log.jumps_m[log.jumps_m > 0.0]
+    if 0 < len(jumps_m) < FEWEST_JUMPS:
+        yield Finding(WARN, 'odom', f'the position jumped {COUNTED[len(jumps_m)]}, by '
+                      f'{jumps_m.max():.2f} m: a localisation that corrects itself? The '
+                      'robot brakes when it is off its plan')
 
 
 def _against_clock(recording: Recording, wanted: Wanted) -> Iterator[Finding]:
-    log, clock = recording.odometry, recording.clock
-    stamps_s = log.stamps_ns / NS_PER_S
-    now_s, name = log.received_s, 'the clock of this machine'
-    if wanted.use_sim_time and len(clock.received_s) > 1:
-        now_s = np.interp(log.received_s, clock.received_s, clock.times_ns / NS_PER_S)
-        name = '/clock'
-    elif len(clock.received_s) > 1 and abs(stamps_s[-1] - clock.times_ns[-1] / NS_PER_S) < 60.0:
-        now_s = np.interp(log.received_s, clock.received_s, clock.times_ns / NS_PER_S)
-    spent_s = float(now_s[-1] - now_s[0])
-    if spent_s > 0.5:
-        pace = float(stamps_s[-1] - stamps_s[0]) / spent_s
-        if abs(pace - 1.0) > SLACK:
-            yield Finding(BAD if not 0.5 <= pace <= 2.0 else WARN, 'odom',
-                          f'stamps advance {pace:.3g} s per second of {name}, and plans are '
-                          f'followed by stamps: {STAMP}, in seconds and nanoseconds')
-    offset_s = float(np.median(stamps_s - now_s))
-    if abs(offset_s) > LARGEST_OFFSET_S:
+    """Judge the stamps against the clock: what the nodes bear, but a user should know."""
+    log = recording.odometry
+    clock_s = _clock_s(recording.clock, log) if wanted.use_sim_time else None
+    name = 'the clock of this machine' if clock_s is None else '/clock'
+    now_s = log.received_s if clock_s is None else clock_s
+    offsets_s = log.stamps_ns / NS_PER_S - now_s
+    offset_s = float(np.median(offsets_s))
+    if np.ptp(offsets_s) > SLACK * np.ptp(now_s) + LARGEST_OFFSET_S:
+        yield Finding(WARN, 'odom', f'stamps advance {np.ptp(log.stamps_ns / NS_PER_S):.3g} s in '
+                      f'{np.ptp(now_s):.3g} s of {name}, and plans are followed by stamps')
+    elif abs(offset_s) > LARGEST_OFFSET_S:
         side = 'ahead of' if offset_s > 0.0 else 'behind'
-        remedy = ('synchronise the clocks of the machines (chrony), or set use_sim_time as the '
-                  'driver has it')
-        yield Finding(WARN, 'odom', f'stamps are {abs(offset_s):.4g} s {side} {name}, so stamped '
-                      f'goals may wait and transforms be missed: {remedy}')
-
-
-def _jumps(log: OdometryLog) -> Iterator[Finding]:
-    """Judge whether the position jumps, as that of two publishers does."""
-    moves_m = np.linalg.norm(np.diff(log.positions, axis=0), axis=1)
-    speeds_mps = np.linalg.norm(log.twists, axis=1)
-    waits_s = np.clip(np.diff(log.received_s), 0.0, None)
-    usual_m = float(np.median(moves_m))
-    allowed_m = JUMP_M + 2.0 * np.maximum(speeds_mps[1:], speeds_mps[:-1]) * waits_s + 5 * usual_m
-    jumps = moves_m > allowed_m
-    if jumps.any():
-        level = BAD if jumps.sum() > 2 else WARN
-        yield Finding(level, 'odom', f'the position jumped {int(jumps.sum())} times, by up to '
-                      f'{moves_m.max():.2f} m: two publishers with poses of their own (leave '
-                      'one), or a localisation that corrects itself')
+        yield Finding(WARN, 'odom', f'stamps are {abs(offset_s):.3g} s {side} {name}, so stamped '
+                      'goals may wait and transforms be missed: synchronise the clocks of the '
+                      'machines (chrony), and set use_sim_time as the driver has it')

@@ -25,6 +25,7 @@ from dataclasses import field
 
 import numpy as np
 
+from df_planner.driving.odometry_watch import JUMP_M
 from df_planner.planning.map import GridMap
 
 OK, WARN, BAD = 'ok', 'warn', 'BAD'
@@ -106,6 +107,18 @@ class OdometryLog:
         x, y, z, w = self.rotations.T
         return np.unwrap(np.arctan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z))
 
+    @property
+    def accepted(self) -> 'OdometryLog':
+        """Return the messages that the planner takes."""
+        return self.only(np.isfinite(self.velocities).all(axis=1))
+
+    @property
+    def jumps_m(self) -> np.ndarray:
+        """Return how far the position jumps from message to message (n - 1,), 0 if it moves."""
+        moves_m = np.linalg.norm(np.diff(self.positions, axis=0), axis=1)
+        leads_m = np.linalg.norm(self.twists, axis=1) * np.gradient(self.received_s)
+        return np.where(moves_m > JUMP_M + leads_m[1:] + leads_m[:-1], moves_m, 0.0)
+
     def only(self, rows: np.ndarray) -> 'OdometryLog':
         """Return some of the messages, by index or by mask."""
         return OdometryLog(*(getattr(self, name)[rows] for name in (
@@ -119,6 +132,11 @@ class ClockLog:
 
     received_s: np.ndarray
     times_ns: np.ndarray
+
+    @property
+    def runs(self) -> bool:
+        """Tell whether time passes on it."""
+        return len(self.times_ns) > 1 and bool(self.times_ns[-1] > self.times_ns[0])
 
 
 @dataclass(frozen=True, eq=False)
