@@ -39,6 +39,7 @@ from df_planner.errors import DFPlannerError
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99, 'show_default': True}
 TESTS = Path(__file__).parents[2] / 'tests'  # in a checkout
 EXIT_ERROR = 2
+MAX_LINE = 1500
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -184,4 +185,8 @@ def __getattr__(name: str) -> click.Command:
 
 
 def _complain(code: str, error: Exception) -> None:
-    click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
+    """Print an error in one line, of a length that can be read: files can make them long."""
+    line = ' '.join(str(error).split())
+    if len(line) > MAX_LINE:
+        line = f'{line[:MAX_LINE]} … ({len(line):,} characters in all)'
+    click.echo(f'error [{code}]: {line}', err=True)

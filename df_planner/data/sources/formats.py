@@ -36,7 +36,7 @@ def open_source(name: str, config: ImportConfig | None = None) -> Source:
     Open a log: an HDF5 file, a Minari data set, or a bag.
 
     :param name: a path, or ``minari:`` and the name of a local data set.
-    :param config: the columns of bags and Minari; by default those of the maze.
+    :param config: the columns; by default those of the maze, or what an HDF5 file says itself.
     :raises DFPlannerError: DatasetError, BagError or ConfigError, naming the log and the cause.
     """
     path = minari_folder(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(name)
@@ -52,7 +52,7 @@ def open_source(name: str, config: ImportConfig | None = None) -> Source:
     if path.stat().st_size == 0:
         raise DatasetError(f'{name}: the file is empty')
     if path.suffix in HDF5_SUFFIXES:
-        return Hdf5Source(path)
+        return Hdf5Source(path, config)
     if path.suffix in BAG_SUFFIXES:
         return BagSource(path, config)
     raise DatasetError(f'{name}: its name must end in one of '
