@@ -24,6 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from df_planner.driving.stamps import NS_PER_S
+from df_planner.geometry import turned
 from df_planner.nodes.doctor.recording import BAD
 from df_planner.nodes.doctor.recording import Finding
 from df_planner.nodes.doctor.recording import OdometryLog
@@ -167,7 +168,5 @@ def _fit(ways: np.ndarray, twist_ways: np.ndarray) -> tuple[float, float]:
 
 
 def _turned(vectors: np.ndarray, yaws: np.ndarray) -> np.ndarray:
-    """Return vectors (n, 2) of the robot in the axes of its position."""
-    cos, sin = np.cos(yaws), np.sin(yaws)
-    x, y = vectors.T
-    return np.stack((cos * x - sin * y, sin * x + cos * y), axis=1)
+    """Return vectors (n, 2) of a robot that heads for yaws (n,), in the axes of its pose."""
+    return turned(vectors, np.stack((np.cos(yaws), np.sin(yaws)), axis=1))

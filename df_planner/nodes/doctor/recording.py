@@ -26,6 +26,7 @@ from dataclasses import field
 import numpy as np
 
 from df_planner.driving.odometry_watch import JUMP_M
+from df_planner.geometry import headings_of
 from df_planner.planning.map import GridMap
 
 OK, WARN, BAD = 'ok', 'warn', 'BAD'
@@ -104,8 +105,8 @@ class OdometryLog:
     @property
     def yaws(self) -> np.ndarray:
         """Return the headings (n,) in radians, counter-clockwise from x, not wrapped."""
-        x, y, z, w = self.rotations.T
-        return np.unwrap(np.arctan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z))
+        headings = headings_of(self.rotations)
+        return np.unwrap(np.arctan2(headings[:, 1], headings[:, 0]))
 
     @property
     def accepted(self) -> 'OdometryLog':

@@ -15,7 +15,7 @@
 """
 The planner and the follower as they would start: parameters and names from the ROS arguments.
 
-Each is a node for a moment, in a domain of its own where no other node sees it. So parameter
+Each is a node for a moment, with discovery turned off so that no other node sees it. So parameter
 files, ``-p``, remappings and namespaces mean what they mean to the nodes.
 """
 
@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import fields
 from dataclasses import replace
+import os
 from typing import Any
 from typing import TypeVar
 
@@ -32,12 +33,13 @@ import rclpy
 from rclpy.node import Node
 
 from df_planner.errors import ConfigError
-from df_planner.launching.domain import own_domain
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.robots.kinds import ROBOTS
 from df_planner.ros import topics
 from df_planner.ros.parameters import declare
+
+DISCOVERY = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 
 AnyParameters = TypeVar('AnyParameters', bound=Any)
 
@@ -86,11 +88,16 @@ def with_facts(started: Started, robot: str) -> Started:
 
 @contextmanager
 def _context(ros_args: Sequence[str]) -> Iterator[rclpy.Context]:
-    context = rclpy.Context()
+    context, before = rclpy.Context(), os.environ.get(DISCOVERY)
+    os.environ[DISCOVERY] = 'OFF'
     try:
-        rclpy.init(args=list(ros_args), context=context, domain_id=own_domain())
+        rclpy.init(args=list(ros_args), context=context)
     except Exception as error:  # rclpy's errors of arguments have no common class
         raise ConfigError(f'--ros-args: {error}') from error
+    finally:
+        os.environ.pop(DISCOVERY)
+        if before is not None:
+            os.environ[DISCOVERY] = before
     try:
         yield context
     finally:

@@ -32,7 +32,7 @@ from df_planner.planning.map import GridMap
 
 LEAST_REACH_M2 = 0.5  # less than this around the robot is no room to drive in
 SMALL_REACH = 0.2  # share of where the robot fits
-COARSE_CELLS = 1.0  # radii of the robot per cell
+COARSE_CELLS = 2.0  # radii of the robot per cell
 
 
 def judge_clock(recording: Recording, wanted: Wanted) -> Iterator[Finding]:
