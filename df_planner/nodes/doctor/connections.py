@@ -62,7 +62,8 @@ def judge_source(graph: Graph, topic: Topic, name: str, heard: int) -> Iterator[
                       + _elsewhere(graph.publishers, topic.kind, topic.name, name))
     else:
         yield Finding(BAD, topic.name, f'nothing arrived from {_names(senders)}, which publishes '
-                      f'{name}: is the driver running, and does the network pass messages on?')
+                      f'{name}: is the driver running, and does the network pass messages on? '
+                      + _elsewhere(graph.publishers, topic.kind, topic.name, name))
 
 
 def judge_command(graph: Graph, topic: Topic, name: str, follower: str) -> Iterator[Finding]:
@@ -108,7 +109,7 @@ def _elsewhere(ends: dict[str, tuple[Endpoint, ...]], kind: str, row: str, name:
     found = [other for other, those in ends.items()
              if other != name and any(end.kind == kind for end in those)]
     if not found:
-        return f'no topic of that type ({kind}) was found'
+        return f'no other topic has that type ({kind})'
     found.sort(key=lambda other: (not other.endswith(f'/{row}'),
                                   -SequenceMatcher(None, other, name).ratio()))
     nearest = found[0]

@@ -59,7 +59,8 @@ from df_planner.ros.run import run_node
 if TYPE_CHECKING:
     from df_planner.model.checkpoint import ModelCard
 
-DISCOVERY_S = 2.0  # until nodes have found each other
+DISCOVERY_S = 5.0  # at most, until another node is found
+LOOK_S = 0.5  # how often nodes that run are looked for
 
 Progress = Callable[[str], None]
 
@@ -101,44 +102,55 @@ class Examination:
     def run(self, node: Listener, seconds: float, is_stopped: IsStopped) -> list[Finding]:
         """Listen for some time, or until a signal arrives, and judge."""
         self._progress('looking for nodes')
-        node.spin(DISCOVERY_S, is_stopped)
-        self._take_running(node)
-        self._progress('loading the model')
-        self._load_model()
-        odom, map_name = (self.planner.names[topic.name] for topic in (topics.ODOM, topics.MAP))
         frames = MapFrame(node, self._frames, tf_buffer(node))
-        node.listen(odom, map_name)
+        self._follow(node)
+        node.spin(DISCOVERY_S, lambda: is_stopped() or bool(node.graph().nodes))
         began_s = time.time()
-        node.spin(seconds, is_stopped, lambda passed_s: self._progress(
-            f'listening: {passed_s:.0f} of {seconds:.0f} s, {node.count(odom)} odometry'))
-        findings = [*self._judge(node, began_s, time.time(), frames)]
+        due_s = time.monotonic() + seconds
+        while not is_stopped() and (left_s := due_s - time.monotonic()) > 0.0:
+            self._progress(f'listening: {left_s:.0f} s to go, '
+                           f'{node.count(self.planner.names[topics.ODOM.name])} odometry')
+            node.spin(min(LOOK_S, left_s), is_stopped)
+            self._follow(node)
+        ended_s = time.time()
+        self._progress('looking at parameters and model')
+        self._take_parameters(node)
+        self._load_model()
+        findings = [*self._judge(node, began_s, ended_s, frames)]
         frames.close()
         return findings
+
+    def _follow(self, node: Listener) -> None:
+        """Listen to what the planner hears: where it would, or where the one that runs does."""
+        nodes = node.graph().nodes
+        for name in ('planner', 'follower'):
+            started: Started = getattr(self, name)
+            if started.name in nodes:
+                self.running.add(name)
+                setattr(self, name, replace(
+                    started, names=node.names_of(started.name, started.names)))
+        node.listen(*(self.planner.names[topic.name] for topic in (topics.ODOM, topics.MAP)))
 
     def _frames(self) -> tuple[str, ...]:
         p = self.planner.parameters
         return p.global_frame_id, *p.equivalent_frame_ids
 
-    def _take_running(self, node: Listener) -> None:
-        """Take parameters and topics of the nodes that run; of the others, facts and options."""
-        nodes, options = node.graph().nodes, {}
-        options.update({'checkpoint': self._checkpoint} if self._checkpoint else {})
-        options.update({'robot': self._robot} if self._robot else {})
+    def _take_parameters(self, node: Listener) -> None:
+        """Take the parameters of the nodes that run; for the others, the options."""
+        options = {name: value for name, value in (
+            ('checkpoint', self._checkpoint), ('robot', self._robot)) if value}
         for name in ('planner', 'follower'):
             started: Started = getattr(self, name)
-            if started.name in nodes:
-                self.running.add(name)
-                values = node.parameters_of(started.name, type(started.parameters))
-                if values is None:
-                    self._given.append(Finding(BAD, name, f'{started.name} runs, but does not '
-                                               'answer for its parameters: does it hang?'))
-                else:
-                    self._given += judge_given({**started.given, **options}, values, name)
-                    started = replace(started, parameters=values)
-                started = replace(started, names=node.names_of(started.name, started.names))
+            if name not in self.running:
+                setattr(self, name, started.with_values(options))
+                continue
+            values = node.parameters_of(started.name, type(started.parameters))
+            if values is None:
+                self._given.append(Finding(BAD, name, f'{started.name} runs, but does not answer '
+                                           'for its parameters: does it hang?'))
             else:
-                started = started.with_values(options)
-            setattr(self, name, started)
+                self._given += judge_given({**started.given, **options}, values, name)
+                setattr(self, name, replace(started, parameters=values))
 
     def _load_model(self) -> None:
         """Load the model as the planner would; only its card if the planner runs."""

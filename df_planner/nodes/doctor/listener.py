@@ -71,14 +71,13 @@ class Listener(Node):
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._heard: dict[str, list[tuple[float, bytes]]] = {}
+        qos.subscription(self, topics.DIAGNOSTICS, self._on_diagnostics)
 
-    def spin(self, seconds: float, is_stopped: IsStopped,
-             progress: Callable[[float], None] = lambda passed_s: None) -> None:
-        """Serve messages for some time, or until a signal arrives."""
-        began_s = time.monotonic()
-        while not is_stopped() and (passed_s := time.monotonic() - began_s) < seconds:
-            progress(passed_s)
-            self._executor.spin_once(timeout_sec=min(SPIN_S, seconds - passed_s))
+    def spin(self, seconds: float, is_stopped: IsStopped) -> None:
+        """Serve messages for some time, or until stopped."""
+        due_s = time.monotonic() + seconds
+        while not is_stopped() and (left_s := due_s - time.monotonic()) > 0.0:
+            self._executor.spin_once(timeout_sec=min(SPIN_S, left_s))
 
     def parameters_of(self, node: str, cls: type) -> Any | None:
         """Return the parameters of a running node, an instance of ``cls``; None without answer."""
@@ -90,11 +89,11 @@ class Listener(Node):
     # Listening
 
     def listen(self, odom: str, map_name: str) -> None:
-        """Begin to listen to topics of these full names."""
+        """Listen to topics of these full names, if not yet."""
         for topic, keep in ((replace(topics.ODOM, name=odom), None),
                             (replace(topics.MAP, name=map_name), 1), (topics.CLOCK, None)):
-            self._keep(topic, keep)
-        qos.subscription(self, topics.DIAGNOSTICS, self._on_diagnostics)
+            if topic.name not in self._heard:
+                self._keep(topic, keep)
 
     def _keep(self, topic: Topic, keep: int | None) -> None:
         heard = self._heard[topic.name] = []

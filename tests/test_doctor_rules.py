@@ -300,7 +300,7 @@ def graph(publishers=(), subscribers=(), faults=()):
 
 
 @pytest.mark.parametrize(('publishers', 'heard', 'words'), [
-    ([], 0, 'nobody publishes /odom; the planner needs nav_msgs/msg/Odometry: no topic'),
+    ([], 0, 'nobody publishes /odom; the planner needs nav_msgs/msg/Odometry: no other topic'),
     ([('/robot1/odom', '/robot1/base', ODOM)], 0, '-r __ns:=/robot1 (or -r odom:=/robot1/odom)'),
     ([('/odometry/filtered', '/ekf', ODOM)], 0, '-r odom:=/odometry/filtered'),
     ([('/odom', '/base', 'geometry_msgs/msg/PoseStamped')], 0,
