@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 """What ``df_planner doctor`` says of a recording; ``ros/test_doctor.py`` makes one over DDS."""
 
 from collections import Counter
@@ -353,11 +354,13 @@ def test_an_empty_graph(monkeypatch):
     assert levels(judge_graph(graph())) == [OK]
 
 
-PLANNER = SimpleNamespace(robot='point', global_frame_id='map', max_force_n=100.0, mass_kg=4.0,
-                          occupied_threshold=65, autostart=True, robot_radius_m=0.1)
+PLANNER = SimpleNamespace(
+    robot='point', global_frame_id='map', max_force_n=100.0, mass_kg=4.0, occupied_threshold=65,
+    autostart=True, lockstep=False, robot_radius_m=0.1)
 FOLLOWER = SimpleNamespace(
     robot='point', global_frame_id='map', max_force_n=100.0, mass_kg=4.0, occupied_threshold=65,
-    control_period_s=0.01, observation_to_map=(0.0, 1.0, -1.0, 0.0), action_limits=(1.0, 1.0))
+    lockstep=False, control_period_s=0.01, observation_to_map=(0.0, 1.0, -1.0, 0.0),
+    action_limits=(1.0, 1.0))
 CARD = SimpleNamespace(robot='point', dt_s=0.01, observation_to_map=((0.0, 1.0), (-1.0, 0.0)),
                        action_limits=(1.0, 1.0), action_names=('a', 'b'), robot_radius_m=0.1)
 
@@ -368,6 +371,7 @@ CARD = SimpleNamespace(robot='point', dt_s=0.01, observation_to_map=((0.0, 1.0),
     ('planner', {'robot': 'omni'}, BAD, 'robot is omni for the planner, point for the follower'),
     ('planner', {'robot_radius_m': 0.05}, WARN, '-p robot_radius_m:=0.1'),
     ('planner', {'autostart': False}, WARN, 'lifecycle manager'),
+    ('planner', {'lockstep': True}, BAD, 'leave lockstep out'),
     ('planner', {'mass_kg': 5.0}, WARN, 'mass_kg is 5.0 for the planner'),
     ('follower', {'control_period_s': 0.05}, BAD, '-p control_period_s:=0.01'),
     ('follower', {'observation_to_map': (1.0, 0.0, 0.0, 1.0)}, BAD, 'observation_to_map'),
@@ -375,7 +379,7 @@ CARD = SimpleNamespace(robot='point', dt_s=0.01, observation_to_map=((0.0, 1.0),
 def test_parameters_that_contradict_each_other(node, values, level, words):
     nodes = {'planner': PLANNER, 'follower': FOLLOWER}
     nodes[node] = SimpleNamespace(**{**vars(nodes[node]), **values})
-    finding, = judge_parameters(nodes['planner'], nodes['follower'], CARD)
+    finding, = judge_parameters(nodes['planner'], nodes['follower'], CARD, False)
 
     assert (finding.level, words in finding.text) == (level, True)
 

@@ -11,6 +11,7 @@
 # WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
 # See the License for the specific language governing permissions and
 # limitations under the License.
+
 """``df_planner doctor`` beside a robot, over DDS; ``../test_doctor_rules.py`` has every rule."""
 
 import math

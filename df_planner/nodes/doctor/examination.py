@@ -188,11 +188,12 @@ class Examination:
             np.inf if card is None else
             max(card.statistics.max_speed) * p.dynamics_tolerance,
             p.robot_radius_m - p.collision_tolerance_m, p.collision_check,
-            self.planner.use_sim_time)
+            self.planner.use_sim_time, p.lockstep)
         yield from judge_graph(graph)
         yield from judge_model(card, self._model_error, p.checkpoint)
         yield from self._given
-        yield from judge_parameters(p, f, card)
+        yield from judge_parameters(p, f, card, any(
+            name.endswith('/maze_sim') for name in graph.nodes))
         yield from judge_clock(heard, wanted)
         yield from judge_source(graph, topics.ODOM, odom, len(heard.odometry))
         if len(heard.odometry):

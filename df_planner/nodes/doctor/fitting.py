@@ -41,13 +41,18 @@ def judge_model(card: 'ModelCard | None', error: str, checkpoint: str) -> Iterat
     yield Finding(OK, 'model', f'{checkpoint}: {card.robot}, a control step is {card.dt_s:g} s')
 
 
-def judge_parameters(planner: Any, follower: Any, card: 'ModelCard | None') -> Iterator[Finding]:
+def judge_parameters(planner: Any, follower: Any, card: 'ModelCard | None', has_simulator: bool
+                     ) -> Iterator[Finding]:
     """
     Yield which parameters contradict each other or the card; one OK if none do.
 
     :param planner: the PlannerParameters, ``follower`` the FollowerParameters.
+    :param has_simulator: this package's simulator runs.
     """
     findings = [*_against_each_other(planner, follower)]
+    if (planner.lockstep or follower.lockstep) and not has_simulator:
+        findings.append(Finding(BAD, 'parameters', 'lockstep is true, but maze_sim does not run: '
+                                'only this simulator waits for commands; leave lockstep out'))
     if card is not None:
         findings += _against_card(planner, follower, card)
     yield from findings or [Finding(OK, 'parameters', 'planner, follower and model agree')]

@@ -118,7 +118,7 @@ def _watched(recording: Recording, wanted: Wanted) -> Iterator[Finding]:
     states = np.concatenate((log.positions, log.velocities), axis=1)
     clock_s = _clock_s(recording.clock, log) if wanted.use_sim_time else None
     faults: dict[str, str] = {}
-    for row, state in enumerate(states):
+    for row, state in enumerate([] if wanted.lockstep else states):
         fault = watch.hear(state, int(log.stamps_ns[row]), float(log.received_s[row]),
                            None if clock_s is None else float(clock_s[row]))
         if fault is not None:

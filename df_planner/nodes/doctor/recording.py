@@ -61,6 +61,7 @@ class Wanted:
     :param max_speed_mps: per axis, the fastest in the data of the model.
     :param robot_radius_m: less the tolerance of collisions.
     :param needs_map: the planner waits for a map.
+    :param lockstep: time may stand still, so that it does not tell whether odometry advances.
     """
 
     dt_s: float
@@ -69,6 +70,7 @@ class Wanted:
     robot_radius_m: float
     needs_map: bool = True
     use_sim_time: bool = False
+    lockstep: bool = False
 
 
 @dataclass(frozen=True, eq=False)
