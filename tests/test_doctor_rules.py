@@ -24,16 +24,15 @@ import pytest
 from df_planner.nodes.doctor.axes import judge_axes
 from df_planner.nodes.doctor.connections import judge_command
 from df_planner.nodes.doctor.connections import judge_graph
-from df_planner.nodes.doctor.connections import judge_source
+from df_planner.nodes.doctor.connections import judge_input
+from df_planner.nodes.doctor.connections import judge_others
 from df_planner.nodes.doctor.fitting import judge_given
 from df_planner.nodes.doctor.fitting import judge_parameters
 from df_planner.nodes.doctor.fitting import judge_statuses
 from df_planner.nodes.doctor.odometry import judge_odometry
 from df_planner.nodes.doctor.recording import BAD
 from df_planner.nodes.doctor.recording import ClockLog
-from df_planner.nodes.doctor.recording import Endpoint
 from df_planner.nodes.doctor.recording import Finding
-from df_planner.nodes.doctor.recording import Graph
 from df_planner.nodes.doctor.recording import MapLog
 from df_planner.nodes.doctor.recording import OdometryLog
 from df_planner.nodes.doctor.recording import OK
@@ -44,7 +43,6 @@ from df_planner.nodes.doctor.recording import WARN
 from df_planner.nodes.doctor.surroundings import judge_clock
 from df_planner.nodes.doctor.surroundings import judge_map
 from df_planner.planning.map import GridMap
-from df_planner.ros import topics
 
 BEGAN_S, SECONDS, RATE_HZ = 1.7e9, 10.0, 50.0
 WANTED = Wanted(dt_s=0.02, odom_timeout_s=0.5, max_speed_mps=1.0, robot_radius_m=0.1)
@@ -290,68 +288,35 @@ def test_maps_that_are_refused_or_full():
                   ) == [OK]
 
 
-def graph(publishers=(), subscribers=(), faults=()):
-    """Return a graph; ends are (topic, node, kind)."""
-    def ends(rows):
-        found = {}
-        for name, node, kind in rows:
-            found[name] = (*found.get(name, ()), Endpoint(node, kind))
-        return found
-    return Graph(('/driver',), ends(publishers), ends(subscribers), dict(faults))
+@pytest.mark.parametrize(('faults', 'senders', 'heard', 'texts'), [
+    ([], ['/base'], 500, []),
+    ([], ['/base'], 0, ['nothing arrived from /base']),
+    (['/odom: /base and /ekf all send it; keep one'], ['/base', '/ekf'], 500, ['keep one']),
+    (['nobody sends /odom'], [], 0, ['nobody sends /odom'])])
+def test_an_input_that_does_not_come_is_told_once(faults, senders, heard, texts):
+    findings = [*judge_input('odom', faults, senders, heard)]
+
+    assert levels(findings) == [BAD] * len(texts)
+    assert all(words in finding.text for finding, words in zip(findings, texts))
 
 
-@pytest.mark.parametrize(('publishers', 'heard', 'words'), [
-    ([], 0, 'nobody publishes /odom; the planner needs nav_msgs/msg/Odometry: no other topic'),
-    ([('/robot1/odom', '/robot1/base', ODOM)], 0, '-r __ns:=/robot1 (or -r odom:=/robot1/odom)'),
-    ([('/odometry/filtered', '/ekf', ODOM)], 0, '-r odom:=/odometry/filtered'),
-    ([('/odom', '/base', 'geometry_msgs/msg/PoseStamped')], 0,
-     '/base publishes geometry_msgs/msg/PoseStamped on /odom'),
-    ([('/odom', '/base', ODOM)], 0, 'nothing arrived from /base'),
-    ([('/odom', '/base', ODOM), ('/odom', '/ekf', ODOM)], 500,
-     '2 publishers on /odom (/base, /ekf)')])
-def test_odometry_that_does_not_come_is_found_elsewhere(publishers, heard, words):
-    assert words in only(judge_source(graph(publishers), topics.ODOM, '/odom', heard))
+@pytest.mark.parametrize(('faults', 'rivals', 'expected', 'words'), [
+    ([], [], [OK], '/base listens to /cmd_vel'),
+    (['nobody listens to /cmd_vel'], [], [BAD], 'nobody listens'),
+    ([], ['/teleop'], [OK, WARN], '/teleop publishes /cmd_vel too')])
+def test_somebody_must_hear_the_commands(faults, rivals, expected, words):
+    findings = [*judge_command('/cmd_vel', faults, ['/base'], rivals)]
+
+    assert levels(findings) == expected
+    assert words in findings[-1].text
 
 
-def test_a_source_that_is_alone_and_heard_says_nothing():
-    assert not [*judge_source(graph([('/odom', '/base', ODOM)]), topics.ODOM, '/odom', 500)]
-
-
-def test_a_fault_of_the_graph_is_told_once():
-    found = graph([('/map', '/server', topics.MAP.kind)], faults=[('/map', ('volatile',))])
-
-    assert only(judge_source(found, topics.MAP, '/map', 0)) == 'volatile'
-
-
-STAMPED, UNSTAMPED = topics.CMD_VEL.kind, topics.CMD_VEL.headless
-
-
-@pytest.mark.parametrize(('sent', 'ends', 'level', 'words'), [
-    (topics.CMD_VEL, [('/cmd_vel', '/base', STAMPED)], OK, '/base hears'),
-    (topics.CMD_VEL, [('/cmd_vel', '/base', UNSTAMPED)], BAD, 'enable_stamped_cmd_vel:=false'),
-    (topics.CMD_VEL.stamped(False), [('/cmd_vel', '/base', STAMPED)], BAD,
-     'enable_stamped_cmd_vel:=true'),
-    (topics.CMD_VEL, [], BAD, 'nobody hears /cmd_vel'),
-    (topics.CMD_VEL, [('/robot1/cmd_vel', '/robot1/base', STAMPED)], BAD, '-r __ns:=/robot1')])
-def test_somebody_must_hear_the_commands(sent, ends, level, words):
-    finding, = judge_command(graph(subscribers=ends), sent, '/cmd_vel', '/follower')
-
-    assert (finding.level, words in finding.text) == (level, True)
-
-
-def test_a_second_driver_is_named():
-    found = graph([('/cmd_vel', '/follower', STAMPED), ('/cmd_vel', '/teleop', STAMPED)],
-                  [('/cmd_vel', '/base', STAMPED)])
-
-    assert only(judge_command(found, topics.CMD_VEL, '/cmd_vel', '/follower'), WARN).startswith(
-        '/teleop publishes /cmd_vel too')
-
-
-def test_an_empty_graph(monkeypatch):
+def test_the_graph(monkeypatch):
     monkeypatch.setenv('ROS_DOMAIN_ID', '7')
 
-    assert 'ROS_DOMAIN_ID 7' in only(judge_graph(Graph((), {}, {})))
-    assert levels(judge_graph(graph())) == [OK]
+    assert 'ROS_DOMAIN_ID 7' in only(judge_graph([]))
+    assert levels(judge_graph(['/driver'])) == [OK]
+    assert levels(judge_others(['/goal_pose: two types'])) == [WARN]
 
 
 PLANNER = SimpleNamespace(

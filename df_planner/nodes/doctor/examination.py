@@ -29,7 +29,8 @@ from df_planner.errors import StartOutsideMap
 from df_planner.nodes.doctor.axes import judge_axes
 from df_planner.nodes.doctor.connections import judge_command
 from df_planner.nodes.doctor.connections import judge_graph
-from df_planner.nodes.doctor.connections import judge_source
+from df_planner.nodes.doctor.connections import judge_input
+from df_planner.nodes.doctor.connections import judge_others
 from df_planner.nodes.doctor.fitting import judge_given
 from df_planner.nodes.doctor.fitting import judge_model
 from df_planner.nodes.doctor.fitting import judge_parameters
@@ -52,9 +53,12 @@ from df_planner.nodes.planner.transforms import tf_buffer
 from df_planner.planning.request import refuse_blocked
 from df_planner.ros import topics
 from df_planner.ros.conversions import MapAxes
+from df_planner.ros.qos import profile
 from df_planner.ros.robots.kinds import robot_messages
 from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
+from df_planner.ros.wiring import Endpoint
+from df_planner.ros.wiring import faults
 
 if TYPE_CHECKING:
     from df_planner.model.checkpoint import ModelCard
@@ -102,9 +106,9 @@ class Examination:
     def run(self, node: Listener, seconds: float, is_stopped: IsStopped) -> list[Finding]:
         """Listen for some time, or until a signal arrives, and judge."""
         self._progress('looking for nodes')
-        frames = MapFrame(node, self._frames, tf_buffer(node))
+        transforms = MapFrame(node, self._frames, tf_buffer(node))
         self._follow(node)
-        node.spin(DISCOVERY_S, lambda: is_stopped() or bool(node.graph().nodes))
+        node.spin(DISCOVERY_S, lambda: is_stopped() or bool(node.others()))
         began_s = time.time()
         due_s = time.monotonic() + seconds
         while not is_stopped() and (left_s := due_s - time.monotonic()) > 0.0:
@@ -116,13 +120,13 @@ class Examination:
         self._progress('looking at parameters and model')
         self._take_parameters(node)
         self._load_model()
-        findings = [*self._judge(node, began_s, ended_s, frames)]
-        frames.close()
+        findings = [*self._judge(node, began_s, ended_s, transforms)]
+        transforms.close()
         return findings
 
     def _follow(self, node: Listener) -> None:
         """Listen to what the planner hears: where it would, or where the one that runs does."""
-        nodes = node.graph().nodes
+        nodes = node.others()
         for name in ('planner', 'follower'):
             started: Started = getattr(self, name)
             if started.name in nodes:
@@ -168,10 +172,10 @@ class Examination:
         except DFPlannerError as error:
             self._model_error = f'{error.code}: {error}'
 
-    def _judge(self, node: Listener, began_s: float, ended_s: float, frames: MapFrame
+    def _judge(self, node: Listener, began_s: float, ended_s: float, transforms: MapFrame
                ) -> Iterator[Finding]:
-        p, f, card, graph = (self.planner.parameters, self.follower.parameters, self._card,
-                             node.graph())
+        p, f, card = self.planner.parameters, self.follower.parameters, self._card
+        nodes = node.others()
         odom, map_name = (self.planner.names[topic.name] for topic in (topics.ODOM, topics.MAP))
         axes = MapAxes(f.observation_to_map if card is None else card.observation_to_map)
         robot = robot_messages(p.robot, axes, p.max_force_n, p.mass_kg)
@@ -189,27 +193,49 @@ class Examination:
             max(card.statistics.max_speed) * p.dynamics_tolerance,
             p.robot_radius_m - p.collision_tolerance_m, p.collision_check,
             self.planner.use_sim_time, p.lockstep)
-        yield from judge_graph(graph)
+        yield from judge_graph(nodes)
         yield from judge_model(card, self._model_error, p.checkpoint)
         yield from self._given
         yield from judge_parameters(p, f, card, any(
-            name.endswith('/maze_sim') for name in graph.nodes))
+            name.endswith('/maze_sim') for name in nodes))
         yield from judge_clock(heard, wanted)
-        yield from judge_source(graph, topics.ODOM, odom, len(heard.odometry))
+        yield from judge_input('odom', self._faults(node, topics.ODOM, True),
+                               node.publishers(odom), len(heard.odometry))
         if len(heard.odometry):
             yield from judge_odometry(heard, wanted)
-            yield from _judge_frames(frames, heard.odometry.frames[-1][0], p.global_frame_id)
+            yield from _judge_frames(transforms, heard.odometry.frames[-1][0], p.global_frame_id)
             yield from judge_axes(heard.odometry, wanted)
         if wanted.needs_map or heard.newest_map is not None:
-            yield from judge_source(graph, topics.MAP, map_name, node.count(map_name))
+            yield from judge_input('map', self._faults(node, topics.MAP, True),
+                                   node.publishers(map_name), node.count(map_name))
         yield from judge_map(heard, wanted, *_start(heard, axes))
         command = topics.COMMANDS[f.robot].stamped(f.enable_stamped_cmd_vel)
-        yield from judge_command(graph, command, self.follower.names[command.name],
-                                 self.follower.name)
+        name = self.follower.names[command.name]
+        yield from judge_command(
+            name, self._faults(node, command, True), node.subscribers(name),
+            [other for other in node.publishers(name) if other != self.follower.name])
+        vital = topics.ODOM, topics.MAP, *topics.COMMANDS.values()
+        yield from judge_others([fault for topic in topics.TOPICS if topic not in vital
+                                 for fault in self._faults(node, topic, False)])
         levels = {name: (status.level[0], status.message)
                   for name, status in node.statuses.items()}
         for name in sorted(self.running, reverse=True):
             yield from judge_statuses(levels, getattr(self, name).name)
+
+    def _faults(self, node: Listener, topic: topics.Topic, is_vital: bool) -> list[str]:
+        """Return what the graph says is wrong with a topic of planner and follower."""
+        ends = []
+        for short, started in (('planner', self.planner), ('follower', self.follower)):
+            name = started.names[topic.name]
+            if short in topic.subscribers:
+                ends.append(Endpoint(short, name, topic.kind,
+                                     profile(topic.heard or topic.quality), True))
+            if short in topic.publishers:
+                ends.append(Endpoint(short, name, topic.kind, profile(topic.quality), False))
+        names = {end.topic for end in ends} if is_vital else set()
+        is_sent = any(not end.is_input for end in ends)
+        found = faults(node, ends, set() if is_sent else names, [names] if is_sent else [])
+        return [fault.text for fault in found]
 
 
 def _judge_frames(frames: MapFrame, frame_id: str, map_frame: str) -> Iterator[Finding]:

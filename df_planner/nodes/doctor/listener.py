@@ -20,8 +20,8 @@ bend the rates that it measures.
 """
 
 from collections import Counter
-from collections.abc import Callable
 from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import fields
 from dataclasses import replace
 import time
@@ -35,13 +35,12 @@ import numpy as np
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from rosgraph_msgs.msg import Clock
 
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.errors import DFPlannerError
 from df_planner.nodes.doctor.recording import ClockLog
-from df_planner.nodes.doctor.recording import Endpoint
-from df_planner.nodes.doctor.recording import Graph
 from df_planner.nodes.doctor.recording import MapLog
 from df_planner.nodes.doctor.recording import OdometryLog
 from df_planner.ros import conversions
@@ -172,16 +171,23 @@ class Listener(Node):
 
     # The graph
 
-    def graph(self) -> Graph:
-        """Return who publishes and subscribes."""
-        own = self.get_fully_qualified_name()
-        nodes = [f'{space.rstrip("/")}/{name}' for name, space
-                 in self.get_node_names_and_namespaces()]
-        names = [name for name, _ in self.get_topic_names_and_types()]
-        ends = (self.get_publishers_info_by_topic, self.get_subscriptions_info_by_topic)
-        publishers, subscribers = ({name: self._ends(find, name, own) for name in names}
-                                   for find in ends)
-        return Graph(tuple(sorted(set(nodes) - {own})), publishers, subscribers)
+    def others(self) -> tuple[str, ...]:
+        """Return the full names of the other nodes."""
+        nodes = {f'{space.rstrip("/")}/{name}' for name, space
+                 in self.get_node_names_and_namespaces()}
+        return tuple(sorted(nodes - {self.get_fully_qualified_name()}))
+
+    def publishers(self, name: str) -> list[str]:
+        """Return the full names of the nodes that publish a topic."""
+        return self._nodes_of(self.get_publishers_info_by_topic(name))
+
+    def subscribers(self, name: str) -> list[str]:
+        """Return the full names of the other nodes that subscribe to a topic."""
+        return self._nodes_of(self.get_subscriptions_info_by_topic(name))
+
+    def _nodes_of(self, ends: Sequence[TopicEndpointInfo]) -> list[str]:
+        names = {f'{end.node_namespace.rstrip("/")}/{end.node_name}' for end in ends}
+        return sorted(names - {self.get_fully_qualified_name()})
 
     def names_of(self, node: str, names: dict[str, str]) -> dict[str, str]:
         """
@@ -199,9 +205,3 @@ class Listener(Node):
             if len(own) == 1:
                 found[topic.name] = own[0]
         return found
-
-    @staticmethod
-    def _ends(find: Callable[[str], list], name: str, own: str) -> tuple[Endpoint, ...]:
-        found = [Endpoint(f'{end.node_namespace.rstrip("/")}/{end.node_name}', end.topic_type)
-                 for end in find(name)]
-        return tuple(end for end in found if end.node != own)

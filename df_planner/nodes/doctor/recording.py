@@ -157,30 +157,6 @@ class MapLog:
     error: str = ''
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """A publisher or a subscription: the full name of its node, and its type."""
-
-    node: str
-    kind: str
-
-
-@dataclass(frozen=True, eq=False)
-class Graph:
-    """
-    Who publishes and who subscribes, the doctor left out.
-
-    :param nodes: full names.
-    :param publishers: by name of the topic, as ``subscribers``.
-    :param faults: by name of the topic, why publishers and subscribers do not fit.
-    """
-
-    nodes: tuple[str, ...]
-    publishers: dict[str, tuple[Endpoint, ...]]
-    subscribers: dict[str, tuple[Endpoint, ...]]
-    faults: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, eq=False)
 class Recording:
     """
