@@ -44,6 +44,7 @@ from df_planner.nodes.doctor.recording import Recording
 from df_planner.nodes.doctor.recording import Wanted
 from df_planner.nodes.doctor.started import as_started
 from df_planner.nodes.doctor.started import Started
+from df_planner.nodes.doctor.started import unused_by_both
 from df_planner.nodes.doctor.started import with_facts
 from df_planner.nodes.doctor.surroundings import judge_clock
 from df_planner.nodes.doctor.surroundings import judge_map
@@ -99,7 +100,8 @@ class Examination:
         self.planner, self.follower = planner, follower
         self.running: set[str] = set()
         self._checkpoint, self._robot, self._progress = checkpoint, robot, progress
-        self._given: list[Finding] = []
+        self._given = [Finding(BAD, 'parameters', text)
+                       for text in unused_by_both(planner, follower)]
         self._card: 'ModelCard | None' = None
         self._model_error = ''
 

@@ -30,6 +30,7 @@ from typing import Any
 from typing import TypeVar
 
 import rclpy
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 
 from df_planner.errors import ConfigError
@@ -38,6 +39,7 @@ from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.robots.kinds import ROBOTS
 from df_planner.ros import topics
 from df_planner.ros.parameters import declare
+from df_planner.ros.unused import unused
 
 DISCOVERY = 'ROS_AUTOMATIC_DISCOVERY_RANGE'
 
@@ -52,12 +54,14 @@ class Started:
     :param name: full name.
     :param names: full names of its topics, by the names of the rows of ``topics.py``.
     :param given: the parameters that the arguments give it.
+    :param unused: in words, what they give it in vain.
     """
 
     name: str
     parameters: Any
     names: dict[str, str]
     given: dict[str, Any]
+    unused: tuple[str, ...]
     use_sim_time: bool
 
     def with_values(self, values: dict[str, Any]) -> 'Started':
@@ -74,8 +78,19 @@ def as_started(ros_args: Sequence[str]) -> tuple[Started, Started]:
     :raises ConfigError: for arguments that rclpy does not take, or that a node would refuse.
     """
     with _context(ros_args) as context:
-        return (_start(context, 'planner', PlannerParameters),
-                _start(context, 'follower', FollowerParameters))
+        return (_start(context, 'planner', PlannerParameters, ros_args),
+                _start(context, 'follower', FollowerParameters, ros_args))
+
+
+def unused_by_both(planner: Started, follower: Started) -> list[str]:
+    """Return what is given in vain: what is for one node may well be given to both."""
+    texts = [{text.partition(node.name)[0]: text for text in node.unused}
+             for node in (planner, follower)]
+    both = [max(texts[0][begin], texts[1][begin], key=len)
+            for begin in texts[0] if begin in texts[1]]
+    of_files = [text for node in (planner, follower) for text in node.unused
+                if ' section ' in text]
+    return [*dict.fromkeys(both + of_files)]
 
 
 def with_facts(started: Started, robot: str) -> Started:
@@ -104,14 +119,16 @@ def _context(ros_args: Sequence[str]) -> Iterator[rclpy.Context]:
         rclpy.shutdown(context=context)
 
 
-def _start(context: rclpy.Context, name: str, cls: type[AnyParameters]) -> Started:
+def _start(context: rclpy.Context, name: str, cls: type[AnyParameters],
+           ros_args: Sequence[str]) -> Started:
     node = Node(name, context=context, enable_rosout=False, start_parameter_services=False)
+    node.get_logger().set_level(LoggingSeverity.ERROR)  # what is unused is a finding
     try:
         parameters = declare(node, cls)
         given = {key: value.value for key, value in node._parameter_overrides.items()}
         return Started(
             node.get_fully_qualified_name(), parameters,
             {topic.name: node.resolve_topic_name(topic.name) for topic in topics.TOPICS},
-            given, bool(node.get_parameter('use_sim_time').value))
+            given, tuple(unused(node, ['doctor', *ros_args])), bool(node.get_parameter('use_sim_time').value))
     finally:
         node.destroy_node()
