@@ -15,6 +15,7 @@
 """What ``df_planner doctor`` says of a recording; ``ros/test_doctor.py`` makes one over DDS."""
 
 from collections import Counter
+from dataclasses import make_dataclass
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -40,6 +41,8 @@ from df_planner.nodes.doctor.recording import Recording
 from df_planner.nodes.doctor.recording import verdict
 from df_planner.nodes.doctor.recording import Wanted
 from df_planner.nodes.doctor.recording import WARN
+from df_planner.nodes.doctor.started import Started
+from df_planner.nodes.doctor.started import unused_by_both
 from df_planner.nodes.doctor.surroundings import judge_clock
 from df_planner.nodes.doctor.surroundings import judge_map
 from df_planner.planning.map import GridMap
@@ -347,6 +350,21 @@ def test_parameters_that_contradict_each_other(node, values, level, words):
     finding, = judge_parameters(nodes['planner'], nodes['follower'], CARD, False)
 
     assert (finding.level, words in finding.text) == (level, True)
+
+
+@pytest.mark.parametrize(('planner', 'follower', 'expected'), [
+    (['x is no parameter of /planner; did you mean y?'], ['x is no parameter of /follower'],
+     ['x is no parameter of /planner; did you mean y?']),
+    ([], ['robot_radius_m is no parameter of /follower'], []),
+    (['f.yaml: the section /r/planner is not for /planner'], [],
+     ['f.yaml: the section /r/planner is not for /planner']),
+    ([], ['-p planner:x:=1 is for the node planner: /follower does not use it'], [])])
+def test_what_one_of_the_nodes_uses_is_not_given_in_vain(planner, follower, expected):
+    parameters = make_dataclass('Parameters', [('robot_radius_m', float)])(0.1)
+    nodes = [Started(f'/{name}', parameters, {}, {}, tuple(texts), False)
+             for name, texts in (('planner', planner), ('follower', follower))]
+
+    assert unused_by_both(*nodes) == expected
 
 
 def test_the_running_node_counts():

@@ -84,13 +84,16 @@ def as_started(ros_args: Sequence[str]) -> tuple[Started, Started]:
 
 def unused_by_both(planner: Started, follower: Started) -> list[str]:
     """Return what is given in vain: what is for one node may well be given to both."""
-    texts = [{text.partition(node.name)[0]: text for text in node.unused}
-             for node in (planner, follower)]
-    both = [max(texts[0][begin], texts[1][begin], key=len)
-            for begin in texts[0] if begin in texts[1]]
-    of_files = [text for node in (planner, follower) for text in node.unused
-                if ' section ' in text]
-    return [*dict.fromkeys(both + of_files)]
+    found: dict[str, str] = {}
+    for node, other in ((planner, follower), (follower, planner)):
+        others = {text.partition(other.name)[0] for text in other.unused}
+        known = {field.name for field in fields(other.parameters)}
+        for text in node.unused:
+            begin, word = text.partition(node.name)[0], text.partition(' ')[0]
+            is_parameter = begin.endswith(' is no parameter of ')
+            if begin in others or ' section ' in text or is_parameter and word not in known:
+                found[begin] = max(text, found.get(begin, ''), key=len)
+    return [*found.values()]
 
 
 def with_facts(started: Started, robot: str) -> Started:
@@ -129,6 +132,7 @@ def _start(context: rclpy.Context, name: str, cls: type[AnyParameters],
         return Started(
             node.get_fully_qualified_name(), parameters,
             {topic.name: node.resolve_topic_name(topic.name) for topic in topics.TOPICS},
-            given, tuple(unused(node, ['doctor', *ros_args])), bool(node.get_parameter('use_sim_time').value))
+            given, tuple(unused(node, ['doctor', *ros_args])),
+            bool(node.get_parameter('use_sim_time').value))
     finally:
         node.destroy_node()
