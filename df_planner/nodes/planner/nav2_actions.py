@@ -142,7 +142,9 @@ class PathAction:
 
 class NavigateAction:
     """
-    ``navigate_to_pose``: drive to a goal, and hold there.
+    ``navigate_to_pose``: drive to a goal; the planner has none when the drive has ended.
+
+    Only after success it may keep the goal (``hold_after_action``).
 
     :param kind: the action, with Nav2's fields.
     :param codes: further classes with error codes, those of Nav2's servers.
@@ -182,7 +184,7 @@ class NavigateAction:
 
     def _go(self, poses: Outcome) -> None:
         try:
-            self._interface.set_goal(poses.result()[0])
+            self._interface.set_goal(poses.result()[0], by_action=True)
         except DFPlannerError as error:
             if self._takes_over:
                 self._takes_over = False
@@ -204,14 +206,16 @@ class NavigateAction:
 
     def _watch(self) -> None:
         """Send feedback, and end the action when the drive has ended."""
-        navigation, odom = self._navigation, self._interface.session.odom
+        navigation, session = self._navigation, self._interface.session
         if navigation is None or not self.server.is_busy:
             return
-        if odom is not None and navigation.has_arrived(odom.state[:2]):
+        odom, missing, error = session.odom, session.missing_inputs(), self._error
+        if not missing and session.rest.is_reached and navigation.is_at_goal(odom.state[:2]):
             self._navigation = None
+            if not self._interface.parameters.hold_after_action:
+                self._interface.drop_goal()
             self.server.succeed(self.server.kind.Result())
             return
-        missing, error = self._interface.session.missing_inputs(), self._error
         if missing:
             error = WaitTimeout('navigate_to_pose waits for ' + ', '.join(missing))
         try:

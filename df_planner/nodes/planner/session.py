@@ -37,6 +37,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from df_planner.driving.rest import is_still
+from df_planner.driving.rest import Rest
 from df_planner.driving.safety_gate import GateLimits
 from df_planner.driving.safety_gate import SafetyGate
 from df_planner.driving.stamps import has_restarted
@@ -72,6 +74,7 @@ class PlanningSession:
     """
     Hold goal, odometry, map and the plan in hand, and keep the worker planning.
 
+    :ivar rest: tells whether the robot is at rest.
     :param finish: called with each Result in the executor's thread.
     """
 
@@ -79,6 +82,7 @@ class PlanningSession:
                  finish: Callable[[Result], None]):
         self.goal: Goal | None = None
         self.odom: Reading | None = None
+        self.rest = Rest()
         self._recent: deque[Reading] = deque(maxlen=RECENT_READINGS)
         self._worker = worker
         self._finish = finish
@@ -149,6 +153,7 @@ class PlanningSession:
             self.restart()
         self.odom = Reading(state, stamp_ns, time.monotonic())
         self._recent.append(self.odom)
+        self.rest.take(state, stamp_ns)
         self._timeline.advance(stamp_ns)
         self.plan_if_due()
 
@@ -156,6 +161,7 @@ class PlanningSession:
         """Forget all that is stamped, since time has jumped back; the goal stays."""
         self._worker.cancel('plan')
         self._recent.clear()
+        self.rest.begin()
         self._timeline.clear()
         self.odom = self._plan_stamp_ns = None
         if self.goal is not None:
@@ -247,7 +253,7 @@ class PlanningSession:
             result = Result(None, DFPlannerError(repr(outcome.error)), start.stamp_ns, 0.0)
         if start is not odom:
             result = replace(result, late_s=max(now_ns - start.stamp_ns, 0) / NS_PER_S)
-        elif self.odom.is_still_at(odom.state):
+        elif is_still(self.odom.state, odom.state):
             result, planned_ns = replace(result, stamp_ns=now_ns), now_ns
         had_plan = self._timeline.in_hand is not None
         if not result.start_is_bad:
