@@ -29,7 +29,9 @@ from pydantic import BaseModel
 from pydantic import ValidationError
 import yaml
 
+from df_planner.errors import brief
 from df_planner.errors import ConfigError
+from df_planner.errors import MOST_NAMES
 from df_planner.files import share_path
 
 Model = TypeVar('Model', bound=BaseModel)
@@ -86,18 +88,20 @@ def checked(model: Callable[..., Model], values: dict[str, object], source: str,
 def faults(error: ValidationError, names: Iterable[str] = (),
            place: Callable[[tuple], str] | None = None) -> str:
     """
-    Return all that a pydantic model complains of, in one line.
+    Return what a pydantic model complains of, in one line: the first complaints, if many.
 
     :param names: of the model's fields, to suggest one for a misspelt name.
     :param place: returns the words for the location of a fault, by default ``tasks.medium.maze``.
     """
     place = place or (lambda location: '.'.join(map(str, location)))
-    return '; '.join(': '.join(filter(None, (place(fault['loc']), _complaint(fault, names))))
-                     for fault in error.errors())
+    found = [': '.join(filter(None, (place(fault['loc']), _complaint(fault, names))))
+             for fault in error.errors()]
+    more = len(found) - MOST_NAMES
+    return '; '.join(found[:MOST_NAMES] + [f'{more} more faults'] * (more > 0))
 
 
 def _complaint(fault: dict, names: Iterable[str]) -> str:
-    message, value = fault['msg'].removeprefix('Value error, '), repr(fault['input'])
+    message, value = fault['msg'].removeprefix('Value error, '), brief(fault['input'])
     if fault['type'] == 'missing':
         return 'is missing'
     if fault['type'] == 'extra_forbidden':

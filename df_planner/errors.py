@@ -19,6 +19,12 @@ The codes of planning failures are the names that Nav2's ``ComputePathToPose`` u
 ROS edge can map an exception to an error code in one place.
 """
 
+from collections.abc import Iterable
+from itertools import islice
+
+MOST_NAMES = 8
+MOST_CHARACTERS = 200
+
 
 class DFPlannerError(Exception):
     """Base of every error this package raises on purpose; ``code`` names the failure."""
@@ -180,3 +186,15 @@ class TrainingDiverged(DFPlannerError):
     """A gradient of the training is not finite."""
 
     code = 'TRAINING_DIVERGED'
+
+
+def some_of(names: Iterable[object]) -> str:
+    """Return names for a message, which stays short: the first few, and whether there are more."""
+    first = [str(name) for name in islice(names, MOST_NAMES + 1)]
+    return ', '.join(first[:MOST_NAMES]) + ' and more' * (len(first) > MOST_NAMES)
+
+
+def brief(value: object) -> str:
+    """Return what a value looks like, for a message: of a long one the beginning."""
+    text = repr(value)
+    return text if len(text) <= MOST_CHARACTERS else f'{text[:MOST_CHARACTERS]}…'

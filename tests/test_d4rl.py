@@ -140,7 +140,7 @@ def with_nan(array, row):
     ('actions', lambda a: None, 'key actions is missing'),
     ('rewards', lambda a: None, 'key rewards is missing'),
     ('terminals', lambda a: None, 'key terminals is missing'),
-    ('observations', lambda a: a[:, :3], r'observations must have shape \(.N., 4\), got'),
+    ('observations', lambda a: a[:, :3], r'observations must have shape \(N, 4\), got'),
     ('observations', lambda a: np.float32(1.0), r'observations must have shape'),
     ('observations', lambda a: a.astype(np.int32), 'observations must be of dtype float'),
     ('rewards', lambda a: a[:, None], 'rewards must have shape'),

@@ -41,8 +41,8 @@ from df_planner.sim import generate_drives
 from df_planner.sim.generate import D4RL_NUM_STEPS
 
 CONFIG = click.option(
-    '--config', metavar='YAML', help='Columns of bags and Minari data sets: a file, or a shipped '
-    'name: maze2d, diff_drive, point_maze.  [default: maze2d, point_maze]')
+    '--config', metavar='YAML', help='Columns: a file, or a shipped name: maze2d, diff_drive, '
+    'point_maze.  [default: maze2d; of Minari point_maze; of HDF5 files what they say themselves]')
 
 
 @click.command('generate', epilog=examples(
@@ -100,9 +100,10 @@ def import_command(sources: tuple[str, ...], out: Path, config: str | None):
     """
     Bring logs into one file for `df_planner train`.
 
-    A SOURCE is a bag (its folder, or its .mcap or .db3 file), an HDF5 file with the keys of D4RL,
-    or a Minari data set (its folder, or minari:NAME). Messages of bags are resampled to a fixed
-    rate; gaps and jumps end an episode. After Ctrl-C or a kill the same command goes on.
+    A SOURCE is a bag (its folder, or its .mcap or .db3 file), an HDF5 file with the keys of D4RL
+    (or other arrays, by --config), or a Minari data set (its folder, or minari:NAME). Messages of
+    bags are resampled to a fixed rate; gaps and jumps end an episode. After Ctrl-C or a kill the
+    same command goes on.
     """
     try:
         imported = import_sources(sources, out, load_import_config(config) if config else None)

@@ -28,6 +28,7 @@ from importlib import import_module
 from pathlib import Path
 import signal
 import sys
+import traceback
 
 import click
 
@@ -38,7 +39,10 @@ from df_planner.errors import DFPlannerError
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99, 'show_default': True}
 TESTS = Path(__file__).parents[2] / 'tests'  # in a checkout
+MAINTAINERS = 'maintainers@df-planner.example'  # as in package.xml
 EXIT_ERROR = 2
+EXIT_BUG = 70  # EX_SOFTWARE
+MAX_LINE = 1500
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
 
@@ -141,6 +145,13 @@ class Cli(LazyGroup):
             if error.errno == errno.EPIPE:
                 raise
             _complain('OS_ERROR', error)
+        except (click.ClickException, click.Abort, click.exceptions.Exit, MemoryError):
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            _complain('BUG', f'{type(error).__name__}: {error}: a bug of df_planner, not of your '
+                      f'input; please report these lines and the command to {MAINTAINERS}')
+            ctx.exit(EXIT_BUG)
         except _Terminated:
             ctx.exit(EXIT_TERMINATED)
         except KeyboardInterrupt:
@@ -181,5 +192,9 @@ def __getattr__(name: str) -> click.Command:
     return import_module('soak.command').soak
 
 
-def _complain(code: str, error: Exception) -> None:
-    click.echo(f'error [{code}]: {" ".join(str(error).split())}', err=True)
+def _complain(code: str, error: Exception | str) -> None:
+    """Print an error in one line, of a length that can be read: files can make them long."""
+    line = ' '.join(str(error).split())
+    if len(line) > MAX_LINE:
+        line = f'{line[:MAX_LINE]} … ({len(line):,} characters in all)'
+    click.echo(f'error [{code}]: {line}', err=True)

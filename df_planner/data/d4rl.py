@@ -60,6 +60,7 @@ from df_planner.data.layout import true_observations
 from df_planner.data.layout import TRUE_STATE_KEYS
 from df_planner.data.layout import value_problems
 from df_planner.errors import DatasetError
+from df_planner.files import placeholder
 from df_planner.files import replacing
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
@@ -168,7 +169,15 @@ def _how_to_make(path: Path) -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> DatasetError:
-    return DatasetError(f'{path}: truncated or not HDF5 ({" ".join(str(error).split())})')
+    words = ' '.join(str(error).split())
+    if isinstance(error, PermissionError):
+        return DatasetError(f'{path}: no permission to read it')
+    if isinstance(error, BlockingIOError):
+        return DatasetError(f'{path}: another process has it open for writing; try again when '
+                            'that has ended')
+    if (stands_for := placeholder(path)) is not None:
+        return DatasetError(f'{path}: {stands_for}')
+    return DatasetError(f'{path}: truncated or not HDF5 ({words})')
 
 
 def _map(path: Path, file: h5py.File, num_rows: int, repair: bool, sha256: str,

@@ -98,10 +98,12 @@ class ForecastCard(Card):
     """
     Everything about a forecaster but its weights.
 
+    :param step_s: from row to row of the series, where its dates say it.
     :param mean: (C,) and ``std`` (C,) of the training rows, in the units of the series.
     """
 
     names: tuple[str, ...]
+    step_s: float | None = None
     mean: tuple[float, ...]
     std: tuple[float, ...]
     series_sha256: str

@@ -24,6 +24,7 @@ from dataclasses import field
 
 import numpy as np
 
+from df_planner.errors import brief
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.planning.map import GridMap
@@ -149,4 +150,4 @@ def _numbers(value: object, what_numbers: str, what: str) -> np.ndarray:
     try:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidInput(f'{what} must be {what_numbers}, got {value!r}') from error
+        raise InvalidInput(f'{what} must be {what_numbers}, got {brief(value)}') from error

@@ -30,6 +30,7 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from df_planner.errors import InvalidInput
+from df_planner.geometry import is_identity
 from df_planner.planning.map import GridMap
 from df_planner.ros import conversions
 from df_planner.ros import qos
@@ -70,14 +71,14 @@ def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
     height, width = msg.info.height, msg.info.width
     if height == 0 or width == 0 or len(msg.data) != height * width:
         raise InvalidInput(f'map: {height} x {width} cells announced, {len(msg.data)} sent')
-    origin, turn = msg.info.origin.position, msg.info.origin.orientation
+    origin, turn = msg.info.origin.position, conversions.quaternion(msg.info.origin.orientation)
     resolution_m, x, y = conversions.finite(
         (msg.info.resolution, origin.x, origin.y), 'map').tolist()
     if resolution_m <= 0.0:
         raise InvalidInput(f'map: resolution must be above 0, got {resolution_m}')
-    if any(abs(value) > 1e-6 for value in (turn.x, turn.y, turn.z)):
-        raise InvalidInput('map: the orientation of its origin must be the identity, got '
-                           f'({turn.x}, {turn.y}, {turn.z}, {turn.w})')
+    if not is_identity(np.array(turn)):
+        raise InvalidInput('map: the orientation of its origin must be the identity, (0, 0, 0, '
+                           f'1), got (x, y, z, w) = {turn}')
     cells = np.array(msg.data, dtype=np.int8).reshape(height, width)
     # The message holds the resolution as a float32; a millionth of a metre is finer than any map.
     return GridMap((cells < 0) | (cells >= occupied_threshold), round(resolution_m, 6),

@@ -181,7 +181,7 @@ MAP = Topic(
     'time_optimal` keeps clear of them.',
     ('maze_sim',), ('planner', 'follower'), recorded=True, awaited='message')
 ODOM = Topic(
-    'odom', 'nav_msgs/msg/Odometry', RECORDED, 'State of the robot; twist in `base_link`.',
+    'odom', 'nav_msgs/msg/Odometry', RECORDED, 'State of the robot; twist in `child_frame_id`.',
     ('maze_sim',), ('planner', 'follower'), heard=SENSOR_DATA, lockstep=LATEST,
     keepers=('maze_benchmark',), recorded=True, awaited='message')
 GOAL_POSE = Topic(

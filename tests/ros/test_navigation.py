@@ -19,6 +19,8 @@ import time
 from types import SimpleNamespace
 
 from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import Quaternion
+from geometry_msgs.msg import Transform
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 import numpy as np
@@ -29,6 +31,7 @@ from rclpy.node import Node
 from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import GoalOccupied
+from df_planner.errors import InvalidInput
 from df_planner.errors import NoProgress
 from df_planner.errors import PlanInCollision
 from df_planner.errors import PlanningCancelled
@@ -145,13 +148,24 @@ def pose(x, y, frame_id):
     return found
 
 
-def test_a_pose_is_transformed():
-    found = transformed(pose(1.0, 0.5, 'camera'), quarter_turn())
+@pytest.mark.parametrize('length', [1.0, 1.05, -1.0])
+def test_a_pose_is_transformed(length):
+    """By the rotation, whatever the length of its quaternion."""
+    turn = quarter_turn()
+    turn.transform.rotation.z *= length
+    turn.transform.rotation.w *= length
+    found = transformed(pose(1.0, 0.5, 'camera'), turn)
     assert found.header.frame_id == 'map'
     at, turn = found.pose.position, found.pose.orientation
     assert (at.x, at.y, at.z) == pytest.approx((0.5, 3.0, 3.0))
-    assert (turn.x, turn.y, turn.z, turn.w) == pytest.approx(
-        (0.0, 0.0, math.sqrt(0.5), math.sqrt(0.5)))
+    half = math.copysign(math.sqrt(0.5), length)
+    assert (turn.x, turn.y, turn.z, turn.w) == pytest.approx((0.0, 0.0, half, half))
+
+
+def test_a_transform_without_rotation_is_refused():
+    with pytest.raises(InvalidInput, match='rotation of the transform'):
+        transformed(pose(1.0, 0.5, 'camera'), TransformStamped(
+            transform=Transform(rotation=Quaternion(w=0.0))))
 
 
 def test_the_transform_of_the_robot_is_its_odometry():

@@ -170,6 +170,15 @@ def test_bad_odometry_is_named_and_changes_nothing(quick, quick_node, tick, posi
     quick.wait_for_status('inputs', 'All inputs are there')
 
 
+def test_a_start_is_no_longer_complained_about_without_a_goal(quick):
+    quick.send_goal(GOAL)
+    quick.plan(quick.base)
+    quick.send_odometry(quick.base + 25, WALL)
+    quick.wait_for_status('inputs', 'START_OCCUPIED')
+    quick.clear_goal()
+    quick.wait_for_status('inputs', 'All inputs are there')
+
+
 def test_a_bad_map_is_named_and_changes_nothing(quick):
     quick.maps.publish(OccupancyGrid())
     assert quick.wait_for_status('inputs', 'TF_ERROR') == b'\x02'

@@ -210,7 +210,7 @@ class Interface:
         self.session.clear_goal()
         self._is_resuming, self._kept_goal = False, None  # the follower may repeat it late
         self._publish_goal(None, '')
-        for what in ('goal', 'plan'):
+        for what in ('goal', 'start', 'plan'):
             self._complaints.clear(what)
         odom = self.session.odom
         self.publish(None, self.node.get_clock().now().nanoseconds if odom is None

@@ -43,6 +43,7 @@ from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.nodes.planner.planning_job import Result
 from df_planner.nodes.planner.report import PlannerReport
 from df_planner.nodes.planner.session import PlanningSession
+from df_planner.ros import topics
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
@@ -53,6 +54,7 @@ from df_planner.ros.rclpy_gaps import on_jump_back
 from df_planner.ros.rclpy_gaps import refuse_impossible_transitions
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
+from df_planner.ros.wiring import Wiring
 from df_planner.ros.worker import Worker
 
 if TYPE_CHECKING:
@@ -89,6 +91,8 @@ class PlannerNode(LifecycleNode):
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
         self._report = PlannerReport(diagnostics, self._complaints)
+        diagnostics.add('topics', Wiring(
+            self, (topics.ODOM, topics.MAP), self._vital_outputs).status)
         self._interface = Interface(
             self, lambda: self.parameters, self._complaints, self._end_drive)
         self._worker: Worker | None = None
@@ -237,6 +241,11 @@ class PlannerNode(LifecycleNode):
             self.get_logger().warning('The goal waits for ' + ', '.join(missing),
                                       throttle_duration_sec=5.0)
         self._interface.check_odom_frame()
+
+    def _vital_outputs(self) -> tuple[tuple[topics.Topic, ...], ...]:
+        """Return what somebody must listen to while there is a goal."""
+        has_goal = self._session is not None and self._session.goal is not None
+        return ((topics.PLAN_TRAJECTORY, topics.PLAN),) if has_goal else ()
 
     def _on_jump_back(self) -> None:
         self.get_logger().warning('The clock jumped back: dropping odometry and plan')
