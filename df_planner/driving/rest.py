@@ -21,7 +21,7 @@ from df_planner.driving.stamps import seconds_to_ns
 # A robot that has moved and moves less than this stands still. The speeds are those at which
 # Nav2's goal checker calls a robot stopped.
 STILL_M, STILL_M_S, STILL_RAD = 0.05, 0.2, 0.05
-REST_S = 0.25  # a robot that has stood still for so long, by the stamps of its odometry, is at rest
+REST_S = 0.25  # a robot that has stood still for so long, by its odometry's stamps, is at rest
 
 
 def is_still(state: np.ndarray, before: np.ndarray) -> bool:
