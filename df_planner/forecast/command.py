@@ -30,6 +30,7 @@ from df_planner.console import examples
 from df_planner.console import out_option
 from df_planner.console import seed_option
 from df_planner.console import text_table
+from df_planner.errors import ConfigError
 from df_planner.errors import DatasetError
 from df_planner.errors import some_of
 from df_planner.experiments import common
@@ -124,7 +125,12 @@ def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[s
     hourly traffic, temperature and clouds from the package autots. The next 15 % give the held-out
     loss, the rest is unseen.
     """
-    values = {**assignments(overrides), 'horizon': horizon, 'history': history}
+    values = assignments(overrides)
+    for name, option in (('horizon', '--horizon'), ('history', '--history'), ('name', '--out'),
+                         ('out_dir', '--out'), ('series', 'SERIES')):
+        if name in values:
+            raise ConfigError(f'--set {name}: is what {option} says; leave it out')
+    values = {**values, 'horizon': horizon, 'history': history}
     if (path := train_forecaster(series, out, values)) is not None:
         click.echo(path)
 

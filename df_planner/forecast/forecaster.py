@@ -162,7 +162,7 @@ class Forecaster:
         if not np.isfinite(history).all():
             raise InvalidInput('history must be finite')
         horizon = config.horizon if horizon is None else horizon
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(int(seed))
         known = ((history[-config.history:] - self._mean) / self._std).astype(np.float32)
         rows = np.repeat(known[None], samples, axis=0)
         while rows.shape[1] - config.history < horizon:

@@ -34,6 +34,7 @@ from rclpy.qos import QoSProfile
 from rclpy.qos import ReliabilityPolicy
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
+from df_planner.errors import some_of
 from df_planner.ros import topics
 from df_planner.ros.diagnostics import ERROR
 from df_planner.ros.diagnostics import OK
@@ -42,7 +43,6 @@ from df_planner.ros.diagnostics import WARN
 
 PERIOD_S = 1.0
 PATIENCE_S = 5.0  # nodes need that long to find each other; a type or a QoS does not change
-MOST_NAMES = 3
 BYSTANDERS = ('recorder', 'rosbag2_recorder', 'maze_benchmark')  # listen, but drive no robot
 BEST_EFFORT, RELIABLE = ReliabilityPolicy.BEST_EFFORT, ReliabilityPolicy.RELIABLE
 VOLATILE, TRANSIENT_LOCAL = DurabilityPolicy.VOLATILE, DurabilityPolicy.TRANSIENT_LOCAL
@@ -118,7 +118,7 @@ def faults(node: Node, endpoints: Sequence[Endpoint], inputs: Collection[str],
         if is_input and topic in inputs:
             senders = sorted({_name(other) for other in fitting})
             if len(senders) > 1:
-                found.append(Fault(WARN, f'{topic}: {_listed(senders)} all send it; keep one',
+                found.append(Fault(WARN, f'{topic}: {some_of(senders)} all send it; keep one',
                                    PATIENCE_S))
             elif not others:
                 found.append(_unsent(node, ours[0]))
@@ -231,7 +231,7 @@ def _unsent(node: Node, ours: Endpoint) -> Fault:
     text = f'nobody sends {ours.topic} ({ours.kind})'
     if not found:
         return Fault(WARN, text, math.inf)
-    return Fault(WARN, f'{text}, but there is {_listed(found)} of that type: remap '
+    return Fault(WARN, f'{text}, but there is {some_of(found)} of that type: remap '
                  f'{ours.topic}:={found[0]} if that is it', PATIENCE_S)
 
 
@@ -268,8 +268,3 @@ def _short(ours: str, theirs: str) -> tuple[str, str]:
 
 def _name(info: TopicEndpointInfo) -> str:
     return f'{info.node_namespace.rstrip("/")}/{info.node_name}'
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f' and {len(names) - MOST_NAMES} more' if len(names) > MOST_NAMES else ''
-    return ', '.join(names[:MOST_NAMES]) + more
