@@ -255,7 +255,8 @@ def test_a_drive_tells_how_far_it_is_and_ends_at_the_goal(planner):
         lambda: told and told[-1].current_pose.pose.position.y == -2.0, 'feedback')
     assert told[-1].current_pose.header.frame_id == 'map'
     assert told[-1].distance_remaining >= 1.0 - 1e-6
-    assert planner.active_goals[-1].header.stamp != Time()  # no other planner resumes it
+    planner.probe.wait_until(lambda: planner.active_goals and planner.active_goals[
+        -1].header.stamp != Time(), 'the goal, which no other planner resumes')
 
     # Not while it passes, whether the speed tells so or only the position does.
     done = handle.get_result_async()
@@ -270,7 +271,7 @@ def test_a_drive_tells_how_far_it_is_and_ends_at_the_goal(planner):
 
     # Then it is over: somebody who moves the robot meets no plan any more.
     planner.wait_for_brake()
-    assert not planner.active_goals[-1].header.frame_id
+    planner.probe.wait_until(lambda: not planner.active_goals[-1].header.frame_id, 'no goal')
     planner.trajectories.clear()
     for _ in range(5):
         planner.be((1.0, -2.0))
