@@ -29,6 +29,7 @@ from df_planner.nodes.doctor.connections import judge_input
 from df_planner.nodes.doctor.connections import judge_others
 from df_planner.nodes.doctor.fitting import judge_given
 from df_planner.nodes.doctor.fitting import judge_parameters
+from df_planner.nodes.doctor.fitting import judge_running
 from df_planner.nodes.doctor.fitting import judge_statuses
 from df_planner.nodes.doctor.odometry import judge_odometry
 from df_planner.nodes.doctor.recording import BAD
@@ -387,10 +388,17 @@ def test_what_running_nodes_say_counts(statuses, expected, words):
     assert words in findings[0].text
 
 
+@pytest.mark.parametrize(('state', 'running', 'expected'), [
+    ('active', ['planner', 'follower'], []), ('inactive', ['planner', 'follower'], [BAD]),
+    ('', ['planner', 'follower'], [BAD]), ('active', ['planner'], [WARN])])
+def test_a_planner_that_runs_must_be_active(state, running, expected):
+    assert levels(judge_running(state, running)) == expected
+
+
 def test_the_last_sentence_counts_and_names_the_first():
     findings = [Finding(OK, 'graph', ''), Finding(BAD, 'odom', 'stamps are 0: mend'),
                 Finding(BAD, 'map', 'none')]
 
     assert verdict(findings) == (
-        False, 'The planner would not drive: 2 things to mend, first odom: stamps are 0.')
+        False, 'The planner would not drive: 2 things to mend, first odom: stamps are 0: mend.')
     assert verdict(findings[:2])[1].startswith('The planner would not drive: 1 thing to mend')
