@@ -94,7 +94,7 @@ class PlanFollower:
     @property
     def has_current_plan(self) -> bool:
         """Tell whether there is a plan to follow now: one that has not timed out."""
-        return self.watch.fault is None and self._is_followed(self._timeline.current)
+        return self.watch.is_sound and self._is_followed(self._timeline.current)
 
     @property
     def has_control(self) -> bool:
@@ -146,6 +146,7 @@ class PlanFollower:
         last_ns, timeline = self.odom_stamp_ns, self._timeline
         if now_s is not None and self.watch.hear(state, stamp_ns, now_s, clock_s) is not None:
             timeline.clear()
+            last_ns = None  # a late state, too, is good enough to brake by
         restarted = has_restarted(last_ns, stamp_ns)
         if last_ns is not None and timeline.current is not None:
             began_ns, ahead = timeline.current.stamp_ns, timeline.ahead

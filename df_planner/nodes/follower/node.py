@@ -120,7 +120,7 @@ class Follower(Node):
         if p.execution == 'time_optimal':
             self._maps = MapReader(
                 self, self._axes, lambda: p, self._take_map, complaints, self._worker)
-        self.create_timer(p.odom_timeout_s / 2, self._watch,
+        self.create_timer(p.odom_timeout_s / 10, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
         # Keep the planner's goal for it: this node outlives a planner that restarts.
         kept_goal = qos.publisher(self, topics.RESUME_GOAL)
@@ -273,6 +273,8 @@ class Follower(Node):
             return Status(ERROR, 'odometry has stopped')
         if self._follower.watch.fault is not None:
             return Status(ERROR, self._follower.watch.fault)
+        if not self._follower.watch.is_sound:
+            return Status(WARN, 'waiting for odometry that advances')
         if self._waits_for_map:
             return Status(WARN, 'waiting for a map')
         if self._follower.has_current_plan:
