@@ -29,6 +29,7 @@ from df_planner.nodes.doctor.connections import judge_input
 from df_planner.nodes.doctor.connections import judge_others
 from df_planner.nodes.doctor.fitting import judge_given
 from df_planner.nodes.doctor.fitting import judge_parameters
+from df_planner.nodes.doctor.fitting import judge_running
 from df_planner.nodes.doctor.fitting import judge_statuses
 from df_planner.nodes.doctor.odometry import judge_odometry
 from df_planner.nodes.doctor.recording import BAD
@@ -295,7 +296,7 @@ def test_maps_that_are_refused_or_full():
     ([], ['/base'], 500, []),
     ([], ['/base'], 0, ['nothing arrived from /base']),
     (['/odom: /base and /ekf all send it; keep one'], ['/base', '/ekf'], 500, ['keep one']),
-    (['nobody sends /odom'], [], 0, ['nobody sends /odom'])])
+    (['nobody sends /odom'], [], 0, ['nobody sends /odom: start the driver'])])
 def test_an_input_that_does_not_come_is_told_once(faults, senders, heard, texts):
     findings = [*judge_input('odom', faults, senders, heard)]
 
@@ -305,7 +306,7 @@ def test_an_input_that_does_not_come_is_told_once(faults, senders, heard, texts)
 
 @pytest.mark.parametrize(('faults', 'rivals', 'expected', 'words'), [
     ([], [], [OK], '/base listens to /cmd_vel'),
-    (['nobody listens to /cmd_vel'], [], [BAD], 'nobody listens'),
+    (['nobody listens to /cmd_vel'], [], [BAD], 'nobody listens to /cmd_vel: start'),
     ([], ['/teleop'], [OK, WARN], '/teleop publishes /cmd_vel too')])
 def test_somebody_must_hear_the_commands(faults, rivals, expected, words):
     findings = [*judge_command('/cmd_vel', faults, ['/base'], rivals)]
@@ -387,10 +388,17 @@ def test_what_running_nodes_say_counts(statuses, expected, words):
     assert words in findings[0].text
 
 
+@pytest.mark.parametrize(('state', 'running', 'expected'), [
+    ('active', ['planner', 'follower'], []), ('inactive', ['planner', 'follower'], [BAD]),
+    ('', ['planner', 'follower'], [BAD]), ('active', ['planner'], [WARN])])
+def test_a_planner_that_runs_must_be_active(state, running, expected):
+    assert levels(judge_running(state, running)) == expected
+
+
 def test_the_last_sentence_counts_and_names_the_first():
     findings = [Finding(OK, 'graph', ''), Finding(BAD, 'odom', 'stamps are 0: mend'),
                 Finding(BAD, 'map', 'none')]
 
     assert verdict(findings) == (
-        False, 'The planner would not drive: 2 things to mend, first odom: stamps are 0.')
+        False, 'The planner would not drive: 2 things to mend, first odom: stamps are 0: mend.')
     assert verdict(findings[:2])[1].startswith('The planner would not drive: 1 thing to mend')

@@ -34,6 +34,7 @@ from df_planner.nodes.doctor.connections import judge_others
 from df_planner.nodes.doctor.fitting import judge_given
 from df_planner.nodes.doctor.fitting import judge_model
 from df_planner.nodes.doctor.fitting import judge_parameters
+from df_planner.nodes.doctor.fitting import judge_running
 from df_planner.nodes.doctor.fitting import judge_statuses
 from df_planner.nodes.doctor.listener import Listener
 from df_planner.nodes.doctor.odometry import judge_odometry
@@ -42,6 +43,7 @@ from df_planner.nodes.doctor.recording import Finding
 from df_planner.nodes.doctor.recording import OK
 from df_planner.nodes.doctor.recording import Recording
 from df_planner.nodes.doctor.recording import Wanted
+from df_planner.nodes.doctor.recording import WARN
 from df_planner.nodes.doctor.started import as_started
 from df_planner.nodes.doctor.started import Started
 from df_planner.nodes.doctor.started import unused_by_both
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from df_planner.model.checkpoint import ModelCard
 
 DISCOVERY_S = 5.0  # at most, until another node is found
+SIM_TIME = 'use_sim_time'
 LOOK_S = 0.5  # how often nodes that run are looked for
 
 Progress = Callable[[str], None]
@@ -100,8 +103,7 @@ class Examination:
         self.planner, self.follower = planner, follower
         self.running: set[str] = set()
         self._checkpoint, self._robot, self._progress = checkpoint, robot, progress
-        self._given = [Finding(BAD, 'parameters', text)
-                       for text in unused_by_both(planner, follower)]
+        self._given: list[Finding] = []
         self._card: 'ModelCard | None' = None
         self._model_error = ''
 
@@ -145,18 +147,24 @@ class Examination:
         """Take the parameters of the nodes that run; for the others, the options."""
         options = {name: value for name, value in (
             ('checkpoint', self._checkpoint), ('robot', self._robot)) if value}
+        self._given += [Finding(WARN if self.running else BAD, 'parameters', text)
+                        for text in unused_by_both(self.planner, self.follower)]
         for name in ('planner', 'follower'):
             started: Started = getattr(self, name)
             if name not in self.running:
                 setattr(self, name, started.with_values(options))
                 continue
-            values = node.parameters_of(started.name, type(started.parameters))
-            if values is None:
+            values = node.parameters_of(started.name, [*started.parameter_names, SIM_TIME])
+            if not values:
                 self._given.append(Finding(BAD, name, f'{started.name} runs, but does not answer '
                                            'for its parameters: does it hang?'))
             else:
-                self._given += judge_given({**started.given, **options}, values, name)
-                setattr(self, name, replace(started, parameters=values))
+                given = {**started.given, **options}
+                started = replace(started.with_values(values), use_sim_time=values[SIM_TIME])
+                self._given += judge_given(given, started.parameters, name)
+                setattr(self, name, started)
+        if 'planner' in self.running:
+            self._given += judge_running(node.state_of(self.planner.name), self.running)
 
     def _load_model(self) -> None:
         """Load the model as the planner would; only its card if the planner runs."""

@@ -14,6 +14,7 @@
 
 """Judge whether model, robot, and the parameters of planner and follower fit each other."""
 
+from collections.abc import Collection
 from collections.abc import Iterator
 from typing import Any
 from typing import TYPE_CHECKING
@@ -101,6 +102,21 @@ def judge_given(given: dict[str, Any], running: Any, node: str) -> Iterator[Find
         if hasattr(running, name) and theirs != ours:
             yield Finding(WARN, 'parameters', f'{name} is {theirs} in the {node} that runs, not '
                           f'{value} as given here: the running one counts')
+
+
+def judge_running(state: str, running: Collection[str]) -> Iterator[Finding]:
+    """
+    Yield what keeps a planner that runs from driving.
+
+    :param state: of its lifecycle.
+    :param running: which of ``planner`` and ``follower`` run.
+    """
+    if state != 'active':
+        yield Finding(BAD, 'planner', f'its lifecycle state is {state or "not told"}: only an '
+                      'active planner takes goals; configure and activate it, or set autostart')
+    if 'follower' not in running:
+        yield Finding(WARN, 'follower', 'does not run, the planner does: without it, or a '
+                      'controller of your own on plan, nothing moves the robot')
 
 
 def judge_statuses(statuses: dict[str, tuple[int, str]], node: str) -> Iterator[Finding]:

@@ -22,17 +22,18 @@ bend the rates that it measures.
 from collections import Counter
 from collections.abc import Collection
 from collections.abc import Sequence
-from dataclasses import fields
 from dataclasses import replace
 import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from diagnostic_msgs.msg import DiagnosticStatus
+from lifecycle_msgs.srv import GetState
 from nav_msgs.msg import OccupancyGrid
 from nav_msgs.msg import Odometry
 import numpy as np
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.logging import LoggingSeverity
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from rclpy.topic_endpoint_info import TopicEndpointInfo
@@ -53,6 +54,7 @@ from df_planner.ros.run import IsStopped
 from df_planner.ros.topics import Topic
 
 SPIN_S = 0.05
+ANSWER_S = 3.0
 # As reliable as the planner's, but none is dropped while this node is busy.
 DEEP = 1000
 
@@ -66,6 +68,7 @@ class Listener(Node):
 
     def __init__(self) -> None:
         super().__init__('doctor', enable_rosout=False, start_parameter_services=False)
+        self.get_logger().set_level(LoggingSeverity.WARN)
         self.statuses: dict[str, DiagnosticStatus] = {}
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
@@ -78,12 +81,22 @@ class Listener(Node):
         while not is_stopped() and (left_s := due_s - time.monotonic()) > 0.0:
             self._executor.spin_once(timeout_sec=min(SPIN_S, left_s))
 
-    def parameters_of(self, node: str, cls: type) -> Any | None:
-        """Return the parameters of a running node, an instance of ``cls``; None without answer."""
-        names = [field.name for field in fields(cls)]
+    def parameters_of(self, node: str, names: Sequence[str]) -> dict[str, Any]:
+        """Return parameters of a running node by name; empty if it does not answer."""
         values = read_parameters(self, self._executor, node, names)
-        return cls(**{name: value if isinstance(value, (bool, int, float, str)) else tuple(value)
-                      for name, value in values.items()}) if values else None
+        return {name: value if isinstance(value, (bool, int, float, str)) else tuple(value)
+                for name, value in values.items()}
+
+    def state_of(self, node: str) -> str:
+        """Return the lifecycle state of a running node; empty if it does not answer."""
+        client = self.create_client(GetState, f'{node}/get_state')
+        due_s = time.monotonic() + ANSWER_S
+        while (left_s := due_s - time.monotonic()) > 0.0:
+            future = client.call_async(GetState.Request())  # an answer may be lost at first
+            self._executor.spin_until_future_complete(future, timeout_sec=min(left_s, 1.0))
+            if future.done():
+                return future.result().current_state.label
+        return ''
 
     # Listening
 

@@ -179,5 +179,5 @@ def verdict(findings: Sequence[Finding]) -> tuple[bool, str]:
     if not bad:
         return True, 'The planner would drive.'
     things = '1 thing' if len(bad) == 1 else f'{len(bad)} things'
-    return False, (f'The planner would not drive: {things} to mend, first {bad[0].what}: '
-                   f'{bad[0].text.partition(": ")[0]}.')
+    first = f'{bad[0].what}: {bad[0].text}'.split('; ')[0].rstrip('.')
+    return False, f'The planner would not drive: {things} to mend, first {first}.'

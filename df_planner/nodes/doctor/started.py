@@ -64,11 +64,15 @@ class Started:
     unused: tuple[str, ...]
     use_sim_time: bool
 
+    @property
+    def parameter_names(self) -> list[str]:
+        """Return the names of its parameters."""
+        return [field.name for field in fields(self.parameters)]
+
     def with_values(self, values: dict[str, Any]) -> 'Started':
         """Return the node with other values of some parameters; those it has not are left out."""
-        known = {field.name for field in fields(self.parameters)}
-        return replace(self, parameters=replace(
-            self.parameters, **{name: value for name, value in values.items() if name in known}))
+        return replace(self, parameters=replace(self.parameters, **{
+            name: value for name, value in values.items() if name in self.parameter_names}))
 
 
 def as_started(ros_args: Sequence[str]) -> tuple[Started, Started]:
@@ -87,11 +91,11 @@ def unused_by_both(planner: Started, follower: Started) -> list[str]:
     found: dict[str, str] = {}
     for node, other in ((planner, follower), (follower, planner)):
         others = {text.partition(other.name)[0] for text in other.unused}
-        known = {field.name for field in fields(other.parameters)}
         for text in node.unused:
             begin, word = text.partition(node.name)[0], text.partition(' ')[0]
             is_parameter = begin.endswith(' is no parameter of ')
-            if begin in others or ' section ' in text or is_parameter and word not in known:
+            if begin in others or ' section ' in text or is_parameter and (
+                    word not in other.parameter_names):
                 found[begin] = max(text, found.get(begin, ''), key=len)
     return [*found.values()]
 
