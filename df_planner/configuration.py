@@ -29,10 +29,26 @@ from pydantic import BaseModel
 from pydantic import ValidationError
 import yaml
 
+from df_planner.errors import brief
 from df_planner.errors import ConfigError
+from df_planner.errors import MOST_NAMES
 from df_planner.files import share_path
 
 Model = TypeVar('Model', bound=BaseModel)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key of a mapping may come twice: the first one would have no effect."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key.value, str):
+                raise yaml.YAMLError(f'{key.value}: is given twice, the second time in line '
+                                     f'{key.start_mark.line + 1}')
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def shipped_path(folder: str, name_or_path: str | Path, what: str) -> Path:
@@ -56,7 +72,7 @@ def shipped_path(folder: str, name_or_path: str | Path, what: str) -> Path:
 def read_yaml(path: Path) -> dict[str, object]:
     """Return the content of a YAML file; ConfigError if it is not a mapping with words as keys."""
     try:
-        values = yaml.safe_load(path.read_text(encoding='utf-8'))
+        values = yaml.load(path.read_text(encoding='utf-8'), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
     if not isinstance(values, dict):
@@ -86,18 +102,20 @@ def checked(model: Callable[..., Model], values: dict[str, object], source: str,
 def faults(error: ValidationError, names: Iterable[str] = (),
            place: Callable[[tuple], str] | None = None) -> str:
     """
-    Return all that a pydantic model complains of, in one line.
+    Return what a pydantic model complains of, in one line: the first complaints, if many.
 
     :param names: of the model's fields, to suggest one for a misspelt name.
     :param place: returns the words for the location of a fault, by default ``tasks.medium.maze``.
     """
     place = place or (lambda location: '.'.join(map(str, location)))
-    return '; '.join(': '.join(filter(None, (place(fault['loc']), _complaint(fault, names))))
-                     for fault in error.errors())
+    found = [': '.join(filter(None, (place(fault['loc']), _complaint(fault, names))))
+             for fault in error.errors()]
+    more = len(found) - MOST_NAMES
+    return '; '.join(found[:MOST_NAMES] + [f'{more} more faults'] * (more > 0))
 
 
 def _complaint(fault: dict, names: Iterable[str]) -> str:
-    message, value = fault['msg'].removeprefix('Value error, '), repr(fault['input'])
+    message, value = fault['msg'].removeprefix('Value error, '), brief(fault['input'])
     if fault['type'] == 'missing':
         return 'is missing'
     if fault['type'] == 'extra_forbidden':
@@ -115,6 +133,8 @@ def assignments(texts: tuple[str, ...]) -> dict[str, object]:
         name, equals, value = text.partition('=')
         if not equals or not name.isidentifier():
             raise ConfigError(f'--set must be NAME=VALUE, got {text!r}')
+        if name in values:
+            raise ConfigError(f'--set {name}: is given twice')
         try:
             values[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:

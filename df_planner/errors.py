@@ -19,6 +19,13 @@ The codes of planning failures are the names that Nav2's ``ComputePathToPose`` u
 ROS edge can map an exception to an error code in one place.
 """
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from itertools import islice
+
+MOST_NAMES = 8
+MOST_CHARACTERS = 200
+
 
 class DFPlannerError(Exception):
     """Base of every error this package raises on purpose; ``code`` names the failure."""
@@ -180,3 +187,21 @@ class TrainingDiverged(DFPlannerError):
     """A gradient of the training is not finite."""
 
     code = 'TRAINING_DIVERGED'
+
+
+def some_of(names: Iterable[object]) -> str:
+    """Return names for a message, which stays short: the first few, and whether there are more."""
+    first = [str(name) for name in islice(names, MOST_NAMES + 1)]
+    return ', '.join(first[:MOST_NAMES]) + ' and more' * (len(first) > MOST_NAMES)
+
+
+def did_you_mean(name: str, known: Iterable[str], closeness: float = 0.6) -> str:
+    """Return the end of a message: the known name that is most like this one; empty for none."""
+    near = get_close_matches(name, list(known), 1, closeness)
+    return f'; did you mean {near[0]}?' if near else ''
+
+
+def brief(value: object) -> str:
+    """Return what a value looks like, for a message: of a long one the beginning."""
+    text = repr(value)
+    return text if len(text) <= MOST_CHARACTERS else f'{text[:MOST_CHARACTERS]}…'

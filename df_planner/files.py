@@ -50,6 +50,20 @@ def share_path(relative: str) -> Path:
     raise FileNotFoundError(f'{relative} is not in any of ' + ', '.join(str(r) for r in roots))
 
 
+def placeholder(path: Path) -> str | None:
+    """Return what a file is that stands for data and how to get these; None if it holds them."""
+    try:
+        with path.open('rb') as file:
+            start = file.read(64).lstrip().lower()
+    except OSError:
+        return None
+    if start.startswith(b'version https://git-lfs'):
+        return 'is a pointer of Git LFS, not the file itself; `git lfs pull` gets it'
+    if start.startswith((b'<!doctype html', b'<html')):
+        return 'is a web page, not data; download the file itself'
+    return None
+
+
 def git_revision() -> str:
     """Return the revision of the source tree, ``unknown`` outside a git checkout."""
     try:

@@ -38,7 +38,7 @@ LEVELS = (
     {'nodes'},
     {'cli'},
 )
-LEAVES = {'configuration', 'console', 'errors', 'files'}
+LEAVES = {'configuration', 'console', 'errors', 'files', 'geometry'}
 ROS_MODULES = {
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
     'launch', 'launch_ros', 'lifecycle_msgs', 'nav2_msgs', 'nav_msgs', 'rcl_interfaces', 'rclpy',

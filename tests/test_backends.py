@@ -14,7 +14,9 @@
 
 """What a compiled network computes is what the network computes."""
 
+import copy
 from pathlib import Path
+import pickle
 import subprocess
 import sys
 
@@ -96,6 +98,20 @@ def test_gradients_are_those_of_torch():
     expected, = torch.autograd.grad(denoiser(x, levels), x, gradient)
     assert torch.equal(pullback(gradient), expected)
     assert not v.requires_grad
+
+
+@pytest.mark.parametrize('duplicate', [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))],
+                         ids=['deepcopy', 'pickle'])
+def test_a_copy_of_a_policy_acts_as_the_original(duplicate):
+    planner = Planner.load('maze2d-umaze', backend='openvino')
+    policy = planner.policy()
+    policy.reset([1.0, 1.0])
+    state = [3.0, 1.0, 0.0, 0.0]
+    policy.act(state)
+    twin = duplicate(policy)
+    actions = [policy.act(state).tolist() for _ in range(26)]  # over the next plan
+    assert [twin.act(state).tolist() for _ in range(26)] == actions
+    assert len(twin.plans) == len(policy.plans) == 2
 
 
 def test_auto_takes_what_works():

@@ -14,6 +14,9 @@
 
 """Loading and saving data sets, and what is said about bad ones."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -140,7 +143,7 @@ def with_nan(array, row):
     ('actions', lambda a: None, 'key actions is missing'),
     ('rewards', lambda a: None, 'key rewards is missing'),
     ('terminals', lambda a: None, 'key terminals is missing'),
-    ('observations', lambda a: a[:, :3], r'observations must have shape \(.N., 4\), got'),
+    ('observations', lambda a: a[:, :3], r'observations must have shape \(N, 4\), got'),
     ('observations', lambda a: np.float32(1.0), r'observations must have shape'),
     ('observations', lambda a: a.astype(np.int32), 'observations must be of dtype float'),
     ('rewards', lambda a: a[:, None], 'rewards must have shape'),
@@ -193,6 +196,32 @@ def test_flipped_bytes_are_noticed(generated, tmp_path):
     path.write_bytes(content)
     with pytest.raises(DatasetError, match='flipped.hdf5'):
         load_dataset(path)
+
+
+def test_a_log_that_is_taken_for_one_of_maze2d_and_moves_otherwise_is_told(
+        write, arrays, generated, caplog):
+    load_dataset(generated)
+    assert not caplog.records
+    rows = np.arange(0, 20_000, 5)  # 20 Hz
+    load_dataset(write(**{key.replace('/', '__'): array[rows] for key, array in arrays.items()}))
+    assert 'taken for one of Maze2D, but row moves' in caplog.text
+    assert '`df_planner data import` it with --config' in caplog.text
+
+
+def test_a_file_that_another_process_writes(generated, tmp_path):
+    path = tmp_path / 'log.hdf5'
+    path.write_bytes(generated.read_bytes())
+    writer = subprocess.Popen(
+        [sys.executable, '-c', 'import h5py, sys\nwith h5py.File(sys.argv[1], "r+"):\n'
+         '    print("open", flush=True)\n    sys.stdin.read()', path],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout.readline() == b'open\n'
+        with pytest.raises(DatasetError, match='log.hdf5: another process has it open for writ'):
+            load_dataset(path)
+    finally:
+        writer.communicate()
+    assert len(load_dataset(path)) == 20_000
 
 
 def test_no_file_and_a_folder(tmp_path):

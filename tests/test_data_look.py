@@ -168,7 +168,7 @@ def test_check_lists_everything_at_once(spoilt):
                                              1e3 * a['observations'][:, 2:4]),
      'row moves 0.00 times as far as row velocity says'),
     (lambda a: a['observations'].__setitem__((..., [2, 3]), a['observations'][:, [3, 2]]),
-     'other units or axes?'),
+     'other units, axes or rate?'),
     (lambda a: a['actions'].__setitem__((..., 1), 0.0),
      'action col force is 0 in all rows: is it the right field?'),
     (lambda a: a.pop('actions'), 'key actions is missing; the file has observations')])

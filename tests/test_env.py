@@ -14,12 +14,16 @@
 
 """The Gymnasium environment."""
 
+import copy
+import pickle
+
 import gymnasium
 from gymnasium.utils.env_checker import check_env
 import numpy as np
 import pytest
 
 from df_planner.errors import InvalidInput
+from df_planner.robots.kinds import ROBOTS
 from df_planner.sim import env as maze_env
 from df_planner.sim.env import BALL_RGB
 from df_planner.sim.env import FLOOR_RGB
@@ -101,6 +105,14 @@ def test_bad_reset_options_are_refused(options, cause):
         make('medium').reset(options=options)
 
 
+def test_a_step_before_the_first_reset_is_refused():
+    env = maze_env.Maze2DEnv('umaze')
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(np.zeros(2))
+    env.reset()
+    env.step(np.zeros(2))
+
+
 def test_unknown_render_mode_is_refused():
     with pytest.raises(InvalidInput, match='render_mode'):
         maze_env.Maze2DEnv('umaze', render_mode='human')
@@ -122,6 +134,29 @@ def test_picture_shows_walls_floor_and_ball_where_they_are():
     assert pixel(3.0, 1.0) == BALL_RGB
     assert pixel(1.0, 1.0) not in (WALL_RGB, FLOOR_RGB, BALL_RGB)
     assert make('umaze').unwrapped.render() is None
+
+
+@pytest.mark.parametrize('duplicate', [copy.deepcopy, lambda env: pickle.loads(pickle.dumps(env))],
+                         ids=['deepcopy', 'pickle'])
+@pytest.mark.parametrize('family', [kind.family for kind in ROBOTS.values()])
+def test_a_copy_goes_on_as_the_original_and_apart_from_it(family, duplicate):
+    env = gymnasium.make(f'{maze_env.NAMESPACE}/{family}-umaze-v1', multi_goal=True)
+    env.reset(seed=1)
+    push = env.action_space.high * [0.5, *[0.3] * (len(env.action_space.high) - 1)]
+
+    def drive(env, steps):
+        return np.array([env.step(push)[0] for _ in range(steps)])
+
+    drive(env, 60)  # into a wall, where contacts have a history
+    twin, still = duplicate(env), duplicate(env)
+    rows = drive(env, 60)
+    assert np.ptp(rows, axis=0).max() > 0.01
+    np.testing.assert_array_equal(drive(twin, 60), rows)
+    assert env.unwrapped.goal.tolist() == twin.unwrapped.goal.tolist()
+    np.testing.assert_array_equal(drive(still, 1)[0], rows[0])
+    for one, other in zip(env.reset()[:1], twin.reset()[:1]):  # the generator is copied, too
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(drive(env, 60), drive(twin, 60))
 
 
 def test_runs_in_a_vector():

@@ -32,6 +32,7 @@ from robot_bag import odometry
 from robot_bag import STAMP_S
 from robot_bag import write_bag
 from rosbags.rosbag2 import StoragePlugin
+from small_log import save_dataset
 from small_training import write_config
 import yaml
 
@@ -41,6 +42,7 @@ from df_planner.data.d4rl import load_dataset
 from df_planner.data.importing import import_sources
 from df_planner.data.sources.columns import load_import_config
 from df_planner.errors import DatasetError
+from df_planner.errors import DFPlannerError
 from df_planner.model.checkpoint import load_arrival_time
 from df_planner.model.checkpoint import load_card
 from df_planner.robots.kinds import DIFF_DRIVE
@@ -252,8 +254,87 @@ def test_the_same_content_twice_is_refused(tmp_path):
 def test_other_columns_do_not_mix(tmp_path):
     log = generate('umaze', 500, progress=False, out=tmp_path / 'log.hdf5')
     bag = write_bag(tmp_path / 'bag', circle(200))
-    with pytest.raises(DatasetError, match='log.hdf5 has .*import them into separate files'):
+    with pytest.raises(DFPlannerError, match='log.hdf5: has arrays, .*; import it by itself'):
         imported(tmp_path, log, bag, config='diff_drive')
+    twists = tmp_path / 'twists.hdf5'
+    import_sources([str(bag)], twists, load_import_config('diff_drive'), progress=False)
+    with pytest.raises(DatasetError, match='log.hdf5 has .*import them into separate files'):
+        imported(tmp_path, log, twists)
+
+
+def robot_log(tmp_path, rows=400, **changes):
+    """Write what a robot of 20 Hz that takes newtons logged, in arrays of its own."""
+    t = 0.05 * np.arange(rows)
+    path = tmp_path / 'robot.hdf5'
+    arrays = {'steps/velocity': np.stack([0.5 * np.cos(t), 0.5 * np.sin(t)], 1),
+              'steps/pose': np.stack([t, np.sin(t), 1 - np.cos(t)], 1),
+              'steps/push': np.stack([8 * np.sin(t), -8 * np.cos(t)], 1),
+              'rewards': np.zeros(rows), 'terminals': t == t[99], **changes}
+    arrays['steps/pose'][:, 1:] *= 0.5
+    with h5py.File(path, 'w') as file:
+        for key, array in arrays.items():
+            file[key] = array
+    return path
+
+
+def column(name, unit, topic, number, **more):
+    return {'name': name, 'unit': unit, 'topic': f'steps/{topic}', 'field': number, **more}
+
+
+ROBOT = {
+    'dt_s': 0.05, 'max_step_m': 0.2,
+    'observations': [
+        column('x', 'm', 'pose', 1), column('y', 'm', 'pose', 2),
+        column('x velocity', 'm/s', 'velocity', 0), column('y velocity', 'm/s', 'velocity', 1)],
+    'actions': [column('x push', 'N', 'push', 0, limit=5.0),
+                column('y push', '2 N', 'push', 1, scale=0.5, limit=5.0)]}
+
+
+def test_columns_of_an_hdf5_file_are_those_of_the_configuration(tmp_path, caplog):
+    log, config = robot_log(tmp_path), changed_config(tmp_path, **ROBOT)
+    dataset = imported(tmp_path, log, config=config)
+    assert not caplog.records
+    t = 0.05 * np.arange(400)
+    np.testing.assert_allclose(dataset.observations, 0.5 * np.stack(
+        [np.sin(t), 1 - np.cos(t), np.cos(t), np.sin(t)], 1), atol=1e-6)
+    np.testing.assert_allclose(dataset.actions, np.stack(
+        [np.clip(8 * np.sin(t), -5, 5), -4 * np.cos(t)], 1), atol=1e-5)
+    assert dataset.signals.dt_s == 0.05 and dataset.signals.action_units == ('N', '2 N')
+    assert dataset.signals.action_limits == (5.0, 5.0)
+    np.testing.assert_array_equal(dataset.episode_starts, [0, 100])
+    again = tmp_path / 'again.hdf5'  # what says itself what its columns are needs no words of it
+    import_sources([str(tmp_path / 'out.hdf5')], again, load_import_config(config), False)
+    assert load_dataset(again).signals == dataset.signals
+    with pytest.raises(DatasetError, match='says itself what its columns are, and --config says'):
+        import_sources([str(again)], tmp_path / 'third.hdf5', load_import_config('diff_drive'))
+
+
+@pytest.mark.parametrize('changes, cause', [
+    ({'time': 'received'}, 'has arrays, not messages; leave `time: received` out'),
+    ({'actions': [column('push', 'N', 'push', 'force.x', limit=5.0)]},
+     "field of push in --config must be the number of a column, got 'force.x'"),
+    ({'actions': [column('push', 'N', 'pull', 0, limit=5.0)]},
+     'key steps/pull is missing; the file has rewards, steps'),
+    ({'actions': [column('push', 'N', 'push', 2, limit=5.0)]},
+     r'steps/push must have shape \(N, 3 or more\), got \(400, 2\)')])
+def test_columns_that_an_hdf5_file_does_not_have(tmp_path, changes, cause):
+    log, config = robot_log(tmp_path), changed_config(tmp_path, **ROBOT | changes)
+    with pytest.raises(DFPlannerError, match=cause):
+        imported(tmp_path, log, config=config)
+
+
+def test_a_log_that_moves_otherwise_than_it_says_is_imported_aloud(tmp_path, caplog):
+    """A file that does not say what its columns are, of another rate; lost rows in it."""
+    x, y, vx, vy, fx, fy = np.array([ball_at(0.01 * step) for step in range(0, 2000, 5)]).T
+    observations = np.stack([x, y, vx, vy], 1)
+    observations[[100, 200]] = 0.0
+    save_dataset(tmp_path / 'log.hdf5', {
+        'observations': observations, 'actions': np.stack([fx, fy], 1),
+        'rewards': np.zeros(400), 'terminals': np.zeros(400, bool)})
+    import_sources([str(tmp_path / 'log.hdf5')], tmp_path / 'out.hdf5', progress=False)
+    warned = '\n'.join(record.getMessage() for record in caplog.records)
+    assert 'log.hdf5: row moves ' in warned and 'says at 100 Hz' in warned
+    assert 'the position jumps 4 times, first in row 100; `df_planner data check`' in warned
 
 
 def test_nothing_is_overwritten(tmp_path):

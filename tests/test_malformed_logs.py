@@ -134,7 +134,72 @@ def as_group(file):
     file.create_group('actions')
 
 
+def rows_elsewhere(path):
+    """Move the observations into a file that is lost then."""
+    with h5py.File(path, 'r+') as file:
+        observations = file['observations'][:]
+        del file['observations']
+        layout = h5py.VirtualLayout(observations.shape, observations.dtype)
+        layout[:] = h5py.VirtualSource('part.hdf5', 'observations', observations.shape)
+        file.create_virtual_dataset('observations', layout)
+
+
+def external_rows(file):
+    del file['observations']
+    file.create_dataset('observations', (ROWS, 4), np.float32,
+                        external=[('gone.raw', 0, h5py.h5f.UNLIMITED)])
+
+
+def linked(key):
+    def link(file):
+        del file[key]
+        file[key] = h5py.ExternalLink('other.hdf5', f'/{key}')
+    return inside(link)
+
+
+def never_written(**options):
+    def forget(file):
+        del file['observations']
+        array = file.create_dataset('observations', (ROWS, 4), np.float32, **options)
+        if options:
+            array[:250] = 1.0
+    return inside(forget)
+
+
+def standing_still(file):
+    for key in ('observations', 'infos/qpos', 'infos/qvel'):
+        file[key][:] = 0.0
+
+
+def of_many_groups(name, *keys):
+    def write(path):
+        with h5py.File(path, 'w') as file:
+            for index in range(300):
+                for key in keys:
+                    file[f'{name}{index}/{key}'] = np.zeros((2, 2), np.float32)
+    return write
+
+
 HDF5 = {
+    'other rows in another file': (rows_elsewhere, 'rows in other files (part.hdf5)'),
+    'raw rows in another file': (inside(external_rows), 'rows in other files (gone.raw)'),
+    'a link to another file': (linked('observations'), 'observations is a link to other.hdf5'),
+    'a linked group': (linked('infos'), 'infos/goal is a link to other.hdf5'),
+    'never written': (never_written(), 'observations is incomplete: 1 of 1 blocks'),
+    'written in part': (never_written(chunks=(100, 4)), 'incomplete: 1 of 4 blocks'),
+    'nothing but zeros': (inside(standing_still), 'the position is (0, 0) in all 400 rows'),
+    'no space for an array': (
+        with_array('actions', lambda a: h5py.Empty('f4')), 'actions must have shape (N, 2)'),
+    'transposed': (with_array('observations', np.transpose), 'rows and columns are swapped'),
+    'another robot': (
+        with_array('actions', lambda a: np.hstack([a, a])), 'taken for one of Maze2D'),
+    'inner file of Minari': (
+        of_many_groups('episode_', 'actions', 'observations/observation'), 'give the data set'),
+    'robomimic': (of_many_groups('data/demo_', 'actions', 'obs/object'), "robomimic's layout"),
+    'nobody knows': (of_many_groups('run_', 'actions', 'states'), 'and more'),
+    'pointer of Git LFS': (lambda path: path.write_text(
+        'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n'), '`git lfs pull`'),
+    'a web page': (lambda path: path.write_text('<!DOCTYPE html><html>'), 'is a web page'),
     'empty': (cut(0.0), 'is empty'),
     'wrong magic': (lambda path: path.write_bytes(b'PK\3\4' + bytes(4000)), 'not HDF5'),
     'text': (lambda path: path.write_text('observations,actions\n1,2\n'), 'not HDF5'),
@@ -148,8 +213,8 @@ HDF5 = {
     'integers': (with_array('observations', lambda a: a.astype(int)), 'must be of dtype float'),
     'strings': (with_array('actions', lambda a: a.astype('S8')), 'must be of dtype float'),
     'flags as numbers': (with_array('terminals', lambda a: a.astype(float)), 'of dtype bool'),
-    'a column less': (with_array('observations', lambda a: a[:, :3]), "shape ('N', 4)"),
-    'a number': (with_array('rewards', lambda a: np.float32(1.0)), "shape ('N',)"),
+    'a column less': (with_array('observations', lambda a: a[:, :3]), 'shape (N, 4)'),
+    'a number': (with_array('rewards', lambda a: np.float32(1.0)), 'shape (N), got'),
     'rows less': (with_array('actions', lambda a: a[:-1]), 'actions has 399 rows, observations'),
     'no rows': (shortened(0), 'needs at least 2 rows'),
     'one row': (shortened(1), 'needs at least 2 rows'),
@@ -204,7 +269,9 @@ def query(text):
 
 
 MCAP = {
-    'no metadata': (lambda bag: (bag / 'metadata.yaml').unlink(), 'neither metadata.yaml'),
+    'no metadata': (
+        lambda bag: (bag / 'metadata.yaml').unlink(),
+        'has mcap.mcap, but no metadata.yaml (was its recorder killed?); `ros2 bag reindex`'),
     'metadata is no YAML': (lambda bag: (bag / 'metadata.yaml').write_text('{a: ['), 'YAML'),
     'metadata is empty': (lambda bag: (bag / 'metadata.yaml').write_text(''), 'metadata'),
     'metadata of the future': (metadata(lambda m: m.update(version=99)), 'version 99'),
@@ -214,6 +281,8 @@ MCAP = {
         metadata(lambda m: m.update(relative_file_paths=['gone.mcap'])), 'gone.mcap'),
     'metadata claims more messages': (metadata(more_messages), 'is damaged: 800 of'),
     'empty file': (of_file(cut(0.0)), 'cannot be read as a bag'),
+    'pointer of Git LFS': (of_file(lambda path: path.write_text(
+        'version https://git-lfs.github.com/spec/v1\noid sha256:0\n')), '`git lfs pull` gets it'),
     'wrong magic': (of_file(lambda p: p.write_bytes(b'PK' + p.read_bytes()[2:])), 'as a bag'),
     'cut in the middle': (of_file(cut(0.5)), 'cannot be read as a bag'),
     'cut at the end': (of_file(cut(0.99)), 'cannot be read as a bag'),
@@ -228,7 +297,7 @@ SQLITE = {
     'messages are cut': (of_file(query('UPDATE messages SET data = substr(data, 1, 40)')), 'bag'),
     'text for a length': (of_file(query(
         "UPDATE messages SET data = x'00010000050000000000000000ffffff' "
-        'WHERE id = 1')), 'cannot be read as a bag'),
+        'WHERE id = 1')), 'is damaged: message 1 of /odom is no nav_msgs/msg/Odometry'),
 }
 
 
@@ -285,11 +354,11 @@ MESSAGES = {
         m for m in ball(ROWS) if m[1] == 'odom')], f'has no number force.y in {TWIST}'),
     'NaN': (changed('odom', set_x), 'message 201 of /odom: pose.pose.position.x is not a finite'),
     'infinite': (changed('cmd_wrench', set_force), 'message 201 of /cmd_wrench: force.y is not'),
-    'no rotation': (changed('odom', no_rotation), 'message 201 of /odom: its orientation is no'),
+    'no rotation': (changed('odom', no_rotation), 'message 201 of /odom: its orientation mu'),
     'reversed stamps': (changed('odom', backwards, 0), 'message 2 of /odom: its stamp goes back'),
     'one stamp backwards': (changed('odom', a_second_back, 399), 'message 400 of /odom: its st'),
     'commands of another time': (changed('cmd_wrench', much_later, 0), 'gives no rows: 400'),
-    'one message': (ball(1), 'gives 1 rows; at least 2 are needed'),
+    'one message': (ball(1), 'gives 1 rows: 1 messages of /odom until 5.00 s, 1'),
     'two robots': ([(t, f'{robot}/{name}', message) for robot in 'ab' for t, name, message in
                     ball(5)], 'several topics named odom; choose one in --config: '
                    '/a/odom, /b/odom'),
@@ -314,7 +383,7 @@ def test_a_message_that_is_not_of_its_type(tmp_path):
             connection = writer.add_connection(name, kind, typestore=STORE)
             writer.write(connection, 1, STORE.serialize_cdr(
                 make('std_msgs/msg/Float64', data=1.0), 'std_msgs/msg/Float64'))
-    assert_refused(tmp_path, bag, 'cannot be read as a bag')
+    assert_refused(tmp_path, bag, 'message 1 of /odom is no nav_msgs/msg/Odometry')
 
 
 # Minari

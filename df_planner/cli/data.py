@@ -24,6 +24,7 @@ from df_planner.console import echo_facts
 from df_planner.console import examples
 from df_planner.console import MAP
 from df_planner.console import one_place
+from df_planner.console import SEED
 from df_planner.data.importing import import_sources
 from df_planner.data.importing import refuse
 from df_planner.data.sources.columns import load_import_config
@@ -41,10 +42,11 @@ from df_planner.robots.kinds import ROBOTS
 from df_planner.sim import generate as generator
 from df_planner.sim import generate_drives
 from df_planner.sim.generate import D4RL_NUM_STEPS
+from df_planner.sim.map_place import load_place
 
 CONFIG = click.option(
-    '--config', metavar='YAML', help='Columns of bags and Minari data sets: a file, or a shipped '
-    'name: maze2d, diff_drive, point_maze.  [default: maze2d, point_maze]')
+    '--config', metavar='YAML', help='Columns: a file, or a shipped name: maze2d, diff_drive, '
+    'point_maze.  [default: maze2d; of Minari point_maze; of HDF5 files what they say themselves]')
 
 
 @click.command('generate', epilog=examples(
@@ -61,7 +63,7 @@ CONFIG = click.option(
                    'robots '
                    + ', '.join(f'{kind.generated_rows} ({kind.name})' for kind in ROBOTS.values()
                                if kind.generated_rows) + ']')
-@click.option('--seed', type=click.IntRange(min=0), default=0)
+@click.option('--seed', type=SEED, default=0)
 @click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5,
               help='Standard deviation of the noise on the actions of the controller, as a share '
                    'of their limits; of other robots than a point in the noisiest drives.')
@@ -80,6 +82,7 @@ def generate(maze: str | None, map_file: Path | None, robot: str, num_steps: int
     maze = one_place(maze, map_file)
     if maze is None:
         raise ConfigError('give --maze or --map')
+    load_place(maze)  # is it there?
     own_rows = ROBOTS[robot].generated_rows
     if own_rows is not None or map_file is not None:
         if repair_stale:
@@ -110,9 +113,10 @@ def import_command(sources: tuple[str, ...], out: Path, config: str | None):
     """
     Bring logs into one file for `df_planner train`.
 
-    A SOURCE is a bag (its folder, or its .mcap or .db3 file), an HDF5 file with the keys of D4RL,
-    or a Minari data set (its folder, or minari:NAME). Messages of bags are resampled to a fixed
-    rate; gaps and jumps end an episode. After Ctrl-C or a kill the same command goes on.
+    A SOURCE is a bag (its folder, or its .mcap or .db3 file), an HDF5 file with the keys of D4RL
+    (or other arrays, by --config), or a Minari data set (its folder, or minari:NAME). Messages of
+    bags are resampled to a fixed rate; gaps and jumps end an episode. After Ctrl-C or a kill the
+    same command goes on.
     """
     try:
         imported = import_sources(sources, out, load_import_config(config) if config else None)

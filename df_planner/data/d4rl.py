@@ -59,7 +59,10 @@ from df_planner.data.layout import row_shapes_of
 from df_planner.data.layout import true_observations
 from df_planner.data.layout import TRUE_STATE_KEYS
 from df_planner.data.layout import value_problems
+from df_planner.data.summary import motion_doubts
+from df_planner.data.summary import Summary
 from df_planner.errors import DatasetError
+from df_planner.files import placeholder
 from df_planner.files import replacing
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
@@ -128,6 +131,7 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
     with opened(path) as file:
         attributes = {key: value.item() if isinstance(value, np.generic) else value
                       for key, value in file.attrs.items()}
+        said = ATTRIBUTE in attributes
         signals = signals_from_attribute(attributes.pop(ATTRIBUTE, None), str(path))
         for problem in layout_problems(file, signals):
             raise DatasetError(f'{path}: {problem}')
@@ -137,10 +141,23 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
         if content is None:
             content = _read(path, file, num_rows, repair, signals)
     arrays = content.arrays
+    if not said:
+        _warn_of_another_robot(path, arrays)
     return Dataset(
         arrays['observations'], arrays['actions'], arrays['rewards'], arrays['terminals'],
         arrays.get('timeouts', np.zeros(num_rows, dtype=bool)), arrays.get('infos/goal'),
         content.episode_starts, path, sha256, signals, attributes, content.num_repaired)
+
+
+def _warn_of_another_robot(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Warn of a log that is taken for one of Maze2D, and moves otherwise."""
+    summary = Summary(MAZE2D)
+    summary.add({key: arrays[key][:BLOCK_ROWS] for key in (
+        'observations', 'actions', 'rewards', 'terminals')})
+    for doubt in motion_doubts(summary):
+        logging.getLogger(__name__).warning(
+            '%s: does not say what its columns are and is taken for one of Maze2D, but %s; if it '
+            'is of another robot, `df_planner data import` it with --config', path, doubt)
 
 
 @contextmanager
@@ -168,7 +185,15 @@ def _how_to_make(path: Path) -> str:
 
 
 def _unreadable(path: Path, error: Exception) -> DatasetError:
-    return DatasetError(f'{path}: truncated or not HDF5 ({" ".join(str(error).split())})')
+    words = ' '.join(str(error).split())
+    if isinstance(error, PermissionError):
+        return DatasetError(f'{path}: no permission to read it')
+    if isinstance(error, BlockingIOError):
+        return DatasetError(f'{path}: another process has it open for writing; try again when '
+                            'that has ended')
+    if (stands_for := placeholder(path)) is not None:
+        return DatasetError(f'{path}: {stands_for}')
+    return DatasetError(f'{path}: truncated or not HDF5 ({words})')
 
 
 def _map(path: Path, file: h5py.File, num_rows: int, repair: bool, sha256: str,

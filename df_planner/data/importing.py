@@ -19,6 +19,7 @@ Every source becomes a file in a hidden folder beside the result; they are joine
 a kill the same command goes on with the source that was being read.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
 import hashlib
@@ -38,7 +39,10 @@ from df_planner.data.sources.columns import ImportConfig
 from df_planner.data.sources.formats import content_sha256
 from df_planner.data.sources.formats import open_source
 from df_planner.data.sources.hdf5 import Hdf5Source
+from df_planner.data.sources.source import Block
 from df_planner.data.sources.source import Source
+from df_planner.data.summary import motion_doubts
+from df_planner.data.summary import Summary
 from df_planner.errors import BagError
 from df_planner.errors import DatasetError
 
@@ -138,13 +142,28 @@ def _part_name(sha256: str, config: ImportConfig | None) -> str:
 
 
 def _write_part(source: Source, part: Path, bar: tqdm) -> None:
+    summary = Summary(source.signals)
     with dataset_writer(part, None, source.keys, signals=source.signals) as write:
-        rows = 0
         for block in source.blocks(lambda problem: refuse(source, problem), bar.update):
-            write(rows, block)
-            rows += len(block['actions'])
-        if rows < 2:
-            refuse(source, f'gives {rows} rows; at least 2 are needed')
+            write(summary.num_rows, block)
+            summary.add(block)
+        if summary.num_rows < 2:
+            refuse(source, f'gives {summary.num_rows} rows; at least 2 are needed')
+        low, high = summary.observations.low[:2], summary.observations.high[:2]
+        if (low == high).all():
+            refuse(source, f'the position is ({low[0]:g}, {low[1]:g}) in all '
+                           f'{summary.num_rows:,} rows: it was not recorded, or the robot stood')
+    _warn_of_doubts(source, summary)
+
+
+def _warn_of_doubts(source: Source, summary: Summary) -> None:
+    doubts = list(motion_doubts(summary))
+    if summary.jumps:
+        doubts.append(f'the position jumps {len(summary.jumps)} times, first in row '
+                      f'{summary.jumps[0]}')
+    for doubt in doubts:
+        logging.getLogger(__name__).warning('%s: %s; `df_planner data check` says more',
+                                            source.path, doubt)
 
 
 def _join(sources: Sequence[Source], parts: Sequence[Path], hashes: Sequence[str], out: Path
@@ -163,13 +182,16 @@ def _join(sources: Sequence[Source], parts: Sequence[Path], hashes: Sequence[str
     num_rows = ends = 0
     with dataset_writer(out, sum(counts), keys, attributes, sources[0].signals) as write:
         for part, count in zip(parts, counts):
-            with opened(part) as file:
-                for first in range(0, count, BLOCK_ROWS):
-                    last = min(first + BLOCK_ROWS, count)
-                    block = {key: file[key][first:last] for key in keys}
-                    if last == count and part != parts[-1]:
-                        block['terminals'][-1] = True
-                    ends += int(np.count_nonzero(block['terminals']))
-                    write(num_rows, block)
-                    num_rows += last - first
+            for first, block in _blocks_of(part, keys, count):
+                if first + BLOCK_ROWS >= count and part != parts[-1]:
+                    block['terminals'][-1] = True
+                ends += int(np.count_nonzero(block['terminals']))
+                write(num_rows, block)
+                num_rows += len(block['terminals'])
     return num_rows, ends
+
+
+def _blocks_of(part: Path, keys: Sequence[str], count: int) -> Iterator[tuple[int, Block]]:
+    with opened(part) as file:
+        for first in range(0, count, BLOCK_ROWS):
+            yield first, {key: file[key][first:first + BLOCK_ROWS] for key in keys}

@@ -15,6 +15,7 @@
 """A log in numbers and as a picture, and its problems, block by block in bounded memory."""
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -193,19 +194,20 @@ def find_problems(source: Source, on_problem: Callable[[str], None],
         on_problem(f'{len(summary.jumps) - MAX_SHOWN} more such jumps, the last in row '
                    f'{summary.jumps[-1]}')
     if summary.num_rows:
-        _report_motion(summary, on_problem)
+        for doubt in motion_doubts(summary):
+            on_problem(doubt)
         _report_constants('observation', summary, summary.observations, on_problem)
         _report_constants('action', summary, summary.actions, on_problem)
     return summary
 
 
-def _report_motion(summary: Summary, on_problem: Callable[[str], None]) -> None:
-    """Report a velocity that does not fit the position: other units, other axes."""
-    names = summary.signals.observation_names
+def motion_doubts(summary: Summary) -> Iterator[str]:
+    """Give what is odd if a velocity does not fit the position: other units, axes or rates."""
+    names, rate_hz = summary.signals.observation_names, 1.0 / summary.signals.dt_s
     for axis, (factor, correlation) in enumerate(zip(*summary.motion())):
         if abs(factor - 1.0) > VELOCITY_TOLERANCE or correlation < MIN_CORRELATION:
-            on_problem(f'{names[axis]} moves {factor:.2f} times as far as {names[axis + 2]} says '
-                       f'(correlation {correlation:.2f}): other units or axes?')
+            yield (f'{names[axis]} moves {factor:.2f} times as far as {names[axis + 2]} says at '
+                   f'{rate_hz:g} Hz (correlation {correlation:.2f}): other units, axes or rate?')
 
 
 def _report_constants(kind: str, summary: Summary, moments: Moments,

@@ -25,15 +25,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
-import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from df_planner.data.sources.bag import check_count
-from df_planner.data.sources.bag import open_bag
+from df_planner.data.sources.bag_reader import open_bag
 from df_planner.errors import BagError
+from df_planner.geometry import headings_of
+from df_planner.geometry import is_identity
+from df_planner.geometry import ORIENTATION_RULE
+from df_planner.geometry import turned
+from df_planner.geometry import twist_is_of_robot
 
 
 @dataclass(frozen=True)
@@ -155,19 +158,16 @@ def read_drive(path: str | Path, namespace: str | None = None,
     path = Path(path)
     heard: dict[str, list[Heard]] = {name: [] for name in READ}
     diagnostics = []
-    with open_bag(path) as reader:
-        topics = _topics({c.topic: c.msgtype for c in reader.connections}, namespace, path)
-        chosen = [c for c in reader.connections if c.topic in topics]
-        total, count = sum(connection.msgcount for connection in chosen), 0
-        for connection, time_ns, raw in reader.messages(chosen):
-            message = reader.deserialize(raw, connection.msgtype)
-            count += 1
+    with open_bag(path) as bag:
+        topics = _topics({topic.name: topic.kind for topic in bag.topics}, namespace, path)
+        chosen = [topic for topic in bag.topics if topic.name in topics]
+        total = sum(topic.count for topic in chosen)
+        for topic, time_ns, message in bag.messages(chosen):
             on_message(total)
-            if connection.topic == DIAGNOSTICS:
+            if topic.name == DIAGNOSTICS:
                 diagnostics.append(message)
             else:
-                heard[topics[connection.topic]].append((time_ns * 1e-9, message))
-        check_count(path, count, total)
+                heard[topics[topic.name]].append((time_ns * 1e-9, message))
     return _drive(path, heard, diagnostics)
 
 
@@ -196,14 +196,13 @@ def _drive(path: Path, heard: dict[str, list[Heard]], diagnostics: list) -> Driv
     """Put the messages in the order of the odometry's time."""
     received_s = np.array([time_s for time_s, _ in heard['odom']])
     stamps_s = np.array([_seconds(m.header.stamp) for _, m in heard['odom']])
-    states = np.array([_state(m) for _, m in heard['odom']]).reshape(-1, 4)
+    numbers = np.array([_odometry(m) for _, m in heard['odom']]).reshape(-1, 9)
     jumps = np.flatnonzero(np.diff(stamps_s) < 0.0) + 1
     kept = max(np.split(np.arange(len(stamps_s)), jumps), key=len)
     kept = kept[np.insert(np.diff(stamps_s[kept]) > 0.0, 0, True)[:len(kept)]]
     if len(kept) < MIN_STATES:
         raise BagError(f'{path}: has fewer than {MIN_STATES} messages of odometry')
-    if not np.isfinite(states[kept]).all():
-        raise BagError(f'{path}: has odometry that is not finite')
+    states = _states(path, numbers[kept])
     begin_s, end_s = received_s[kept[[0, -1]]]
     times_s = stamps_s[kept]
 
@@ -216,7 +215,7 @@ def _drive(path: Path, heard: dict[str, list[Heard]], diagnostics: list) -> Driv
     problems = Counter(f'{status.name}: {status.message}' for message in diagnostics
                        for status in message.status if status.level >= WARN)
     return Drive(
-        times_s, states[kept], _plans(during('plan_trajectory'), during('planner/planning_time')),
+        times_s, states, _plans(during('plan_trajectory'), during('planner/planning_time')),
         _occupancy(path, heard['map'][-1][1]) if heard['map'] else None,
         [Goal(time_s, _xy(m.pose.position)) for time_s, m in during('goal_pose')],
         [_discs(time_s, m) for time_s, m in during('planner/uncertainty')],
@@ -246,6 +245,10 @@ def _occupancy(path: Path, message) -> Occupancy:
     if info.height * info.width != len(message.data) or not info.resolution > 0.0:
         raise BagError(f'{path}: its map has {len(message.data)} cells instead of '
                        f'{info.height} x {info.width}')
+    turn = _quaternion(info.origin.orientation)
+    if not is_identity(np.array(turn)):
+        raise BagError(f'{path}: the orientation of the origin of its map must be the identity, '
+                       f'(0, 0, 0, 1), got (x, y, z, w) = {turn}')
     return Occupancy(np.array(message.data, np.int8).reshape(info.height, info.width),
                      round(float(info.resolution), 6), _xy(info.origin.position))
 
@@ -270,14 +273,29 @@ def _xy(point) -> np.ndarray:
     return np.array([point.x, point.y])
 
 
-def _state(message) -> tuple[float, float, float, float]:
-    """Return position and velocity; the twist of odometry is in the axes of the robot."""
+def _quaternion(orientation) -> tuple[float, float, float, float]:
+    return orientation.x, orientation.y, orientation.z, orientation.w
+
+
+def _odometry(message) -> tuple[float, ...]:
+    """Return position, orientation, twist, and whether that is in the axes of the robot."""
     position, velocity = message.pose.pose.position, message.twist.twist.linear
-    q = message.pose.pose.orientation
-    yaw = math.atan2(2.0 * (q.w * q.z + q.x * q.y), 1.0 - 2.0 * (q.y * q.y + q.z * q.z))
-    cosine, sine = math.cos(yaw), math.sin(yaw)
-    return (position.x, position.y, cosine * velocity.x - sine * velocity.y,
-            sine * velocity.x + cosine * velocity.y)
+    return (position.x, position.y, *_quaternion(message.pose.pose.orientation),
+            velocity.x, velocity.y, float(twist_is_of_robot(
+                message.child_frame_id, (message.header.frame_id,))))
+
+
+def _states(path: Path, numbers: np.ndarray) -> np.ndarray:
+    """Return position and velocity (n, 4) of odometry (n, 9)."""
+    if not np.isfinite(numbers).all():
+        raise BagError(f'{path}: has odometry that is not finite')
+    headings, velocities = headings_of(numbers[:, 2:6]), numbers[:, 6:8]
+    bad = np.isnan(headings[:, 0])
+    if bad.any():
+        raise BagError(f'{path}: has odometry whose {ORIENTATION_RULE}, got (x, y, z, w) = '
+                       f'{numbers[bad.argmax(), 2:6].tolist()}')
+    velocities = np.where(numbers[:, 8:] == 1.0, turned(velocities, headings), velocities)
+    return np.concatenate((numbers[:, :2], velocities), axis=1)
 
 
 def _point(point) -> tuple[float, float, float, float]:

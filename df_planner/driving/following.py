@@ -26,6 +26,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from df_planner.driving.executor import Executor
+from df_planner.driving.odometry_watch import OdometryWatch
+from df_planner.driving.rest import Rest
 from df_planner.driving.stamps import has_restarted
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.stamps import seconds_to_ns
@@ -57,11 +59,18 @@ class PlanFollower:
     """
     Hold the newest odometry and the plan in hand, and answer the one by the other.
 
-    Without lockstep every odometry is answered: by braking if there is no plan, or if it is
-    ``plan_timeout_s`` old. In lockstep an answer waits for a plan, or "brake", younger than
-    ``lockstep_plan_steps``.
+    Without lockstep a plan is followed until another one comes, "brake", or it is
+    ``plan_timeout_s`` old; then the robot is braked until it is at rest, and after a last zero
+    action nothing is answered until the next plan: who moves the robot by then is not resisted. It
+    begins with braking too, since it may be the follower after one that was killed.
 
-    :param odom_timeout_s: a gap this long in the stamps of the odometry ends plans made before.
+    In lockstep an answer waits for a plan, or "brake", younger than ``lockstep_plan_steps``; there
+    "brake" is answered as long as it lasts.
+
+    While the odometry does not advance (see ``watch``), no plan counts, also not afterwards.
+
+    :param odom_timeout_s: a gap this long in the stamps of the odometry ends plans made before,
+        and so does something that stands still in it for this long by the wall clock.
     :param limits: (A,) largest magnitudes of the actions.
     """
 
@@ -70,6 +79,7 @@ class PlanFollower:
                  limits: Sequence[float] = (1.0, 1.0)):
         self.executor = executor
         self.odom_stamp_ns: int | None = None  # of the newest odometry
+        self.watch = OdometryWatch(odom_timeout_s)
         self._timeline = Timeline(control_period_s)
         self._plan_timeout_ns = seconds_to_ns(plan_timeout_s)
         self._gap_ns = seconds_to_ns(odom_timeout_s)
@@ -78,11 +88,18 @@ class PlanFollower:
         self._lockstep_plan_steps = lockstep_plan_steps
         self._state: np.ndarray | None = None
         self._answered = True
+        self._rest = Rest()  # since the last step of a plan
+        self._has_control = True
 
     @property
     def has_current_plan(self) -> bool:
         """Tell whether there is a plan to follow now: one that has not timed out."""
-        return self._is_followed(self._timeline.current)
+        return self.watch.is_sound and self._is_followed(self._timeline.current)
+
+    @property
+    def has_control(self) -> bool:
+        """Tell whether odometry is answered: by following a plan, or braking after one."""
+        return self._has_control or self.has_current_plan
 
     @property
     def plan_age_s(self) -> float | None:
@@ -108,18 +125,28 @@ class PlanFollower:
 
     def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
         """Take a plan, None for "brake", whose first row belongs to this stamp."""
+        if plan is None:
+            self.watch.release()
+        elif self.watch.fault is not None:
+            return
         if not self.has_current_plan:
             self._timeline.clear()
         self._timeline.take(plan, stamp_ns, self.odom_stamp_ns)
 
-    def take_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
+    def take_odometry(self, state: np.ndarray, stamp_ns: int, now_s: float | None = None,
+                      clock_s: float | None = None) -> None:
         """
         Take a state (S,); the same one again asks for the same answer again.
 
+        :param now_s: when it came, for ``watch``; None in lockstep, where time may stand still.
+        :param clock_s: simulated time, None if there is none.
         :raises StaleInput: if it is a little older than the one before. If it is much older, its
             source has restarted, and a plan from its future ends.
         """
         last_ns, timeline = self.odom_stamp_ns, self._timeline
+        if now_s is not None and self.watch.hear(state, stamp_ns, now_s, clock_s) is not None:
+            timeline.clear()
+            last_ns = None  # a late state, too, is good enough to brake by
         restarted = has_restarted(last_ns, stamp_ns)
         if last_ns is not None and timeline.current is not None:
             began_ns, ahead = timeline.current.stamp_ns, timeline.ahead
@@ -130,17 +157,34 @@ class PlanFollower:
                     keep_ahead=ahead is not None and ahead.stamp_ns - last_ns > self._gap_ns)
         self._state, self.odom_stamp_ns, self._answered = state, stamp_ns, False
         timeline.advance(stamp_ns)
+        if self.watch.fault is None:
+            self._rest.take(state, stamp_ns)
+        else:
+            self._rest.begin()
 
     def answer(self) -> Answer | None:
-        """Return the answer to the newest odometry; None if it has one or, in lockstep, waits."""
+        """
+        Return the answer to the newest odometry.
+
+        :returns: None if it has one, if it waits (in lockstep), or without control of the robot.
+        """
         if self._answered or (self._lockstep and not self._is_current(self._timeline.current)):
+            return None
+        if not self.has_control:
             return None
         self._answered = True
         if not self.has_current_plan:
-            return Answer(self._action(None, 0), self.odom_stamp_ns, None)
+            self._has_control = self._lockstep or not self._rest.is_reached
+            # A velocity that is frozen, too, says nothing: braking by it would drive the robot.
+            blind = self.watch.is_repeating or not self._has_control
+            action = np.zeros(len(self._limits)) if blind else self._action(None, 0)
+            return Answer(action, self.odom_stamp_ns, None)
+        self._has_control = True
+        self._rest.begin()
         plan, step = self._timeline.current.plan, self._step_of(self._timeline.current)
         planned = plan.states[min(step, len(plan) - 1), :2]
         action = self._action(plan, step)
+        self.watch.commanded(float((np.abs(action) / self._limits).max()))
         return Answer(action, self.odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
 

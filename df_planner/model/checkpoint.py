@@ -21,6 +21,7 @@ planner's card is a ``ModelCard``; the forecaster has its own kind of card in th
 
 from contextlib import suppress
 import json
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -38,6 +39,7 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.networks import NetworkName
 from df_planner.errors import CheckpointError
+from df_planner.files import placeholder
 from df_planner.files import replace_files
 from df_planner.files import share_path
 from df_planner.model.arrival import ArrivalTime
@@ -146,7 +148,7 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
 
     :raises CheckpointError: if there is none, naming the shipped ones.
     """
-    path = Path(name_or_path)
+    path = Path(os.path.expanduser(name_or_path))
     if path.suffix in ('.safetensors', '.json'):
         path = path.with_suffix('')
     weights = path.with_name(path.name + '.safetensors')
@@ -241,6 +243,8 @@ def _fill(network: nn.Module, path: Path, arrival: bool) -> None:
             name.removeprefix(ARRIVAL): weight for name, weight in load_file(path).items()
             if name.startswith(ARRIVAL) == arrival})
     except (OSError, SafetensorError, RuntimeError) as error:
+        if (stands_for := placeholder(path)) is not None:
+            raise CheckpointError(f'{path}: {stands_for}') from error
         reason = ' '.join(str(error).split())[:300]
         raise CheckpointError(f'{path}: the weights cannot be read or do not fit the card: '
                               f'{reason}') from error

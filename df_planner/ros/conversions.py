@@ -29,6 +29,7 @@ from collections.abc import Sequence
 from builtin_interfaces.msg import Duration
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
+from geometry_msgs.msg import Quaternion
 from geometry_msgs.msg import Twist
 from geometry_msgs.msg import TwistStamped
 from geometry_msgs.msg import Vector3
@@ -38,6 +39,8 @@ from df_planner.driving.stamps import NS_PER_S
 from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
+from df_planner.geometry import headings_of
+from df_planner.geometry import ORIENTATION_RULE
 
 
 class MapAxes:
@@ -128,6 +131,30 @@ def finite(values: Sequence[float], what: str) -> np.ndarray:
         where = f' in row {row}' if array.ndim > 1 else ''
         raise InvalidInput(f'{what}: must be finite, got {rows[row].tolist()}{where}')
     return array
+
+
+def headings(quaternions: np.ndarray, what: str) -> np.ndarray:
+    """
+    Return cosine and sine (n, 2) of the yaw of orientations (n, 4), (x, y, z, w).
+
+    :raises InvalidInput: for one that is no rotation, or does not stand upright.
+    """
+    found = headings_of(quaternions)
+    bad = np.isnan(found[:, 0])
+    if bad.any():
+        got = np.asarray(quaternions)[bad.argmax()].tolist()
+        raise InvalidInput(f'{what}: {ORIENTATION_RULE}, got (x, y, z, w) = {got}')
+    return found
+
+
+def heading(orientation: Quaternion, what: str) -> np.ndarray:
+    """Return cosine and sine (2,) of the yaw of an orientation; see ``headings``."""
+    return headings(np.array([quaternion(orientation)]), what)[0]
+
+
+def quaternion(orientation: Quaternion) -> tuple[float, float, float, float]:
+    """Return x, y, z and w."""
+    return orientation.x, orientation.y, orientation.z, orientation.w
 
 
 def position_from_pose(pose: Pose, axes: MapAxes, what: str = 'pose') -> np.ndarray:

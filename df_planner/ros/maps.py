@@ -31,6 +31,8 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from df_planner.errors import InvalidInput
+from df_planner.geometry import headings_of
+from df_planner.geometry import IDENTITY_TOLERANCE
 from df_planner.maps.grid import GridMap
 from df_planner.maps.grid import OCCUPIED_THRESHOLD
 from df_planner.ros import conversions
@@ -77,19 +79,21 @@ def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
     height, width = msg.info.height, msg.info.width
     if height == 0 or width == 0 or len(msg.data) != height * width:
         raise InvalidInput(f'map: {height} x {width} cells announced, {len(msg.data)} sent')
-    origin, turn = msg.info.origin.position, msg.info.origin.orientation
-    resolution_m, x, y, *_ = conversions.finite(
-        (msg.info.resolution, origin.x, origin.y, turn.x, turn.y, turn.z, turn.w), 'map').tolist()
+    origin, turn = msg.info.origin.position, conversions.quaternion(msg.info.origin.orientation)
+    resolution_m, x, y = conversions.finite(
+        (msg.info.resolution, origin.x, origin.y), 'map').tolist()
     if resolution_m <= 0.0:
         raise InvalidInput(f'map: resolution must be above 0, got {resolution_m}')
-    if any(abs(value) > 1e-6 for value in (turn.x, turn.y)):
-        raise InvalidInput('map: its origin may turn about the vertical (z) only, got the '
-                           f'orientation ({turn.x}, {turn.y}, {turn.z}, {turn.w})')
+    heading = headings_of(np.array(turn))
+    is_flat = max(abs(turn[0]), abs(turn[1])) <= IDENTITY_TOLERANCE
+    if not is_flat or not np.isfinite(heading).all():
+        raise InvalidInput('map: the orientation of its origin may turn about the vertical (z) '
+                           f'only, got (x, y, z, w) = {turn}')
     cells = np.array(msg.data, dtype=np.int8).reshape(height, width)
     # The message holds the resolution as a float32; a millionth of a metre is finer than any map.
     return GridMap.from_cells(
         cells, round(resolution_m, 6), np.array([x, y]), axes.observation_to_map,
-        origin_yaw=2.0 * math.atan2(turn.z, turn.w), occupied_threshold=occupied_threshold,
+        origin_yaw=math.atan2(heading[1], heading[0]), occupied_threshold=occupied_threshold,
         allow_unknown=allow_unknown)
 
 

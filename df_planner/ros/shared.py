@@ -45,7 +45,7 @@ SHARED: dict[str, dict[str, Any]] = {
         'default': 'odom', 'description': 'Frame of the odometry; equal to the map.'},
     'base_frame_id': {
         'default': 'base_link', 'description': 'Frame of the robot, and the joint in '
-        'plan_trajectory. That of a point does not turn.'},
+        'plan_trajectory.'},
 }
 
 

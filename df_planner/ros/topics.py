@@ -181,16 +181,18 @@ MAP = Topic(
     'time_optimal` keeps clear of them.',
     ('maze_sim',), ('planner', 'follower'), recorded=True, awaited='message')
 ODOM = Topic(
-    'odom', 'nav_msgs/msg/Odometry', RECORDED, 'State of the robot; twist in `base_link`.',
+    'odom', 'nav_msgs/msg/Odometry', RECORDED, 'State of the robot; twist in `child_frame_id`.',
     ('maze_sim',), ('planner', 'follower'), heard=SENSOR_DATA, lockstep=LATEST,
     keepers=('maze_benchmark',), recorded=True, awaited='message')
 GOAL_POSE = Topic(
     'goal_pose', 'geometry_msgs/msg/PoseStamped', LATEST,
-    'Where to go, position only; a new goal replaces the old one, even while planning. The '
-    'simulator shows it.', ('maze_benchmark',), ('planner', 'maze_sim'), recorded=True)
+    'Where to go, position only; a new goal replaces the old one, even while planning. The robot '
+    'is held there until `~/clear_goal`. The simulator shows it.',
+    ('maze_benchmark',), ('planner', 'maze_sim'), recorded=True)
 ACTIVE_GOAL = Topic(
     'active_goal', 'geometry_msgs/msg/PoseStamped', LATCHED,
-    'What the planner plans for; an empty `frame_id` = nothing.',
+    'What the planner plans for; an empty `frame_id` = nothing; a stamp = the goal of an action, '
+    'which no later planner resumes.',
     ('planner',), ('follower',), recorded=True)
 PLAN = Topic(
     'plan', 'nav_msgs/msg/Path', LATCHED,
@@ -234,6 +236,10 @@ COMMAND_PERIOD = Topic(
     'follower/command_period', 'std_msgs/msg/Float64', RECORDED,
     'Wall seconds since the command before; not in lockstep.', ('follower',),
     keepers=('maze_benchmark',))
+PAUSED = Topic(
+    'maze_sim/paused', 'std_msgs/msg/Bool', LATCHED,
+    'Whether time is paused; while it is, `navigate_to_pose` waits without end for a robot.',
+    ('maze_sim',), ('planner',))
 INITIAL_POSE = Topic(
     'initialpose', 'geometry_msgs/msg/PoseWithCovarianceStamped', LATEST,
     'Teleports the robot, at rest.', (), ('maze_sim',))

@@ -75,14 +75,11 @@ class World:
         self.place = place
         self._model = build_model(place, blocks)
         self._data = mujoco.MjData(self._model)
-        self._position = self._data.qpos
-        self._velocity = self._data.qvel
-        self._control = self._data.ctrl
 
     @property
     def state(self) -> np.ndarray:
         """Return a copy of the state in the observation frame, (4,)."""
-        return np.concatenate((self._position, self._velocity))
+        return np.concatenate((self._data.qpos, self._data.qvel))
 
     @property
     def in_contact(self) -> bool:
@@ -92,8 +89,8 @@ class World:
     def set_state(self, state: Sequence[float] | np.ndarray) -> None:
         """Put the ball into a state (4,)."""
         state = finite(state, (4,), 'state')
-        self._position[:] = state[:2]
-        self._velocity[:] = state[2:]
+        self._data.qpos[:] = state[:2]
+        self._data.qvel[:] = state[2:]
         mujoco.mj_forward(self._model, self._data)
 
     def step(self, action: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -103,7 +100,7 @@ class World:
 
     def advance(self, row_action: float, column_action: float) -> list[float]:
         """Step in plain floats, unchecked: what the inner loop of the data generator calls."""
-        control, velocity = self._control, self._velocity
+        control, velocity = self._data.ctrl, self._data.qvel  # never kept: a copy has its own
         control[0] = min(max(row_action, -1.0), 1.0)
         control[1] = min(max(column_action, -1.0), 1.0)
         row_velocity, column_velocity = velocity.tolist()
@@ -112,7 +109,7 @@ class World:
         if abs(column_velocity) > MAX_SPEED_MPS:
             velocity[1] = MAX_SPEED_MPS if column_velocity > 0 else -MAX_SPEED_MPS
         mujoco.mj_step(self._model, self._data)
-        return self._position.tolist() + velocity.tolist()
+        return self._data.qpos.tolist() + velocity.tolist()
 
 
 class BatchWorld:

@@ -138,7 +138,7 @@ class Batches:
                      torch.from_numpy(np.where(kind < config.route, level, 0)))
 
     def _relative(self, tokens: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Return tokens (B, T, C) in the frames of their first poses, a symmetry drawn for each."""
+        """Return tokens (B, T, C) in the frames of their first poses, each by a symmetry."""
         signals = self.dataset.signals
         size = signals.observation_size
         states, actions = tokens[..., :size], tokens[..., size:]

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-Routes as planning meets them, made from the motion of a log.
+Routes as planning meets them, from the motion of a log.
 
 A grid search tells the way and no times. So a route of a window is its way told coarsely: knots,
 moved sideways, at even spacing from the first position to the last.
@@ -31,7 +31,7 @@ LEAST_STD_M, TRUST = 0.08, (0.7, 1.6)
 def routes(positions: np.ndarray, random: np.random.Generator, scale_m: float, num_levels: int
            ) -> tuple[np.ndarray, np.ndarray]:
     """
-    Return the routes (B, T, 2) of positions (B, T, 2), and the noise level (B,) of each.
+    Make a route (B, T, 2) of the positions (B, T, 2) of each window; return its level (B,), too.
 
     :param scale_m: standard deviation of positions that the network sees as 1.
     """

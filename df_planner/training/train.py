@@ -36,7 +36,6 @@ from df_planner.errors import ConfigError
 from df_planner.model.checkpoint import Architecture
 from df_planner.model.checkpoint import load_checkpoint
 from df_planner.model.checkpoint import save_checkpoint
-from df_planner.model.normalizer import Normalizer
 from df_planner.training.arrival import fit_arrival_time
 from df_planner.training.arrival import learns_arrival_time
 from df_planner.training.batches import Batches

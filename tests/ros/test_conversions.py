@@ -15,20 +15,30 @@
 
 """Messages and arrays: exact round trips, and every malformed message refused by name."""
 
+from pathlib import Path
+
+from drive_bag import STORE
 import numpy as np
 from plan_messages import trajectory_message
 import pytest
 from rclpy.serialization import deserialize_message
 from rclpy.serialization import serialize_message
 
+from df_planner.data.sources.message_fields import message_fields
+from df_planner.data.sources.message_fields import ODOMETRY
+from df_planner.data.sources.message_fields import OF_ODOMETRY
+from df_planner.drives import bag
+from df_planner.errors import BagError
 from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import Plan
 from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
 from df_planner.ros import conversions
 from df_planner.ros.maps import grid_map_from_message
 from df_planner.ros.maps import occupancy_grid_message
+from df_planner.ros.robots.kinds import robot_messages
 from df_planner.ros.robots.point import PointRobot
 from df_planner.ros.trajectory_cdr import rows_from_bytes
 from df_planner.sim.maze import load_maze
@@ -90,6 +100,49 @@ def test_state_crosses_exactly():
         assert np.array_equal(ROBOT.state(msg, ('odom',)), state)
         assert msg.pose.pose.position.x == state[1] and msg.pose.pose.position.y == -state[0]
         assert msg.twist.twist.linear.x == state[3] and msg.twist.twist.linear.y == -state[2]
+
+
+@pytest.mark.parametrize('length', [1.0, 1.001, -0.999])
+@pytest.mark.parametrize('yaw_deg', [0.0, 90.0, 180.0, -135.0])
+@pytest.mark.parametrize('child', ['base_link', '', 'odom', 'map'])
+def test_a_twist_is_read_alike_everywhere(child, yaw_deg, length):
+    """In nodes, of any kind of robot, by ``data import`` and by ``report``."""
+    yaw, twist = np.radians(yaw_deg), np.array((0.3, -0.7))
+    msg = ROBOT.odometry(np.zeros(4), STAMP, 'odom', child)
+    msg.twist.twist.linear = conversions.planar(twist)
+    turn = msg.pose.pose.orientation
+    turn.z, turn.w = length * np.sin(yaw / 2), length * np.cos(yaw / 2)
+    turned = np.array(((np.cos(yaw), -np.sin(yaw)), (np.sin(yaw), np.cos(yaw)))) @ twist
+    expected = twist if child in ('odom', 'map') else turned
+    for kind in ROBOTS:
+        state = robot_messages(kind, AXES).state(msg, ('odom', 'map'))
+        assert np.allclose(AXES.to_map(state[2:4]), expected, rtol=0.0, atol=1e-12)
+        if len(state) > 4:
+            assert np.allclose(AXES.to_map(state[4:6]), (np.cos(yaw), np.sin(yaw)))
+    if child == 'map':
+        msg.child_frame_id = 'odom'  # a log does not tell that the frames are equal
+    fields = message_fields(OF_ODOMETRY, ODOMETRY, STORE.fielddefs)
+    imported, = fields.convert(np.array([fields.read(msg)]))
+    assert np.allclose(imported, (*expected, np.cos(yaw), np.sin(yaw)), rtol=0.0, atol=1e-12)
+    reported, = bag._states(Path('bag'), np.array([bag._odometry(msg)]))
+    assert np.allclose(reported[2:], expected, rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize('rotation', [
+    (0.0, 0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.2), (0.0, 0.0, float('nan'), 1.0),
+    (1.0, 0.0, 0.0, 0.0), (0.0, 0.5 ** 0.5, 0.0, 0.5 ** 0.5)])
+def test_what_is_no_orientation_is_refused_everywhere(rotation):
+    """All zeros, too long, NaN, upside down, pointing down."""
+    msg = ROBOT.odometry(np.zeros(4), STAMP, 'odom', 'base_link')
+    turn = msg.pose.pose.orientation
+    turn.x, turn.y, turn.z, turn.w = rotation
+    for kind in ROBOTS:
+        with pytest.raises(InvalidInput, match='odometry: orientation must be'):
+            robot_messages(kind, AXES).state(msg, ('odom',))
+    fields = message_fields(OF_ODOMETRY, ODOMETRY, STORE.fielddefs)
+    assert np.isnan(fields.convert(np.array([fields.read(msg)]))).all()
+    with pytest.raises(BagError, match='bag: has odometry'):
+        bag._states(Path('bag'), np.array([bag._odometry(msg)]))
 
 
 def test_float32_action_crosses_exactly():
@@ -221,6 +274,15 @@ def test_malformed_map_is_refused():
     msg.info.resolution = 0.0
     with pytest.raises(InvalidInput, match='resolution'):
         grid_map_from_message(msg, AXES, 'map')
+    msg.info.resolution = 0.1
+    for turn in ((0.0, 0.0, 0.1, 0.995), (0.0, 0.0, float('nan'), 1.0), (1.0, 0.0, 0.0, 0.0),
+                 (0.0, 0.0, 0.0, 0.0)):
+        at = msg.info.origin.orientation
+        at.x, at.y, at.z, at.w = turn
+        with pytest.raises(InvalidInput, match='orientation of its origin'):
+            grid_map_from_message(msg, AXES, 'map')
+    at.w = -1.0  # turns nothing either
+    assert grid_map_from_message(msg, AXES, 'map').occupied.any()
     msg.header.frame_id = 'odom'
     with pytest.raises(FrameError):
         grid_map_from_message(msg, AXES, 'map')

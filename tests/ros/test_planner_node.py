@@ -51,10 +51,11 @@ from df_planner.ros.conversions import stamp_to_ns
 
 # An untrained model plans noise: without the collision check that is a plan like any other.
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,
-         'compensate_latency': False, 'odom_timeout_s': 60.0}
+         'compensate_latency': False, 'odom_timeout_s': 60.0, 'lockstep': True}
 # A second or more per plan.
 SLOW = {'collision_check': False, 'num_samples': 32, 'sampling_steps': 500,
-        'timeout_s': 120.0, 'odom_timeout_s': 60.0, 'compensate_latency': False}
+        'timeout_s': 120.0, 'odom_timeout_s': 60.0, 'compensate_latency': False,
+        'lockstep': True}
 
 
 @pytest.fixture(scope='module')
@@ -167,6 +168,15 @@ def test_bad_odometry_is_named_and_changes_nothing(quick, quick_node, tick, posi
     quick_node.wait_for_log(code)
     assert quick.trajectories == []
     quick.plan(quick.base + 26)
+    quick.wait_for_status('inputs', 'All inputs are there')
+
+
+def test_a_start_is_no_longer_complained_about_without_a_goal(quick):
+    quick.send_goal(GOAL)
+    quick.plan(quick.base)
+    quick.send_odometry(quick.base + 25, WALL)
+    quick.wait_for_status('inputs', 'START_OCCUPIED')
+    quick.clear_goal()
     quick.wait_for_status('inputs', 'All inputs are there')
 
 

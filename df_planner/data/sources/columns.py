@@ -27,13 +27,17 @@ Which number of a log becomes which column: the YAML file behind ``data import -
     - {name: linear_velocity, unit: m/s, topic: cmd_vel, field: linear.x, limit: 1.0}
 
 ``topic`` and ``field`` name a number in the messages of a bag (``message_fields.py``), or an
-array of a file and the number of its column. Shipped ones are in ``config/import``.
+array of an HDF5 file or a Minari data set and the number of its column; rows of arrays are taken
+as they are, ``dt_s`` apart. Shipped ones are in ``config/import``.
 """
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 from typing import Self
 
+import numpy as np
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
@@ -43,6 +47,7 @@ from pydantic import model_validator
 from df_planner.configuration import checked
 from df_planner.configuration import read_yaml
 from df_planner.configuration import shipped_path
+from df_planner.errors import ConfigError
 from df_planner.robots.signals import PLANAR_SIZE
 from df_planner.robots.signals import Signals
 
@@ -104,6 +109,11 @@ class ImportConfig(BaseModel):
         self.signals()
         return self
 
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Return the topics, each once."""
+        return tuple(dict.fromkeys(c.topic for c in (*self.observations, *self.actions)))
+
     def signals(self) -> Signals:
         """Return the meaning of the columns."""
         return Signals(
@@ -124,3 +134,33 @@ def load_import_config(name: str | Path) -> ImportConfig:
     """
     path = shipped_path('config/import', name, 'columns')
     return checked(ImportConfig, read_yaml(path), str(path))
+
+
+def array_widths(config: ImportConfig, source: str) -> dict[str, int]:
+    """
+    Return how many columns arrays must have, by topic.
+
+    :param source: the log of arrays, for the error.
+    :raises ConfigError: if the columns are not those of arrays.
+    """
+    if config.time != 'stamp':
+        raise ConfigError(f'{source}: has arrays, not messages; leave `time: {config.time}` out '
+                          'of --config')
+    widths: dict[str, int] = {}
+    for column in (*config.observations, *config.actions):
+        if not column.field.isdecimal():
+            raise ConfigError(f'{source}: has arrays, not messages: field of {column.name} in '
+                              f'--config must be the number of a column, got {column.field!r}; '
+                              'import it by itself, with columns of its own')
+        widths[column.topic] = max(widths.get(column.topic, 0), int(column.field) + 1)
+    return widths
+
+
+def stacked(columns: Sequence[Column], arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return columns (N, C) float32 of arrays (N, ...) by topic, scaled and within limits."""
+    found = []
+    for column in columns:
+        numbers = column.scale * np.asarray(arrays[column.topic][:, int(column.field)], np.float64)
+        limit = column.limit or np.inf
+        found.append(np.clip(numbers, -limit, limit))
+    return np.stack(found, axis=1).astype(np.float32)

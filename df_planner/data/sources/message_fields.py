@@ -17,22 +17,25 @@ Numbers in messages, as ``field`` in ``config/import`` names them.
 
 A path of names leads to a number: ``pose.pose.position.x``. In a stamped message the name of the
 stamped part may be left out: ``linear.x`` works for Twist and TwistStamped. Odometry has four more
-fields, since its twist is in the axes of the robot (nav_msgs, REP 105): ``velocity.x`` and
-``velocity.y``, turned into the axes of its pose, and ``heading.cos`` and ``heading.sin``.
+fields, since its twist is in the axes of ``child_frame_id`` (nav_msgs, REP 105): ``velocity.x``
+and ``velocity.y``, in the axes of its pose, and ``heading.cos`` and ``heading.sin``.
 """
 
 from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
+from typing import Any
 
 import numpy as np
 
 from df_planner.errors import BagError
+from df_planner.geometry import headings_of
+from df_planner.geometry import turned
+from df_planner.geometry import twist_is_of_robot
 
 ODOMETRY = 'nav_msgs/msg/Odometry'
-MAX_NORM_ERROR = 0.1
-TURNED = tuple(f'pose.pose.orientation.{name}' for name in 'xyzw')
+ORIENTATION = tuple(f'pose.pose.orientation.{name}' for name in 'xyzw')
 TWIST = ('twist.twist.linear.x', 'twist.twist.linear.y')
 OF_ODOMETRY = ('velocity.x', 'velocity.y', 'heading.cos', 'heading.sin')
 
@@ -61,7 +64,7 @@ def message_fields(fields: Sequence[str], kind: str, definitions: dict) -> Messa
     :raises BagError: if there is no such number in it.
     """
     stamped = _number_at('header.stamp.sec', kind, definitions) is not None
-    turned = kind == ODOMETRY and not set(OF_ODOMETRY).isdisjoint(fields)
+    is_turned = kind == ODOMETRY and not set(OF_ODOMETRY).isdisjoint(fields)
     plain = [field for field in fields if kind != ODOMETRY or field not in OF_ODOMETRY]
     paths: list[str] = []
     for field in plain:
@@ -70,31 +73,30 @@ def message_fields(fields: Sequence[str], kind: str, definitions: dict) -> Messa
             names = ', '.join(name for name, _ in definitions[kind][1])
             raise BagError(f'has no number {field} in {kind}, whose fields are {names}')
         paths.append(found)
-    if turned:
-        paths += [*TURNED, *TWIST]
-    read = attrgetter(*paths)
+    if is_turned:
+        paths += [*ORIENTATION, *TWIST]
+    get = attrgetter(*paths)
+
+    def read(message: Any) -> tuple[float, ...]:
+        if not is_turned:
+            return get(message) if len(paths) > 1 else (get(message),)
+        return (*get(message), float(twist_is_of_robot(
+            message.child_frame_id, (message.header.frame_id,))))
 
     def convert(numbers: np.ndarray) -> np.ndarray:
         columns = dict(zip(plain, numbers.T))
-        if turned:
+        if is_turned:
             columns |= _of_odometry(numbers[:, len(plain):])
         return np.stack([columns[field] for field in fields], axis=1)
 
-    return MessageFields(read if len(paths) > 1 else lambda message: (read(message),), convert,
-                         stamped)
+    return MessageFields(read, convert, stamped)
 
 
 def _of_odometry(numbers: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the fields ``OF_ODOMETRY`` from quaternion and twist (n, 6)."""
-    x, y, z, w, forward, left = numbers.T
-    cos, sin = 1.0 - 2.0 * (y * y + z * z), 2.0 * (w * z + x * y)
-    length = np.hypot(cos, sin)
-    norm = np.sqrt(x * x + y * y + z * z + w * w)
-    is_rotation = (np.abs(norm - 1.0) < MAX_NORM_ERROR) & (length > 0.0)
-    with np.errstate(divide='ignore', invalid='ignore'):
-        cos, sin = (np.where(is_rotation, part / length, np.nan) for part in (cos, sin))
-    return dict(zip(OF_ODOMETRY, (cos * forward - sin * left, sin * forward + cos * left, cos,
-                                  sin)))
+    """Return the fields ``OF_ODOMETRY`` from quaternion, twist and whose twist it is (n, 7)."""
+    headings, twists, is_of_robot = headings_of(numbers[:, :4]), numbers[:, 4:6], numbers[:, 6:]
+    velocities = np.where(is_of_robot == 1.0, turned(twists, headings), twists)
+    return dict(zip(OF_ODOMETRY, (*velocities.T, *headings.T)))
 
 
 def _number_at(path: str, kind: str, definitions: dict) -> str | None:

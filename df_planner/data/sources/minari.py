@@ -24,9 +24,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from df_planner.data.sources.columns import array_widths
 from df_planner.data.sources.columns import Column
 from df_planner.data.sources.columns import ImportConfig
 from df_planner.data.sources.columns import load_import_config
+from df_planner.data.sources.columns import stacked
 from df_planner.data.sources.source import Block
 from df_planner.data.sources.source import OnProblem
 from df_planner.data.sources.source import OnProgress
@@ -70,6 +72,7 @@ class MinariSource:
         self.path = path
         self.config = config or load_import_config(DEFAULT)
         self.signals = self.config.signals()
+        array_widths(self.config, str(path))  # are they columns of arrays?
         dataset = self._open()
         self.total = int(dataset.total_steps)
         self.facts = {'id': dataset.spec.dataset_id, 'episodes': int(dataset.total_episodes),
@@ -114,23 +117,22 @@ class MinariSource:
     def _columns(self, episode: 'EpisodeData', columns: tuple[Column, ...], count: int
                  ) -> np.ndarray:
         """Return (count, C) float32."""
-        found = []
+        arrays = {}
         for column in columns:
             array: object = {'observations': episode.observations, 'actions': episode.actions}
             try:
                 for name in column.topic.split('/'):
                     array = array[name]
-                numbers = np.asarray(array[:count, int(column.field)], np.float32)
+                arrays[column.topic] = array = np.asarray(array[:count])
+                array[:, int(column.field)].astype(np.float32)
             except (KeyError, IndexError, TypeError, ValueError) as error:
                 raise DatasetError(f'{self.path}: episode {episode.id} has no column '
                                    f'{column.field} in {column.topic}; choose its columns with '
                                    '--config') from error
-            if len(numbers) != count:
+            if len(array) != count:
                 raise DatasetError(f'{self.path}: episode {episode.id} has {count} rewards, but '
-                                   f'{len(numbers)} rows of {column.topic}')
-            limit = column.limit or np.inf
-            found.append(np.clip(column.scale * numbers, -limit, limit))
-        return np.stack(found, axis=1).astype(np.float32)
+                                   f'{len(array)} rows of {column.topic}')
+        return stacked(columns, arrays)
 
     def _check(self, block: Block, episode: 'EpisodeData', first: int,
                on_problem: OnProblem) -> None:

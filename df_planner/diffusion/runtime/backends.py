@@ -50,6 +50,7 @@ class OpenVinoDenoiser:
         import openvino
         from openvino.frontend import FrontEndManager
         from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+        self._denoiser = denoiser
         self.part_sizes = denoiser.part_sizes
         self.max_tokens = denoiser.max_tokens
         self.per_channel = denoiser.per_channel
@@ -66,6 +67,10 @@ class OpenVinoDenoiser:
         self._request = openvino.Core().compile_model(model, 'CPU', {
             'PERFORMANCE_HINT': 'LATENCY',
             'INFERENCE_NUM_THREADS': torch.get_num_threads()}).create_infer_request()
+
+    def __reduce__(self) -> tuple:
+        """Copy and pickle the network; the copy compiles it again."""
+        return type(self), (self._denoiser,)
 
     def __call__(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return v (B, T, C); see ``Denoiser``."""

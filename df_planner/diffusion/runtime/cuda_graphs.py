@@ -50,6 +50,10 @@ class CudaGraphDenoiser:
         self._pool = torch.cuda.graph_pool_handle()
         self._graphs: dict[tuple[Callable[..., Tensor], int], _Graph] = {}
 
+    def __reduce__(self) -> tuple:
+        """Copy and pickle the network; the copy records it again."""
+        return type(self), (self._denoiser,)
+
     def __call__(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return v (B, T, C); see ``Denoiser``."""
         return self._replayed(_forward, x, levels, lengths)

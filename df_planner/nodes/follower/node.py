@@ -40,12 +40,14 @@ from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.timeline import Latency
+from df_planner.errors import StaleInput
 from df_planner.maps.grid import GridMap
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
+from df_planner.ros.clock import simulated_s
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
@@ -65,10 +67,12 @@ from df_planner.ros.timing import ResponseTimes
 from df_planner.ros.timing import Seams
 from df_planner.ros.timing import TickMeter
 from df_planner.ros.trajectory_cdr import rows_from_bytes
+from df_planner.ros.wiring import Wiring
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
 LAST_COMMAND_TIMEOUT = Duration(seconds=0.5)
+LAST_BRAKE_S = 2.0  # for how long a node that ends brakes at most
 
 
 class Follower(Node):
@@ -103,7 +107,7 @@ class Follower(Node):
             self, topics.COMMANDS[p.robot].stamped(p.enable_stamped_cmd_vel))
         self._error_publisher = qos.publisher(self, topics.TRACKING_ERROR)
         self._period_publisher = qos.publisher(self, topics.COMMAND_PERIOD)
-        qos.subscription(self, topics.PLAN_TRAJECTORY, guarded(
+        self._plans = qos.subscription(self, topics.PLAN_TRAJECTORY, guarded(
             self._on_trajectory, 'plan_trajectory', complaints), raw=True)
         take_odometry = guarded(self._on_odometry, 'odom', complaints)
 
@@ -116,13 +120,16 @@ class Follower(Node):
         if p.execution == 'time_optimal':
             self._maps = MapReader(
                 self, self._axes, lambda: p, self._take_map, complaints, self._worker)
-        self.create_timer(p.odom_timeout_s / 2, self._watch,
+        self.create_timer(p.odom_timeout_s / 10, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
         # Keep the planner's goal for it: this node outlives a planner that restarts.
         kept_goal = qos.publisher(self, topics.RESUME_GOAL)
         qos.subscription(self, topics.ACTIVE_GOAL, kept_goal.publish)
         diagnostics.add('following', self._following_status)
         diagnostics.add('inputs', complaints.status)
+        command = topics.COMMANDS[p.robot]
+        diagnostics.add('topics', Wiring(
+            self, (topics.ODOM, topics.PLAN_TRAJECTORY), lambda: ((command,),)).status)
         if not p.lockstep:
             diagnostics.add('ticks', self._ticks_status)
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))
@@ -134,14 +141,29 @@ class Follower(Node):
                 self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
 
     def run(self, is_stopped: IsStopped) -> None:
-        """Serve messages until a signal comes, then send a zero command."""
+        """Serve messages until a signal comes, then brake and send a last zero command."""
         executor = EventsExecutor() if self.parameters.lockstep else SingleThreadedExecutor()
         executor.add_node(self)
         while not is_stopped():
             executor.spin_once(timeout_sec=SPIN_S)
-        if self._odom_received_s is not None and not self.parameters.lockstep:
+        if self.parameters.lockstep:
+            return
+        self._end_plans()
+        ends_s = time.monotonic() + LAST_BRAKE_S
+        while self._commands and not self._odom_lost and time.monotonic() < ends_s:
+            executor.spin_once(timeout_sec=SPIN_S)
+        if self._commands:
             self._let_go()
-            self._command_publisher.wait_for_all_acked(LAST_COMMAND_TIMEOUT)
+        self._command_publisher.wait_for_all_acked(LAST_COMMAND_TIMEOUT)
+
+    def _end_plans(self) -> None:
+        """Brake, and take no plan any more."""
+        self.destroy_subscription(self._plans)
+        self._unprepared = None
+        if self._worker is not None:
+            self._worker.cancel('prepare')
+        if self._commands:
+            self._follower.take_plan(None, self._follower.odom_stamp_ns)
 
     def close(self) -> None:
         """End the thread that prepares plans."""
@@ -187,14 +209,24 @@ class Follower(Node):
     def _on_odometry(self, msg: Odometry) -> None:
         p = self.parameters
         state = self._robot.state(msg, (p.odom_frame_id, p.global_frame_id))
-        self._follower.take_odometry(state, conversions.stamp_to_ns(msg.header.stamp))
-        self._odom_received_s = time.monotonic()
+        follower, now_s = self._follower, time.monotonic()
+        follower.take_odometry(state, conversions.stamp_to_ns(msg.header.stamp),
+                               None if p.lockstep else now_s, simulated_s(self.get_clock()))
+        self._odom_received_s = now_s
         self._odom_lost = False
         self._answer()
+        if follower.watch.fault is not None:
+            raise StaleInput(follower.watch.fault)
+
+    @property
+    def _commands(self) -> bool:
+        """Whether the robot is under control: a plan, or braking after one."""
+        return self._odom_received_s is not None and self._follower.has_control
 
     def _answer(self) -> None:
         answer = self._follower.answer()
         if answer is None:
+            self._ticks.interrupt()
             return
         self._publish_action(answer.action, answer.stamp_ns)
         if not self.parameters.lockstep:
@@ -225,8 +257,11 @@ class Follower(Node):
             self._ticks.interrupt()
             if self.parameters.lockstep:
                 return
-            self.get_logger().warning(f'no odometry for {age_s:.1f} s: zero command')
-            self._let_go()
+            commands = self._commands
+            self.get_logger().warning(
+                f'no odometry for {age_s:.1f} s' + ': zero command' * commands)
+            if commands:
+                self._let_go()
 
     def _let_go(self) -> None:
         self._publish_action(np.zeros(2), self._follower.odom_stamp_ns)
@@ -236,6 +271,10 @@ class Follower(Node):
             return Status(WARN, 'waiting for odometry')
         if self._odom_lost:
             return Status(ERROR, 'odometry has stopped')
+        if self._follower.watch.fault is not None:
+            return Status(ERROR, self._follower.watch.fault)
+        if not self._follower.watch.is_sound:
+            return Status(WARN, 'waiting for odometry that advances')
         if self._waits_for_map:
             return Status(WARN, 'waiting for a map')
         if self._follower.has_current_plan:
@@ -243,10 +282,11 @@ class Follower(Node):
         if self.parameters.lockstep:
             return Status(OK, 'waiting for a plan')
         age_s = self._follower.plan_age_s
+        doing = 'braking' if self._follower.has_control else 'no commands'
         if age_s is None:
-            return Status(OK, 'braking: no plan')
+            return Status(OK, f'{doing}: no plan')
         order = 'before' if age_s > 0.0 else 'after'
-        return Status(WARN, f'braking: the plan is stamped {abs(age_s):.1f} s {order} the '
+        return Status(WARN, f'{doing}: the plan is stamped {abs(age_s):.1f} s {order} the '
                       'odometry')
 
     def _ticks_status(self) -> Status:

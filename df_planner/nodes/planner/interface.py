@@ -46,6 +46,7 @@ from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
+from df_planner.ros.clock import simulated_s
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import guarded
@@ -156,7 +157,8 @@ class Interface:
     def _on_odometry(self, msg: Odometry) -> None:
         state = self.robot.state(msg, self._frames())
         self._odom_frame = msg.header.frame_id
-        self.session.set_odometry(state, conversions.stamp_to_ns(msg.header.stamp))
+        self.session.set_odometry(state, conversions.stamp_to_ns(msg.header.stamp),
+                                  simulated_s(self.node.get_clock()))
 
     def check_odom_frame(self) -> None:
         """Complain if tf2 says that the frame of the odometry is not equal to the map."""
@@ -180,14 +182,16 @@ class Interface:
 
         ``active_goal`` is latched; an empty ``frame_id`` means none. The follower repeats it on
         ``resume_goal``, so that the goal outlives a planner that was killed. Neither a cleared
-        goal is resumed, nor one dropped by deactivating.
+        goal is resumed, nor one dropped by deactivating, nor that of an action, which has ended
+        with its server: it has a stamp.
         """
         self._is_resuming = True
         if self._kept_goal is not None:
             guarded(self._on_kept_goal, 'goal', self._complaints)(self._kept_goal)
 
     def _on_kept_goal(self, msg: PoseStamped) -> None:
-        self._kept_goal = msg if msg.header.frame_id else None
+        by_action = conversions.stamp_to_ns(msg.header.stamp) > 0
+        self._kept_goal = msg if msg.header.frame_id and not by_action else None
         if self._is_resuming and self._kept_goal is not None:
             self._is_resuming = False
             frames = (self.parameters.global_frame_id,)
@@ -195,19 +199,20 @@ class Interface:
             self.set_goal(msg)
             self.node.get_logger().info('Resuming the goal of the planner before this one')
 
-    def set_goal(self, pose: PoseStamped) -> None:
+    def set_goal(self, pose: PoseStamped, by_action: bool = False) -> None:
         """Plan for a goal pose of the map frame; errors of ``Planner.check_goal``."""
         position = conversions.position_from_pose(pose.pose, self._axes, 'goal')
         self.session.set_goal(position, conversions.stamp_to_ns(pose.header.stamp))
         self._is_resuming = False
-        self._publish_goal(position, self.parameters.global_frame_id)
+        stamp_ns = max(self.node.get_clock().now().nanoseconds, 1) if by_action else 0
+        self._publish_goal(position, self.parameters.global_frame_id, stamp_ns)
 
     def drop_goal(self) -> None:
         """Forget the goal, cancel its plan and let the robot brake."""
         self.session.clear_goal()
         self._is_resuming, self._kept_goal = False, None  # the follower may repeat it late
         self._publish_goal(None, '')
-        for what in ('goal', 'plan'):
+        for what in ('goal', 'start', 'plan'):
             self._complaints.clear(what)
         odom = self.session.odom
         self.publish(None, self.node.get_clock().now().nanoseconds if odom is None
@@ -232,9 +237,10 @@ class Interface:
         self._time_detail.publish(DiagnosticStatus(
             name='planning_time', message=f'{duration_s:.4f} s', values=key_values(parts)))
 
-    def _publish_goal(self, position: np.ndarray | None, frame_id: str) -> None:
+    def _publish_goal(self, position: np.ndarray | None, frame_id: str, stamp_ns: int = 0) -> None:
         """Publish the goal (2,); None as a pose without a frame."""
         msg = PoseStamped()
+        msg.header.stamp = conversions.ns_to_stamp(stamp_ns)
         if position is not None:
             msg.header.frame_id = frame_id
             msg.pose = conversions.pose_from_position(position, self._axes)

@@ -37,6 +37,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from df_planner.driving.odometry_watch import OdometryWatch
+from df_planner.driving.rest import is_still
+from df_planner.driving.rest import Rest
 from df_planner.driving.safety_gate import GateLimits
 from df_planner.driving.safety_gate import SafetyGate
 from df_planner.driving.stamps import has_restarted
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
 
 GOAL_AHEAD_S = 5.0  # a goal this far ahead of the odometry is stamped by another clock
 WORTH_WAITING_S = 0.3  # longest planning time of a plan from a predicted start
+LONGEST_STAND_S = 0.5  # of stamp or position in odometry that keeps arriving
 RECENT_READINGS = 100  # of these the planner takes states to filter a noisy one
 
 
@@ -72,6 +76,7 @@ class PlanningSession:
     """
     Hold goal, odometry, map and the plan in hand, and keep the worker planning.
 
+    :ivar rest: tells whether the robot is at rest.
     :param finish: called with each Result in the executor's thread.
     """
 
@@ -79,6 +84,8 @@ class PlanningSession:
                  finish: Callable[[Result], None]):
         self.goal: Goal | None = None
         self.odom: Reading | None = None
+        self.rest = Rest()
+        self._watch = OdometryWatch(LONGEST_STAND_S)
         self._recent: deque[Reading] = deque(maxlen=RECENT_READINGS)
         self._worker = worker
         self._finish = finish
@@ -99,6 +106,11 @@ class PlanningSession:
         """Return the control steps that the next plan is expected to take."""
         return self._latency.steps(self.planner.card.dt_s)
 
+    @property
+    def odom_fault(self) -> str | None:
+        """Return why the odometry is not trusted although it arrives; None if it is."""
+        return self._watch.fault
+
     # Inputs
 
     def set_planner(self, planner: 'Planner') -> None:
@@ -110,6 +122,7 @@ class PlanningSession:
     def set_parameters(self, parameters: PlannerParameters) -> None:
         """Take new parameters; a plan that is being made keeps the old ones."""
         self._parameters, job = parameters, self._job
+        self._watch.timeout_s = min(parameters.odom_timeout_s, LONGEST_STAND_S)
         self._gate = SafetyGate(GateLimits.of(parameters), self.planner.card)
         self._worker.submit('parameters', lambda _: job.set_up(parameters))
 
@@ -129,6 +142,7 @@ class PlanningSession:
     def set_goal(self, position: np.ndarray, stamp_ns: int) -> None:
         """Take a new goal (2,), cancelling the plan being made; errors of ``check_goal``."""
         self.goal = Goal(self.planner.check_goal(position), stamp_ns)
+        self._watch.release()
         self._worker.cancel('plan')
         self.plan_if_due()
 
@@ -138,17 +152,27 @@ class PlanningSession:
         self._timeline.clear()
         self.goal = None
 
-    def set_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
+    def set_odometry(self, state: np.ndarray, stamp_ns: int, clock_s: float | None = None
+                     ) -> None:
         """
         Take a state (S,).
 
-        :raises StaleInput: if it is a little older than the one before. If it is much older, its
-            source has restarted (see ``restart``).
+        :param clock_s: simulated time, None if there is none.
+        :raises StaleInput: if it is a little older than the one before, or does not advance. If it
+            is much older, its source has restarted (see ``restart``).
         """
+        now_s = time.monotonic()
+        if not self._parameters.lockstep:
+            self._watch.hear(state, stamp_ns, now_s, clock_s)
+        if self.odom_fault is not None:
+            self.odom = Reading(state, stamp_ns, now_s)
+            self._distrust(stamp_ns)
+            raise StaleInput(self.odom_fault)
         if has_restarted(None if self.odom is None else self.odom.stamp_ns, stamp_ns):
             self.restart()
-        self.odom = Reading(state, stamp_ns, time.monotonic())
+        self.odom = Reading(state, stamp_ns, now_s)
         self._recent.append(self.odom)
+        self.rest.take(state, stamp_ns)
         self._timeline.advance(stamp_ns)
         self.plan_if_due()
 
@@ -156,10 +180,22 @@ class PlanningSession:
         """Forget all that is stamped, since time has jumped back; the goal stays."""
         self._worker.cancel('plan')
         self._recent.clear()
+        self.rest.begin()
         self._timeline.clear()
         self.odom = self._plan_stamp_ns = None
         if self.goal is not None:
             self.goal = replace(self.goal, stamp_ns=0)
+
+    def _distrust(self, stamp_ns: int) -> None:
+        """Drop what was planned from odometry that does not advance, and let the robot brake."""
+        self._recent.clear()
+        self.rest.begin()
+        if self._timeline.in_hand is not None or self._worker.is_busy('plan'):
+            self._worker.cancel('plan')
+            self._timeline.clear()
+            error = StaleInput('no plan from odometry that does not advance')
+            self._finish(Result(None, error, stamp_ns, 0.0))
+        self._plan_stamp_ns = None
 
     def missing_inputs(self, with_odom: bool = True) -> list[str]:
         """Name the inputs that planning waits for."""
@@ -169,6 +205,8 @@ class PlanningSession:
         elif with_odom and (age_s := time.monotonic() - self.odom.received_s
                             ) > self._parameters.odom_timeout_s:
             missing.append(f'odom (last heard {age_s:.0f} s ago)')
+        elif with_odom and not self._watch.is_sound:
+            missing.append('odom that advances')
         if self._parameters.collision_check and self.planner.map is None:
             missing.append('map')
         return missing
@@ -247,7 +285,7 @@ class PlanningSession:
             result = Result(None, DFPlannerError(repr(outcome.error)), start.stamp_ns, 0.0)
         if start is not odom:
             result = replace(result, late_s=max(now_ns - start.stamp_ns, 0) / NS_PER_S)
-        elif self.odom.is_still_at(odom.state):
+        elif is_still(self.odom.state, odom.state):
             result, planned_ns = replace(result, stamp_ns=now_ns), now_ns
         had_plan = self._timeline.in_hand is not None
         if not result.start_is_bad:

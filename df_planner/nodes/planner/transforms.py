@@ -30,6 +30,7 @@ from typing import Any
 from geometry_msgs.msg import PoseStamped
 from geometry_msgs.msg import Quaternion
 from geometry_msgs.msg import TransformStamped
+import numpy as np
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
 from rclpy.node import Node
@@ -37,8 +38,11 @@ from rclpy.time import Time
 
 from df_planner.errors import DFPlannerError
 from df_planner.errors import FrameError
+from df_planner.geometry import headings_of
+from df_planner.geometry import unit_quaternions
 from df_planner.ros.conversions import check_frame
 from df_planner.ros.conversions import finite
+from df_planner.ros.conversions import quaternion
 from df_planner.ros.rclpy_gaps import optional_type
 from df_planner.ros.worker import Outcome
 
@@ -64,8 +68,11 @@ def transformed(pose: PoseStamped, transform: TransformStamped) -> PoseStamped:
 
     :param transform: its ``child_frame_id`` is the frame of the pose.
     """
-    move, turn = transform.transform.translation, transform.transform.rotation
-    finite((move.x, move.y, move.z, turn.x, turn.y, turn.z, turn.w), 'transform')
+    move = transform.transform.translation
+    finite((move.x, move.y, move.z), 'transform')
+    x, y, z, w = finite(unit_quaternions(np.array(quaternion(transform.transform.rotation))),
+                        'rotation of the transform').tolist()
+    turn = Quaternion(x=x, y=y, z=z, w=w)
     at = pose.pose.position
     rotated = _product(_product(turn, Quaternion(x=at.x, y=at.y, z=at.z, w=0.0)),
                        Quaternion(x=-turn.x, y=-turn.y, z=-turn.z, w=turn.w))
@@ -108,6 +115,11 @@ class MapFrame:
         self._timer = node.create_timer(RETRY_S, self._retry, autostart=False,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    @property
+    def has_transforms(self) -> bool:
+        """Tell whether there is tf2 to ask."""
+        return self._buffer is not None
+
     def resolve(self, key: str, poses: Sequence[tuple[PoseStamped, str]],
                 done: Callable[[Outcome], None]) -> None:
         """
@@ -147,9 +159,9 @@ class MapFrame:
         except Exception:  # no such transform: nothing to compare
             return
         away_m = math.hypot(transform.translation.x, transform.translation.y)
-        turned_rad = 2.0 * abs(math.atan2(transform.rotation.z, transform.rotation.w))
-        turned_rad = min(turned_rad, 2.0 * math.pi - turned_rad)
-        if away_m > SAME_M or turned_rad > SAME_RAD:
+        cosine, sine = headings_of(np.array(quaternion(transform.rotation))).tolist()
+        turned_rad = abs(math.atan2(sine, cosine))
+        if not (away_m <= SAME_M and turned_rad <= SAME_RAD):
             raise FrameError(
                 f'odom: {frame_id!r} is taken to be {map_frame!r}, but lies {away_m:.2f} m and '
                 f'{math.degrees(turned_rad):.0f} degrees away from it; remap odom to odometry '

@@ -27,7 +27,6 @@ from typing import Any
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose
-from geometry_msgs.msg import Quaternion
 from nav_msgs.msg import Odometry
 from nav_msgs.msg import Path
 import numpy as np
@@ -36,6 +35,8 @@ from std_msgs.msg import Header
 
 from df_planner.driving.stamps import seconds_to_ns
 from df_planner.errors import InvalidInput
+from df_planner.geometry import turned
+from df_planner.geometry import twist_is_of_robot
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros.conversions import MapAxes
@@ -60,17 +61,21 @@ class RobotMessages(ABC):
         conversions.check_frame(msg.header.frame_id, frames, 'odometry')
         position, linear = msg.pose.pose.position, msg.twist.twist.linear
         values = conversions.finite((position.x, position.y, linear.x, linear.y), 'odometry')
-        return self._state(values[:2], values[2:], msg.pose.pose.orientation, 'odometry')
+        heading = conversions.heading(msg.pose.pose.orientation, 'odometry')
+        velocity = values[2:]
+        if twist_is_of_robot(msg.child_frame_id, frames):
+            velocity = turned(velocity, heading)
+        return self._state(values[:2], velocity, heading)
 
     def at_rest(self, pose: Pose, what: str) -> np.ndarray:
         """Return the state (S,) at rest in a pose; ``what`` names the pose in errors."""
         position = conversions.finite((pose.position.x, pose.position.y), what)
-        return self._state(position, np.zeros(2), pose.orientation, what)
+        return self._state(position, np.zeros(2), conversions.heading(pose.orientation, what))
 
     @abstractmethod
-    def _state(self, position: np.ndarray, velocity: np.ndarray, orientation: Quaternion,
-               what: str) -> np.ndarray:
-        """Return a state (S,) from positions (2,) of the map and velocities (2,) of the robot."""
+    def _state(self, position: np.ndarray, velocity: np.ndarray, heading: np.ndarray
+               ) -> np.ndarray:
+        """Return a state (S,) from position, velocity and heading (2,), all in the map's axes."""
 
     def odometry(self, state: np.ndarray, stamp: Time, frame_id: str, child_frame_id: str
                  ) -> Odometry:

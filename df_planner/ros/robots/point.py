@@ -12,12 +12,15 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""A point that does not turn: forces in the map's axes on ``cmd_wrench``."""
+"""
+A point: forces in the map's axes on ``cmd_wrench``, however its base is turned.
+
+What is published of it, here and by the simulator, is not turned.
+"""
 
 from collections.abc import Collection
 
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Quaternion
 from geometry_msgs.msg import WrenchStamped
 import numpy as np
 from std_msgs.msg import Header
@@ -43,12 +46,12 @@ class PointRobot(RobotMessages):
         super().__init__(axes)
         self._scale = scale
 
-    def _state(self, position: np.ndarray, velocity: np.ndarray, orientation: Quaternion,
-               what: str) -> np.ndarray:
+    def _state(self, position: np.ndarray, velocity: np.ndarray, heading: np.ndarray
+               ) -> np.ndarray:
         return self._to_observation(position, velocity)
 
     def _velocity(self, state: np.ndarray) -> np.ndarray:
-        return self.axes.to_map(state[2:])  # the robot does not turn, so its axes are the map's
+        return self.axes.to_map(state[2:])  # its pose is not turned
 
     def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
                 ) -> WrenchStamped:

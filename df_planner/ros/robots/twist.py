@@ -30,14 +30,13 @@ from geometry_msgs.msg import Vector3
 import numpy as np
 from std_msgs.msg import Header
 
-from df_planner.errors import InvalidInput
+from df_planner.geometry import quaternions_of
+from df_planner.geometry import to_left
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.robots.messages import RobotMessages
 from df_planner.ros.trajectory_cdr import TrajectoryRows
-
-UNIT_TOLERANCE = 0.01  # by which the norm of an orientation may differ from 1
 
 
 class TwistRobot(RobotMessages):
@@ -58,11 +57,8 @@ class TwistRobot(RobotMessages):
         # Axes that mirror the map turn the other way round.
         self._turn = float(np.linalg.det(axes.observation_to_map).round())
 
-    def _state(self, position: np.ndarray, velocity: np.ndarray, orientation: Quaternion,
-               what: str) -> np.ndarray:
-        q = orientation
-        heading, = headings_from_quaternions(np.array([(q.x, q.y, q.z, q.w)]), what)
-        velocity = velocity[0] * heading + velocity[1] * to_left(heading)
+    def _state(self, position: np.ndarray, velocity: np.ndarray, heading: np.ndarray
+               ) -> np.ndarray:
         return self._to_observation(position, velocity, heading)
 
     def _velocity(self, state: np.ndarray) -> np.ndarray:
@@ -72,9 +68,8 @@ class TwistRobot(RobotMessages):
     def pose(self, state: np.ndarray) -> Pose:
         """Return position and heading of a state (6,)."""
         pose = super().pose(state)
-        heading = self.axes.to_map(state[4:6])
-        half_turn = 0.5 * np.arctan2(heading[1], heading[0])
-        pose.orientation = Quaternion(z=float(np.sin(half_turn)), w=float(np.cos(half_turn)))
+        x, y, z, w = quaternions_of(self.axes.to_map(state[4:6])).tolist()
+        pose.orientation = Quaternion(x=x, y=y, z=z, w=w)
         return pose
 
     def command(self, action: np.ndarray, stamp: Time, map_frame_id: str, base_frame_id: str
@@ -107,8 +102,7 @@ class TwistRobot(RobotMessages):
         """
         headings = self.axes.to_map(plan.states[:, 4:6])
         headings = headings / np.linalg.norm(headings, axis=1, keepdims=True)
-        half_turns = 0.5 * np.arctan2(headings[:, 1], headings[:, 0])
-        rows.transforms[:, 5], rows.transforms[:, 6] = np.sin(half_turns), np.cos(half_turns)
+        rows.transforms[:, 3:] = quaternions_of(headings)
         rows.velocities[:, 5] = self._turn * plan.actions[:, -1]
         commanded = (plan.actions[:, :-1, None] * self._directions(headings)).sum(axis=1)
         rows.accelerations[:, :2] = (commanded - rows.velocities[:, :2]) / plan.dt_s
@@ -117,7 +111,7 @@ class TwistRobot(RobotMessages):
         numbers = conversions.finite(np.concatenate(
             (rows.transforms[:, :2], rows.velocities[:, :2], rows.accelerations[:, :2],
              rows.velocities[:, 5:]), axis=1), 'trajectory')
-        headings = headings_from_quaternions(rows.transforms[:, 3:], 'trajectory')
+        headings = conversions.headings(rows.transforms[:, 3:], 'trajectory')
         states = self._to_observation(numbers[:, :2], numbers[:, 2:4], headings)
         commanded = numbers[:, 2:4] + dt_s * numbers[:, 4:6]
         linear = (commanded[:, None] * self._directions(headings)).sum(axis=2)
@@ -129,24 +123,3 @@ class TwistRobot(RobotMessages):
         """Return the directions (H, A - 1, 2) on the map that linear velocities point in."""
         sideways = (self._turn * to_left(headings),) if self._sideways else ()
         return np.stack((headings, *sideways), axis=1)
-
-
-def to_left(headings: np.ndarray) -> np.ndarray:
-    """Return vectors (..., 2) of the map, turned by a quarter to the left."""
-    return np.stack((-headings[..., 1], headings[..., 0]), axis=-1)
-
-
-def headings_from_quaternions(rotations: np.ndarray, what: str) -> np.ndarray:
-    """
-    Return where the x axes of orientations (n, 4) point on the plane: cosine and sine, (n, 2).
-
-    :raises InvalidInput: for one that is not finite, is no rotation, or points up or down.
-    """
-    x, y, z, w = conversions.finite(rotations, what).T
-    headings = np.stack((w * w + x * x - y * y - z * z, 2.0 * (x * y + w * z)), axis=1)
-    lengths = np.linalg.norm(headings, axis=1, keepdims=True)
-    bad = (np.abs(w * w + x * x + y * y + z * z - 1.0) > UNIT_TOLERANCE) | (lengths[:, 0] < 0.5)
-    if bad.any():
-        raise InvalidInput(f'{what}: orientation must be a rotation about z of length 1, '
-                           f'got {rotations[bad.argmax()].tolist()}')
-    return headings / lengths

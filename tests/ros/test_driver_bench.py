@@ -1,0 +1,243 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The driver's bench: what other people's robots do wrong, each against the real nodes.
+
+Planner and follower are started once per kind of robot. In every case the robot sets out healthy,
+a fault begins on the way, and the robot either drives right, to the goal and through no wall, or
+within a second it brakes and a diagnostic says why. Then all is well again, and it sets out by
+itself, into the next case. During all that every command is judged (``Judge``).
+"""
+
+from dataclasses import dataclass
+from dataclasses import replace
+import math
+import time
+
+from nav_msgs.msg import Odometry
+import numpy as np
+import pytest
+from stand_in_robot import Fault
+from stand_in_robot import HEALTHY
+from stand_in_robot import Judge
+from stand_in_robot import Motion
+from stand_in_robot import NS_PER_S
+from stand_in_robot import StandInRobot
+from std_srvs.srv import Trigger
+
+from df_planner.robots.kinds import ROBOTS
+from df_planner.ros.conversions import ns_to_stamp
+from df_planner.ros.maps import occupancy_grid_message
+from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
+
+START_UP_S = 120.0
+ODOM_TIMEOUT_S = 0.5  # of both nodes
+SAYS_S = 1.0  # within which the robot brakes and a diagnostic says why
+ARRIVES_S = 20.0
+ON_ITS_WAY_M = 0.7  # driven before a fault begins, and after it to show that all is well
+ARRIVED_M = 0.5
+CREEP_MPS = 0.1
+IN_A_WALL_M = -0.05  # clearance of the centre of the robot
+BRAKE_MPS2, SLACK_M = 2.0, 0.5  # every robot brakes like this at least, and stands so near
+WATCH_S = 0.3  # how long a robot that stands is watched
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a kind of robot drives, with which model."""
+
+    maze: str
+    checkpoint: str
+    start: Motion
+    goal: tuple[float, float]
+
+
+PLACES = {
+    'point': Place('umaze', 'maze2d-umaze', Motion(1.0, -3.0), (1.0, -1.0)),
+    'diff_drive': Place('medium', 'diff_drive-medium', Motion(1.0, -1.0, -1.0), (4.0, -3.0)),
+}
+
+
+class Bench:
+    """A robot, its planner and its follower, which go on from case to case."""
+
+    def __init__(self, kind, context, probe, start_node):
+        self.place, self.kind = PLACES[kind], kind
+        facts = ROBOTS[kind].node_parameters()
+        self.planner = start_node(
+            'planner', robot=kind, checkpoint=self.place.checkpoint,
+            odom_timeout_s=ODOM_TIMEOUT_S, **facts['planner'])
+        self.follower = start_node('follower', robot=kind, odom_timeout_s=ODOM_TIMEOUT_S,
+                                   **facts['follower'])
+        self.judge = Judge(ODOM_TIMEOUT_S)
+        self.robot = StandInRobot(context, kind, self.place.start, self.judge)
+        self.walls = maze_map(self.place.maze, np.eye(2))
+        self._probe = probe
+        self._sets_out = False  # by itself, after the case before
+        self.send_map()
+        self.planner.wait_for_log('Ready for goals', START_UP_S)
+        self._clear = probe.client(Trigger, 'planner/clear_goal')
+        self.wait(lambda: self.robot.is_heard, 'both nodes to hear the robot', START_UP_S)
+
+    def send_map(self, change=lambda msg: None):
+        """Publish the map of the maze, changed."""
+        data, origin = load_maze(self.place.maze).occupancy_grid(0.1)
+        msg = occupancy_grid_message(data, origin, 0.1, ns_to_stamp(0), 'map')
+        change(msg)
+        self.robot.send_map(msg)
+
+    def wait(self, condition, what, limit_s):
+        """Wait for a condition, longer on a machine that is late."""
+        began_s = time.monotonic()
+        while not condition():
+            assert time.monotonic() < began_s + limit_s + self.robot.margin_s, (
+                f'waited {limit_s:.1f} s (+ {self.robot.margin_s:.2f} s) in vain for {what}; '
+                f'{self.robot.motion}; complaints: {self.judge.complaints}')
+            time.sleep(0.005)
+
+    def is_green(self):
+        """Tell whether both nodes have said that all is well."""
+        names = {name.split(':')[0] for name in self.judge.statuses}
+        return names >= {'planner', 'follower'} and not self.judge.complaints
+
+    def has_driven(self):
+        """Tell whether the robot is on its way."""
+        return self.robot.travelled_m > ON_ITS_WAY_M
+
+    def says(self, words):
+        """Tell whether a diagnostic has these words."""
+        return any(all(word in complaint for word in words)
+                   for complaint in self.judge.complaints)
+
+    def set_out(self):
+        """See the robot set out, healthy: by itself, or from the start with a new goal."""
+        robot = self.robot
+        if not self._sets_out:
+            self._probe.call(self._clear, Trigger.Request())
+            robot.carry(self.place.start)
+            self.wait(self.is_green, 'green diagnostics at the start', ARRIVES_S)
+            robot.send_goal(self.place.goal)
+        self.wait(self.has_driven, 'the robot to set out', ARRIVES_S)
+        self.judge.violations.clear()
+        self._sets_out = False
+
+    def drives(self, fault):
+        """See the robot reach the goal through no wall, in spite of a fault."""
+        robot = self.robot
+        robot.begin(fault)
+        self.wait(lambda: math.dist(robot.motion.xy, self.place.goal) < ARRIVED_M, 'the goal',
+                  ARRIVES_S)
+        way = np.array([motion.xy for _, motion in robot.track])
+        clearance_m = self.walls.clearance(way)
+        assert clearance_m.min() > IN_A_WALL_M, f'in a wall at {way[clearance_m.argmin()]}'
+
+    def stands(self, fault, words):
+        """See the robot brake, and a diagnostic say why, within a second; then set out again."""
+        robot, speed_mps = self.robot, self.robot.motion.speed
+        began_s = time.monotonic()
+        robot.begin(fault)
+        self.wait(lambda: self.says(words), f'a diagnostic with {words}', SAYS_S)
+        brakes_s = speed_mps / BRAKE_MPS2
+        self.wait(lambda: robot.motion.speed < CREEP_MPS, 'the robot to stand',
+                  SAYS_S + brakes_s - (time.monotonic() - began_s))
+        allowed_m = speed_mps * (ODOM_TIMEOUT_S + robot.margin_s + brakes_s / 2.0) + SLACK_M
+        assert robot.travelled_m < allowed_m, 'it ran away'
+        stands_at = robot.motion.xy
+        time.sleep(WATCH_S)
+        assert math.dist(robot.motion.xy, stands_at) < CREEP_MPS, 'it does not stand still'
+        assert self.says(words)
+
+        robot.carry(self.place.start)
+        self.wait(lambda: self.is_green() and self.has_driven(), 'the robot to set out again',
+                  ARRIVES_S)
+        self._sets_out = True
+
+
+@pytest.fixture(scope='module')
+def bench(request, ros_context, module_probe, start_module_node):
+    """Return the bench of a kind of robot."""
+    bench = Bench(request.param, ros_context, module_probe, start_module_node)
+    yield bench
+    bench.robot.close()
+    for node in (bench.planner, bench.follower):
+        assert node.stop() == 0, node.log
+        assert 'Traceback' not in node.log
+
+
+def says(**values):
+    """Return what sets fields of a message: ``pose__pose__position__x=nan``."""
+    def change(msg: Odometry):
+        for path, value in values.items():
+            *owners, name = path.split('__')
+            owner = msg
+            for part in owners:
+                owner = getattr(owner, part)
+            setattr(owner, name, value)
+    return change
+
+
+def lies(**what):
+    """Return a fault whose odometry supports no command."""
+    return Fault(supports=False, **what)
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    A fault and what must come of it.
+
+    :param words: of the diagnostic that says why the robot stands; None if it drives right.
+    :param robots: the kinds that it is tried with.
+    """
+
+    name: str
+    fault: Fault
+    words: tuple[str, ...] | None = None
+    robots: tuple[str, ...] = ('point',)
+
+
+POINT, BOTH = ('point',), ('point', 'diff_drive')
+CASES = (
+    Case('nothing', HEALTHY, robots=BOTH),
+    Case('stamps 10 s in the past', Fault(
+        stamp=lambda now_ns, began_ns: now_ns - 10 * NS_PER_S)),
+    Case('stamps 10 s in the future', Fault(
+        stamp=lambda now_ns, began_ns: now_ns + 10 * NS_PER_S)),
+    Case('stamps since the start of the machine', Fault(
+        stamp=lambda now_ns, began_ns: time.monotonic_ns())),
+    Case('stamps since the start of the driver', Fault(
+        stamp=lambda now_ns, began_ns: now_ns - began_ns)),
+    Case('a base that is turned by 90 degrees', Fault(
+        onset=lambda motion: replace(motion, yaw=math.pi / 2.0))),
+    Case('a base that is turned by 180 degrees', Fault(
+        onset=lambda motion: replace(motion, yaw=math.pi))),
+    Case('quaternion -w', Fault(message=says(pose__pose__orientation__w=-1.0))),
+    Case('one in five messages, at 20 Hz', Fault(every=5)),
+    Case('a correction of 0.4 m', Fault(onset=lambda motion: motion.shifted(
+        -0.4 * motion.vx / motion.speed, -0.4 * motion.vy / motion.speed)), robots=BOTH),
+)
+RUNS = [(kind, case) for kind in PLACES for case in CASES if kind in case.robots]
+
+
+@pytest.mark.parametrize('bench, case', RUNS, indirect=['bench'], scope='module',
+                         ids=[f'{kind}-{case.name}' for kind, case in RUNS])
+def test_it_drives_right_or_stands_still_and_says_why(bench, case):
+    bench.set_out()
+    if case.words is None:
+        bench.drives(case.fault)
+    else:
+        bench.stands(case.fault, case.words)
+    assert bench.judge.violations == []
