@@ -24,7 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PLANAR = slice(0, 2), slice(2, 4), slice(4, 6)  # position, velocity, heading: vectors of a plane
+PLANAR = slice(0, 2), slice(2, 4), slice(4, 6)  # position, velocity, heading
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,11 @@ class Signals(BaseModel):
         """Return the number of actions A."""
         return len(self.action_names)
 
+    @property
+    def has_heading(self) -> bool:
+        """Return whether the cosine and the sine of the heading follow the velocity."""
+        return self.observation_names[PLANAR_SIZE:] == HEADING
+
     def part_sizes(self, frame_stack: int) -> tuple[int, ...]:
         """Return the channels of the parts of a token: position, velocity, others, actions."""
         others = self.observation_size - PLANAR_SIZE

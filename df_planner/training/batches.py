@@ -30,6 +30,8 @@ from df_planner.model.normalizer import Normalizer
 from df_planner.training.config import TrainConfig
 from df_planner.training.routes import routes
 
+FITTED_WINDOWS = 4096
+
 
 @dataclass(frozen=True)
 class Share:
@@ -127,44 +129,52 @@ class Batches:
                   and self.drives.count(num_tokens) >= count)
         windows = self.drives if direct else self.windows
         rows = share.rows(count)
-        tokens = self._relative(windows.draw(count, num_tokens, random), random)
-        kind = random.random(count)
-        route, level = routes(tokens[..., :2], random, float(self.std[0]), config.num_levels)
-        route = ((route - self.mean[:2]) / self.std[:2])[rows]
-        tokens = ((tokens - self.mean) / self.std)[rows]
+        if config.relative:
+            return self._relative(windows.draw(count, num_tokens, random), rows, random)
+        tokens = (windows.draw(count, num_tokens, random, rows) - self.mean) / self.std
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-        return Batch(torch.from_numpy(tokens), rows, count, generator,
-                     torch.from_numpy(route.astype(np.float32)),
-                     torch.from_numpy(np.where(kind < config.route, level, 0)))
+        return Batch(torch.from_numpy(tokens), rows, count, generator)
 
-    def _relative(self, tokens: np.ndarray, random: np.random.Generator) -> np.ndarray:
-        """Return tokens (B, T, C) in the frames of their first poses, each by a symmetry."""
-        signals = self.dataset.signals
+    def _relative(self, tokens: np.ndarray, rows: slice, random: np.random.Generator) -> Batch:
+        """
+        Return tokens (B, T, C) in the frames of their first poses, each by a symmetry.
+
+        A share of the windows is told its positions as a route would.
+        """
+        config, signals = self.config, self.dataset.signals
         size = signals.observation_size
-        states, actions = tokens[..., :size], tokens[..., size:]
-        shape = actions.shape
-        states = Frame.of(states[:, 0]).states_in(states)
-        states, actions = mirrored(states, actions.reshape(*shape[:2], -1, signals.action_size),
-                                   random, size > 4)
-        return np.concatenate([states, actions.reshape(shape)], -1).astype(np.float32)
+        actions = tokens[..., size:].reshape(*tokens.shape[:2], -1, signals.action_size)
+        states = Frame.of(tokens[:, 0, :size]).states_in(tokens[..., :size])
+        states, actions = mirrored(states, actions, random, signals.has_heading)
+        tokens = np.concatenate([states, actions.reshape(*states.shape[:2], -1)], -1)
+        route, level = routes(states[..., :2], random, float(self.std[0]), config.num_levels)
+        level = np.where(random.random(len(tokens)) < config.route, level, 0)
+        generator = torch.Generator().manual_seed(int(random.integers(2**63)))
+        normalised = ((tokens - self.mean) / self.std)[rows].astype(np.float32)
+        route = ((route - self.mean[:2]) / self.std[:2])[rows].astype(np.float32)
+        return Batch(torch.from_numpy(normalised), rows, len(tokens), generator,
+                     torch.from_numpy(route), torch.from_numpy(level))
 
 
-def relative_normalizer(dataset: Dataset, config: TrainConfig) -> Normalizer:
-    """Fit the normaliser to windows in the frames of their first poses."""
+def normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer:
+    """
+    Fit the normaliser to the log, or to windows of it in the frames of their first poses.
+
+    By the symmetries of the robot means are 0 then, and the axes of a vector have one deviation.
+    """
+    if not config.relative:
+        return Normalizer.fit(dataset.observations, dataset.actions)
+    signals, random = dataset.signals, np.random.default_rng(config.seed)
+    size = signals.observation_size
     windows = Windows(dataset.observations, dataset.actions, dataset.episode_starts,
                       config.frame_stack)
-    random, signals = np.random.default_rng(0), dataset.signals
-    size = signals.observation_size
-    tokens = windows.draw(4096, config.max_tokens, random)
-    states = Frame.of(tokens[:, 0, :size]).states_in(tokens[..., :size])
-    actions = tokens[..., size:].reshape(*tokens.shape[:2], -1, signals.action_size)
-    states, actions = mirrored(states, actions, random, size > 4)
-    fitted = Normalizer.fit(states.reshape(-1, size), actions.reshape(-1, signals.action_size))
-    state_std, state_mean = fitted.state_std.copy(), np.zeros(size)
-    for columns in PLANAR:
-        if columns.stop <= size:
-            state_std[columns] = np.sqrt(np.square(states[..., columns].astype(float)).mean())
-    action_std = np.sqrt(np.square(actions.astype(float)).mean((0, 1, 2)))
-    if size == 4:
+    tokens = windows.draw(FITTED_WINDOWS, config.max_tokens, random)
+    states = Frame.of(tokens[:, 0, :size]).states_in(tokens[..., :size]).astype(np.float64)
+    actions = tokens[..., size:].reshape(-1, signals.action_size).astype(np.float64)
+    state_std = np.sqrt(np.square(states).mean((0, 1)))
+    for columns in PLANAR[:2 + signals.has_heading]:
+        state_std[columns] = np.sqrt(np.square(state_std[columns]).mean())
+    action_std = np.sqrt(np.square(actions).mean(0))
+    if not signals.has_heading:  # its forces are a vector, too
         action_std[:] = np.sqrt(np.square(action_std).mean())
-    return Normalizer(state_mean, state_std, np.zeros(signals.action_size), action_std)
+    return Normalizer(np.zeros(size), state_std, np.zeros(signals.action_size), action_std)

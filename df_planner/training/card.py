@@ -56,7 +56,7 @@ def make_card(run: TrainingRun, config: TrainConfig, processes: int, architectur
         statistics=Statistics(
             **{k: tuple(float(x) for x in v) for k, v in vars(normalizer).items()},
             **dynamics_limits(dataset, config)),
-        frame_stack=config.frame_stack, relative=True,
+        frame_stack=config.frame_stack, relative=config.relative,
         **signals.model_dump(exclude={'max_step_m'}), maze=config.maze,
         dataset_sha256=dataset.sha256, dataset_attributes=dataset.attributes,
         training_command=command, training_config=config.stored(), training_steps=step,

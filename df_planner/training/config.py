@@ -125,8 +125,11 @@ class TrainConfig(RunConfig):
         'one noisy token, which alone carries loss (next-token prediction)'))
     shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of windows with one noise level for all tokens, under diffusion_forcing'))
+    relative: bool = Field(False, description=(
+        'windows in the frame of their first pose: a model of the robot, for any place; the map '
+        'says where it may go'))
     route: float = Field(0.5, ge=0.0, le=1.0, description=(
-        'share of windows whose positions are known as a route tells them'))
+        'share of relative windows whose positions are known as a route tells them'))
     direct: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of batches whose windows lie within one drive to a target, where the log marks its '
         'end (timeouts): the way from start to end is then direct'))

@@ -39,7 +39,7 @@ from df_planner.model.checkpoint import save_checkpoint
 from df_planner.training.arrival import fit_arrival_time
 from df_planner.training.arrival import learns_arrival_time
 from df_planner.training.batches import Batches
-from df_planner.training.batches import relative_normalizer
+from df_planner.training.batches import normalizer_of
 from df_planner.training.card import finished
 from df_planner.training.card import make_card
 from df_planner.training.card import training_command
@@ -120,7 +120,7 @@ def _batches(config: TrainConfig, processes: int) -> tuple[Batches, Batches | No
                           f'windows of up to {config.max_tokens} tokens, must be at least '
                           f'{shares * config.max_tokens}')
     dataset = load_dataset(config.dataset)
-    normalizer = relative_normalizer(dataset, config)
+    normalizer = normalizer_of(dataset, config)
     held_out_from = int(len(dataset.observations) * (1.0 - config.holdout_share))
 
     def batches(first: int, end: int | None) -> Batches:

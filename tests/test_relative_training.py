@@ -1,0 +1,113 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""Training on relative windows: what a batch holds, and what the network is told of the route."""
+
+import numpy as np
+import pytest
+from small_training import load_config
+from small_training import write_config
+import torch
+
+from df_planner.data.d4rl import load_dataset
+from df_planner.diffusion.noise import NoiseSchedule
+from df_planner.diffusion.objective import diffusion_loss
+from df_planner.diffusion.objective import follow_routes
+from df_planner.sim.generate import generate
+from df_planner.training.batches import Batches
+from df_planner.training.batches import normalizer_of
+from df_planner.training.batches import Share
+from df_planner.training.routes import routes
+
+
+@pytest.fixture(scope='module')
+def batches(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('log')
+    log = generate('umaze', 20000, seed=1, progress=False, out=folder / 'log.hdf5')
+    config = load_config(write_config(folder, log, relative=True, route=0.5, maze=None,
+                                      tokens_per_batch=1024))
+    dataset = load_dataset(log)
+    return Batches(dataset, slice(0, None), normalizer_of(dataset, config), config)
+
+
+def test_every_window_begins_at_the_origin(batches):
+    batch = batches.draw(0, 3)
+    states = batch.tokens[..., :4].numpy() * batches.std[:4] + batches.mean[:4]
+    np.testing.assert_array_equal(states[:, 0, :2], 0.0)
+    assert np.abs(states[:, -1, :2]).max() > 0.1
+    assert batches.std[0] == batches.std[1] and batches.std[2] == batches.std[3]
+
+
+def test_half_of_the_windows_follow_a_route_near_their_positions(batches):
+    batch = batches.draw(0, 5)
+    follows = (batch.route_level > 0).float().mean()
+    assert 0.3 < follows < 0.7
+    off_m = (batch.route - batch.tokens[..., :2]).norm(dim=-1) * batches.std[0]
+    assert off_m.max() > 0.02
+    assert off_m.median() < 0.3
+    assert torch.allclose(batch.route[:, 0], batch.tokens[:, 0, :2], atol=1e-6)
+
+
+def test_shares_of_a_batch_are_the_batch(batches):
+    whole = batches.draw(0, 7)
+    parts = [batches.draw(0, 7, Share(index, 3)) for index in range(3)]
+    for name in ('tokens', 'route'):
+        assert torch.equal(torch.cat([getattr(part, name) for part in parts]),
+                           getattr(whole, name))
+    assert all(torch.equal(part.route_level, whole.route_level) for part in parts)
+
+
+def test_a_route_is_evenly_spaced_whatever_the_speed():
+    """A robot that stands and then drives: its route says where, not when."""
+    along = np.concatenate([np.zeros(10), np.linspace(0.0, 3.0, 11)])
+    positions = np.stack([along, np.zeros(21)], -1)[None].repeat(4, 0)
+    route, level = routes(positions, np.random.default_rng(0), 2.0, 1000)
+    steps = np.linalg.norm(np.diff(route, axis=1), axis=-1)
+    np.testing.assert_allclose(steps, steps.mean(1, keepdims=True).repeat(20, 1), rtol=0.2)
+    np.testing.assert_allclose(route[:, [0, -1]], positions[:, [0, -1]])
+    assert (level > 50).all()  # half of it is off by a metre: not to be trusted much
+
+
+def test_the_route_is_what_the_network_sees_at_its_level():
+    """With no other noise, the noised position is alpha times the route, and the target is x0."""
+    noise, level = NoiseSchedule(1000), 60
+    x0, route = torch.zeros((2, 3, 6)), torch.full((2, 3, 2), 0.25)
+    levels = torch.full((2, 3, 3), 1000)
+    levels[..., 0] = level
+    seen = []
+
+    class Spy(torch.nn.Module):
+        part_sizes, part_of_channel = (2, 2, 2), torch.tensor([0, 0, 1, 1, 2, 2])
+
+        def forward(self, x, levels):
+            seen.append(x)
+            return torch.zeros_like(x)
+    generator = torch.Generator().manual_seed(0)
+    eps = torch.randn((2, 3, 6), generator=torch.Generator().manual_seed(0))
+    diffusion_loss(Spy(), noise, x0, levels, generator, None,
+                   route=(route, torch.tensor([True, False])))
+    alpha, sigma = noise.alpha(torch.tensor(level)), noise.sigma(torch.tensor(level))
+    torch.testing.assert_close(seen[0][0, :, :2], alpha * route[0] + sigma * eps[0, :, :2])
+    torch.testing.assert_close(seen[0][1, :, :2], sigma * eps[1, :, :2])
+
+
+def test_windows_with_a_route_keep_its_level_and_mostly_know_their_ends():
+    levels = torch.full((400, 5, 3), 500)
+    route_level = torch.tensor([70] * 300 + [0] * 100)
+    follow_routes(levels, route_level, 1000, torch.Generator().manual_seed(1))
+    assert (levels[300:] == 500).all()
+    assert (levels[:300, 1:-1, 0] == 70).all()
+    assert 0.9 < (levels[:300, 0, 0] == 0).float().mean() < 1.0
+    assert 0.5 < (levels[:300, -1, 0] == 0).float().mean() < 0.7
+    assert 0.4 < (levels[:300, 2, 2] == 1000).float().mean() < 0.6
