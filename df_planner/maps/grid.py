@@ -144,6 +144,18 @@ class GridMap:
         values = map_coordinates(self.distance_m, flat, order=1, mode='nearest')
         return values.reshape(cells.shape[:-1])
 
+    def is_unknown_near(self, point: np.ndarray) -> bool:
+        """Tell whether the obstacle nearest to a point (2,) is a cell that nobody has seen."""
+        cell = self._cells(point)
+        reach = max(float(self.clearance(point)), 0.0) / self.resolution_m + 2.0
+        low, high = np.floor(cell - reach).astype(int), np.ceil(cell + reach).astype(int)
+        window = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(low, high))
+        solid = np.argwhere(self.solid[window])
+        if len(solid) == 0:
+            return False
+        away = np.linalg.norm(solid + np.maximum(low, 0) + 0.5 - cell, axis=-1)
+        return bool(self.unknown[window][tuple(solid[away.argmin()])])
+
     def to_field_index(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (2, 2) and (2,): ``point @ matrix.T + offset`` is an index of ``distance_m``."""
         matrix = (self._to_grid @ self.observation_to_map / self.resolution_m)[::-1]

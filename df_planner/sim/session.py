@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from df_planner.errors import At
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.errors import StaleInput
@@ -144,12 +145,10 @@ class Session:
         if state.shape != (size,) or not np.isfinite(state).all():
             raise InvalidInput(f'state must be {size} finite numbers, got {state.tolist()}')
         position = self._robot.to_maze(state[:2])
-        where = ', '.join(f'{axis} {value:.3f}' for axis, value
-                          in zip(self.place.axes, self.place.shown(position)))
         if not self.place.grid.contains(observation_to_map(position)):
-            raise StartOutsideMap(f'{where} is outside of {self.place}')
+            raise StartOutsideMap('the start ', At(*state[:2]), f' is outside of {self.place}')
         if self.place.is_wall(position):
-            raise StartOccupied(f'{where} is inside a wall of {self.place}')
+            raise StartOccupied('the start ', At(*state[:2]), f' is inside a wall of {self.place}')
         self.world.set_state(state)
         self._commands.clear()
         self.time_ns += EPISODE_GAP_NS
