@@ -62,6 +62,15 @@ class DFPlannerError(Exception):
         self._turn = turn
         return self
 
+    def moved(self, move: Callable[[At], Iterable[float]]) -> Self:
+        """
+        Take positions of another frame as what they are in the axes of the data.
+
+        :param move: gives that of a position in the other frame.
+        """
+        self.args = tuple(At(*move(part)) if isinstance(part, At) else part for part in self.args)
+        return self
+
     def __str__(self) -> str:
         turn = getattr(self, '_turn', tuple)
         return ''.join(str(At(*turn(part)) if isinstance(part, At) else part)

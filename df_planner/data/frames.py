@@ -68,8 +68,12 @@ class Frame:
         return states
 
     def points_in(self, points: np.ndarray) -> np.ndarray:
-        """Return positions (N, 2) of the data in the frame."""
-        return self.states_in(np.asarray(points, float))
+        """Return positions ([N,] 2) of the data in one frame."""
+        return (np.asarray(points, float) - self.origin) @ self.matrix
+
+    def points_out(self, points: np.ndarray) -> np.ndarray:
+        """Return positions ([N,] 2) of one frame in the axes of the data."""
+        return np.asarray(points, float) @ self.matrix.T + self.origin
 
     def _turned(self, states: np.ndarray, axis: np.ndarray) -> np.ndarray:
         cos, sin = axis[..., None, 0], axis[..., None, 1]
@@ -78,6 +82,9 @@ class Frame:
                 x, y = states[..., columns.start], states[..., columns.start + 1]
                 states[..., columns] = np.stack([cos * x - sin * y, sin * x + cos * y], -1)
         return states
+
+
+DATA = Frame(np.zeros(2), np.array([1.0, 0.0]))  # that of the data themselves
 
 
 def mirrored(states: np.ndarray, actions: np.ndarray, random: np.random.Generator,

@@ -17,6 +17,7 @@
 import numpy as np
 from scipy.ndimage import label
 
+from df_planner.errors import At
 from df_planner.errors import InvalidInput
 from df_planner.maps.grid import GridMap
 
@@ -56,5 +57,5 @@ class FreeSpace:
             position = self.draw(rng)
             if np.linalg.norm(position - start) >= apart_m:
                 return position
-        raise InvalidInput(f'{self._name}: there is no free position {apart_m:.1f} m from '
-                           f'{start.round(2)}; the map is too small')
+        raise InvalidInput(f'{self._name}: there is no free position {apart_m:.1f} m from ',
+                           At(*start), '; the map is too small')

@@ -12,7 +12,13 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The batches of candidates: how many tokens they have, and what is known of them."""
+"""
+The batches of candidates: how many tokens they have, and what is known of them.
+
+A model of any place follows a way on the map: a noisy observation of the positions, at even
+spacing in time. Candidates along it differ in the time they take. The first part of a long way is
+diffused, as far as the model was trained for; the rest once the robot is nearer.
+"""
 
 from dataclasses import dataclass
 
@@ -21,6 +27,7 @@ import numpy as np
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.request import Task
+from df_planner.planning.route import Way
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import tokens_of_steps
@@ -33,6 +40,10 @@ BATCH_SIZES = (4, 5, 6, 8)  # of nearly all batches
 # Shares of the expected arrival time that are tried, batch by batch: first those of plans faster
 # than the data, then any.
 EXPECTED_SHARES = [np.linspace(0.65, 1.0, 8), *[np.linspace(0.9, 1.5, 6)] * 3]
+SPEEDS = np.linspace(0.95, 0.25, 8)  # of candidates, as shares of the fastest in the data
+LOOK_AHEAD = 0.3  # share of the longest window at full speed that is diffused
+NEARLY_THERE = 1.2  # a way longer by this factor is diffused to its end
+SLOWER = 1.0, 1.2, 1.4, 1.8  # of the batches that are tried one after the other
 STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
 STAY_SAMPLES = 32  # at most: they are short, and made again and again
 
@@ -136,3 +147,32 @@ def _counts(task: Task, more: range, space: TokenSpace) -> np.ndarray:
     """Return token counts (n,) around that of the rest of the previous plan."""
     left = tokens_of_steps(len(task.request.previous) - 1, space.frame_stack)
     return np.unique(np.clip([left + d for d in more], task.fewest, task.most))
+
+
+def diffused_m(way: Way, space: TokenSpace, fastest_mps: float) -> float:
+    """Return the length of the first part of a way that is diffused."""
+    ahead_m = LOOK_AHEAD * (space.max_tokens - 1) * space.token_s * fastest_mps
+    return way.length_m if way.length_m <= NEARLY_THERE * ahead_m else ahead_m
+
+
+def along(way: Way, length_m: float, space: TokenSpace, fastest_mps: float, task: Task
+          ) -> list[list[Candidates]]:
+    """
+    Return batches of candidates in the order in which they are tried, the fastest first.
+
+    :param way: in the frame of the tokens.
+    :param length_m: of the first part of the way that they cover.
+    :param fastest_mps: speed in the data.
+    """
+    batches = []
+    for slower in SLOWER:
+        steps = np.ceil(slower * length_m / (SPEEDS * fastest_mps * space.token_s))
+        lengths = np.resize(STAY_TOKENS, len(SPEEDS)) if task.at_goal else np.unique(
+            steps.astype(int) + 1)
+        lengths = lengths.clip(task.fewest, task.most)
+        route = np.zeros((len(lengths), lengths.max(), 2))
+        for row, tokens in zip(route, lengths):
+            row[:tokens] = way.at(np.linspace(0.0, length_m, tokens))
+        batches.append(Candidates(lengths, route=route, ends_at_goal=length_m == way.length_m,
+                                  wide=slower > 1.0))
+    return [[batch] for batch in batches]

@@ -32,13 +32,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from df_planner.data.frames import DATA
 from df_planner.data.frames import Frame
 from df_planner.diffusion.denoiser import Network
 from df_planner.diffusion.runtime.backends import on_backend
 from df_planner.diffusion.runtime.names import Backend
 from df_planner.errors import ConfigError
+from df_planner.errors import DFPlannerError
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
+from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
@@ -47,16 +50,15 @@ from df_planner.model.arrival import ArrivalTime
 from df_planner.model.checkpoint import load_arrival_time
 from df_planner.model.checkpoint import load_checkpoint
 from df_planner.model.checkpoint import ModelCard
-from df_planner.planning.along import along
-from df_planner.planning.along import diffused_m
-from df_planner.planning.along import extended
 from df_planner.planning.checks import Attempt
 from df_planner.planning.checks import Checks
 from df_planner.planning.checks import spread_about
 from df_planner.planning.clock import Clock
 from df_planner.planning.filtering import filtered_state
+from df_planner.planning.horizons import along
 from df_planner.planning.horizons import BATCH_SIZES
 from df_planner.planning.horizons import Candidates
+from df_planner.planning.horizons import diffused_m
 from df_planner.planning.horizons import horizons
 from df_planner.planning.plan import OTHERS
 from df_planner.planning.plan import Plan
@@ -65,11 +67,13 @@ from df_planner.planning.request import finite
 from df_planner.planning.request import past_states
 from df_planner.planning.request import refuse_blocked
 from df_planner.planning.request import Request
+from df_planner.planning.request import seen_from
 from df_planner.planning.request import Task
 from df_planner.planning.request import whole
 from df_planner.planning.request import whole_tokens
 from df_planner.planning.rewards import build_guidance
-from df_planner.planning.route import Route
+from df_planner.planning.route import extended
+from df_planner.planning.route import Routes
 from df_planner.planning.route import Way
 from df_planner.planning.sampling import Sampling
 from df_planner.planning.schedules import matrix_for
@@ -104,7 +108,7 @@ class Planner:
         self.clock = Clock()
         self.space = TokenSpace(card, device)
         self._arrival_time = arrival_time
-        self._routes: dict[tuple[bytes, float], Route] = {}
+        self._routes = Routes()
         self._limits = {name: np.array(getattr(card.statistics, name))
                         for name in ('velocity_change', 'drift', 'max_speed')}
 
@@ -190,35 +194,31 @@ class Planner:
         """Plan along the way on the map, in the frame of the robot."""
         state, goal = self.check_state(state), self.check_goal(goal)
         stops = [] if request.waypoints is None else [*map(self.check_goal, request.waypoints)]
-        way = self._way(state[POSITION], *stops, goal)
+        way = self._routes.way(self.map, self.settings.robot_radius_m, state[POSITION], *stops,
+                               goal)
         fastest_mps = float(self._limits['max_speed'].max())
         length_m = diffused_m(way, self.space, fastest_mps)
         frame = Frame.of(state)
-        local = copy(self)
-        local.map = self.map.seen_from(frame.origin, frame.matrix)
-        request = replace(
-            request, waypoints=None, previous=None,
-            history=None if request.history is None else frame.states_in(request.history))
         ahead = Way(frame.points_in(way.points))
-        task, sampling = local._task(frame.states_in(state[None])[0], ahead.at(length_m), horizon,
-                                     seed, request)
-        self.clock = local.clock
-        plan = local._search(task, sampling, along(
-            ahead, length_m, self.space, fastest_mps, task))
+        local = self.seen_from(frame)
+        try:
+            task, sampling = local._task(frame.states_in(state[None])[0], ahead.at(length_m),
+                                         horizon, seed, seen_from(frame, request))
+            plan = local._search(task, sampling, along(
+                ahead, length_m, self.space, fastest_mps, task))
+        except DFPlannerError as error:
+            raise error.moved(frame.points_out)
+        finally:
+            self.clock = local.clock
         plan = replace(plan, states=frame.states_out(plan.states), goal=goal, candidates=[
             frame.states_out(states) for states in plan.candidates])
         return plan if length_m == way.length_m else extended(plan, way, length_m)
 
-    def _way(self, start: np.ndarray, *stops: np.ndarray) -> Way:
-        """Return the way from a start (2,) over all stops (2,)."""
-        points = []
-        for stop in stops:
-            key = stop.tobytes(), self.settings.robot_radius_m
-            if key not in self._routes or self._routes[key].grid is not self.map:
-                self._routes[key] = Route(self.map, stop, self.settings.robot_radius_m)
-            points.append(self._routes[key].way(start).points)
-            start = stop
-        return Way(np.concatenate([points[0], *(leg[1:] for leg in points[1:])]))
+    def seen_from(self, frame: Frame) -> 'Planner':
+        """Return a planner whose map, states and goals are those of a frame."""
+        local = copy(self)
+        local.map = self.map and self.map.seen_from(frame.origin, frame.matrix)
+        return local
 
     def _search(self, task: Task, sampling: Sampling, stages: list[list[Candidates]]) -> Plan:
         """Try batches of candidates, stage by stage, and return the plan."""
@@ -260,15 +260,22 @@ class Planner:
         """
         state = self.check_state(state)
         stops = np.array([] if goal is None else [self.check_goal(goal)])
+        frame = Frame.of(state) if self.card.relative else DATA
+        local = self.seen_from(frame)
         horizon, num_samples = whole(horizon, 1, 'horizon'), whole(num_samples, 1, 'num_samples')
         num_tokens = max(2, tokens_of_steps(horizon - 1, self.space.frame_stack))
-        sampling = self.sampling(num_tokens, seed, Request(should_stop=should_stop), stops)
+        if self.card.relative and num_tokens > self.space.max_tokens:
+            longest = (self.space.max_tokens - 1) * self.space.frame_stack + 1
+            raise InvalidInput(f'horizon must be at most {longest} with this model, got {horizon}')
+        sampling = local.sampling(num_tokens, seed, Request(should_stop=should_stop),
+                                  frame.points_in(stops) if len(stops) else stops)
+        self.clock = local.clock
         known = Known(self.space, np.full(num_samples, num_tokens))
-        known.start(state, *self.settings.state_noise_std)
+        known.start(frame.states_in(state[None])[0], *self.settings.state_noise_std)
         if goal is not None and self.settings.pin_goal:
-            known.end(stops[-1], rest=False)
+            known.end(frame.points_in(stops[-1]), rest=False)
         tokens = sampling.draw(known)
-        return (self.space.states_of(tokens)[:, :horizon],
+        return (frame.states_out(self.space.states_of(tokens)[:, :horizon]),
                 self.space.actions_of(tokens)[:, :horizon])
 
     def sampling(self, most_tokens: int, seed: int, request: Request, stops: np.ndarray = ()

@@ -32,6 +32,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from df_planner.data.frames import DATA
+from df_planner.data.frames import Frame
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import POSITION
 from df_planner.planning.planner import Planner
@@ -88,12 +90,26 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
     for token in np.flatnonzero(parts[:, 0]):
         refuse_blocked(given[token, POSITION], planner.map, f'position of token {token},',
                        outside=InvalidInput, occupied=InvalidInput)
-    sampling = planner.sampling(len(given), seed, Request(should_stop=should_stop))
+    frame, size = _frame(planner, given, parts), space.state_size
+    given[:, :size] = frame.states_in(given[:, :size])
+    sampling = planner.seen_from(frame).sampling(len(given), seed,
+                                                 Request(should_stop=should_stop))
     known = Known(space, np.full(num_samples, len(given)))
     known.parts(given, parts)
     tokens = sampling.draw(known)
+    tokens[..., :size] = frame.states_out(tokens[..., :size])
     states = space.states_of(tokens)
     return Reconstruction(tokens, states, space.actions_of(tokens)[:, :states.shape[1]])
+
+
+def _frame(planner: Planner, given: np.ndarray, parts: np.ndarray) -> Frame:
+    """Return the frame that the model knows the trajectory in: that of its first pose."""
+    if not planner.card.relative:
+        return DATA
+    if not parts[0, :-1].all():
+        raise InvalidInput('states: the first one must be known: this model tells motion from '
+                           'where it begins')
+    return Frame.of(given[0, :planner.space.state_size])
 
 
 def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:

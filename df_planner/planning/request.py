@@ -21,10 +21,15 @@ What a caller asks of a plan, and the task that it becomes once it is checked.
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import replace
 import operator
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from df_planner.data.frames import Frame
+from df_planner.data.frames import PLANAR
 from df_planner.errors import At
 from df_planner.errors import brief
 from df_planner.errors import DFPlannerError
@@ -90,6 +95,23 @@ class Task:
     at_goal: bool = False
     prefix: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
     request: Request = Request()
+
+
+def seen_from(frame: Frame, request: Request) -> Request:
+    """
+    Return what is asked of a plan along a way, in a frame.
+
+    The way takes the place of way-points and of the previous plan.
+    """
+    reward, history = request.reward, request.history
+
+    def moved(states: Tensor, actions: Tensor, real: Tensor) -> Tensor:
+        turn, origin = states.new_tensor(frame.matrix), states.new_tensor(frame.origin)
+        parts = [states[..., columns] @ turn.T for columns in PLANAR[:states.shape[-1] // 2]]
+        return reward(torch.cat([parts[0] + origin, *parts[1:]], -1), actions, real)
+    return replace(
+        request, waypoints=None, previous=None, reward=None if reward is None else moved,
+        history=None if history is None else frame.states_in(np.asarray(history, float)))
 
 
 def finite(value: object, size: int, what: str) -> np.ndarray:

@@ -21,6 +21,7 @@ start the way downhill is a polyline, which planning takes as a noisy observatio
 """
 
 from dataclasses import dataclass
+from dataclasses import replace
 from functools import cached_property
 import math
 
@@ -28,8 +29,11 @@ import numpy as np
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
+from df_planner.errors import At
 from df_planner.errors import NoValidPlan
 from df_planner.maps.grid import GridMap
+from df_planner.planning.plan import Plan
+from df_planner.robots.signals import PLANAR_SIZE
 
 MARGIN_M = 0.25  # nearer to an obstacle than this, beyond the robot, a metre costs more
 CONTACT_COST = 4.0  # of a metre in touch with an obstacle
@@ -58,6 +62,23 @@ class Way:
         """Return the positions (M, 2) after lengths (M,) of the way; beyond its end, the end."""
         return np.stack([np.interp(along_m, self.lengths_m, self.points[:, axis])
                          for axis in range(2)], axis=-1)
+
+
+def extended(plan: Plan, way: Way, from_m: float) -> Plan:
+    """Return a plan that goes on along a way after ``from_m``, at the mean speed so far."""
+    speed_mps = from_m / max((len(plan) - 1) * plan.dt_s, plan.dt_s)
+    count = max(1, int(np.ceil((way.length_m - from_m) / (speed_mps * plan.dt_s))))
+    along_m = np.linspace(from_m, way.length_m, count + 1)
+    points = way.at(along_m)
+    steps = np.diff(points, axis=0) / plan.dt_s
+    rest = np.hstack([points[1:], steps])
+    if plan.states.shape[1] > PLANAR_SIZE:
+        heading = steps / np.linalg.norm(steps, axis=-1, keepdims=True).clip(1e-9)
+        rest = np.hstack([rest, heading])
+    return replace(
+        plan, states=np.vstack([plan.states, rest]),
+        actions=np.vstack([plan.actions, np.zeros((count, plan.actions.shape[1]))]),
+        uncertainty=np.append(plan.uncertainty, np.full(count, plan.uncertainty[-1])))
 
 
 class Route:
@@ -100,8 +121,8 @@ class Route:
         """
         index = self._nearest(start)
         if not np.isfinite(self._cost[index]):
-            raise NoValidPlan(f'no way on the map leads from {start.round(2)} to '
-                              f'{self.goal.round(2)}: obstacles part them')
+            raise NoValidPlan('no way on the map leads from ', At(*start), ' to ', At(*self.goal),
+                              ': obstacles part them')
         cells = [index]
         while self._next[cells[-1]] >= 0:
             cells.append(self._next[cells[-1]])
@@ -143,6 +164,28 @@ class Route:
 
     def _nearest(self, point: np.ndarray) -> int:
         return int(np.square(self._centers - point).sum(-1).argmin())
+
+
+class Routes:
+    """The routes of the latest request: a robot asks for the same goal again and again."""
+
+    def __init__(self):
+        self._to: dict[bytes, Route] = {}
+
+    def way(self, grid: GridMap | None, radius_m: float, start: np.ndarray, *stops: np.ndarray
+            ) -> Way:
+        """Return the way from a start (2,) over all stops (2,); straight without a map."""
+        if grid is None:
+            return Way(np.array([start, *stops]))
+        points, routes = [start[None]], {}
+        for stop in stops:
+            route = self._to.get(stop.tobytes())
+            if route is None or route.grid is not grid or route.radius_m != radius_m:
+                route = Route(grid, stop, radius_m)
+            routes[stop.tobytes()] = route
+            points.append(route.way(points[-1][-1]).points[1:])
+        self._to = routes
+        return Way(np.concatenate(points))
 
 
 def _even(corners: np.ndarray) -> np.ndarray:

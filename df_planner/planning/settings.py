@@ -63,7 +63,7 @@ class PlannerSettings(BaseModel):
         'measurement noise of the position: plans start from a filtered one; 0 = exact'))
     velocity_noise_std_mps: float = Field(0.0, ge=0.0, le=10.0, description=(
         'measurement noise of the velocity: plans start from a filtered one; 0 = exact'))
-    route_std_m: float = Field(0.3, gt=0.0, le=10.0, description=(
+    route_std_m: float = Field(0.05, gt=0.0, le=10.0, description=(
         'error that is expected of the positions on a route, by models of any place'))
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
