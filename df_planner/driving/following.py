@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from df_planner.driving.executor import Executor
+from df_planner.driving.odometry_watch import OdometryWatch
 from df_planner.driving.stamps import has_restarted
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.stamps import seconds_to_ns
@@ -61,7 +62,10 @@ class PlanFollower:
     ``plan_timeout_s`` old. In lockstep an answer waits for a plan, or "brake", younger than
     ``lockstep_plan_steps``.
 
-    :param odom_timeout_s: a gap this long in the stamps of the odometry ends plans made before.
+    While the odometry does not advance (see ``watch``), no plan counts, also not afterwards.
+
+    :param odom_timeout_s: a gap this long in the stamps of the odometry ends plans made before,
+        and so does something that stands still in it for this long by the wall clock.
     :param limits: (A,) largest magnitudes of the actions.
     """
 
@@ -70,6 +74,7 @@ class PlanFollower:
                  limits: Sequence[float] = (1.0, 1.0)):
         self.executor = executor
         self.odom_stamp_ns: int | None = None  # of the newest odometry
+        self.watch = OdometryWatch(odom_timeout_s)
         self._timeline = Timeline(control_period_s)
         self._plan_timeout_ns = seconds_to_ns(plan_timeout_s)
         self._gap_ns = seconds_to_ns(odom_timeout_s)
@@ -82,7 +87,7 @@ class PlanFollower:
     @property
     def has_current_plan(self) -> bool:
         """Tell whether there is a plan to follow now: one that has not timed out."""
-        return self._is_followed(self._timeline.current)
+        return self.watch.fault is None and self._is_followed(self._timeline.current)
 
     @property
     def plan_age_s(self) -> float | None:
@@ -108,18 +113,27 @@ class PlanFollower:
 
     def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
         """Take a plan, None for "brake", whose first row belongs to this stamp."""
+        if plan is None:
+            self.watch.release()
+        elif self.watch.fault is not None:
+            return
         if not self.has_current_plan:
             self._timeline.clear()
         self._timeline.take(plan, stamp_ns, self.odom_stamp_ns)
 
-    def take_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
+    def take_odometry(self, state: np.ndarray, stamp_ns: int, now_s: float | None = None,
+                      clock_s: float | None = None) -> None:
         """
         Take a state (S,); the same one again asks for the same answer again.
 
+        :param now_s: when it came, for ``watch``; None in lockstep, where time may stand still.
+        :param clock_s: simulated time, None if there is none.
         :raises StaleInput: if it is a little older than the one before. If it is much older, its
             source has restarted, and a plan from its future ends.
         """
         last_ns, timeline = self.odom_stamp_ns, self._timeline
+        if now_s is not None and self.watch.hear(state, stamp_ns, now_s, clock_s) is not None:
+            timeline.clear()
         restarted = has_restarted(last_ns, stamp_ns)
         if last_ns is not None and timeline.current is not None:
             began_ns, ahead = timeline.current.stamp_ns, timeline.ahead
@@ -137,10 +151,14 @@ class PlanFollower:
             return None
         self._answered = True
         if not self.has_current_plan:
-            return Answer(self._action(None, 0), self.odom_stamp_ns, None)
+            # A velocity that is frozen, too, says nothing: braking by it would drive the robot.
+            action = np.zeros(len(self._limits)) if self.watch.is_repeating else (
+                self._action(None, 0))
+            return Answer(action, self.odom_stamp_ns, None)
         plan, step = self._timeline.current.plan, self._step_of(self._timeline.current)
         planned = plan.states[min(step, len(plan) - 1), :2]
         action = self._action(plan, step)
+        self.watch.commanded(float((np.abs(action) / self._limits).max()))
         return Answer(action, self.odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
 

@@ -225,7 +225,7 @@ def _processes(a: Mapping[str, Value], namespace: str, remappings: Remappings) -
     processes.append(Process('planner', {
         **clock, 'robot': a['robot'], 'checkpoint': _absolute(a['checkpoint']),
         'device': a['device'], 'seed': a['seed'], 'autostart': a['autostart'],
-        'planning_frequency_hz': a['planning_frequency_hz'],
+        'planning_frequency_hz': a['planning_frequency_hz'], 'lockstep': a['lockstep'],
         'compensate_latency': not a['lockstep'] and a['execution'] != 'time_optimal',
         **({'realtime_priority': 0} if a['lockstep'] else {}),
         'hold_at_goal': a['execution'] != 'raw'}, facts['planner']))

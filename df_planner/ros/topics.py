@@ -234,6 +234,10 @@ COMMAND_PERIOD = Topic(
     'follower/command_period', 'std_msgs/msg/Float64', RECORDED,
     'Wall seconds since the command before; not in lockstep.', ('follower',),
     keepers=('maze_benchmark',))
+PAUSED = Topic(
+    'maze_sim/paused', 'std_msgs/msg/Bool', LATCHED,
+    'Whether time is paused; while it is, `navigate_to_pose` waits without end for a robot.',
+    ('maze_sim',), ('planner',))
 INITIAL_POSE = Topic(
     'initialpose', 'geometry_msgs/msg/PoseWithCovarianceStamped', LATEST,
     'Teleports the robot, at rest.', (), ('maze_sim',))

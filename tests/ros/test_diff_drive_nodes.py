@@ -289,7 +289,7 @@ def test_the_benchmark_drives_planner_follower_and_simulator(start_node, robot, 
     nodes = [
         start_node('maze_sim', maze_file=path, robot=robot, lockstep=True),
         start_node('planner', robot=robot, checkpoint=model,
-                   compensate_latency=False, realtime_priority=0,
+                   compensate_latency=False, lockstep=True, realtime_priority=0,
                    planning_frequency_hz=1.0 / (INTERVAL_STEPS * DIFF_DRIVE.signals.dt_s),
                    **{**facts['planner'], **SETTINGS}),
         start_node('follower', robot=robot, lockstep=True,

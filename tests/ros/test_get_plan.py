@@ -26,7 +26,7 @@ from tiny_model import write_tiny_model
 START_UP_S = 90.0
 # Some tenths of a second per plan, or more.
 SLOW = {'collision_check': False, 'num_samples': 32, 'sampling_steps': 60, 'timeout_s': 120.0,
-        'odom_timeout_s': 60.0}
+        'odom_timeout_s': 60.0, 'lockstep': True}
 
 
 def request():

@@ -58,7 +58,7 @@ def chain(request, start_module_node, maze_file, tmp_path_factory):
     nodes = [
         start_module_node('maze_sim', maze_file=maze_file, lockstep=True),
         start_module_node('planner', checkpoint=checkpoint, hold_at_goal=execution != 'raw',
-                          compensate_latency=False, realtime_priority=0,
+                          compensate_latency=False, lockstep=True, realtime_priority=0,
                           planning_frequency_hz=100.0 / INTERVAL_STEPS, **SETTINGS),
         start_module_node('follower', lockstep=True, lockstep_plan_steps=INTERVAL_STEPS,
                           execution=execution)]

@@ -41,7 +41,8 @@ TICK_NS = 10_000_000
 START, GOAL, OTHER_GOAL = (1.0, -3.0), (1.0, -1.0), (3.0, -3.0)  # x, y in the umaze
 WALL, OUTSIDE = (2.0, -2.0), (50.0, 0.0)
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,
-         'compensate_latency': False, 'odom_timeout_s': 60.0, 'timeout_s': 60.0}
+         'compensate_latency': False, 'odom_timeout_s': 60.0, 'timeout_s': 60.0,
+         'lockstep': True}
 SLOW_STEPS = 1000
 SUCCEEDED, ABORTED, CANCELED = (GoalStatus.STATUS_SUCCEEDED, GoalStatus.STATUS_ABORTED,
                                 GoalStatus.STATUS_CANCELED)

@@ -117,16 +117,14 @@ def test_a_drive_without_plan_or_input_is_given_up_after_a_while():
         navigation.check(1.5 + 2 * PATIENCE_S, np.zeros(2), reason)
 
 
-def test_a_robot_that_does_not_move_is_given_up_but_not_after_a_jump_of_time():
+def test_a_robot_that_does_not_move_is_given_up():
     navigation = Navigation(GOAL, 0.5, 50.0)
     navigation.check(50.0, np.zeros(2), None)
     navigation.check(50.0 + PROGRESS_S - 0.1, np.array([PROGRESS_M, 0.0]), None)
     navigation.check(50.0 + PROGRESS_S + 1.0, np.array([PROGRESS_M, 0.1]), None)
-    navigation.check(1.0, np.array([PROGRESS_M, 0.1]), None)  # the simulator was restarted
-    navigation.check(1.0 + PROGRESS_S - 0.1, np.array([PROGRESS_M, 0.1]), None)
-    assert navigation.progress(1.0, np.zeros(2), None).driven_s == pytest.approx(11.0)
+    assert navigation.progress(61.0, np.zeros(2), None).driven_s == pytest.approx(11.0)
     with pytest.raises(NoProgress):
-        navigation.check(1.0 + PROGRESS_S, np.array([PROGRESS_M, 0.2]), None)
+        navigation.check(50.0 + 2.0 * PROGRESS_S, np.array([PROGRESS_M, 0.2]), None)
 
 
 def quarter_turn(frame_id='map', child_frame_id='camera'):

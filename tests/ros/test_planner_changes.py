@@ -33,7 +33,7 @@ from df_planner.ros.conversions import stamp_to_ns
 
 # An untrained model plans noise: without the collision check that is a plan like any other.
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2, 'backend': 'torch',
-         'compensate_latency': False, 'odom_timeout_s': 60.0}
+         'compensate_latency': False, 'odom_timeout_s': 60.0, 'lockstep': True}
 
 
 @pytest.fixture(scope='module')

@@ -35,7 +35,7 @@ from tiny_model import write_tiny_model
 
 
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2, 'backend': 'torch',
-         'compensate_latency': False}
+         'compensate_latency': False, 'lockstep': True}
 WARM_UP, CYCLES = 5, 20
 GROWTH = 1.02
 

@@ -51,10 +51,11 @@ from df_planner.ros.conversions import stamp_to_ns
 
 # An untrained model plans noise: without the collision check that is a plan like any other.
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2,
-         'compensate_latency': False, 'odom_timeout_s': 60.0}
+         'compensate_latency': False, 'odom_timeout_s': 60.0, 'lockstep': True}
 # A second or more per plan.
 SLOW = {'collision_check': False, 'num_samples': 32, 'sampling_steps': 500,
-        'timeout_s': 120.0, 'odom_timeout_s': 60.0, 'compensate_latency': False}
+        'timeout_s': 120.0, 'odom_timeout_s': 60.0, 'compensate_latency': False,
+        'lockstep': True}
 
 
 @pytest.fixture(scope='module')

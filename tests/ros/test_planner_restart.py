@@ -33,7 +33,7 @@ from tiny_model import write_tiny_model
 from df_planner.ros.conversions import ns_to_stamp
 
 QUICK = {'collision_check': False, 'num_samples': 4, 'sampling_steps': 2, 'backend': 'torch',
-         'compensate_latency': False, 'odom_timeout_s': 60.0}
+         'compensate_latency': False, 'odom_timeout_s': 60.0, 'lockstep': True}
 
 
 @pytest.fixture(scope='module')

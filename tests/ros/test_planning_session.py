@@ -39,7 +39,7 @@ from df_planner.ros.worker import Worker
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])  # of the umaze, in its data
 TICK_NS = 10_000_000
 PARAMETERS = {'checkpoint': 'maze2d-umaze', 'backend': 'torch', 'compensate_latency': False,
-              'odom_timeout_s': 60.0, 'timeout_s': 60.0}
+              'odom_timeout_s': 60.0, 'timeout_s': 60.0, 'lockstep': True}
 
 
 @pytest.fixture(scope='module')

@@ -40,12 +40,14 @@ from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.timeline import Latency
+from df_planner.errors import StaleInput
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
+from df_planner.ros.clock import simulated_s
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
 from df_planner.ros.diagnostics import ERROR
@@ -187,10 +189,14 @@ class Follower(Node):
     def _on_odometry(self, msg: Odometry) -> None:
         p = self.parameters
         state = self._robot.state(msg, (p.odom_frame_id, p.global_frame_id))
-        self._follower.take_odometry(state, conversions.stamp_to_ns(msg.header.stamp))
-        self._odom_received_s = time.monotonic()
+        follower, now_s = self._follower, time.monotonic()
+        follower.take_odometry(state, conversions.stamp_to_ns(msg.header.stamp),
+                               None if p.lockstep else now_s, simulated_s(self.get_clock()))
+        self._odom_received_s = now_s
         self._odom_lost = False
         self._answer()
+        if follower.watch.fault is not None:
+            raise StaleInput(follower.watch.fault)
 
     def _answer(self) -> None:
         answer = self._follower.answer()
@@ -236,6 +242,8 @@ class Follower(Node):
             return Status(WARN, 'waiting for odometry')
         if self._odom_lost:
             return Status(ERROR, 'odometry has stopped')
+        if self._follower.watch.fault is not None:
+            return Status(ERROR, self._follower.watch.fault)
         if self._waits_for_map:
             return Status(WARN, 'waiting for a map')
         if self._follower.has_current_plan:

@@ -71,7 +71,8 @@ class FollowerParameters:
     plan_timeout_s: float = fixed(
         2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01)
     odom_timeout_s: float = fixed(
-        0.5, 'Wall time without odometry after which the force becomes zero; a gap this long in '
+        0.5, 'Wall time without odometry after which the force becomes zero; odometry in which '
+        'stamp or position stands still for this long is not trusted: brake. A gap this long in '
         'its stamps ends the plan in hand.', low=0.01)
     lockstep: bool = fixed(
         False, 'Answer an odometry only when there is a plan for it (see lockstep_plan_steps).')

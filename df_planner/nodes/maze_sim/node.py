@@ -229,6 +229,7 @@ class MazeSim(Node):
 
     def _serve_pause(self, request, response):
         self._paused = request.data
+        self._output.publish_paused(request.data)
         self._output.publish_clock()  # the last ticks may have had none
         response.success, response.message = True, 'paused' if request.data else 'running'
         return response

@@ -62,6 +62,8 @@ class SimulatorOutput:
         self._markers = qos.publisher(node, topics.MARKERS)
         self._contact = qos.publisher(node, topics.CONTACT)
         self._episode = qos.publisher(node, topics.EPISODE)
+        self._paused = qos.publisher(node, topics.PAUSED)
+        self.publish_paused(False)
         self._transform_type = optional_type(
             topics.TF.kind, node, 'transforms on /tf') if p.publish_tf else None
         if self._transform_type is not None:
@@ -82,6 +84,10 @@ class SimulatorOutput:
         if self._parameters.publish_clock:
             self._clock.publish(Clock(clock=self._stamp()))
             self._clock_at_s = time.monotonic()
+
+    def publish_paused(self, is_paused: bool) -> None:
+        """Publish whether time is paused."""
+        self._paused.publish(Bool(data=is_paused))
 
     def publish_state(self, all_clocks: bool = True) -> None:
         """

@@ -46,6 +46,7 @@ from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
 from df_planner.ros import qos
 from df_planner.ros import topics
+from df_planner.ros.clock import simulated_s
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import guarded
@@ -156,7 +157,8 @@ class Interface:
     def _on_odometry(self, msg: Odometry) -> None:
         state = self.robot.state(msg, self._frames())
         self._odom_frame = msg.header.frame_id
-        self.session.set_odometry(state, conversions.stamp_to_ns(msg.header.stamp))
+        self.session.set_odometry(state, conversions.stamp_to_ns(msg.header.stamp),
+                                  simulated_s(self.node.get_clock()))
 
     def check_odom_frame(self) -> None:
         """Complain if tf2 says that the frame of the odometry is not equal to the map."""

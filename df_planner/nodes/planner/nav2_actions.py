@@ -29,7 +29,6 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock
 from rclpy.clock import ClockType
 
-from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.stamps import seconds_to_ns
 from df_planner.errors import DFPlannerError
 from df_planner.errors import FrameError
@@ -43,6 +42,7 @@ from df_planner.nodes.planner.planning_job import Result
 from df_planner.nodes.planner.single_goal import SingleGoalServer
 from df_planner.ros import conversions
 from df_planner.ros import topics
+from df_planner.ros.clock import PatienceClock
 from df_planner.ros.rclpy_gaps import optional_type
 from df_planner.ros.worker import Outcome
 
@@ -52,7 +52,7 @@ FEEDBACK_PERIOD_S = 0.1
 class Nav2Actions:
     """Serve both actions, as far as ``nav2_msgs`` is installed."""
 
-    def __init__(self, interface: Interface):
+    def __init__(self, interface: Interface, clock: PatienceClock):
         path, navigate = (optional_type(action.kind, interface.node, f'the action {action.name}')
                           for action in (topics.COMPUTE_PATH, topics.NAVIGATE))
         self._path = self._navigate = None
@@ -62,7 +62,7 @@ class Nav2Actions:
             follow = optional_type('nav2_msgs/action/FollowPath', interface.node,
                                    'its error codes')
             codes = [kind.Result for kind in (path, follow) if kind is not None]
-            self._navigate = NavigateAction(interface, navigate, codes)
+            self._navigate = NavigateAction(interface, clock, navigate, codes)
 
     def take(self, result: Result) -> None:
         """Take the result of planning for the goal in hand."""
@@ -144,12 +144,14 @@ class NavigateAction:
     """
     ``navigate_to_pose``: drive to a goal, and hold there.
 
+    :param clock: patience runs out by it.
     :param kind: the action, with Nav2's fields.
     :param codes: further classes with error codes, those of Nav2's servers.
     """
 
-    def __init__(self, interface: Interface, kind: Any, codes: Sequence[type]):
-        self._interface = interface
+    def __init__(self, interface: Interface, clock: PatienceClock, kind: Any,
+                 codes: Sequence[type]):
+        self._interface, self._clock = interface, clock
         self._navigation: Navigation | None = None
         self._takes_over = False  # from a drive by action, whose goal the planner still has
         self._error: DFPlannerError | None = None
@@ -200,20 +202,25 @@ class NavigateAction:
 
     @property
     def _now_s(self) -> float:
-        return self._interface.node.get_clock().now().nanoseconds / NS_PER_S
+        interface = self._interface
+        return self._clock.now_s(
+            interface.parameters.lockstep and not interface.session.missing_inputs())
 
     def _watch(self) -> None:
         """Send feedback, and end the action when the drive has ended."""
-        navigation, odom = self._navigation, self._interface.session.odom
+        navigation, session = self._navigation, self._interface.session
         if navigation is None or not self.server.is_busy:
             return
+        odom = session.odom if session.odom_fault is None else None
         if odom is not None and navigation.has_arrived(odom.state[:2]):
             self._navigation = None
             self.server.succeed(self.server.kind.Result())
             return
-        missing, error = self._interface.session.missing_inputs(), self._error
+        missing, error = session.missing_inputs(), self._error
         if missing:
-            error = WaitTimeout('navigate_to_pose waits for ' + ', '.join(missing))
+            faults = filter(None, (session.odom_fault, self._clock.fault))
+            error = WaitTimeout('; '.join((
+                'navigate_to_pose waits for ' + ', '.join(missing), *faults)))
         try:
             navigation.check(self._now_s, None if odom is None else odom.state[:2], error)
         except DFPlannerError as failure:

@@ -15,7 +15,7 @@
 """
 The progress of a drive to a goal, for an action: distance left, arrival, reasons to give up.
 
-Times are those of the node's clock, so that a paused simulation counts as no time.
+Times are those of ``PatienceClock``, so that a paused simulation counts as no time.
 """
 
 from typing import NamedTuple
@@ -50,7 +50,7 @@ class Navigation:
     def __init__(self, goal: np.ndarray, tolerance_m: float, now_s: float):
         self.goal = goal
         self._tolerance_m = tolerance_m
-        self._began_s = self._latest_s = now_s
+        self._began_s = now_s
         self._failing_since_s: float | None = None
         self._moved_from: tuple[np.ndarray, float] | None = None  # a position and the time there
 
@@ -68,10 +68,6 @@ class Navigation:
         :raises DFPlannerError: ``error``, once there has been one for PATIENCE_S.
         :raises NoProgress: if the robot has hardly moved for PROGRESS_S although there are plans.
         """
-        if now_s < self._latest_s:  # the clock jumped back: restart every wait
-            self._began_s += now_s - self._latest_s
-            self._failing_since_s = self._moved_from = None
-        self._latest_s = now_s
         if error is not None:
             self._moved_from = None
             if self._failing_since_s is None:

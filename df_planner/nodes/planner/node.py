@@ -43,6 +43,7 @@ from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.nodes.planner.planning_job import Result
 from df_planner.nodes.planner.report import PlannerReport
 from df_planner.nodes.planner.session import PlanningSession
+from df_planner.ros.clock import PatienceClock
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import Diagnostics
@@ -96,6 +97,7 @@ class PlannerNode(LifecycleNode):
         self._actions: Nav2Actions | None = None
         self._swap: ModelSwap | None = None
         self._goal_waits = False
+        self._clock = PatienceClock(self)
         self.create_timer(WATCH_PERIOD_S, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._jump = on_jump_back(self, self._on_jump_back)
@@ -121,7 +123,7 @@ class PlannerNode(LifecycleNode):
         self._swap = ModelSwap(self, self.parameters, planner.card, self._take_planner,
                                self._report.model_swapping)
         self._interface.configure(self._session, axes)
-        self._actions = Nav2Actions(self._interface)
+        self._actions = Nav2Actions(self._interface, self._clock)
         keep_on_time(self, self.parameters.realtime_priority)
         self._report_loaded(planner, self.parameters)
         return super().on_configure(state)
@@ -230,7 +232,10 @@ class PlannerNode(LifecycleNode):
         if self._session is None:
             return
         missing = self._session.missing_inputs()
-        self._report.inputs(missing, self._session.odom, self._session.goal)
+        self._clock.now_s(self.parameters.lockstep and not missing)
+        if self._clock.fault is not None:
+            self.get_logger().warning(self._clock.fault, throttle_duration_sec=5.0)
+        self._report.inputs(missing, self._clock.fault, self._session.odom, self._session.goal)
         waited = self._goal_waits
         self._goal_waits = self._session.goal is not None and bool(missing)
         if waited and self._goal_waits:  # not just while nodes find each other

@@ -62,7 +62,13 @@ class NodeParameters:
         10.0, 'Wall time after which planning gives up; with compensate_latency, at most 0.3 s '
         'while the robot drives.', low=0.01, high=600.0)
     odom_timeout_s: float = parameter(
-        2.0, 'Wall time after which odometry is stale: no plan is made from it.', low=0.01)
+        2.0, 'Wall time after which odometry is stale: no plan is made from it. Nor is one made '
+        'from odometry in which stamp or position stands still for this long, or for 0.5 s.',
+        low=0.01)
+    lockstep: bool = parameter(
+        False, 'The simulator waits for commands, so that its time may stand still; never set for '
+        'another robot: it turns the check off that odometry advances. The launch files set it.',
+        read_only=True)
     start_tolerance_m: float = parameter(
         0.5, 'Safety gate: largest distance of a plan from its requested start, and of the robot '
         'from the plan.', low=0.0, high=100.0)

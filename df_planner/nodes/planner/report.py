@@ -151,12 +151,15 @@ class PlannerReport:
             self._diagnostics.update()
         return parts
 
-    def inputs(self, missing: list[str], odom: Reading | None, goal: Goal | None) -> None:
-        """Report which inputs are missing."""
+    def inputs(self, missing: list[str], clock_fault: str | None, odom: Reading | None,
+               goal: Goal | None) -> None:
+        """Report which inputs are missing, and what is wrong with the clock."""
         age_s = 'never heard' if odom is None else f'{time.monotonic() - odom.received_s:.2f}'
-        message = 'Waiting for ' + ', '.join(missing) if missing else 'All inputs are there'
+        faults = ['Waiting for ' + ', '.join(missing)] if missing else []
+        faults += [clock_fault] if clock_fault is not None else []
+        message = '; '.join(faults) or 'All inputs are there'
         is_new = message != self._inputs.message
-        self._inputs = Status(WARN if missing else OK, message,
+        self._inputs = Status(WARN if faults else OK, message,
                               {'odom_age_s': age_s, 'has_goal': goal is not None})
         if is_new:
             self._diagnostics.update()

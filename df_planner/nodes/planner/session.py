@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from df_planner.driving.odometry_watch import OdometryWatch
 from df_planner.driving.safety_gate import GateLimits
 from df_planner.driving.safety_gate import SafetyGate
 from df_planner.driving.stamps import has_restarted
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 GOAL_AHEAD_S = 5.0  # a goal this far ahead of the odometry is stamped by another clock
 WORTH_WAITING_S = 0.3  # longest planning time of a plan from a predicted start
+LONGEST_STAND_S = 0.5  # of stamp or position in odometry that keeps arriving
 RECENT_READINGS = 100  # of these the planner takes states to filter a noisy one
 
 
@@ -79,6 +81,7 @@ class PlanningSession:
                  finish: Callable[[Result], None]):
         self.goal: Goal | None = None
         self.odom: Reading | None = None
+        self._watch = OdometryWatch(LONGEST_STAND_S)
         self._recent: deque[Reading] = deque(maxlen=RECENT_READINGS)
         self._worker = worker
         self._finish = finish
@@ -99,6 +102,11 @@ class PlanningSession:
         """Return the control steps that the next plan is expected to take."""
         return self._latency.steps(self.planner.card.dt_s)
 
+    @property
+    def odom_fault(self) -> str | None:
+        """Return why the odometry is not trusted although it arrives; None if it is."""
+        return self._watch.fault
+
     # Inputs
 
     def set_planner(self, planner: 'Planner') -> None:
@@ -110,6 +118,7 @@ class PlanningSession:
     def set_parameters(self, parameters: PlannerParameters) -> None:
         """Take new parameters; a plan that is being made keeps the old ones."""
         self._parameters, job = parameters, self._job
+        self._watch.timeout_s = min(parameters.odom_timeout_s, LONGEST_STAND_S)
         self._gate = SafetyGate(GateLimits.of(parameters), self.planner.card)
         self._worker.submit('parameters', lambda _: job.set_up(parameters))
 
@@ -138,16 +147,24 @@ class PlanningSession:
         self._timeline.clear()
         self.goal = None
 
-    def set_odometry(self, state: np.ndarray, stamp_ns: int) -> None:
+    def set_odometry(self, state: np.ndarray, stamp_ns: int, clock_s: float | None = None
+                     ) -> None:
         """
         Take a state (S,).
 
-        :raises StaleInput: if it is a little older than the one before. If it is much older, its
-            source has restarted (see ``restart``).
+        :param clock_s: simulated time, None if there is none.
+        :raises StaleInput: if it is a little older than the one before, or does not advance. If it
+            is much older, its source has restarted (see ``restart``).
         """
+        now_s = time.monotonic()
+        if not self._parameters.lockstep:
+            self._watch.hear(state, stamp_ns, now_s, clock_s)
         if has_restarted(None if self.odom is None else self.odom.stamp_ns, stamp_ns):
             self.restart()
-        self.odom = Reading(state, stamp_ns, time.monotonic())
+        self.odom = Reading(state, stamp_ns, now_s)
+        if self.odom_fault is not None:
+            self._distrust(stamp_ns)
+            raise StaleInput(self.odom_fault)
         self._recent.append(self.odom)
         self._timeline.advance(stamp_ns)
         self.plan_if_due()
@@ -161,6 +178,15 @@ class PlanningSession:
         if self.goal is not None:
             self.goal = replace(self.goal, stamp_ns=0)
 
+    def _distrust(self, stamp_ns: int) -> None:
+        """Drop what was planned from odometry that does not advance, and let the robot brake."""
+        self._recent.clear()
+        if self._timeline.in_hand is not None or self._worker.is_busy('plan'):
+            self._worker.cancel('plan')
+            self._timeline.clear()
+            self._finish(Result(None, StaleInput('no plan from such odometry'), stamp_ns, 0.0))
+        self._plan_stamp_ns = None
+
     def missing_inputs(self, with_odom: bool = True) -> list[str]:
         """Name the inputs that planning waits for."""
         missing = []
@@ -169,6 +195,8 @@ class PlanningSession:
         elif with_odom and (age_s := time.monotonic() - self.odom.received_s
                             ) > self._parameters.odom_timeout_s:
             missing.append(f'odom (last heard {age_s:.0f} s ago)')
+        elif with_odom and self.odom_fault is not None:
+            missing.append('odom that advances')
         if self._parameters.collision_check and self.planner.map is None:
             missing.append('map')
         return missing
