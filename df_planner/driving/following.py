@@ -35,6 +35,8 @@ from df_planner.driving.timeline import TimedPlan
 from df_planner.driving.timeline import Timeline
 from df_planner.planning.plan import Plan
 
+RARE_PERIODS = 6  # of control between messages; a point at its gains gets unstable beyond
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -74,7 +76,7 @@ class PlanFollower:
                  limits: Sequence[float] = (1.0, 1.0)):
         self.executor = executor
         self.odom_stamp_ns: int | None = None  # of the newest odometry
-        self.watch = OdometryWatch(odom_timeout_s)
+        self.watch = OdometryWatch(odom_timeout_s, RARE_PERIODS * control_period_s)
         self._timeline = Timeline(control_period_s)
         self._plan_timeout_ns = seconds_to_ns(plan_timeout_s)
         self._gap_ns = seconds_to_ns(odom_timeout_s)
@@ -151,13 +153,13 @@ class PlanFollower:
             return None
         self._answered = True
         if not self.has_current_plan:
-            # A velocity that is frozen, too, says nothing: braking by it would drive the robot.
-            action = np.zeros(len(self._limits)) if self.watch.is_repeating else (
-                self._action(None, 0))
+            # Braking by a velocity that is not true would drive the robot.
+            action = (self._action(None, 0) if self.watch.has_velocity
+                      else np.zeros(len(self._limits)))
             return Answer(action, self.odom_stamp_ns, None)
         plan, step = self._timeline.current.plan, self._step_of(self._timeline.current)
         planned = plan.states[min(step, len(plan) - 1), :2]
-        action = self._action(plan, step)
+        action = np.zeros(len(self._limits)) if self.watch.is_frozen else self._action(plan, step)
         self.watch.commanded(float((np.abs(action) / self._limits).max()))
         return Answer(action, self.odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))

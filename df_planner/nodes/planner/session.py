@@ -138,11 +138,13 @@ class PlanningSession:
     def set_goal(self, position: np.ndarray, stamp_ns: int) -> None:
         """Take a new goal (2,), cancelling the plan being made; errors of ``check_goal``."""
         self.goal = Goal(self.planner.check_goal(position), stamp_ns)
+        self._watch.release()
         self._worker.cancel('plan')
         self.plan_if_due()
 
     def clear_goal(self) -> None:
         """Forget the goal and cancel the plan being made."""
+        self._watch.release()
         self._worker.cancel('plan')
         self._timeline.clear()
         self.goal = None
