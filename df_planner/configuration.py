@@ -37,6 +37,20 @@ from df_planner.files import share_path
 Model = TypeVar('Model', bound=BaseModel)
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which no key of a mapping may come twice: the first one would have no effect."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key.value, str):
+                raise yaml.YAMLError(f'{key.value}: is given twice, the second time in line '
+                                     f'{key.start_mark.line + 1}')
+            if isinstance(key.value, str):
+                seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def shipped_path(folder: str, name_or_path: str | Path, what: str) -> Path:
     """
     Return the YAML file of this path, or the shipped one of this name.
@@ -58,7 +72,7 @@ def shipped_path(folder: str, name_or_path: str | Path, what: str) -> Path:
 def read_yaml(path: Path) -> dict[str, object]:
     """Return the content of a YAML file; ConfigError if it is not a mapping with words as keys."""
     try:
-        values = yaml.safe_load(path.read_text(encoding='utf-8'))
+        values = yaml.load(path.read_text(encoding='utf-8'), _Loader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f'{path}: cannot be read: {" ".join(str(error).split())}') from error
     if not isinstance(values, dict):
@@ -119,6 +133,8 @@ def assignments(texts: tuple[str, ...]) -> dict[str, object]:
         name, equals, value = text.partition('=')
         if not equals or not name.isidentifier():
             raise ConfigError(f'--set must be NAME=VALUE, got {text!r}')
+        if name in values:
+            raise ConfigError(f'--set {name}: is given twice')
         try:
             values[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:

@@ -23,18 +23,42 @@ import shlex
 import sys
 
 import click
+from click.core import ParameterSource
 import tabulate
+
+from df_planner.errors import ConfigError
 
 tabulate.MIN_PADDING = 0  # of headers, beside the spaces between columns
 SETTINGS = click.option('--set', 'settings', multiple=True, metavar='NAME=VALUE',
                         help='Replace a planner setting, for example num_samples=64; repeatable.')
 DEVICE = click.option('--device', default='cpu', help='cpu, cuda or auto.')
+SEED = click.IntRange(0, 2**63 - 1)  # what generators and files take
 RESUME = click.option('--resume', is_flag=True, help='Keep what is finished in --out.')
 
 
 def seed_option(seed_of: str) -> Callable:
     """Return the option --seed, 0 by default."""
-    return click.option('--seed', type=click.IntRange(min=0), default=0, help=f'Of the {seed_of}.')
+    return click.option('--seed', type=SEED, default=0, help=f'Of the {seed_of}.')
+
+
+def is_given(name: str) -> bool:
+    """Tell whether a parameter of the present command was given on the command line."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
+
+
+def refuse_given(reason: str, *names: str) -> None:
+    """
+    Refuse parameters of the present command that would have no effect.
+
+    :raises ConfigError: naming the first that was given.
+    """
+    context = click.get_current_context()
+    for param in context.command.params:
+        if param.name in names and is_given(param.name):
+            is_off = param.secondary_opts and context.params[param.name] is False
+            words = param.secondary_opts if is_off else param.opts
+            raise ConfigError(f'{words[0]}: has no effect {reason}; leave it out')
 
 
 def out_option(files: str, default: str) -> Callable:

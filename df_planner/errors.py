@@ -20,6 +20,7 @@ ROS edge can map an exception to an error code in one place.
 """
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from itertools import islice
 
 MOST_NAMES = 8
@@ -192,6 +193,12 @@ def some_of(names: Iterable[object]) -> str:
     """Return names for a message, which stays short: the first few, and whether there are more."""
     first = [str(name) for name in islice(names, MOST_NAMES + 1)]
     return ', '.join(first[:MOST_NAMES]) + ' and more' * (len(first) > MOST_NAMES)
+
+
+def did_you_mean(name: str, known: Iterable[str], closeness: float = 0.6) -> str:
+    """Return the end of a message: the known name that is most like this one; empty for none."""
+    near = get_close_matches(name, list(known), 1, closeness)
+    return f'; did you mean {near[0]}?' if near else ''
 
 
 def brief(value: object) -> str:

@@ -16,6 +16,7 @@
 
 from importlib import import_module
 import json
+import os
 from pathlib import Path
 import subprocess
 import sys
@@ -24,6 +25,9 @@ import time
 from click.testing import CliRunner
 import numpy as np
 import pytest
+from robot_bag import ball
+from robot_bag import write_bag
+from rosbags.rosbag2 import StoragePlugin
 import yaml
 
 from df_planner.cli.main import COMMANDS
@@ -111,10 +115,9 @@ def test_help_loads_nothing_heavy_and_is_instant():
     (('evaluate',), 'BAD_CONFIG', 'give --checkpoint'),
     (('evaluate', '--checkpoint', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
     (('evaluate', '--policy', 'controller', '--maze', 'moon'), 'BAD_CONFIG', "no maze 'moon'"),
-    (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--set', 'speed=1'),
+    (('evaluate', '--checkpoint', 'maze2d-umaze', '--set', 'speed=1'),
      'BAD_CONFIG', 'planner setting speed'),
-    (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--set', 'speed'),
-     'BAD_CONFIG', 'NAME=VALUE'),
+    (('evaluate', '--checkpoint', 'maze2d-umaze', '--set', 'speed'), 'BAD_CONFIG', 'NAME=VALUE'),
     (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'missing.npz'),
      'INVALID_INPUT', 'missing.npz'),
     (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'x', '--multi-goal'),
@@ -144,6 +147,78 @@ def test_a_wrong_input_is_one_line(tmp_path, monkeypatch, arguments, code, messa
     assert result.stderr.startswith(f'error [{code}]: ')
     assert message in result.stderr and result.stderr.count('\n') == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(('arguments', 'message'), [
+    *((('evaluate', '--policy', 'controller', '--maze', 'umaze', *options),
+       f'{options[0]}: has no effect on the controller; leave it out') for options in (
+           ('--execution', 'raw'), ('--set', 'num_samples=8'), ('--device', 'cpu'),
+           ('--planner-seed', 1), ('--replan-interval-s', 0.25), ('--no-baseline',))),
+    (('evaluate', '--checkpoint', 'maze2d-umaze', '--robot', 'omni'), '--robot: has no effect'),
+    (('evaluate', '--checkpoint', 'maze2d-umaze', '--resume'), '--resume: has no effect without'),
+    (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'x', '--seed', 1),
+     '--seed: has no effect with --starts'),
+    *((('measure', name, '--checkpoint', 'maze2d-umaze', '--resume'), '--resume: has no effect')
+      for name in ('blocks', 'cost', 'noise')),
+    (('measure', 'realtime', '--checkpoint', 'maze2d-umaze', '--episodes', 1, '--minutes', 1),
+     '--minutes: has no effect with --episodes'),
+    (('benchmark', 'smoke', '--list', '--only', 'raw*', '--only', 'rwa*'), '--only rwa*: '),
+    (('benchmark', 'smoke', '--list', '--group', 'nobody'), '--group nobody: '),
+    (('benchmark', 'smoke', '--list', '--task', 'mars'), '--task mars: '),
+    (('benchmark', 'smoke', '--list', '--ray-address', 'a:1'), '--ray-address: needs --engine'),
+    (('forecast', 'train', 'x.csv', '--out', 'm.safetensors', '--set', 'horizon=48'),
+     '--set horizon: is what --horizon says'),
+    (('train', '--config', 'medium', '--set', 'steps=1', '--set', 'steps=2'),
+     '--set steps: is given twice')])
+def test_what_is_given_is_used_or_refused(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = _run(*arguments)
+    assert result.exit_code == 2, result.output
+    assert message in result.stderr and result.stderr.count('\n') == 1, result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_error_has_a_length_that_can_be_read(tmp_path):
+    (tmp_path / 'config.yaml').write_text('name: [' + '[]' * 50_000 + ']\n')
+    (tmp_path / 'wide.yaml').write_text(f'name: {"x " * 50_000}\ndataset: [{"1, " * 9999}]\n'
+                                        + ''.join(f'field{i}: 1\n' for i in range(3000)))
+    for name in ('config.yaml', 'wide.yaml'):
+        result = _run('train', '--config', tmp_path / name)
+        assert result.exit_code == 2 and result.stderr.startswith('error [BAD_CONFIG]: ')
+        assert len(result.stderr) < 1700 and result.stderr.count('\n') == 1
+    assert 'more faults' in result.stderr
+
+
+def test_paths_as_people_have_them(tmp_path, monkeypatch):
+    """The home folder where no shell expands it, and signs that mean something in a URI."""
+    monkeypatch.setenv('HOME', str(tmp_path / 'h#1 50%25? é'))
+    home = Path('~').expanduser()
+    log, out, bag = '~/a b#?%20.hdf5', '~/ä%.hdf5', home / 'bag#?%41'
+    result = _run('data', 'generate', '--maze', 'umaze', '--num-steps', 600, f'--out={log}')
+    assert result.exit_code == 0, result.output
+    assert _run('data', 'check', log).exit_code == 0
+    assert _run('data', 'import', log, '--out', out).exit_code == 0
+    write_bag(tmp_path / 'bag', ball(300), plugin=StoragePlugin.SQLITE3)  # the writer needs it
+    (tmp_path / 'bag').rename(bag)
+    result = _run('data', 'import', bag, '--out', home / 'bag?.hdf5')
+    assert result.exit_code == 0, result.output
+    assert '300 rows' in result.stdout
+    (home / 'train.yaml').write_text('name: x\nmaze: umaze\ndataset: ~/none.hdf5\n')
+    result = _run('train', '--config=~/train.yaml', '--set', 'run_dir=~/runs')
+    assert f'{home}/none.hdf5: no such file' in result.stderr
+    assert f'{home}/m.safetensors: no such' in _run('info', '~/m.safetensors').stderr
+    assert not (tmp_path / '~').exists() and not Path('~').exists()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason='root may do everything')
+def test_a_folder_that_may_not_be_written_is_named(tmp_path):
+    tmp_path.chmod(0o555)
+    for arguments in (
+            ('data', 'generate', '--maze', 'umaze', '--num-steps', 10, '--out', tmp_path / 'x.h5'),
+            ('evaluate', '--policy', 'controller', '--maze', 'umaze', '--out', tmp_path / 'x')):
+        result = _run(*arguments)
+        assert result.exit_code == 2 and result.stderr.startswith('error [OS_ERROR]: ')
+        assert f'{tmp_path}' in result.stderr and 'no permission' in result.stderr
 
 
 @pytest.mark.parametrize('options', [

@@ -74,7 +74,9 @@ def test_every_fault_is_named_with_its_value(values, message):
 @pytest.mark.parametrize(('content', 'message'), [
     (b'a: [1\n', 'cannot be read'), (b'\xff\xfe\x00', 'cannot be read'),
     (b'- 1\n', 'must be a mapping'), (b'', 'must be a mapping'),
-    (b'1: 2\n', 'field names must be words, got 1'), (None, 'cannot be read'),
+    (b'1: 2\n', 'field names must be words, got 1'),
+    (b'a: 1\nb: {c: 1, c: 2}\n', 'cannot be read: c: is given twice, the second time in line 2'),
+    (b'a: 1\na: 2\n', 'cannot be read: a: is given twice'), (None, 'cannot be read'),
 ])
 def test_a_file_that_is_no_mapping_is_one_line(tmp_path, content, message):
     path = tmp_path / 'x.yaml'

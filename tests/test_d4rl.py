@@ -14,6 +14,9 @@
 
 """Loading and saving data sets, and what is said about bad ones."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -193,6 +196,22 @@ def test_flipped_bytes_are_noticed(generated, tmp_path):
     path.write_bytes(content)
     with pytest.raises(DatasetError, match='flipped.hdf5'):
         load_dataset(path)
+
+
+def test_a_file_that_another_process_writes(generated, tmp_path):
+    path = tmp_path / 'log.hdf5'
+    path.write_bytes(generated.read_bytes())
+    writer = subprocess.Popen(
+        [sys.executable, '-c', 'import h5py, sys\nwith h5py.File(sys.argv[1], "r+"):\n'
+         '    print("open", flush=True)\n    sys.stdin.read()', path],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert writer.stdout.readline() == b'open\n'
+        with pytest.raises(DatasetError, match='log.hdf5: another process has it open for writ'):
+            load_dataset(path)
+    finally:
+        writer.communicate()
+    assert len(load_dataset(path)) == 20_000
 
 
 def test_no_file_and_a_folder(tmp_path):

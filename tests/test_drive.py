@@ -158,11 +158,11 @@ def test_the_animation_moves_and_stays_small(bag, tmp_path):
 
 @pytest.mark.parametrize('damage, words', [
     ('missing', 'no such bag'),
-    ('empty folder', 'cannot be read as a bag'),
-    ('text', 'cannot be read as a bag'),
+    ('empty folder', 'is no bag: the folder has no metadata.yaml and no .mcap'),
+    ('text', 'is no bag: the name of bag must end in .mcap or .db3'),
     ('truncated', '`mcap recover`'),
     ('half a chunk', 'is damaged'),
-    ('no metadata', 'cannot be read as a bag'),
+    ('no metadata', 'has bag.mcap, but no metadata.yaml (was its recorder killed?)'),
     ('no odometry', 'has no /odom (nav_msgs/msg/Odometry)'),
     ('no plan', 'has no /plan_trajectory'),
     ('one message', 'fewer than 2 messages of odometry'),

@@ -105,6 +105,14 @@ def test_bad_reset_options_are_refused(options, cause):
         make('medium').reset(options=options)
 
 
+def test_a_step_before_the_first_reset_is_refused():
+    env = maze_env.Maze2DEnv('umaze')
+    with pytest.raises(gymnasium.error.ResetNeeded):
+        env.step(np.zeros(2))
+    env.reset()
+    env.step(np.zeros(2))
+
+
 def test_unknown_render_mode_is_refused():
     with pytest.raises(InvalidInput, match='render_mode'):
         maze_env.Maze2DEnv('umaze', render_mode='human')

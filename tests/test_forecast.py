@@ -15,6 +15,8 @@
 """The forecaster as a user meets it: train, predict and score a CSV file by commands."""
 
 import csv
+from datetime import datetime
+from datetime import timedelta
 import json
 import shutil
 
@@ -213,3 +215,41 @@ def test_help_teaches_with_examples(arguments):
 
     assert result.exit_code == 0
     assert f'  df_planner forecast {arguments[0]} ' in result.stdout
+
+
+def test_a_history_is_in_the_order_of_its_dates_and_steps_as_the_training(trained, tmp_path):
+    header, *rows = (trained / 'series.csv').read_text().splitlines()[:61]
+    start = datetime(2026, 1, 1)
+    dated = [f'{start + timedelta(hours=index)},{row}' for index, row in enumerate(rows)]
+    forecasts = []
+    for name, lines in (('oldest.csv', dated), ('newest.csv', dated[::-1])):
+        (tmp_path / name).write_text('\n'.join([f'time,{header}', *lines]))
+        result = run('predict', trained / 'model.safetensors', '--history', tmp_path / name,
+                     '--samples', 5, '--out', tmp_path / f'{name}.out')
+        assert result.exit_code == 0, result.stderr
+        forecasts.append((tmp_path / f'{name}.out').read_text())
+    assert forecasts[0] == forecasts[1]
+    for suffix in ('safetensors', 'json'):
+        shutil.copy(trained / f'model.{suffix}', tmp_path / f'slow.{suffix}')
+    card = json.loads((tmp_path / 'slow.json').read_text()) | {'step_s': 600.0}
+    (tmp_path / 'slow.json').write_text(json.dumps(card))
+    result = run('predict', tmp_path / 'slow.safetensors', '--history', tmp_path / 'oldest.csv',
+                 '--out', tmp_path / 'out.csv')
+    assert result.exit_code == 2
+    assert 'its rows are 3600 s apart, those of the training 600 s' in result.stderr
+
+
+def test_a_constant_column_is_told_and_can_be_scored(tmp_path, caplog):
+    values = np.sin(np.arange(600) / 3.0)
+    (tmp_path / 'series.csv').write_text('load,site\n' + ''.join(f'{v},7\n' for v in values))
+    tiny = ('width=8', 'steps=2', 'rows_per_token=3', 'num_threads=1', f'run_dir={tmp_path}')
+    result = run('train', tmp_path / 'series.csv', '--horizon', 6, '--history', 6,
+                 '--out', tmp_path / 'm.safetensors', *(
+                     word for value in tiny for word in ('--set', value)))
+    assert result.exit_code == 0, result.stderr
+    assert 'always has the same value of site; leave it out' in caplog.text
+    result = run('score', tmp_path / 'm.safetensors', '--season', 12, '--lags', 12, '--samples', 4,
+                 '--block', 20, '--sampling-steps', 2, '--out', tmp_path / 'score')
+    assert result.exit_code == 0, result.stderr
+    scores = json.loads((tmp_path / 'score/forecast.json').read_text())['crps']
+    assert np.isfinite(list(scores.values())).all()

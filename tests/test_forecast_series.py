@@ -14,6 +14,9 @@
 
 """Series, their tokens and noise levels."""
 
+from datetime import datetime
+from datetime import timedelta
+
 import numpy as np
 import pytest
 import torch
@@ -44,8 +47,90 @@ def test_a_csv_file_without_dates_keeps_its_first_column(tmp_path):
     assert read_csv(path).values.tolist() == [[1.0, 2.0], [3.0, 4.0]]
 
 
+HOURS = [datetime(2026, 1, 30) + timedelta(hours=hour) for hour in range(60)]
+SHUFFLED = [7, *range(8, 60), *range(7)]
+
+
+def write(path, times, separator=',', head='when,load', shape='{0},{1}', values=None):
+    """Write rows of a time and its number from 0 on, which goes up and down."""
+    lines = [shape.format(time, HOURS.index(time) % 24 if values is None else values[index])
+             for index, time in enumerate(times)]
+    path.write_text('\n'.join([head, *lines, '']).replace(',', separator), encoding='utf-8')
+    return path
+
+
+@pytest.mark.parametrize('order', [range(60), range(59, -1, -1), SHUFFLED],
+                         ids=['oldest first', 'newest first', 'shuffled'])
+@pytest.mark.parametrize(('head', 'shape'), [
+    ('when,load', '{0},{1}'), ('load,when', '{1},{0:%Y-%m-%dT%H:%M+01:00}'),
+    ('when,load', '{0:%d.%m.%Y %H:%M},{1}'), ('when,load', '{0:%m/%d/%Y %I:%M %p},{1}'),
+    (',when,load', '{1},{0:%d/%m/%Y %H:%M:%S},{1}')])
+def test_rows_are_in_the_order_of_their_dates(tmp_path, caplog, order, head, shape):
+    path = write(tmp_path / 'series.csv', [HOURS[index] for index in order], head=head,
+                 shape=shape)
+    if head.startswith(','):  # rows have numbers, as pandas writes them
+        lines = path.read_text().splitlines()
+        path.write_text('\n'.join([lines[0], *(
+            f'{index},{line.partition(",")[2]}' for index, line in enumerate(lines[1:])), '']))
+
+    series = read_csv(path)
+
+    assert series.names == ('load',) and series.step_s == 3600.0
+    assert series.values[:, 0].tolist() == [hour % 24 for hour in range(60)]
+    older = [record.getMessage() for record in caplog.records]
+    assert len(older) == (list(order) != list(range(60)))
+    assert all('is older than the row before it; rows are sorted by when' in line
+               for line in older)
+
+
+@pytest.mark.parametrize(('head', 'shape'), [
+    ('time,load', '{0:%s},{1}'), ('load,timestamp', '{1},{0:%s}'),
+    ('date,load', '{0:%Y%m%d},{1}')])
+def test_a_time_in_numbers_is_no_variable(tmp_path, head, shape):
+    days = [datetime(2026, 1, 1) + timedelta(days=day) for day in range(60)]
+    path = write(tmp_path / 'series.csv', days[::-1], head=head, shape=shape,
+                 values=[day % 7 for day in range(60)][::-1])
+    series = read_csv(path)
+    assert series.names == ('load',)
+    assert series.values[:, 0].tolist() == [day % 7 for day in range(60)]
+
+
+def test_a_first_column_that_rises_evenly_is_a_clock_unless_told_otherwise(tmp_path, caplog):
+    path = write(tmp_path / 'series.csv', HOURS, head='counter,load', shape='{1},{1}',
+                 values=range(60))
+    assert read_csv(path).names == ('load',)
+    assert 'counter goes evenly from 0 to 59: it is taken for the clock' in caplog.text
+    assert read_csv(path, ('counter', 'load')).names == ('counter', 'load')
+
+
+def test_uneven_steps_are_told(tmp_path, caplog):
+    read_csv(write(tmp_path / 'series.csv', HOURS[:30] + HOURS[35:]))
+    assert 'row 32 comes 6:00:00 after the one before it, others 1:00:00' in caplog.text
+
+
+@pytest.mark.parametrize('encoding', ['utf-8', 'utf-8-sig'])
+@pytest.mark.parametrize('end', ['\n', '\r\n', '\n\n', '\n;\n'])
+@pytest.mark.parametrize('separator', [';', '\t'])
+def test_decimal_commas_and_other_habits(tmp_path, encoding, end, separator):
+    path = tmp_path / 'series.csv'
+    text = 'load;"a;b"\n1,5;-,25\n3;4,0'.replace('\n', '\r\n' if '\r' in end else '\n') + end
+    path.write_bytes(text.replace(';', separator).encode(encoding))
+    series = read_csv(path)
+    assert series.names == ('load', f'a{separator}b')
+    assert series.values.tolist() == [[1.5, -0.25], [3.0, 4.0]]
+
+
 @pytest.mark.parametrize(('text', 'message'), [
     ('', 'no rows'),
+    ('when,load\n2026-01-01,1\n2026-01-02,2\n2026-01-01,3\n', 'rows 2 and 4 have the same when'),
+    ('when,load\n2026-01-01,1\nyesterday,2\n', "row 3, column when: 'yesterday'"),
+    ('when,load\n2026-01-01,1\n,2\n', "row 3, column when: ''"),
+    ('when,load\n2026-01-01,1\n2026-01-02T00:00+01:00,2\n', 'row 3, column when'),
+    ('when,load\n1/2/2026,1\n2/1/2026,2\n1/3/2026,2\n', 'may have the day or the month first'),
+    ('site,load\nA,1\nA,2\n', "row 2, column site: 'A' is neither a number nor a date"),
+    ('time,load\n5,1\n7,2\n6,2\n', "row 4, column 'time': 6 after 7; sort the rows by it"),
+    ('a;b\n1,5;2\n1.234;2\n', 'row 3: 1.234 has a point, other numbers have a decimal comma'),
+    ('version https://git-lfs.github.com/spec/v1\noid sha256:0\n', '`git lfs pull` gets it'),
     ('a,b\n', 'no rows'),
     ('a,b\n1,2\n3\n', 'row 3 has 1 columns'),
     ('a,b\n1,2\n3,four\n', "row 3, column b: 'four'"),

@@ -48,7 +48,6 @@ SMALL = {
 }
 # Parameters that callers outside this repository pass: the public Python interface.
 PUBLIC = {
-    'df_planner.driving.policy.policy(seed)',
     'df_planner.sim.env.Maze2DEnv(dense)', 'df_planner.sim.env.Maze2DEnv(multi_goal)',
     'df_planner.sim.env.Maze2DEnv(robot)',
 }

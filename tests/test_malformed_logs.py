@@ -269,7 +269,9 @@ def query(text):
 
 
 MCAP = {
-    'no metadata': (lambda bag: (bag / 'metadata.yaml').unlink(), 'neither metadata.yaml'),
+    'no metadata': (
+        lambda bag: (bag / 'metadata.yaml').unlink(),
+        'has mcap.mcap, but no metadata.yaml (was its recorder killed?); `ros2 bag reindex`'),
     'metadata is no YAML': (lambda bag: (bag / 'metadata.yaml').write_text('{a: ['), 'YAML'),
     'metadata is empty': (lambda bag: (bag / 'metadata.yaml').write_text(''), 'metadata'),
     'metadata of the future': (metadata(lambda m: m.update(version=99)), 'version 99'),
@@ -293,7 +295,7 @@ SQLITE = {
     'messages are cut': (of_file(query('UPDATE messages SET data = substr(data, 1, 40)')), 'bag'),
     'text for a length': (of_file(query(
         "UPDATE messages SET data = x'00010000050000000000000000ffffff' "
-        'WHERE id = 1')), 'cannot be read as a bag'),
+        'WHERE id = 1')), 'is damaged: message 1 of /odom is no nav_msgs/msg/Odometry'),
 }
 
 
@@ -354,7 +356,7 @@ MESSAGES = {
     'reversed stamps': (changed('odom', backwards, 0), 'message 2 of /odom: its stamp goes back'),
     'one stamp backwards': (changed('odom', a_second_back, 399), 'message 400 of /odom: its st'),
     'commands of another time': (changed('cmd_wrench', much_later, 0), 'gives no rows: 400'),
-    'one message': (ball(1), 'gives 1 rows; at least 2 are needed'),
+    'one message': (ball(1), 'gives 1 rows: 1 messages of /odom until 5.00 s, 1'),
     'two robots': ([(t, f'{robot}/{name}', message) for robot in 'ab' for t, name, message in
                     ball(5)], 'several topics named odom; choose one in --config: '
                    '/a/odom, /b/odom'),
@@ -379,7 +381,7 @@ def test_a_message_that_is_not_of_its_type(tmp_path):
             connection = writer.add_connection(name, kind, typestore=STORE)
             writer.write(connection, 1, STORE.serialize_cdr(
                 make('std_msgs/msg/Float64', data=1.0), 'std_msgs/msg/Float64'))
-    assert_refused(tmp_path, bag, 'cannot be read as a bag')
+    assert_refused(tmp_path, bag, 'message 1 of /odom is no nav_msgs/msg/Odometry')
 
 
 # Minari

@@ -90,6 +90,31 @@ def test_the_caller_cancels_it_between_two_network_calls(planner, sampled, noise
     assert planner.clock.network_calls == 1
 
 
+@pytest.mark.parametrize('kind', [int, np.int64, np.uint8, lambda seed: torch.tensor(seed)])
+def test_a_whole_number_of_any_type_is_a_seed(planner, kind):
+    wanted = planner.plan(START, GOAL, seed=3)
+    np.testing.assert_array_equal(planner.plan(START, GOAL, seed=kind(3)).states, wanted.states)
+    policy = planner.policy(seed=kind(3))
+    policy.reset(GOAL)
+    policy.act(START)
+
+
+@pytest.mark.parametrize(('fields', 'cause'), [
+    ({'seed': -1}, 'seed must be 0 or more, got -1'), ({'seed': 1.5}, 'seed must be a whole'),
+    ({'seed': '3'}, "seed must be a whole number, got '3'"), ({'horizon': 0}, 'horizon must be 1'),
+    ({'horizon': 99.5}, 'horizon must be a whole number'), ({'goal': None}, 'goal must be 2'),
+    ({'state': None}, 'state must be 4 numbers, got None'),
+    ({'state': 'a' * 9999}, 'state must be 4 numbers'),
+    ({'waypoints': [None]}, 'goal must be 2 numbers')])
+def test_what_is_no_request_is_refused_in_short(planner, fields, cause):
+    with pytest.raises(InvalidInput, match=cause) as caught:
+        planner.plan(**{'state': START, 'goal': GOAL, **fields})
+    assert len(str(caught.value)) < 300
+    if 'seed' in fields:
+        with pytest.raises(InvalidInput, match='seed must be'):
+            planner.policy(seed=fields['seed'])
+
+
 def test_keywords_are_the_fields_of_a_request(planner):
     previous = planner.plan(START, GOAL).shifted(10)
     request = Request(previous=previous, prefix=np.zeros((10, 2)), rest_at_goal=True)

@@ -98,9 +98,19 @@ def benchmark(grid, out, workers, engine, ray_address, only, groups, tasks, epis
                        {'models': models} if models else None)
     out = out or Path('results', f'benchmark-{grid_path(grid).stem}')
     rows = expand(config, out)
+    for flag, patterns, values in (
+            ('--only', only, [row.name for row in rows]),
+            ('--group', groups, [row.group for row in rows]),
+            ('--task', tasks, [row.task or '' for row in rows])):
+        for pattern in patterns:
+            if not any(fnmatchcase(value, pattern) for value in values):
+                raise ConfigError(f'{flag} {pattern}: {grid_path(grid)} has no such row; it has '
+                                  + ', '.join(dict.fromkeys(values)))
+    if engine == 'local' and ray_address:
+        raise ConfigError('--ray-address: needs --engine ray')
     selected = [row for row in rows
                 if (not only or any(fnmatchcase(row.name, pattern) for pattern in only))
-                and (not groups or row.group in groups)
+                and (not groups or any(fnmatchcase(row.group, name) for name in groups))
                 and (not tasks or any(fnmatchcase(row.task or '', name) for name in tasks))]
     if not selected:
         raise ConfigError(f'{grid_path(grid)}: no such row; it has '
@@ -132,8 +142,6 @@ def _engine(name: str, workers: int | None, cores: int, ray_address: str | None
             ) -> AbstractContextManager:
     """Return the engine of the jobs, for a with statement; ConfigError if it is not installed."""
     if name == 'local':
-        if ray_address:
-            raise ConfigError('--ray-address: needs --engine ray')
         return nullcontext(LocalEngine(workers or cores))
     if ray_address and workers:
         raise ConfigError('--workers: the cluster at --ray-address has its own; leave out one of '

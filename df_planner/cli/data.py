@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from df_planner.console import echo_facts
 from df_planner.console import examples
+from df_planner.console import SEED
 from df_planner.data.importing import import_sources
 from df_planner.data.importing import refuse
 from df_planner.data.sources.columns import load_import_config
@@ -39,6 +40,7 @@ from df_planner.robots.kinds import ROBOTS
 from df_planner.sim import generate as generator
 from df_planner.sim import generate_drives
 from df_planner.sim.generate import D4RL_NUM_STEPS
+from df_planner.sim.maze import load_maze
 
 CONFIG = click.option(
     '--config', metavar='YAML', help='Columns: a file, or a shipped name: maze2d, diff_drive, '
@@ -57,7 +59,7 @@ CONFIG = click.option(
                    'robots '
                    + ', '.join(f'{kind.generated_rows} ({kind.name})' for kind in ROBOTS.values()
                                if kind.generated_rows) + ']')
-@click.option('--seed', type=click.IntRange(min=0), default=0)
+@click.option('--seed', type=SEED, default=0)
 @click.option('--noise-std', type=click.FloatRange(min=0.0), default=0.5,
               help='Standard deviation of the noise on the actions of the controller, as a share '
                    'of their limits; of other robots than a point in the noisiest drives.')
@@ -73,6 +75,7 @@ def generate(maze: str, robot: str, num_steps: int | None, seed: int, noise_std:
 
     A way-point controller with noise drives from goal to goal.
     """
+    load_maze(maze)  # is it there?
     own_rows = ROBOTS[robot].generated_rows
     if own_rows is not None:
         if repair_stale:

@@ -25,7 +25,9 @@ from df_planner.console import asked_for
 from df_planner.console import DEVICE
 from df_planner.console import examples
 from df_planner.console import out_option
+from df_planner.console import refuse_given
 from df_planner.console import RESUME
+from df_planner.console import SEED
 from df_planner.console import seed_option
 from df_planner.console import SETTINGS
 from df_planner.diffusion.runtime.names import BACKENDS
@@ -63,7 +65,7 @@ MAX_TABLE_EPISODES = 30
                    'the planned way as fast as the robot can.')
 @click.option('--replan-interval-s', type=float, default=0.25,
               help='Control time between two plans.')
-@click.option('--planner-seed', type=click.IntRange(min=0),
+@click.option('--planner-seed', type=SEED,
               help='Of the noise that plans are sampled from.  [default: as --seed]')
 @SETTINGS
 @DEVICE
@@ -87,6 +89,15 @@ def evaluate(checkpoint, maze, policy, robot, episodes, seed, starts, multi_goal
     from df_planner.evaluation.episodes import check_simulated
     from df_planner.evaluation.episodes import Specification
     from df_planner.evaluation.evaluate import evaluate as evaluated
+    if policy == 'controller':
+        refuse_given('on the controller', 'execution', 'replan_interval_s', 'planner_seed',
+                     'settings', 'device', 'backend', 'baseline')
+    elif checkpoint:
+        refuse_given('with --checkpoint, which says what robot it is for', 'robot')
+    if starts is not None and (policy == 'controller' or planner_seed is not None):
+        refuse_given('with --starts', 'seed')
+    if out is None:
+        refuse_given('without --out, where the run is that goes on', 'resume')
     robot = robot or (load_card(checkpoint).robot if checkpoint else POINT.name)
     check_simulated(robot, checkpoint)
     maze = maze or _maze_of(checkpoint)

@@ -25,9 +25,11 @@ from collections.abc import Mapping
 from contextlib import contextmanager
 import errno
 from importlib import import_module
+import os
 from pathlib import Path
 import signal
 import sys
+import traceback
 
 import click
 
@@ -38,7 +40,9 @@ from df_planner.errors import DFPlannerError
 
 CONTEXT = {'help_option_names': ['-h', '--help'], 'max_content_width': 99, 'show_default': True}
 TESTS = Path(__file__).parents[2] / 'tests'  # in a checkout
+MAINTAINERS = 'maintainers@df-planner.example'  # as in package.xml
 EXIT_ERROR = 2
+EXIT_BUG = 70  # EX_SOFTWARE
 MAX_LINE = 1500
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_TERMINATED = 128 + signal.SIGTERM
@@ -132,6 +136,10 @@ def _terminable() -> Iterator[None]:
 class Cli(LazyGroup):
     """The group of all commands: turns errors into exit codes."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take ~ for the home folder also where no shell does: in --out=~/x and NAME=~/x."""
+        return super().parse_args(ctx, [_at_home(word) for word in args])
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             with _terminable():
@@ -141,7 +149,14 @@ class Cli(LazyGroup):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise
-            _complain('OS_ERROR', error)
+            _complain('OS_ERROR', _in_words(error))
+        except (click.ClickException, click.Abort, click.exceptions.Exit, MemoryError):
+            raise
+        except Exception as error:
+            traceback.print_exc()
+            _complain('BUG', f'{type(error).__name__}: {error}: a bug of df_planner, not of your '
+                      f'input; please report these lines and the command to {MAINTAINERS}')
+            ctx.exit(EXIT_BUG)
         except _Terminated:
             ctx.exit(EXIT_TERMINATED)
         except KeyboardInterrupt:
@@ -182,7 +197,23 @@ def __getattr__(name: str) -> click.Command:
     return import_module('soak.command').soak
 
 
-def _complain(code: str, error: Exception) -> None:
+def _at_home(word: str) -> str:
+    name, equals, value = word.partition('=')
+    return f'{name}={os.path.expanduser(value)}' if equals else os.path.expanduser(word)
+
+
+def _in_words(error: OSError) -> str:
+    """Return what the system complains of: the file, and what is the matter with it."""
+    if error.filename is None or error.strerror is None:
+        return str(error)
+    matter = {errno.EEXIST: 'is there already, and no folder', errno.ENOTDIR: 'lies in no folder',
+              errno.EISDIR: 'is a folder, not a file', errno.ENOENT: 'no such file or folder',
+              errno.EACCES: 'no permission', errno.EPERM: 'no permission',
+              errno.ENOSPC: 'the disk is full', errno.EROFS: 'the disk is read-only'}
+    return f'{error.filename}: {matter.get(error.errno or 0, error.strerror)}'
+
+
+def _complain(code: str, error: Exception | str) -> None:
     """Print an error in one line, of a length that can be read: files can make them long."""
     line = ' '.join(str(error).split())
     if len(line) > MAX_LINE:

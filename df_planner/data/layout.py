@@ -93,7 +93,7 @@ def _maker(file: h5py.File) -> str | None:
     if 'observations' in file:
         return None
     if isinstance(file.get('episode_0'), h5py.Group):
-        return ("is the inner file of a Minari data set; give the data set: its folder, the one "
+        return ('is the inner file of a Minari data set; give the data set: its folder, the one '
                 'that has the folder data, or minari:NAME')
     if isinstance(file.get('data'), h5py.Group) and any(
             name.startswith('demo_') for name in file['data']):

@@ -30,8 +30,7 @@ from typing import Any
 
 import numpy as np
 
-from df_planner.data.sources.bag import check_count
-from df_planner.data.sources.bag import open_bag
+from df_planner.data.sources.bag_reader import open_bag
 from df_planner.errors import BagError
 from df_planner.geometry import headings_of
 from df_planner.geometry import is_identity
@@ -159,19 +158,16 @@ def read_drive(path: str | Path, namespace: str | None = None,
     path = Path(path)
     heard: dict[str, list[Heard]] = {name: [] for name in READ}
     diagnostics = []
-    with open_bag(path) as reader:
-        topics = _topics({c.topic: c.msgtype for c in reader.connections}, namespace, path)
-        chosen = [c for c in reader.connections if c.topic in topics]
-        total, count = sum(connection.msgcount for connection in chosen), 0
-        for connection, time_ns, raw in reader.messages(chosen):
-            message = reader.deserialize(raw, connection.msgtype)
-            count += 1
+    with open_bag(path) as bag:
+        topics = _topics({topic.name: topic.kind for topic in bag.topics}, namespace, path)
+        chosen = [topic for topic in bag.topics if topic.name in topics]
+        total = sum(topic.count for topic in chosen)
+        for topic, time_ns, message in bag.messages(chosen):
             on_message(total)
-            if connection.topic == DIAGNOSTICS:
+            if topic.name == DIAGNOSTICS:
                 diagnostics.append(message)
             else:
-                heard[topics[connection.topic]].append((time_ns * 1e-9, message))
-        check_count(path, count, total)
+                heard[topics[topic.name]].append((time_ns * 1e-9, message))
     return _drive(path, heard, diagnostics)
 
 

@@ -29,6 +29,7 @@ from df_planner.planning.filtering import History
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
 from df_planner.planning.request import Request
+from df_planner.planning.request import whole
 
 # Nearer to the goal than this there is nothing left to plan.
 HOLD_RADIUS_M = 0.3
@@ -51,7 +52,7 @@ class Replanner:
     def __init__(self, planner: Planner, hold_at_goal: bool = True, seed: int = 0):
         self.planner = planner
         self.hold_at_goal = hold_at_goal
-        self.seed = seed
+        self.seed = whole(seed, 0, 'seed')
         self.goal: np.ndarray | None = None
         self.last_error: NoValidPlan | None = None
         self._history = History(planner.card.frame_stack, planner.card.dt_s,

@@ -130,6 +130,9 @@ def save_starts(path: str | Path, starts: Starts) -> None:
 def load_starts(path: str | Path, robot: str = POINT.name) -> Starts:
     """Read starts from an npz file with the arrays ``state`` (N, S) and ``goal`` (N, 2)."""
     try:
+        with open(path, 'rb') as file:
+            if not zipfile.is_zipfile(file):
+                raise ValueError('it is no npz file, as numpy.savez writes it')
         with np.load(path, allow_pickle=False) as arrays:
             missing = sorted({'state', 'goal'} - set(arrays))
             if missing:

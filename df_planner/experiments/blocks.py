@@ -33,6 +33,7 @@ from scipy.ndimage import label
 from scipy.stats import binomtest
 
 from df_planner.console import examples
+from df_planner.console import refuse_given
 from df_planner.console import RESUME
 from df_planner.driving.policy import Policy
 from df_planner.errors import ConfigError
@@ -293,6 +294,8 @@ def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, 
     compared = {name: arm for name, arm in arms(specification).items()
                 if name in (names or ARM_COLORS)}
     planner, maze = common.open_point_planner('blocks', checkpoint, device)
+    if out is None:
+        refuse_given('without --out, where the run is that goes on', 'resume')
     folder = common.result_folder('blocks', out)
     with common.open_journal(folder / 'drives.jsonl', specification, resume, episodes=episodes,
                              blocks=counts, arms=list(compared), seed=seed) as kept, \

@@ -30,6 +30,7 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from df_planner.console import examples
+from df_planner.console import refuse_given
 from df_planner.console import RESUME
 from df_planner.console import text_table
 from df_planner.evaluation.jobs import processes
@@ -260,6 +261,8 @@ def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, res
     chosen = specification.planner_settings
     swept = sweeps(horizons, candidates, sampling_steps, threads, chosen.sampling_steps)
     points = list(dict.fromkeys(point for members in swept.values() for point in members))
+    if out is None:
+        refuse_given('without --out, where the run is that goes on', 'resume')
     folder = common.result_folder('cost', out)
     with common.open_journal(folder / 'points.jsonl', specification, resume, repeats=repeats,
                              seed=seed, points=[vars(point) for point in points]) as kept, \

@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 import numpy as np
 
 from df_planner.console import examples
+from df_planner.console import refuse_given
 from df_planner.console import RESUME
 from df_planner.console import text_table
 from df_planner.driving.policy import Policy
@@ -222,6 +223,8 @@ def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device
     """
     planner, maze = common.open_point_planner('noise', checkpoint, device, settings)
     total = episodes * len(executions) * sum(len(arms_at(std)) for std in stds)
+    if out is None:
+        refuse_given('without --out, where the run is that goes on', 'resume')
     folder = common.result_folder('noise', out)
     specification = common.specification_of(checkpoint, device, settings)
     with common.open_journal(folder / 'drives.jsonl', specification, resume, episodes=episodes,

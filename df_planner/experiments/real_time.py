@@ -30,6 +30,7 @@ import yaml
 
 from df_planner.configuration import assignments
 from df_planner.console import examples
+from df_planner.console import refuse_given
 from df_planner.console import text_table
 from df_planner.errors import ConfigError
 from df_planner.evaluation.episodes import Specification
@@ -141,6 +142,8 @@ def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, se
     plan is made (as in `df_planner evaluate`, a plan every 0.25 s, or 0.1 s with raw). Anything
     else that runs on the machine shows in the result.
     """
+    if episodes is not None:
+        refuse_given('with --episodes', 'minutes')
     maze_name = load_card(checkpoint).maze
     if maze_name is None:
         raise ConfigError(f'checkpoint {checkpoint} names no maze')

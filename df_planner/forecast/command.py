@@ -30,10 +30,13 @@ from df_planner.console import examples
 from df_planner.console import out_option
 from df_planner.console import seed_option
 from df_planner.console import text_table
+from df_planner.errors import ConfigError
 from df_planner.errors import DatasetError
+from df_planner.errors import some_of
 from df_planner.experiments import common
 from df_planner.files import replace_files
 from df_planner.forecast.baselines import num_candidates
+from df_planner.forecast.clocks import MOST_UNEVEN
 from df_planner.forecast.forecaster import Forecaster
 from df_planner.forecast.score import Comparison
 from df_planner.forecast.score import series_of
@@ -118,10 +121,16 @@ def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[s
     Train on the first 70 % of SERIES; the same command resumes it.
 
     SERIES is a CSV file with a header, a row per time at a fixed rate and a column per variable
-    (dates in the first column are left out), or traffic: two years of hourly traffic, temperature
-    and clouds from the package autots. The next 15 % give the held-out loss, the rest is unseen.
+    (dates and other clocks are none; rows are put into their order), or traffic: two years of
+    hourly traffic, temperature and clouds from the package autots. The next 15 % give the held-out
+    loss, the rest is unseen.
     """
-    values = {**assignments(overrides), 'horizon': horizon, 'history': history}
+    values = assignments(overrides)
+    for name, option in (('horizon', '--horizon'), ('history', '--history'), ('name', '--out'),
+                         ('out_dir', '--out'), ('series', 'SERIES')):
+        if name in values:
+            raise ConfigError(f'--set {name}: is what {option} says; leave it out')
+    values = {**values, 'horizon': horizon, 'history': history}
     if (path := train_forecaster(series, out, values)) is not None:
         click.echo(path)
 
@@ -144,10 +153,14 @@ def train(series: str, horizon: int, history: int, out: Path, overrides: tuple[s
 def predict(checkpoint, file, horizon, samples, out, picture, schedule, sampling_steps, seed):
     """Sample futures of a CSV file's series after its last row, and write their quantiles."""
     forecaster = Forecaster.load(checkpoint, schedule=schedule, sampling_steps=sampling_steps)
-    series, names = open_series(file), forecaster.card.names
+    names, step_s = forecaster.card.names, forecaster.card.step_s
+    series = open_series(file, names)
     if series.names != names:
-        raise DatasetError(f'{file}: has the columns {", ".join(series.names)}; the checkpoint '
-                           f'is of {", ".join(names)}')
+        raise DatasetError(f'{file}: has the columns {some_of(series.names)}; the checkpoint '
+                           f'is of {some_of(names)}')
+    if step_s and series.step_s and not 1 / MOST_UNEVEN < series.step_s / step_s < MOST_UNEVEN:
+        raise DatasetError(f'{file}: its rows are {series.step_s:g} s apart, those of the '
+                           f'training {step_s:g} s')
     if len(series.values) < forecaster.config.history:
         raise DatasetError(f'{file}: has {len(series.values)} rows, the forecaster looks back '
                            f'{forecaster.config.history}; give more')

@@ -98,10 +98,12 @@ class ForecastCard(Card):
     """
     Everything about a forecaster but its weights.
 
+    :param step_s: from row to row of the series, where its dates say it.
     :param mean: (C,) and ``std`` (C,) of the training rows, in the units of the series.
     """
 
     names: tuple[str, ...]
+    step_s: float | None = None
     mean: tuple[float, ...]
     std: tuple[float, ...]
     series_sha256: str
@@ -160,7 +162,7 @@ class Forecaster:
         if not np.isfinite(history).all():
             raise InvalidInput('history must be finite')
         horizon = config.horizon if horizon is None else horizon
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(int(seed))
         known = ((history[-config.history:] - self._mean) / self._std).astype(np.float32)
         rows = np.repeat(known[None], samples, axis=0)
         while rows.shape[1] - config.history < horizon:

@@ -62,7 +62,8 @@ class Origins:
         rows, train = series.part(part), series.part('train')
         self.rows = np.arange(rows.start, rows.stop - horizon + 1, stride)
         self._blocks = (self.rows - rows.start) // block
-        self.std = series.values[train.start:train.stop].std(axis=0)
+        std = series.values[train.start:train.stop].std(axis=0)
+        self.std = np.where(std > 1e-9, std, 1.0)  # of a constant, as in training
         if len(np.unique(self._blocks)) < 2:
             raise ConfigError(f'{series.source}: the {part} part has {len(rows)} rows, two blocks '
                               f'of {block} rows or more are needed; lower --block')

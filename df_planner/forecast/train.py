@@ -21,6 +21,7 @@ The same command resumes after a kill, as in ``df_planner train``.
 """
 
 from dataclasses import dataclass
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ from torch import Tensor
 
 from df_planner.configuration import checked
 from df_planner.errors import ConfigError
+from df_planner.errors import some_of
 from df_planner.forecast.forecaster import ForecastCard
 from df_planner.forecast.forecaster import ForecastConfig
 from df_planner.forecast.forecaster import FORMAT_VERSION
@@ -134,6 +136,8 @@ def train_forecaster(series: str, out: Path, values: dict[str, object]) -> Path 
         data = rank_zero_first(fabric, lambda: open_series(series))
         train, held_out = data.part('train'), data.part('validation')
         mean, std = _moments(data.values[train.start:train.stop])
+        if fabric.is_global_zero:
+            _warn_of_constants(data, train)
         held_out = range(max(0, held_out.start - config.history), held_out.stop)
         torch.manual_seed(config.seed)
         run = TrainingRun(
@@ -146,10 +150,18 @@ def train_forecaster(series: str, out: Path, values: dict[str, object]) -> Path 
         return None
     network, step, held_out_loss = run.result()
     return save_checkpoint(config.out_dir, network, ForecastCard(
-        format_version=FORMAT_VERSION, name=config.name, names=data.names, mean=tuple(mean),
-        std=tuple(std), series_sha256=data.sha256, training_config=config.stored(),
-        training_steps=step, training_hours=round(run.seconds / 3600.0, 3),
-        held_out_loss=held_out_loss))
+        format_version=FORMAT_VERSION, name=config.name, names=data.names, step_s=data.step_s,
+        mean=tuple(mean), std=tuple(std), series_sha256=data.sha256,
+        training_config=config.stored(), training_steps=step,
+        training_hours=round(run.seconds / 3600.0, 3), held_out_loss=held_out_loss))
+
+
+def _warn_of_constants(data: Series, rows: range) -> None:
+    still = np.ptp(data.values[rows.start:rows.stop], axis=0) == 0.0
+    if still.any():
+        logging.getLogger(__name__).warning(
+            '%s: the training part always has the same value of %s; leave it out', data.source,
+            some_of(name for name, is_still in zip(data.names, still) if is_still))
 
 
 def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

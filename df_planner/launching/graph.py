@@ -24,6 +24,7 @@ Nothing here imports ROS.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from datetime import datetime
@@ -36,6 +37,7 @@ import shutil
 import yaml
 
 from df_planner.errors import ConfigError
+from df_planner.errors import did_you_mean
 from df_planner.files import share_path
 from df_planner.robots.kinds import DESCRIPTIONS
 from df_planner.robots.kinds import EXECUTIONS
@@ -189,9 +191,10 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
 
     :raises ConfigError: naming the argument that is unknown or does not fit.
     """
-    unknown = set(values) - {argument.name for argument in ARGUMENTS}
-    if unknown:
-        raise ConfigError(f'unknown argument {", ".join(sorted(unknown))}')
+    known = [argument.name for argument in ARGUMENTS]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f'unknown argument {name}' + did_you_mean(name, known))
     a = {argument.name: argument.parse(values.get(argument.name, argument.default))
          for argument in ARGUMENTS}
     if not a['checkpoint']:
@@ -207,6 +210,22 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     return Graph(tuple(_processes(a, namespace, remappings)),
                  Path(a['params_file'] or share_path(ROBOTS[a['robot']].params_file)).absolute(),
                  namespace, a['log_level'], remappings)
+
+
+def unknown_arguments(words: Sequence[str], file: str, known: Sequence[str]) -> list[str]:
+    """
+    Return in words the arguments that a launch file, started by itself, does not have.
+
+    ``ros2 launch`` drops them without a word. A launch file that is included by another may find
+    that one's arguments, too.
+
+    :param words: the command line.
+    """
+    found = [index for index, word in enumerate(words) if Path(word).name == file]
+    given = [word.partition(':=')[0] for index in found[:1] for word in words[index + 1:]
+             if ':=' in word]
+    return [f'{file} has no argument {name}' + did_you_mean(name, known) for name in given
+            if name not in known]
 
 
 def _processes(a: Mapping[str, Value], namespace: str, remappings: Remappings) -> list[Process]:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 import shutil
+import sys
 import tempfile
 
 from launch import LaunchContext
@@ -38,6 +39,7 @@ from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -48,6 +50,7 @@ from df_planner.launching.graph import build_graph
 from df_planner.launching.graph import Graph
 from df_planner.launching.graph import PACKAGE
 from df_planner.launching.graph import Process
+from df_planner.launching.graph import unknown_arguments
 
 RESPAWN_DELAY_S = 2.0
 USE_RESPAWN = Argument(
@@ -91,6 +94,7 @@ def describe_all() -> LaunchDescription:
         PythonLaunchDescriptionSource(str(share_path(f'launch/{name}.launch.py'))),
         condition=IfCondition(LaunchConfiguration(piece.switch)) if piece.switch else None)
         for name, piece in PIECES.items()]
+    _warn_of_unknown('plan', [*ARGUMENTS, USE_RESPAWN])
     return LaunchDescription([*_declarations([*ARGUMENTS, USE_RESPAWN]), *included])
 
 
@@ -98,8 +102,14 @@ def describe(name: str) -> LaunchDescription:
     """Return a piece with the arguments that matter to it."""
     known = {argument.name: argument for argument in (*ARGUMENTS, USE_RESPAWN)}
     chosen = [known[argument] for argument in (*PIECES[name].arguments, *COMMON)]
+    _warn_of_unknown(name, chosen)
     return LaunchDescription([
         *_declarations(chosen), OpaqueFunction(function=partial(_start, PIECES[name]))])
+
+
+def _warn_of_unknown(name: str, arguments: list[Argument]) -> None:
+    for text in unknown_arguments(sys.argv, f'{name}.launch.py', [a.name for a in arguments]):
+        get_logger('launch').warning(text)
 
 
 def _declarations(arguments: list[Argument]) -> list[DeclareLaunchArgument]:

@@ -21,6 +21,7 @@ planner's card is a ``ModelCard``; the forecaster has its own kind of card in th
 
 from contextlib import suppress
 import json
+import os
 from pathlib import Path
 from typing import TypeVar
 
@@ -145,7 +146,7 @@ def find_checkpoint(name_or_path: str | Path) -> Path:
 
     :raises CheckpointError: if there is none, naming the shipped ones.
     """
-    path = Path(name_or_path)
+    path = Path(os.path.expanduser(name_or_path))
     if path.suffix in ('.safetensors', '.json'):
         path = path.with_suffix('')
     weights = path.with_name(path.name + '.safetensors')

@@ -37,7 +37,6 @@ from df_planner.diffusion.runtime.names import Backend
 from df_planner.errors import ConfigError
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
-from df_planner.errors import InvalidInput
 from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
@@ -63,6 +62,7 @@ from df_planner.planning.request import past_states
 from df_planner.planning.request import refuse_blocked
 from df_planner.planning.request import Request
 from df_planner.planning.request import Task
+from df_planner.planning.request import whole
 from df_planner.planning.request import whole_tokens
 from df_planner.planning.rewards import build_guidance
 from df_planner.planning.sampling import Sampling
@@ -211,9 +211,7 @@ class Planner:
         """
         state = self.check_state(state)
         stops = np.array([] if goal is None else [self.check_goal(goal)])
-        if horizon < 1 or num_samples < 1:
-            raise InvalidInput('horizon and num_samples must be 1 or more, '
-                               f'got {horizon} and {num_samples}')
+        horizon, num_samples = whole(horizon, 1, 'horizon'), whole(num_samples, 1, 'num_samples')
         num_tokens = max(2, tokens_of_steps(horizon - 1, self.space.frame_stack))
         sampling = self.sampling(num_tokens, seed, Request(should_stop=should_stop), stops)
         known = Known(self.space, np.full(num_samples, num_tokens))
@@ -236,7 +234,7 @@ class Planner:
         :raises InvalidInput: for a bad schedule, or way-points or a reward without guidance.
         """
         self.clock = Clock(self.settings.deadline_ms / 1e3 or math.inf)
-        generator = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(whole(seed, 0, 'seed') % 2**64)
         matrix = matrix_for(self.settings, self.space.num_levels,
                             min(most_tokens, self.space.max_tokens), request.schedule)
         guidance = build_guidance(self.space, self.settings, self.map, stops, request.reward,
@@ -250,8 +248,7 @@ class Planner:
         way = [] if request.waypoints is None else [self.check_goal(p) for p in request.waypoints]
         stops = np.array([*way, goal])
         history = past_states(request.history, self.space.state_size)
-        if horizon is not None and horizon < 1:
-            raise InvalidInput(f'horizon must be 1 or more, got {horizon}')
+        horizon = None if horizon is None else whole(horizon, 1, 'horizon')
         steps, frame_stack = horizon or self.settings.horizon_steps, self.space.frame_stack
         most = tokens_of_steps(steps, frame_stack) if steps else self.space.max_tokens
         prefix = whole_tokens(request.prefix, frame_stack, most, self.space.action_limits)

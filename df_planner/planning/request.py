@@ -21,6 +21,7 @@ What a caller asks of a plan, and the task that it becomes once it is checked.
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
+import operator
 
 import numpy as np
 
@@ -100,6 +101,17 @@ def finite(value: object, size: int, what: str) -> np.ndarray:
     return array
 
 
+def whole(value: object, least: int, what: str) -> int:
+    """Return ``value``, a whole number of any type, as int; InvalidInput if it is less or none."""
+    try:
+        number = operator.index(value)
+    except TypeError as error:
+        raise InvalidInput(f'{what} must be a whole number, got {brief(value)}') from error
+    if number < least:
+        raise InvalidInput(f'{what} must be {least} or more, got {number}')
+    return number
+
+
 def refuse_blocked(position: np.ndarray, grid: GridMap | None, what: str,
                    outside: type[DFPlannerError], occupied: type[DFPlannerError]) -> None:
     """Raise ``outside`` or ``occupied`` if a position (2,) is not free on the map."""
@@ -148,6 +160,8 @@ def whole_tokens(value: object, frame_stack: int, most: int, limits: np.ndarray)
 def _numbers(value: object, what_numbers: str, what: str) -> np.ndarray:
     """Return a copy of ``value`` as float64, or raise InvalidInput."""
     try:
+        if value is None:  # it would become NaN
+            raise TypeError
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidInput(f'{what} must be {what_numbers}, got {brief(value)}') from error

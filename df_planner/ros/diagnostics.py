@@ -25,6 +25,7 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -37,6 +38,7 @@ from rclpy.node import Node
 from df_planner.errors import DFPlannerError
 from df_planner.ros import qos
 from df_planner.ros import topics
+from df_planner.ros.unused import unused
 
 OK = DiagnosticStatus.OK
 WARN = DiagnosticStatus.WARN
@@ -56,11 +58,19 @@ class Status:
 
 
 class Diagnostics:
-    """Publish the status of a node's tasks."""
+    """
+    Publish the status of a node's tasks.
+
+    The task ``parameters`` is there if the node, whose parameters have been declared, was given
+    something that it does not use.
+    """
 
     def __init__(self, node: Node):
         self._node = node
         self._tasks: dict[str, Callable[[], Status]] = {}
+        texts = unused(node, sys.argv)
+        if texts:
+            self.add('parameters', lambda: Status(WARN, '; '.join(texts)))
         self._publisher = qos.publisher(node, topics.DIAGNOSTICS)
         self._timer = node.create_timer(PERIOD_S, self.update,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))

@@ -32,6 +32,7 @@ from collections.abc import Callable
 import dataclasses
 from dataclasses import dataclass
 import math
+import sys
 from typing import Any
 from typing import TypeVar
 
@@ -45,6 +46,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from df_planner.errors import ConfigError
+from df_planner.ros.unused import unused
 
 Parameters = TypeVar('Parameters')
 
@@ -99,6 +101,8 @@ def declare(node: Node, cls: type[Parameters]) -> Parameters:
     """
     Declare every field of ``cls`` on a node and return the values it was started with.
 
+    Logs what the node was given and does not use.
+
     :raises ConfigError: naming the parameter whose given value does not fit.
     """
     for field in dataclasses.fields(cls):
@@ -110,6 +114,8 @@ def declare(node: Node, cls: type[Parameters]) -> Parameters:
                               f'for example {shown(field.default)} ({error})') from error
         except InvalidParameterValueException as error:
             raise ConfigError(f'parameter {field.name}: {error}') from error
+    for text in unused(node, sys.argv):
+        node.get_logger().warning(text)
     return _checked(cls, _values(node, cls))
 
 

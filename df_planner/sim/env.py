@@ -24,6 +24,7 @@ Importing this module registers them::
 
 import gymnasium
 from gymnasium import spaces
+from gymnasium.error import ResetNeeded
 import numpy as np
 
 from df_planner.errors import InvalidInput
@@ -85,6 +86,7 @@ class Maze2DEnv(gymnasium.Env):
         self.action_space = spaces.Box(-limits, limits, dtype=np.float32)
         self.world = self.robot.world(self.maze)
         self.goal = self.robot.from_maze(self.maze.goal_cell)
+        self._started = False
 
     def reset(self, *, seed: int | None = None, options: dict | None = None
               ) -> tuple[np.ndarray, dict]:
@@ -106,10 +108,13 @@ class Maze2DEnv(gymnasium.Env):
             raise InvalidInput(f'goal must be a free position (2,), got {goal}')
         self.world.set_state(state)
         self.goal = goal
+        self._started = True
         return self.world.state, self._info()
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict]:
-        """Advance one control step."""
+        """Advance one control step; ResetNeeded before the first reset."""
+        if not self._started:
+            raise ResetNeeded('call reset before the first step')
         state = self.world.step(action)
         return state, self.reward(state), False, False, self._info()
 

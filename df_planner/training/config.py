@@ -14,11 +14,14 @@
 
 """Training configuration: one YAML file per model, one schema, every field documented."""
 
+import os
 from pathlib import Path
 import re
+from typing import Annotated
 from typing import Literal
 from typing import Self
 
+from pydantic import AfterValidator
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import Field
@@ -36,6 +39,7 @@ from df_planner.errors import ConfigError
 from df_planner.model.checkpoint import Architecture
 from df_planner.model.checkpoint import find_checkpoint
 
+UserPath = Annotated[Path, AfterValidator(lambda path: Path(os.path.expanduser(path)))]
 # These change where and how a run happens, not what it learns.
 RUN_LOCAL = {'device', 'devices', 'accumulate', 'num_threads', 'save_interval_s',
              'log_interval_steps', 'tensorboard', 'run_dir', 'out_dir'}
@@ -81,8 +85,9 @@ class RunConfig(BaseModel):
     log_interval_steps: int = Field(100, ge=1, description='steps between rows of loss.csv')
     tensorboard: bool = Field(False, description=(
         'also write the rows of loss.csv for TensorBoard; needs the package tensorboard'))
-    run_dir: Path = Field(Path('runs'), description='where the run keeps its state and loss log')
-    out_dir: Path = Field(Path('checkpoints'), description='where the finished model goes')
+    run_dir: UserPath = Field(Path('runs'), description=(
+        'where the run keeps its state and loss log'))
+    out_dir: UserPath = Field(Path('checkpoints'), description='where the finished model goes')
 
     @field_validator('precision', mode='before')
     @classmethod
@@ -111,7 +116,7 @@ class TrainConfig(RunConfig):
 
     maze: str | None = Field(None, description=(
         'maze of the data set, for example medium; left out for a robot of another world'))
-    dataset: Path = Field(description='HDF5 file with the keys of D4RL')
+    dataset: UserPath = Field(description='HDF5 file with the keys of D4RL')
     frame_stack: int = Field(10, ge=1, le=100, description='control steps per token')
     min_tokens: int = Field(2, ge=2, description='shortest training window in tokens')
     max_tokens: int = Field(48, ge=2, le=1024, description='longest training window in tokens')

@@ -23,12 +23,14 @@ import sys
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
 from follower_robot import make_plan
 from follower_robot import ROBOT
 from follower_robot import Robot
 from follower_robot import START_NS
 from follower_robot import STATE
 from follower_robot import TICK_NS
+from geometry_msgs.msg import Twist
 from geometry_msgs.msg import Vector3
 from nav_msgs.msg import OccupancyGrid
 import numpy as np
@@ -130,6 +132,22 @@ def test_restarted_source_ends_the_plan_from_its_future():
         follower.take_plan(make_plan(), TICK_NS)
         answer_at(follower, 2 * TICK_NS)
         follower.take_odometry(STATE, TICK_NS)
+
+
+@pytest.mark.parametrize('lockstep', [False, True])
+def test_a_base_that_cannot_hear_the_commands_is_named(start_node, probe, lockstep):
+    """In lockstep, too, which has an executor of its own."""
+    probe.listen(Twist, 'cmd_vel')
+    diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
+    node = start_node('follower', robot='diff_drive', lockstep=lockstep)
+    text = ('/cmd_vel: follower sends TwistStamped, but /probe listens to Twist: set '
+            'enable_stamped_cmd_vel:=false')
+    node.wait_for_log(text)
+    probe.wait_until(lambda: any(
+        status.name == 'follower: topics' and status.level == DiagnosticStatus.ERROR
+        and text in status.message and 'nobody sends /odom' in status.message
+        for msg in diagnostics for status in msg.status), 'the type in diagnostics')
+    assert node.log.count(text) == 1
 
 
 def test_node_follows_brakes_and_refuses(start_node, probe):

@@ -29,6 +29,7 @@ from df_planner.files import share_path
 from df_planner.launching import graph
 from df_planner.launching.graph import ARGUMENTS
 from df_planner.launching.graph import build_graph
+from df_planner.launching.graph import unknown_arguments
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.nodes.maze_benchmark.parameters import MazeBenchmarkParameters
 from df_planner.nodes.maze_sim.parameters import MazeSimParameters
@@ -189,7 +190,7 @@ def test_robots_with_a_namespace_are_kept_apart():
 
 
 @pytest.mark.parametrize('name, value, words', [
-    ('maize', 'medium', 'unknown argument maize'),
+    ('maize', 'medium', 'unknown argument maize; did you mean maze?'),
     ('episodes', 'many', 'episodes must be a int'),
     ('episodes', '-1', 'episodes must be at least 0'),
     ('use_sim', 'perhaps', 'use_sim must be a bool'),
@@ -201,6 +202,22 @@ def test_robots_with_a_namespace_are_kept_apart():
 def test_a_wrong_argument_is_named(name, value, words):
     with pytest.raises(ConfigError, match=words):
         build_graph({name: value})
+
+
+@pytest.mark.parametrize('words, expected', [
+    (['robott:=omni', 'maze:=large'], [
+        'plan.launch.py has no argument robott; did you mean robot?']),
+    (['quux:=1', '--show-args'], ['plan.launch.py has no argument quux']),
+    (['maze:=umaze'], []),
+])
+def test_arguments_that_a_launch_file_does_not_have_are_named(words, expected):
+    """``ros2 launch`` drops them; those of a launch file that includes ours are not judged."""
+    known = [argument.name for argument in ARGUMENTS]
+    for line in (['df_planner', 'plan.launch.py'], ['/a/b/plan.launch.py']):
+        assert unknown_arguments(['ros2', 'launch', *line, *words], 'plan.launch.py', known
+                                 ) == expected
+    line = ['ros2', 'launch', 'mine', 'bringup.launch.py', *words]
+    assert unknown_arguments(line, 'plan.launch.py', known) == []
 
 
 def test_every_argument_is_described_and_its_default_is_valid():

@@ -14,9 +14,11 @@
 
 """The typed parameters, on a real node."""
 
+import dataclasses
 from dataclasses import dataclass
 import math
 
+from diagnostic_msgs.msg import DiagnosticArray
 import pytest
 from rcl_interfaces.msg import ParameterType
 import rclpy
@@ -28,6 +30,7 @@ from df_planner.ros.parameters import declare
 from df_planner.ros.parameters import markdown_table
 from df_planner.ros.parameters import on_change
 from df_planner.ros.parameters import parameter
+from df_planner.ros.unused import unused
 
 
 @dataclass(frozen=True)
@@ -160,3 +163,86 @@ def test_the_table_names_every_parameter():
 def test_an_empty_tuple_has_no_type():
     with pytest.raises(TypeError):
         parameter((), 'nothing')
+
+
+@pytest.fixture
+def started(tmp_path):
+    """Return a function that starts a node from a command line; what it was given in vain."""
+    context = rclpy.Context()
+    nodes = []
+
+    def start(*arguments, name='follower', namespace='', file=None):
+        if file is not None:
+            path = tmp_path / 'my.yaml'
+            path.write_text(file, encoding='utf-8')
+            arguments = (*arguments, '--params-file', str(path))
+        line = ['follower', '--ros-args', *arguments]
+        rclpy.init(args=line, context=context)
+        nodes.append(Node(name, namespace=namespace, context=context, enable_rosout=False))
+        for field in dataclasses.fields(TalkerParameters):
+            nodes[0].declare_parameter(field.name, list(field.default) if isinstance(
+                field.default, tuple) else field.default)
+        return [text.replace(f'{tmp_path}/', '') for text in unused(nodes[0], line)]
+
+    yield start
+    for node in nodes:
+        node.destroy_node()
+    rclpy.try_shutdown(context=context)
+
+
+SECTION = 'ros__parameters: {rate_hz: 3.0}'
+
+
+@pytest.mark.parametrize('arguments, options, expected', [
+    (('-p', 'rate_hz:=3.0', '-p', 'use_sim_time:=true'), {}, []),
+    (('-p', 'rate:=3.0'), {}, ['rate is no parameter of /follower; did you mean rate_hz?']),
+    (('-p', 'rate:=3.0'), {'namespace': '/r1'}, [
+        'rate is no parameter of /r1/follower; did you mean rate_hz?']),
+    (('-p', 'quux_length_m:=3.0'), {}, ['quux_length_m is no parameter of /follower']),
+    (('-p', 'follower:rate_hz:=3.0'), {}, []),
+    (('-p', 'planner:rate_hz:=3.0'), {}, [
+        '-p planner:rate_hz:=3.0 is for the node planner: /follower does not use it']),
+    ((), {'file': f'follower: {{{SECTION}}}'}, []),
+    ((), {'file': f'/**/follower: {{{SECTION}}}', 'namespace': '/a/b'}, []),
+    ((), {'file': f'/*/follower: {{{SECTION}}}', 'namespace': '/a'}, []),
+    ((), {'file': f'a: {{follower: {{{SECTION}}}}}', 'namespace': '/a'}, []),
+    ((), {'file': f'/**: {{{SECTION}}}'}, []),
+    ((), {'file': f'follower: {{{SECTION}}}', 'namespace': '/r1'}, [
+        'my.yaml: the section /follower is not for /r1/follower, which uses nothing of it: call '
+        'it /**/follower']),
+    ((), {'file': f'/r2/follower: {{{SECTION}}}', 'namespace': '/r1'}, [
+        'my.yaml: the section /r2/follower is not for /r1/follower, which uses nothing of it: '
+        'call it /**/follower']),
+    ((), {'file': f'r1: {{follower: {{{SECTION}}}}}\nr2: {{follower: {{{SECTION}}}}}',
+          'namespace': '/r1'}, []),
+    ((), {'file': f'/**/planner: {{{SECTION}}}'}, []),  # one file for several of our nodes
+    ((), {'file': f'/**/folower: {{{SECTION}}}'}, [
+        'my.yaml: has no section for /follower, which uses nothing of it, but for /**/folower: '
+        'call the section /**/follower']),
+    ((), {'file': f'/**/follower: {{{SECTION}}}', 'name': 'my_follower'}, [
+        'my.yaml: has no section for /my_follower, which uses nothing of it, but for '
+        '/**/follower: call the section /**/my_follower']),
+    ((), {'file': 'follower: {ros__parameters: {ratehz: 3.0}}'}, [
+        'ratehz is no parameter of /follower; did you mean rate_hz?']),
+    # What is said to all nodes may be meant for others, unless it is hardly anything else.
+    ((), {'file': '/**: {ros__parameters: {robot_description: x, ratehz: 3.0}}'}, [
+        'ratehz is no parameter of /follower; did you mean rate_hz?']),
+    (('-r', 'odom:=/robot/odom', '-r', '__ns:=/r1', '-r', '/tf:=tf'), {}, []),
+    (('-r', 'odmo:=/robot/odom'), {}, [
+        '-r odmo:=/robot/odom: odmo is no topic and no service of /follower; did you mean odom?']),
+    (('--', 'rate_hz:=3.0'), {}, [
+        'rate_hz:=3.0 is not used: parameters are given as --ros-args -p NAME:=VALUE']),
+])
+def test_what_is_given_in_vain_is_told(started, arguments, options, expected):
+    assert started(*arguments, **options) == expected
+
+
+def test_a_parameter_of_another_name_is_in_log_and_diagnostics(start_node, probe):
+    """The one that the issue is about: the robot was planned with the default radius."""
+    diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
+    node = start_node('follower', along_gain=2.0)
+    text = 'along_gain is no parameter of /follower; did you mean along_gain_per_s?'
+    node.wait_for_log(text)
+    probe.wait_until(lambda: any(
+        (status.name, status.message) == ('follower: parameters', text)
+        for msg in diagnostics for status in msg.status), 'the parameter in diagnostics')

@@ -19,6 +19,9 @@ from pathlib import Path
 
 from df_planner.data.d4rl import file_sha256
 from df_planner.data.sources.bag import BagSource
+from df_planner.data.sources.bag_files import bag_names
+from df_planner.data.sources.bag_files import SUFFIXES
+from df_planner.data.sources.bag_files import unmerged
 from df_planner.data.sources.columns import ImportConfig
 from df_planner.data.sources.hdf5 import Hdf5Source
 from df_planner.data.sources.minari import minari_folder
@@ -28,7 +31,6 @@ from df_planner.data.sources.source import Source
 from df_planner.errors import DatasetError
 
 HDF5_SUFFIXES = ('.hdf5', '.h5')
-BAG_SUFFIXES = ('.mcap', '.db3')
 
 
 def open_source(name: str, config: ImportConfig | None = None) -> Source:
@@ -45,7 +47,7 @@ def open_source(name: str, config: ImportConfig | None = None) -> Source:
     if path.is_dir():
         if (path / 'data/metadata.json').is_file():
             return MinariSource(path, config)
-        if (path / 'metadata.yaml').is_file():
+        if (path / 'metadata.yaml').is_file() or bag_names(path):
             return BagSource(path, config)
         raise DatasetError(f'{name}: the folder has neither metadata.yaml (of a bag) nor '
                            'data/metadata.json (of a Minari data set)')
@@ -53,16 +55,16 @@ def open_source(name: str, config: ImportConfig | None = None) -> Source:
         raise DatasetError(f'{name}: the file is empty')
     if path.suffix in HDF5_SUFFIXES:
         return Hdf5Source(path, config)
-    if path.suffix in BAG_SUFFIXES:
+    if path.suffix in SUFFIXES:
         return BagSource(path, config)
     raise DatasetError(f'{name}: its name must end in one of '
-                       + ', '.join((*HDF5_SUFFIXES, *BAG_SUFFIXES)))
+                       + ', '.join((*HDF5_SUFFIXES, *SUFFIXES)))
 
 
 def content_sha256(source: Source) -> str:
     """Return a hash of the content of a source, without its name and its metadata."""
     path = source.path
-    files = [path]
+    files = [path, *unmerged(path)]
     if path.is_dir():
         described_by = ('metadata.yaml', 'metadata.json')
         files = sorted(file for file in path.rglob('*')

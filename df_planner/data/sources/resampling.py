@@ -92,7 +92,7 @@ class Resampler:
 
         :returns: for every stream its values (n, C), and which rows are the last of an episode.
         """
-        if any(stream.values is None for stream in self.streams):
+        if not all(len(stream.times_ns) for stream in self.streams):
             return
         if self._next_ns is None:
             self._next_ns = max(int(stream.times_ns[0]) for stream in self.streams

@@ -67,6 +67,7 @@ from df_planner.ros.timing import ResponseTimes
 from df_planner.ros.timing import Seams
 from df_planner.ros.timing import TickMeter
 from df_planner.ros.trajectory_cdr import rows_from_bytes
+from df_planner.ros.wiring import Wiring
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
@@ -128,6 +129,9 @@ class Follower(Node):
         qos.subscription(self, topics.ACTIVE_GOAL, kept_goal.publish)
         diagnostics.add('following', self._following_status)
         diagnostics.add('inputs', complaints.status)
+        command = topics.COMMANDS[p.robot]
+        diagnostics.add('topics', Wiring(
+            self, (topics.ODOM, topics.PLAN_TRAJECTORY), lambda: ((command,),)).status)
         if not p.lockstep:
             diagnostics.add('ticks', self._ticks_status)
         self.get_logger().info(f'{p.execution} execution' + (', in lockstep' * p.lockstep))

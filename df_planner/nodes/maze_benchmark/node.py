@@ -62,6 +62,7 @@ from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
 from df_planner.ros.trajectory_cdr import rows_from_bytes
+from df_planner.ros.wiring import Wiring
 from df_planner.sim.maze import load_maze
 
 ROUNDING = 1e-9  # of a state that has become a message and a state again
@@ -92,6 +93,7 @@ class MazeBenchmark(Node):
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
         diagnostics.add('inputs', self._complaints.status)
+        diagnostics.add('topics', Wiring(self).status)
         self._planner_failure = ''
         self._odom_stamp_ns: int | None = None
         self._expected_start: np.ndarray | None = None

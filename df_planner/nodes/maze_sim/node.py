@@ -59,6 +59,7 @@ from df_planner.ros.run import SPIN_S
 from df_planner.ros.timing import Pacer
 from df_planner.ros.timing import SpeedMeter
 from df_planner.ros.timing import TickMeter
+from df_planner.ros.wiring import Wiring
 from df_planner.sim.maze import load_maze
 from df_planner.sim.session import Session
 from df_planner.sim.session import SessionSettings
@@ -108,6 +109,7 @@ class MazeSim(Node):
         qos.service(self, topics.GET_MAP, self._serve_get_map)
         diagnostics.add('simulation', self._simulation_status)
         diagnostics.add('inputs', self._complaints.status)
+        diagnostics.add('topics', Wiring(self).status)
         self._publish_episode()
         pace = ('in lockstep' if p.lockstep else 'as fast as possible'
                 if p.real_time_factor == 0.0 else f'at {p.real_time_factor} x real time')

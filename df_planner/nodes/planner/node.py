@@ -43,6 +43,7 @@ from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.nodes.planner.planning_job import Result
 from df_planner.nodes.planner.report import PlannerReport
 from df_planner.nodes.planner.session import PlanningSession
+from df_planner.ros import topics
 from df_planner.ros.clock import PatienceClock
 from df_planner.ros.conversions import MapAxes
 from df_planner.ros.diagnostics import Complaints
@@ -54,6 +55,7 @@ from df_planner.ros.rclpy_gaps import on_jump_back
 from df_planner.ros.rclpy_gaps import refuse_impossible_transitions
 from df_planner.ros.realtime import keep_on_time
 from df_planner.ros.run import run_node
+from df_planner.ros.wiring import Wiring
 from df_planner.ros.worker import Worker
 
 if TYPE_CHECKING:
@@ -90,6 +92,8 @@ class PlannerNode(LifecycleNode):
         diagnostics = Diagnostics(self)
         self._complaints = Complaints(self, diagnostics)
         self._report = PlannerReport(diagnostics, self._complaints)
+        diagnostics.add('topics', Wiring(
+            self, (topics.ODOM, topics.MAP), self._vital_outputs).status)
         self._interface = Interface(
             self, lambda: self.parameters, self._complaints, self._end_drive)
         self._worker: Worker | None = None
@@ -97,7 +101,7 @@ class PlannerNode(LifecycleNode):
         self._actions: Nav2Actions | None = None
         self._swap: ModelSwap | None = None
         self._goal_waits = False
-        self._clock = PatienceClock(self)
+        self._patience = PatienceClock(self)
         self.create_timer(WATCH_PERIOD_S, self._watch,
                           clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._jump = on_jump_back(self, self._on_jump_back)
@@ -123,7 +127,7 @@ class PlannerNode(LifecycleNode):
         self._swap = ModelSwap(self, self.parameters, planner.card, self._take_planner,
                                self._report.model_swapping)
         self._interface.configure(self._session, axes)
-        self._actions = Nav2Actions(self._interface, self._clock)
+        self._actions = Nav2Actions(self._interface, self._patience)
         keep_on_time(self, self.parameters.realtime_priority)
         self._report_loaded(planner, self.parameters)
         return super().on_configure(state)
@@ -232,16 +236,21 @@ class PlannerNode(LifecycleNode):
         if self._session is None:
             return
         missing = self._session.missing_inputs()
-        self._clock.now_s(self.parameters.lockstep and not missing)
-        if self._clock.fault is not None:
-            self.get_logger().warning(self._clock.fault, throttle_duration_sec=5.0)
-        self._report.inputs(missing, self._clock.fault, self._session.odom, self._session.goal)
+        self._patience.now_s(self.parameters.lockstep and not missing)
+        if self._patience.fault is not None:
+            self.get_logger().warning(self._patience.fault, throttle_duration_sec=5.0)
+        self._report.inputs(missing, self._patience.fault, self._session.odom, self._session.goal)
         waited = self._goal_waits
         self._goal_waits = self._session.goal is not None and bool(missing)
         if waited and self._goal_waits:  # not just while nodes find each other
             self.get_logger().warning('The goal waits for ' + ', '.join(missing),
                                       throttle_duration_sec=5.0)
         self._interface.check_odom_frame()
+
+    def _vital_outputs(self) -> tuple[tuple[topics.Topic, ...], ...]:
+        """Return what somebody must listen to while there is a goal."""
+        has_goal = self._session is not None and self._session.goal is not None
+        return ((topics.PLAN_TRAJECTORY, topics.PLAN),) if has_goal else ()
 
     def _on_jump_back(self) -> None:
         self.get_logger().warning('The clock jumped back: dropping odometry and plan')

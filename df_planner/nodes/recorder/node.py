@@ -45,6 +45,7 @@ from df_planner.ros.run import IsStopped
 from df_planner.ros.run import run_node
 from df_planner.ros.run import SPIN_S
 from df_planner.ros.shared import shared
+from df_planner.ros.wiring import Wiring
 
 DRAIN_S = 2.0  # launch waits 5 s between SIGINT and SIGTERM
 
@@ -71,6 +72,7 @@ class Recorder(Node):
         self._subscriptions_by_name: dict[str, Subscription] = {}
         for topic in recorded:
             self._listen(topic, topic.quality)
+        self._wiring = Wiring(self)  # it logs
         self.get_logger().info(f'Recording {len(self._subscriptions_by_name)} topics into '
                                f'{self._writer.folder}')
 
