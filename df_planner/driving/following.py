@@ -35,6 +35,7 @@ from df_planner.driving.timeline import TimedPlan
 from df_planner.driving.timeline import Timeline
 from df_planner.planning.plan import Plan
 
+CARRIED_M = 1.0  # from one message to the next: the robot is elsewhere, its plan leads nowhere
 RARE_PERIODS = 6  # of control between messages; a point at its gains gets unstable beyond
 
 
@@ -134,8 +135,10 @@ class PlanFollower:
             source has restarted, and a plan from its future ends.
         """
         last_ns, timeline = self.odom_stamp_ns, self._timeline
-        if now_s is not None and self.watch.hear(state, stamp_ns, now_s, clock_s) is not None:
-            timeline.clear()
+        if now_s is not None:
+            is_bad = self.watch.hear(state, stamp_ns, now_s, clock_s) is not None
+            if is_bad or self._is_carried(state, stamp_ns):
+                timeline.clear()
         restarted = has_restarted(last_ns, stamp_ns)
         if last_ns is not None and timeline.current is not None:
             began_ns, ahead = timeline.current.stamp_ns, timeline.ahead
@@ -163,6 +166,13 @@ class PlanFollower:
         self.watch.commanded(float((np.abs(action) / self._limits).max()))
         return Answer(action, self.odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
+
+    def _is_carried(self, state: np.ndarray, stamp_ns: int) -> bool:
+        if self._state is None:
+            return False
+        gap_s = abs(stamp_ns - self.odom_stamp_ns) / NS_PER_S
+        reach_m = CARRIED_M + 2.0 * gap_s * float(np.linalg.norm(state[2:4]))
+        return bool(np.linalg.norm(state[:2] - self._state[:2]) > reach_m)
 
     def _seam_jump(self, action: np.ndarray) -> float | None:
         """Return how far an action (A,) is from that of the plan just replaced, if one was."""
