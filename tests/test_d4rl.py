@@ -198,6 +198,16 @@ def test_flipped_bytes_are_noticed(generated, tmp_path):
         load_dataset(path)
 
 
+def test_a_log_that_is_taken_for_one_of_maze2d_and_moves_otherwise_is_told(
+        write, arrays, generated, caplog):
+    load_dataset(generated)
+    assert not caplog.records
+    rows = np.arange(0, 20_000, 5)  # 20 Hz
+    load_dataset(write(**{key.replace('/', '__'): array[rows] for key, array in arrays.items()}))
+    assert 'taken for one of Maze2D, but row moves' in caplog.text
+    assert '`df_planner data import` it with --config' in caplog.text
+
+
 def test_a_file_that_another_process_writes(generated, tmp_path):
     path = tmp_path / 'log.hdf5'
     path.write_bytes(generated.read_bytes())

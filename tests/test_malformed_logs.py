@@ -281,6 +281,8 @@ MCAP = {
         metadata(lambda m: m.update(relative_file_paths=['gone.mcap'])), 'gone.mcap'),
     'metadata claims more messages': (metadata(more_messages), 'is damaged: 800 of'),
     'empty file': (of_file(cut(0.0)), 'cannot be read as a bag'),
+    'pointer of Git LFS': (of_file(lambda path: path.write_text(
+        'version https://git-lfs.github.com/spec/v1\noid sha256:0\n')), '`git lfs pull` gets it'),
     'wrong magic': (of_file(lambda p: p.write_bytes(b'PK' + p.read_bytes()[2:])), 'as a bag'),
     'cut in the middle': (of_file(cut(0.5)), 'cannot be read as a bag'),
     'cut at the end': (of_file(cut(0.99)), 'cannot be read as a bag'),

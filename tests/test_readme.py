@@ -170,7 +170,7 @@ def test_df_planner_commands_exist():
             command = command.get_command(None, rest.pop(0))
         assert command is not None, words
         options = {option for parameter in command.params for option in (
-            *parameter.opts, *parameter.secondary_opts)} | {'--help'}
+            *parameter.opts, *parameter.secondary_opts)} | {'--help', '--ros-args'}
         if not command.context_settings.get('ignore_unknown_options'):  # handed on as they are
             assert {word for word in words if word.startswith('--')} <= options, words
 

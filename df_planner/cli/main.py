@@ -57,6 +57,8 @@ COMMANDS = {
     'profile': ('experiments.latency', 'profile',
                 'Show how long plans take, and where the time goes.'),
     'demo': ('cli.demo', 'demo', 'Drive a maze over ROS 2 topics and score it.'),
+    'doctor': ('cli.doctor', 'doctor',
+               'Listen beside a robot and say whether the planner would drive it.'),
     'report': ('cli.drives', 'report', 'Report on the drive in a BAG.'),
     'animate': ('cli.drives', 'animation', 'Draw the drive in a BAG as an animated GIF.'),
     'forecast': ('forecast.command', 'forecast',

@@ -59,6 +59,8 @@ from df_planner.data.layout import row_shapes_of
 from df_planner.data.layout import true_observations
 from df_planner.data.layout import TRUE_STATE_KEYS
 from df_planner.data.layout import value_problems
+from df_planner.data.summary import motion_doubts
+from df_planner.data.summary import Summary
 from df_planner.errors import DatasetError
 from df_planner.files import placeholder
 from df_planner.files import replacing
@@ -129,6 +131,7 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
     with opened(path) as file:
         attributes = {key: value.item() if isinstance(value, np.generic) else value
                       for key, value in file.attrs.items()}
+        said = ATTRIBUTE in attributes
         signals = signals_from_attribute(attributes.pop(ATTRIBUTE, None), str(path))
         for problem in layout_problems(file, signals):
             raise DatasetError(f'{path}: {problem}')
@@ -138,10 +141,23 @@ def load_dataset(path: str | Path, repair: bool = True) -> Dataset:
         if content is None:
             content = _read(path, file, num_rows, repair, signals)
     arrays = content.arrays
+    if not said:
+        _warn_of_another_robot(path, arrays)
     return Dataset(
         arrays['observations'], arrays['actions'], arrays['rewards'], arrays['terminals'],
         arrays.get('timeouts', np.zeros(num_rows, dtype=bool)), arrays.get('infos/goal'),
         content.episode_starts, path, sha256, signals, attributes, content.num_repaired)
+
+
+def _warn_of_another_robot(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Warn of a log that is taken for one of Maze2D, and moves otherwise."""
+    summary = Summary(MAZE2D)
+    summary.add({key: arrays[key][:BLOCK_ROWS] for key in (
+        'observations', 'actions', 'rewards', 'terminals')})
+    for doubt in motion_doubts(summary):
+        logging.getLogger(__name__).warning(
+            '%s: does not say what its columns are and is taken for one of Maze2D, but %s; if it '
+            'is of another robot, `df_planner data import` it with --config', path, doubt)
 
 
 @contextmanager

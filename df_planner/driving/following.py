@@ -90,7 +90,7 @@ class PlanFollower:
     @property
     def has_current_plan(self) -> bool:
         """Tell whether there is a plan to follow now: one that has not timed out."""
-        return self.watch.fault is None and self._is_followed(self._timeline.current)
+        return self.watch.is_sound and self._is_followed(self._timeline.current)
 
     @property
     def plan_age_s(self) -> float | None:
@@ -139,6 +139,8 @@ class PlanFollower:
             is_bad = self.watch.hear(state, stamp_ns, now_s, clock_s) is not None
             if is_bad or self._is_carried(state, stamp_ns):
                 timeline.clear()
+            if is_bad:
+                last_ns = None  # a late state, too, is good enough to brake by
         restarted = has_restarted(last_ns, stamp_ns)
         if last_ns is not None and timeline.current is not None:
             began_ns, ahead = timeline.current.stamp_ns, timeline.ahead

@@ -32,12 +32,12 @@ from df_planner.driving.velocity_check import VelocityCheck
 STILL_M = 1e-3  # a position that has moved less stands still
 STILL_M_S = 0.05  # a slower robot may stand, whatever its noisy velocity says
 PROMISED_M = 0.05  # how far the velocity must lead before the position is missed
+LOST_M = 0.3  # so far, the position is missed at once
 JUMP_M = 0.2  # off where velocity leads from one message to the next
 JUMPS, JUMPS_S = 3, 1.0  # so many jumps in this time; a single one is a robot put elsewhere
 REPEATS_S = 0.1  # for which the state of a robot that moves may stay the same
 PUSH = 0.25  # a command below this share of the limit may not move a robot that stands
-PACE_SHARE = 0.6  # of the time-out, after which the pace of stamps is looked at
-SLOWEST, FASTEST, LAG_S = 0.5, 2.0, 0.1  # the pace of stamps by the clock, give or take
+SLOWEST, FASTEST, LAG_S = 0.5, 2.0, 0.05  # the pace of stamps by the clock, give or take
 RARE, MOST_RARE = 0.5, 0.4  # share of time in long gaps; the most that a single one counts
 LONGEST_STEP_S = 0.1  # between messages; what is longer counts as this much
 
@@ -61,6 +61,7 @@ class OdometryWatch:
         self._rare = self._gap_s = 0.0  # share of the time lately in long gaps; the latest of them
         self._time_s: float | None = None  # when the message before came, by the robot's clock
         self.fault: str | None = None
+        self._has_advanced = True
         self.is_frozen = False
         self._velocity = VelocityCheck()
         self._good_from_s = -math.inf
@@ -75,6 +76,15 @@ class OdometryWatch:
         self._jumped_s: deque[float] = deque(maxlen=JUMPS)
         self._paced: tuple[int, float, float] | None = None  # stamp, clock, arrival
         self._pace = 0  # of the latest interval: -1 too slow, 1 too fast
+
+    @property
+    def is_sound(self) -> bool:
+        """
+        Tell whether odometry may be driven by.
+
+        Nor may it be by a single stamp of a new, or restarted, source: it may stand.
+        """
+        return self._has_advanced and self.fault is None
 
     def hear(self, state: np.ndarray, stamp_ns: int, now_s: float, clock_s: float | None = None
              ) -> str | None:
@@ -91,6 +101,7 @@ class OdometryWatch:
             self._heard_ns = self._newest_ns = stamp_ns
             self._at, self._moved_from, self._bytes = at, (x, y), data
             self._heard_s = self._advanced_s = self._moved_s = self._changed_s = now_s
+            self._has_advanced = False
         self._step_s = min(now_s - self._heard_s, LONGEST_STEP_S)
         if data != self._bytes:
             self._bytes, self._changed_s = data, now_s
@@ -127,8 +138,10 @@ class OdometryWatch:
         self._velocity.release()
 
     def _standing_stamp(self, stamp_ns: int, now_s: float) -> str | None:
-        if stamp_ns > self._newest_ns or stamp_ns <= self._newest_ns - RESTART_NS:
+        restarts = stamp_ns <= self._newest_ns - RESTART_NS
+        if stamp_ns > self._newest_ns or restarts:
             self._newest_ns, self._advanced_s = stamp_ns, now_s
+            self._has_advanced = not restarts
         stood_s = now_s - self._advanced_s
         if stood_s <= self.timeout_s:
             return None
@@ -164,7 +177,8 @@ class OdometryWatch:
         elif speed > STILL_M_S:
             self._promised_m += speed * self._step_s
         stood_s = now_s - self._moved_s
-        if stood_s <= self.timeout_s or self._promised_m <= PROMISED_M or speed <= STILL_M_S:
+        allowed_m = PROMISED_M if stood_s > self.timeout_s else LOST_M
+        if self._promised_m <= allowed_m or speed <= STILL_M_S:
             return None
         return (f'its position has stood still for {stood_s:.1f} s while its velocity says '
                 f'{speed:.2f} m/s; look why the source of the position has stopped')
@@ -175,7 +189,7 @@ class OdometryWatch:
         if paced is None or self._newest_ns < paced[0] or time_s < paced[1]:
             self._paced, self._pace = (self._newest_ns, time_s, now_s), 0
             return None
-        if now_s - paced[2] < PACE_SHARE * self.timeout_s:
+        if now_s - paced[2] < self.timeout_s / 2.0:
             return None
         stamps_s, passed_s = (self._newest_ns - paced[0]) / NS_PER_S, time_s - paced[1]
         before, self._pace = self._pace, (

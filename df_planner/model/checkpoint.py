@@ -39,6 +39,7 @@ from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.networks import NetworkName
 from df_planner.errors import CheckpointError
+from df_planner.files import placeholder
 from df_planner.files import replace_files
 from df_planner.files import share_path
 from df_planner.model.arrival import ArrivalTime
@@ -241,6 +242,8 @@ def _fill(network: nn.Module, path: Path, arrival: bool) -> None:
             name.removeprefix(ARRIVAL): weight for name, weight in load_file(path).items()
             if name.startswith(ARRIVAL) == arrival})
     except (OSError, SafetensorError, RuntimeError) as error:
+        if (stands_for := placeholder(path)) is not None:
+            raise CheckpointError(f'{path}: {stands_for}') from error
         reason = ' '.join(str(error).split())[:300]
         raise CheckpointError(f'{path}: the weights cannot be read or do not fit the card: '
                               f'{reason}') from error

@@ -266,7 +266,7 @@ class StandInRobot:
             return
         if self._listener is not None:
             self.node.destroy_subscription(self._listener)
-        self._hears_unstamped = fault.unstamped
+        self._hears_unstamped, self._command = fault.unstamped, (0.0, 0.0)
         kind, topic, callback = ((WrenchStamped, 'cmd_wrench', self._on_wrench)
                                  if self.kind == 'point' else
                                  (Twist, 'cmd_vel', self._on_twist) if fault.unstamped else

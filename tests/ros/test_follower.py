@@ -267,7 +267,8 @@ def test_node_drives_time_optimally_once_it_has_a_map(start_node, probe):
     maps.publish(occupancy_grid_message(data, origin, 0.1, conversions.ns_to_stamp(0), 'map'))
 
     def accelerates():
-        return robot.answer(rest, START_NS)[1] > 0.8
+        robot.be(rest, START_NS)
+        return robot.answer(rest, START_NS + TICK_NS)[1] > 0.8
     probe.wait_until(accelerates, 'full force along the way')
     braking = robot.answer(np.array([3.0, 2.6, 0.0, 4.0]), START_NS + 40 * TICK_NS)
     assert braking[1] < -0.5  # half-way in time of the plan as it was, near the end as it is

@@ -16,6 +16,7 @@
 
 from importlib import import_module
 import math
+import time
 
 from action_msgs.msg import GoalStatus
 from geometry_msgs.msg import PoseStamped
@@ -307,6 +308,38 @@ def test_an_inactive_planner_rejects_goals_and_ends_those_in_hand(planner):
     planner.probe.spin_for(0.5)
     status, result = planner.path()
     assert status == SUCCEEDED
+
+
+def test_a_drive_ends_though_nobody_publishes_the_clock(shared, start_node, probe, nav2,
+                                                        tmp_path):
+    node = start_node('planner', ('-r', '__ns:=/timeless'), use_sim_time=True,
+                      checkpoint=write_tiny_model(tmp_path), **{**QUICK, 'lockstep': False})
+    node.wait_for_log('Ready for goals', START_UP_S)
+    client = ActionClient(probe.node, nav2.NavigateToPose, '/timeless/navigate_to_pose')
+    odometry = probe.publisher(Odometry, '/timeless/odom')
+    maps = probe.publisher(OccupancyGrid, '/timeless/map', profiles.LATCHED_QOS)
+    data, origin = load_maze('umaze').occupancy_grid(0.1)
+    maps.publish(occupancy_grid_message(data, origin, 0.1, ns_to_stamp(0), 'map'))
+
+    def be_at_the_start():
+        msg = Odometry(child_frame_id='base_link')
+        msg.header.frame_id, msg.header.stamp = 'odom', ns_to_stamp(time.time_ns())
+        msg.pose.pose.position.x, msg.pose.pose.position.y = START
+        odometry.publish(msg)
+    timer = probe.node.create_timer(0.05, be_at_the_start)
+    node.wait_for_log('use_sim_time is set, but nobody publishes /clock')
+    probe.wait_until(client.server_is_ready, 'the server')
+    sent = client.send_goal_async(nav2.NavigateToPose.Goal(pose=pose(GOAL)))
+    probe.wait_until(sent.done, 'an answer to the goal')
+    done = sent.result().get_result_async()
+    probe.wait_until(done.done, 'the result', 60.0)
+    probe.node.destroy_timer(timer)
+    status, result = done.result().status, done.result().result
+    assert (status, result.error_code) == (ABORTED, nav2.ComputePathToPose.Result.TIMEOUT)
+    assert result.error_msg.startswith('TIMEOUT: navigate_to_pose waits for odom that advances; ')
+    assert 'use_sim_time is set, but' in result.error_msg
+    client.destroy()
+    assert node.stop() == 0, node.log
 
 
 def test_nothing_went_wrong_that_nobody_noticed(shared):

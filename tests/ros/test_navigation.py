@@ -25,8 +25,10 @@ from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from std_msgs.msg import Bool
 
 from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
@@ -47,6 +49,7 @@ from df_planner.nodes.planner.transforms import MapFrame
 from df_planner.nodes.planner.transforms import TIMEOUT_S
 from df_planner.nodes.planner.transforms import transformed
 from df_planner.planning.plan import Plan
+from df_planner.ros import clock
 
 GOAL = np.array([2.0, 1.0])
 
@@ -324,3 +327,65 @@ def test_a_transform_that_is_not_finite_is_refused(make_frames):
     buffer.transforms['camera'].transform.translation.x = math.nan
     outcome, = make_frames(buffer).resolve(pose(1.0, 0.5, 'camera'))
     assert outcome.error.code == 'INVALID_INPUT'
+
+
+class Time:
+    """A node whose simulated time is set by hand, and a wall clock beside it."""
+
+    def __init__(self, context, monkeypatch):
+        self.node = Node('patient', context=context, enable_rosout=False)
+        self.wall_s = 100.0
+        monkeypatch.setattr(clock, 'time', SimpleNamespace(monotonic=lambda: self.wall_s))
+        self.node.get_clock()._set_ros_time_is_active(True)  # as with use_sim_time
+        self.patience = clock.PatienceClock(self.node)
+
+    def passes(self, wall_s, simulated_s=0.0, may_stand=False):
+        """Let time pass; return the seconds of patience that this took."""
+        now = self.node.get_clock()
+        before_s = self.patience.now_s(may_stand)
+        for _ in range(10):
+            self.wall_s += wall_s / 10
+            now.set_ros_time_override(now.now() + Duration(seconds=simulated_s / 10))
+            after_s = self.patience.now_s(may_stand)
+        return after_s - before_s
+
+
+@pytest.fixture
+def simulated(ros_context, monkeypatch):
+    """Return a simulated time that has not begun."""
+    found = Time(ros_context, monkeypatch)
+    yield found
+    found.node.destroy_node()
+
+
+def test_patience_is_simulated_while_the_clock_runs_and_of_the_wall_when_it_stands(simulated):
+    assert simulated.passes(4.0) == pytest.approx(3.2)  # after more than a second
+    assert simulated.patience.fault == 'use_sim_time is set, but nobody publishes /clock'
+    simulated.passes(0.1, 1000.0)  # it begins, and 900 s of it are ahead
+    assert simulated.patience.fault is None
+    assert simulated.passes(1.0, 5.0) == pytest.approx(5.0)
+    assert simulated.passes(5.0, 0.5) == pytest.approx(0.5)
+    assert simulated.passes(4.0) == pytest.approx(3.2)
+    assert '/clock has stood still for 4 s' in simulated.patience.fault
+    assert simulated.passes(0.1, -1000.0) == 0.0  # the simulator starts again
+    assert simulated.patience.fault is None
+
+
+def test_no_patience_is_lost_in_a_pause_that_is_said_or_in_lockstep(simulated):
+    simulated.passes(0.1, 10.0)
+    assert simulated.passes(60.0, may_stand=True) == 0.0
+    simulated.patience._take_paused(Bool(data=True))
+    assert simulated.passes(60.0) == 0.0 and simulated.patience.fault is None
+    assert simulated.passes(1.0, 3.0) == pytest.approx(3.0)  # steps of a paused simulator
+    simulated.patience._take_paused(Bool(data=False))
+    assert simulated.passes(20.0) > 10.0 and simulated.patience.fault is not None
+
+
+def test_without_simulated_time_patience_is_of_the_wall(ros_context):
+    node = Node('patient', context=ros_context, enable_rosout=False)
+    patience = clock.PatienceClock(node)
+    before_s, began_s = patience.now_s(False), time.monotonic()
+    time.sleep(0.02)
+    assert 0.01 < patience.now_s(False) - before_s < time.monotonic() - began_s + 0.01
+    assert patience.fault is None
+    node.destroy_node()

@@ -34,6 +34,7 @@ import numpy as np
 from df_planner.data.sources.bag_files import bag_files
 from df_planner.data.sources.bag_files import BagFiles
 from df_planner.errors import BagError
+from df_planner.files import placeholder
 
 if TYPE_CHECKING:
     from rosbags.interfaces import Connection
@@ -246,6 +247,8 @@ def _guarded(path: Path, file: Path, items: Iterator) -> Iterator:
 
 def _damaged(path: Path, file: Path, error: Exception) -> BagError:
     inside = '' if path.name == file.name else f'{file.name} '
+    if (stands_for := placeholder(file)) is not None:
+        return BagError(f'{path}: {inside}{stands_for}')
     hint = '' if 'profile' in str(error).lower() else (
         f'; if its recorder was killed, or it was cut, {RESCUE[file.suffix]} what is left')
     return BagError(f'{path}: {inside}cannot be read as a bag: {_words(error)}{hint}')

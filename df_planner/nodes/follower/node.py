@@ -123,7 +123,7 @@ class Follower(Node):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._hold = self.create_timer(HOLD_PERIODS * p.control_period_s, self._end_hold,
                                        clock=steady)
-        self.create_timer(p.odom_timeout_s / 2, self._watch, clock=steady)
+        self.create_timer(p.odom_timeout_s / 10, self._watch, clock=steady)
         # Keep the planner's goal for it: this node outlives a planner that restarts.
         kept_goal = qos.publisher(self, topics.RESUME_GOAL)
         qos.subscription(self, topics.ACTIVE_GOAL, kept_goal.publish)
@@ -260,6 +260,8 @@ class Follower(Node):
             return Status(ERROR, 'odometry has stopped')
         if self._follower.watch.fault is not None:
             return Status(ERROR, self._follower.watch.fault)
+        if not self._follower.watch.is_sound:
+            return Status(WARN, 'waiting for odometry that advances')
         if self._waits_for_map:
             return Status(WARN, 'waiting for a map')
         if self._follower.has_current_plan:

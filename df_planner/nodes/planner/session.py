@@ -161,12 +161,13 @@ class PlanningSession:
         now_s = time.monotonic()
         if not self._parameters.lockstep:
             self._watch.hear(state, stamp_ns, now_s, clock_s)
+        if self.odom_fault is not None:
+            self.odom = Reading(state, stamp_ns, now_s)
+            self._distrust(stamp_ns)
+            raise StaleInput(self.odom_fault)
         if has_restarted(None if self.odom is None else self.odom.stamp_ns, stamp_ns):
             self.restart()
         self.odom = Reading(state, stamp_ns, now_s)
-        if self.odom_fault is not None:
-            self._distrust(stamp_ns)
-            raise StaleInput(self.odom_fault)
         self._recent.append(self.odom)
         self._timeline.advance(stamp_ns)
         self.plan_if_due()
@@ -186,7 +187,8 @@ class PlanningSession:
         if self._timeline.in_hand is not None or self._worker.is_busy('plan'):
             self._worker.cancel('plan')
             self._timeline.clear()
-            self._finish(Result(None, StaleInput('no plan from such odometry'), stamp_ns, 0.0))
+            error = StaleInput('no plan from odometry that does not advance')
+            self._finish(Result(None, error, stamp_ns, 0.0))
         self._plan_stamp_ns = None
 
     def missing_inputs(self, with_odom: bool = True) -> list[str]:
@@ -197,7 +199,7 @@ class PlanningSession:
         elif with_odom and (age_s := time.monotonic() - self.odom.received_s
                             ) > self._parameters.odom_timeout_s:
             missing.append(f'odom (last heard {age_s:.0f} s ago)')
-        elif with_odom and self.odom_fault is not None:
+        elif with_odom and not self._watch.is_sound:
             missing.append('odom that advances')
         if self._parameters.collision_check and self.planner.map is None:
             missing.append('map')

@@ -115,6 +115,11 @@ class MapFrame:
         self._timer = node.create_timer(RETRY_S, self._retry, autostart=False,
                                         clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    @property
+    def has_transforms(self) -> bool:
+        """Tell whether there is tf2 to ask."""
+        return self._buffer is not None
+
     def resolve(self, key: str, poses: Sequence[tuple[PoseStamped, str]],
                 done: Callable[[Outcome], None]) -> None:
         """
