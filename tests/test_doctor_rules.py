@@ -296,7 +296,7 @@ def test_maps_that_are_refused_or_full():
     ([], ['/base'], 500, []),
     ([], ['/base'], 0, ['nothing arrived from /base']),
     (['/odom: /base and /ekf all send it; keep one'], ['/base', '/ekf'], 500, ['keep one']),
-    (['nobody sends /odom'], [], 0, ['nobody sends /odom'])])
+    (['nobody sends /odom'], [], 0, ['nobody sends /odom: start the driver'])])
 def test_an_input_that_does_not_come_is_told_once(faults, senders, heard, texts):
     findings = [*judge_input('odom', faults, senders, heard)]
 
@@ -306,7 +306,7 @@ def test_an_input_that_does_not_come_is_told_once(faults, senders, heard, texts)
 
 @pytest.mark.parametrize(('faults', 'rivals', 'expected', 'words'), [
     ([], [], [OK], '/base listens to /cmd_vel'),
-    (['nobody listens to /cmd_vel'], [], [BAD], 'nobody listens'),
+    (['nobody listens to /cmd_vel'], [], [BAD], 'nobody listens to /cmd_vel: start'),
     ([], ['/teleop'], [OK, WARN], '/teleop publishes /cmd_vel too')])
 def test_somebody_must_hear_the_commands(faults, rivals, expected, words):
     findings = [*judge_command('/cmd_vel', faults, ['/base'], rivals)]

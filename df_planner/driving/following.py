@@ -27,6 +27,7 @@ import numpy as np
 
 from df_planner.driving.executor import Executor
 from df_planner.driving.odometry_watch import OdometryWatch
+from df_planner.driving.rest import Rest
 from df_planner.driving.stamps import has_restarted
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.stamps import seconds_to_ns
@@ -61,9 +62,13 @@ class PlanFollower:
     """
     Hold the newest odometry and the plan in hand, and answer the one by the other.
 
-    Without lockstep every odometry is answered: by braking if there is no plan, or if it is
-    ``plan_timeout_s`` old. In lockstep an answer waits for a plan, or "brake", younger than
-    ``lockstep_plan_steps``.
+    Without lockstep a plan is followed until another one comes, "brake", or it is
+    ``plan_timeout_s`` old; then the robot is braked until it is at rest, and after a last zero
+    action nothing is answered until the next plan: who moves the robot by then is not resisted. It
+    begins with braking too, since it may be the follower after one that was killed.
+
+    In lockstep an answer waits for a plan, or "brake", younger than ``lockstep_plan_steps``; there
+    "brake" is answered as long as it lasts.
 
     While the odometry does not advance (see ``watch``), no plan counts, also not afterwards.
 
@@ -86,11 +91,18 @@ class PlanFollower:
         self._lockstep_plan_steps = lockstep_plan_steps
         self._state: np.ndarray | None = None
         self._answered = True
+        self._rest = Rest()  # since the last step of a plan
+        self._has_control = True
 
     @property
     def has_current_plan(self) -> bool:
         """Tell whether there is a plan to follow now: one that has not timed out."""
         return self.watch.is_sound and self._is_followed(self._timeline.current)
+
+    @property
+    def has_control(self) -> bool:
+        """Tell whether odometry is answered: by following a plan, or braking after one."""
+        return self._has_control or self.has_current_plan
 
     @property
     def plan_age_s(self) -> float | None:
@@ -151,17 +163,30 @@ class PlanFollower:
                     keep_ahead=ahead is not None and ahead.stamp_ns - last_ns > self._gap_ns)
         self._state, self.odom_stamp_ns, self._answered = state, stamp_ns, False
         timeline.advance(stamp_ns)
+        if self.watch.fault is None:
+            self._rest.take(state, stamp_ns)
+        else:
+            self._rest.begin()
 
     def answer(self) -> Answer | None:
-        """Return the answer to the newest odometry; None if it has one or, in lockstep, waits."""
+        """
+        Return the answer to the newest odometry.
+
+        :returns: None if it has one, if it waits (in lockstep), or without control of the robot.
+        """
         if self._answered or (self._lockstep and not self._is_current(self._timeline.current)):
+            return None
+        if not self.has_control:
             return None
         self._answered = True
         if not self.has_current_plan:
+            self._has_control = self._lockstep or not self._rest.is_reached
             # Braking by a velocity that is not true would drive the robot.
-            action = (self._action(None, 0) if self.watch.has_velocity
-                      else np.zeros(len(self._limits)))
+            blind = not (self.watch.has_velocity and self._has_control)
+            action = np.zeros(len(self._limits)) if blind else self._action(None, 0)
             return Answer(action, self.odom_stamp_ns, None)
+        self._has_control = True
+        self._rest.begin()
         plan, step = self._timeline.current.plan, self._step_of(self._timeline.current)
         planned = plan.states[min(step, len(plan) - 1), :2]
         action = np.zeros(len(self._limits)) if self.watch.is_frozen else self._action(plan, step)

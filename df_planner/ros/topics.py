@@ -186,11 +186,13 @@ ODOM = Topic(
     keepers=('maze_benchmark',), recorded=True, awaited='message')
 GOAL_POSE = Topic(
     'goal_pose', 'geometry_msgs/msg/PoseStamped', LATEST,
-    'Where to go, position only; a new goal replaces the old one, even while planning. The '
-    'simulator shows it.', ('maze_benchmark',), ('planner', 'maze_sim'), recorded=True)
+    'Where to go, position only; a new goal replaces the old one, even while planning. The robot '
+    'is held there until `~/clear_goal`. The simulator shows it.',
+    ('maze_benchmark',), ('planner', 'maze_sim'), recorded=True)
 ACTIVE_GOAL = Topic(
     'active_goal', 'geometry_msgs/msg/PoseStamped', LATCHED,
-    'What the planner plans for; an empty `frame_id` = nothing.',
+    'What the planner plans for; an empty `frame_id` = nothing; a stamp = the goal of an action, '
+    'which no later planner resumes.',
     ('planner',), ('follower',), recorded=True)
 PLAN = Topic(
     'plan', 'nav_msgs/msg/Path', LATCHED,

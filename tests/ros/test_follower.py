@@ -15,6 +15,7 @@
 
 """The follower: which plan counts when, and the node over DDS."""
 
+import itertools
 import math
 from pathlib import Path
 import signal
@@ -27,6 +28,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from follower_robot import make_plan
 from follower_robot import ROBOT
 from follower_robot import Robot
+from follower_robot import SCALE
 from follower_robot import START_NS
 from follower_robot import STATE
 from follower_robot import TICK_NS
@@ -41,6 +43,7 @@ from std_msgs.msg import Float64
 
 from df_planner.driving.executor import Executor
 from df_planner.driving.following import PlanFollower
+from df_planner.driving.rest import Rest
 from df_planner.errors import StaleInput
 from df_planner.planning.plan import Plan
 from df_planner.ros import conversions
@@ -89,6 +92,73 @@ def test_empty_plan_brakes():
     assert np.array_equal(answer_at(follower, START_NS + TICK_NS).action, BRAKE)
 
 
+class Base:
+    """A point robot that obeys the answers of a follower, tick by tick."""
+
+    def __init__(self, follower):
+        self.follower, self.state, self.stamp_ns = follower, STATE.copy(), START_NS
+
+    def drive(self, ticks):
+        """Return the answers of the next ticks; None for silence."""
+        answers = []
+        for _ in range(ticks):
+            self.stamp_ns += TICK_NS
+            self.follower.take_odometry(self.state.copy(), self.stamp_ns)
+            answers.append(self.follower.answer())
+            force = np.zeros(2) if answers[-1] is None else answers[-1].action
+            self.state[2:] += 0.01 * SCALE.acceleration(force)
+            self.state[:2] += 0.01 * self.state[2:]
+        return answers
+
+
+def ways_to_end(follower, base):
+    """Return what ends a plan, by name."""
+    return {'brake': lambda: follower.take_plan(None, base.stamp_ns),
+            'time-out': lambda: None,
+            'another time': lambda: follower.take_plan(make_plan(), base.stamp_ns + 10**12)}
+
+
+@pytest.mark.parametrize('how', ways_to_end(None, None))
+def test_the_end_of_a_plan_is_the_end_of_control(how):
+    follower = make_follower()
+    base = Base(follower)
+    for drive in range(2):  # silence does not last
+        base.state[2:] = 0.5
+        follower.take_plan(make_plan(), base.stamp_ns)
+        assert all(answer.tracking_error_m is not None for answer in base.drive(50))
+        ways_to_end(follower, base)[how]()
+        answers = base.drive(150)
+        answered = [answer for answer in answers if answer is not None]
+        braking = [answer for answer in answered if answer.tracking_error_m is None]
+        assert answers[:len(answered)] == answered and answers[-1] is None
+        assert np.abs(base.state[2:]).max() < 0.01  # it was braked, then let go
+        assert len(braking) >= 25 and not braking[-1].action.any()
+        assert not follower.has_control
+
+        base.state += [1.5, 0.0, 0.7, 0.0]  # somebody pushes it
+        follower.take_plan(None, base.stamp_ns)  # the planner may say so again and again
+        assert base.drive(100) == [None] * 100
+        assert base.state[2] == pytest.approx(0.7, abs=0.01)
+
+
+def test_a_robot_that_turns_in_place_or_tells_no_speed_is_not_at_rest():
+    rest, state = Rest(), np.array([1.0, 2.0, 0.0, 0.0, 1.0, 0.0])
+    for step in range(100):
+        rest.take(state + [0.01 * step, 0.0, 0.0, 0.0, 0.0, 0.0], step * TICK_NS)
+        assert not rest.is_reached
+    for step in range(100, 200):
+        heading = np.cos(0.01 * step), np.sin(0.01 * step)
+        rest.take(np.concatenate([state[:4], heading]), step * TICK_NS)
+        assert not rest.is_reached
+    rest.take(state, 200 * TICK_NS)
+    rest.take(state, 224 * TICK_NS)
+    assert not rest.is_reached
+    rest.take(state, 225 * TICK_NS)
+    assert rest.is_reached
+    rest.take(state, 100 * TICK_NS)  # the clock jumped back
+    assert not rest.is_reached
+
+
 def test_lockstep_waits_for_a_young_plan():
     follower = make_follower(lockstep=True)
     assert answer_at(follower, START_NS) is None
@@ -100,6 +170,12 @@ def test_lockstep_waits_for_a_young_plan():
     assert answer_at(follower, START_NS + 25 * TICK_NS) is None
     follower.take_plan(None, START_NS + 25 * TICK_NS)
     assert np.array_equal(follower.answer().action, BRAKE)
+    at_rest = STATE * [1.0, 1.0, 0.0, 0.0]
+    for step in range(26, 200):  # no tick without one
+        stamp_ns = START_NS + step * TICK_NS
+        follower.take_plan(None, stamp_ns)
+        follower.take_odometry(at_rest, stamp_ns)
+        assert not follower.answer().action.any()
 
 
 @pytest.mark.parametrize('lockstep', [True, False])
@@ -188,6 +264,58 @@ def test_node_follows_brakes_and_refuses(start_node, probe):
     # It ends: let go, whatever the plan says.
     assert node.stop(signal.SIGTERM) == 0
     probe.wait_until(lambda: robot.wrenches[-1].wrench.force == Vector3(), 'zero force at the end')
+    assert 'Traceback' not in node.log
+
+
+def test_node_is_silent_after_a_plan_until_the_next_one_and_brakes_before_it_ends(
+        start_node, probe):
+    node = start_node('follower', execution='raw', odom_timeout_s=60.0, plan_timeout_s=600.0)
+    node.wait_for_log('raw execution')
+    robot = Robot(probe)
+    at_rest, stamps_ns = STATE * [1.0, 1.0, 0.0, 0.0], itertools.count(START_NS, TICK_NS)
+
+    def drive_until(state, condition, what):
+        """Publish odometry, 50 times a second, until something is so."""
+        due_s = time.monotonic()
+
+        def look():
+            nonlocal due_s
+            if time.monotonic() >= due_s:
+                robot.be(state, next(stamps_ns))
+                due_s = time.monotonic() + 0.02
+            return condition()
+        probe.wait_until(look, what)
+
+    def action():
+        return ROBOT.action(robot.wrenches[-1], ('map',)) if robot.wrenches else np.zeros(2)
+
+    def follow():
+        robot.plan(make_plan(3000), next(stamps_ns))
+        drive_until(STATE, lambda: action()[0] > 0.0, 'the plan to be followed')
+
+    follow()
+    diagnostics = probe.listen(DiagnosticArray, '/diagnostics')
+    robot.plan(None, START_NS)
+    drive_until(at_rest, lambda: any('no commands' in status.message for msg in diagnostics
+                                     for status in msg.status), 'the end of control')
+    probe.wait_until(lambda: not action().any(), 'the last command')
+    pushed_ns = next(stamps_ns)
+
+    def is_heard():
+        robot.be(STATE, pushed_ns)
+        robot.be(STATE, pushed_ns, 'moon')
+        return 'TF_ERROR: odometry' in node.log
+    probe.wait_until(is_heard, 'the odometry of a robot that is pushed')
+    follow()
+    assert not any(conversions.stamp_to_ns(msg.header.stamp) == pushed_ns
+                   for msg in robot.wrenches)
+
+    # It ends in mid-drive: brakes while there is odometry, lets go, and leaves.
+    node.process.send_signal(signal.SIGTERM)
+    drive_until(STATE, lambda: action()[0] < 0.0, 'the brake')
+    drive_until(at_rest, lambda: node.process.poll() is not None, 'the end')
+    assert node.process.returncode == 0
+    probe.wait_until(lambda: not action().any(), 'zero force at the end')
     assert 'Traceback' not in node.log
 
 

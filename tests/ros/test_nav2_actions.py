@@ -19,6 +19,7 @@ import math
 import time
 
 from action_msgs.msg import GoalStatus
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -30,6 +31,7 @@ import pytest
 from rcl_interfaces.srv import SetParameters
 from rclpy.action import ActionClient
 from rclpy.parameter import Parameter
+from std_srvs.srv import Trigger
 from tiny_model import write_tiny_model
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
@@ -70,6 +72,7 @@ class Planner:
         self.drive_client = ActionClient(probe.node, nav2.NavigateToPose, 'navigate_to_pose')
         self.trajectories = probe.listen(MultiDOFJointTrajectory, 'plan_trajectory')
         self.goals = probe.publisher(PoseStamped, 'goal_pose', profiles.LATEST_QOS)
+        self.active_goals = probe.listen(PoseStamped, 'active_goal', profiles.LATCHED_QOS)
         self.odometry = probe.publisher(Odometry, 'odom')
         self.maps = probe.publisher(OccupancyGrid, 'map', profiles.LATCHED_QOS)
         probe.wait_until(lambda: self.path_client.server_is_ready()
@@ -77,14 +80,16 @@ class Planner:
                          and probe.node.count_publishers('plan_trajectory'), 'the servers')
         data, origin = load_maze('umaze').occupancy_grid(0.1)
         self.maps.publish(occupancy_grid_message(data, origin, 0.1, ns_to_stamp(0), 'map'))
+        self.clear_goal = probe.client(Trigger, 'planner/clear_goal')
         self._set_parameters = probe.client(SetParameters, 'planner/set_parameters')
 
-    def be(self, position=START):
-        """Publish odometry, at rest, half a second later than the last one."""
+    def be(self, position=START, speed=0.0):
+        """Publish odometry, half a second later than the last one."""
         self.tick += 50
         msg = Odometry(child_frame_id='base_link')
         msg.header.frame_id, msg.header.stamp = 'odom', ns_to_stamp(self.tick * TICK_NS)
         msg.pose.pose.position.x, msg.pose.pose.position.y = position
+        msg.twist.twist.linear.x = speed
         self.odometry.publish(msg)
 
     def send(self, client, goal, feedback=None):
@@ -125,8 +130,18 @@ class Planner:
 
     def set_sampling_steps(self, value):
         """Make plans slower or quicker from the next one on."""
+        self.set_parameter('sampling_steps', value)
+
+    def set_parameter(self, name, value):
+        """Change a parameter."""
         assert self.probe.call(self._set_parameters, SetParameters.Request(parameters=[
-            Parameter('sampling_steps', value=value).to_parameter_msg()])).results[0].successful
+            Parameter(name, value=value).to_parameter_msg()])).results[0].successful
+
+    def stay_until(self, condition, what, *where):
+        """Be somewhere, again and again as a robot's odometry goes on, until something is so."""
+        odometry = self.probe.node.create_timer(0.2, lambda: self.be(*where))
+        self.probe.wait_until(condition, what, 30.0)
+        self.probe.node.destroy_timer(odometry)
 
     def wait_for_plan_to(self, position):
         """Be at the start until there is a plan to a position."""
@@ -136,9 +151,7 @@ class Planner:
                 if math.dist((end.x, end.y), position) <= 0.5:
                     return True
             return False
-        odometry = self.probe.node.create_timer(0.2, self.be)  # it goes on, as a robot's does
-        self.probe.wait_until(found, f'a plan to {position}', 30.0)
-        self.probe.node.destroy_timer(odometry)
+        self.stay_until(found, f'a plan to {position}')
 
     def wait_for_brake(self):
         """Wait until the last word of the planner is an empty trajectory."""
@@ -234,16 +247,52 @@ def test_a_drive_tells_how_far_it_is_and_ends_at_the_goal(planner):
     planner.be()
     handle = planner.drive(feedback=lambda msg: told.append(msg.feedback))
     planner.wait_for_plan_to(GOAL)
-    planner.probe.wait_until(lambda: told, 'feedback')
+    planner.stay_until(lambda: any(
+        time.sec or time.nanosec for time in (msg.estimated_time_remaining for msg in told)),
+        'feedback')
     told.clear()
     planner.be((1.0, -2.0))
     planner.probe.wait_until(
         lambda: told and told[-1].current_pose.pose.position.y == -2.0, 'feedback')
     assert told[-1].current_pose.header.frame_id == 'map'
     assert told[-1].distance_remaining >= 1.0 - 1e-6
-    planner.be(GOAL)
-    status, result = planner.result(handle)
+    planner.probe.wait_until(lambda: planner.active_goals and planner.active_goals[
+        -1].header.stamp != Time(), 'the goal, which no other planner resumes')
+
+    # Not while it passes, whether the speed tells so or only the position does.
+    done = handle.get_result_async()
+    for where in ((GOAL, 1.0), (GOAL, 0.0), ((1.0, -1.2), 0.0), ((1.0, -0.8), 0.0)):
+        planner.be(*where)
+        planner.probe.spin_for(0.3)
+        assert not done.done()
+    planner.trajectories.clear()
+    planner.stay_until(done.done, 'success', GOAL)
+    status, result = done.result().status, done.result().result
     assert (status, result.error_code, result.error_msg) == (SUCCEEDED, result.NONE, '')
+
+    # Then it is over: somebody who moves the robot meets no plan any more.
+    planner.wait_for_brake()
+    planner.probe.wait_until(lambda: not planner.active_goals[-1].header.frame_id, 'no goal')
+    planner.trajectories.clear()
+    for _ in range(5):
+        planner.be((1.0, -2.0))
+        planner.probe.spin_for(0.1)
+    assert planner.trajectories == []
+
+
+def test_a_goal_is_held_after_its_action_only_if_that_is_asked_for(planner):
+    planner.set_parameter('hold_after_action', True)
+    planner.be()
+    handle = planner.drive()
+    planner.wait_for_plan_to(GOAL)
+    done = handle.get_result_async()
+    planner.stay_until(done.done, 'success', GOAL)
+    assert done.result().status == SUCCEEDED
+    planner.trajectories.clear()
+    planner.wait_for_plan_to(GOAL)  # driven back
+    planner.set_parameter('hold_after_action', False)
+    assert planner.probe.call(planner.clear_goal, Trigger.Request()).success
+    planner.wait_for_brake()
 
 
 @pytest.mark.parametrize('goal, frame_id, name', [

@@ -105,8 +105,8 @@ def test_progress_is_measured_along_the_plan():
     found = navigation.progress(100.5, states[50, :2], plan.shifted(50))
     assert found.remaining_m == pytest.approx(1.5)
     assert found.remaining_s == pytest.approx(1.5, abs=0.02)
-    assert not navigation.has_arrived(states[180, :2])
-    assert navigation.has_arrived(states[195, :2])
+    assert not navigation.is_at_goal(states[180, :2])
+    assert navigation.is_at_goal(states[195, :2])
 
 
 def test_a_drive_without_plan_or_input_is_given_up_after_a_while():

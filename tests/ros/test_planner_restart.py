@@ -23,6 +23,7 @@ from profiles import SENSOR_DATA_QOS
 import pytest
 from robot import end_of
 from robot import GOAL
+from robot import pose
 from robot import Robot
 from robot import START_UP_S
 from robot import TICK_NS
@@ -85,6 +86,17 @@ def test_a_killed_planner_resumes_its_goal_but_not_one_that_was_cleared(start_no
         robot.send_odometry(tick)
         probe.spin_for(0.02)
     assert not any(trajectory.points for trajectory in robot.trajectories)
+    assert 'Resuming the goal' not in node.log
+    assert node.stop() == 0
+
+    # Nor the goal of an action, which its client can neither watch nor cancel any more.
+    by_action = pose(GOAL, tick=1)
+    probe.publisher(PoseStamped, '/resumed/active_goal', LATCHED_QOS).publish(by_action)
+    probe.wait_until(lambda: kept[-1].header == by_action.header, 'the goal, kept')
+    node = start_planner()
+    for tick in range(12000, 12020):
+        robot.send_odometry(tick)
+        probe.spin_for(0.02)
     assert 'Resuming the goal' not in node.log
     assert node.stop() == 0
 

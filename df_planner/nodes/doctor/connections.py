@@ -23,6 +23,16 @@ from df_planner.nodes.doctor.recording import Finding
 from df_planner.nodes.doctor.recording import OK
 from df_planner.nodes.doctor.recording import WARN
 
+# Where the graph knows no name to remap to.
+REMEDIES = {
+    'odom': 'start the driver of the robot',
+    'map': 'start a map server; to do without a map, set collision_check to false',
+    'commands': 'start the driver of the base; does the parameter robot name its kind?'}
+
+
+def _with_remedy(fault: str, what: str) -> str:
+    return f'{fault}: {REMEDIES[what]}' if ': ' not in fault and ', but' not in fault else fault
+
 
 def judge_graph(nodes: Sequence[str]) -> Iterator[Finding]:
     """Yield whether there is anybody to talk to; ``nodes`` are the others by full name."""
@@ -45,7 +55,7 @@ def judge_input(what: str, faults: Sequence[str], senders: Sequence[str], heard:
     :param heard: messages that arrived.
     """
     for fault in faults:
-        yield Finding(BAD, what, fault)
+        yield Finding(BAD, what, _with_remedy(fault, what))
     if not heard and not faults:
         yield Finding(BAD, what, f'nothing arrived from {", ".join(senders) or "anybody"}: does '
                       'it publish, and does the network pass messages on?')
@@ -62,7 +72,7 @@ def judge_command(name: str, faults: Sequence[str], hearers: Sequence[str],
     :param rivals: full names of others that publish it.
     """
     for fault in faults:
-        yield Finding(BAD, 'commands', fault)
+        yield Finding(BAD, 'commands', _with_remedy(fault, 'commands'))
     if not faults:
         yield Finding(OK, 'commands', f'{", ".join(hearers)} listens to {name}')
     if rivals:

@@ -73,6 +73,7 @@ from df_planner.ros.worker import Worker
 
 HOLD_PERIODS = 5  # of control, for which a command stands without odometry
 LAST_COMMAND_TIMEOUT = Duration(seconds=0.5)
+LAST_BRAKE_S = 2.0  # for how long a node that ends brakes at most
 
 
 class Follower(Node):
@@ -107,7 +108,7 @@ class Follower(Node):
             self, topics.COMMANDS[p.robot].stamped(p.enable_stamped_cmd_vel))
         self._error_publisher = qos.publisher(self, topics.TRACKING_ERROR)
         self._period_publisher = qos.publisher(self, topics.COMMAND_PERIOD)
-        qos.subscription(self, topics.PLAN_TRAJECTORY, guarded(
+        self._plans = qos.subscription(self, topics.PLAN_TRAJECTORY, guarded(
             self._on_trajectory, 'plan_trajectory', complaints), raw=True)
         take_odometry = guarded(self._on_odometry, 'odom', complaints)
 
@@ -143,14 +144,29 @@ class Follower(Node):
                 self, self.parameters.realtime_priority, helpers={self._worker.thread_id})
 
     def run(self, is_stopped: IsStopped) -> None:
-        """Serve messages until a signal comes, then send a zero command."""
+        """Serve messages until a signal comes, then brake and send a last zero command."""
         executor = EventsExecutor() if self.parameters.lockstep else SingleThreadedExecutor()
         executor.add_node(self)
         while not is_stopped():
             executor.spin_once(timeout_sec=SPIN_S)
-        if self._odom_received_s is not None and not self.parameters.lockstep:
+        if self.parameters.lockstep:
+            return
+        self._end_plans()
+        ends_s = time.monotonic() + LAST_BRAKE_S
+        while self._commands and not self._odom_lost and time.monotonic() < ends_s:
+            executor.spin_once(timeout_sec=SPIN_S)
+        if self._commands:
             self._let_go()
-            self._command_publisher.wait_for_all_acked(LAST_COMMAND_TIMEOUT)
+        self._command_publisher.wait_for_all_acked(LAST_COMMAND_TIMEOUT)
+
+    def _end_plans(self) -> None:
+        """Brake, and take no plan any more."""
+        self.destroy_subscription(self._plans)
+        self._unprepared = None
+        if self._worker is not None:
+            self._worker.cancel('prepare')
+        if self._commands:
+            self._follower.take_plan(None, self._follower.odom_stamp_ns)
 
     def close(self) -> None:
         """End the thread that prepares plans."""
@@ -206,9 +222,15 @@ class Follower(Node):
         if follower.watch.fault is not None:
             raise StaleInput(follower.watch.fault)
 
+    @property
+    def _commands(self) -> bool:
+        """Whether the robot is under control: a plan, or braking after one."""
+        return self._odom_received_s is not None and self._follower.has_control
+
     def _answer(self) -> None:
         answer = self._follower.answer()
         if answer is None:
+            self._ticks.interrupt()
             return
         self._publish_action(answer.action, answer.stamp_ns)
         if not self.parameters.lockstep:
@@ -247,8 +269,11 @@ class Follower(Node):
             self._diagnostics.update()
             if self.parameters.lockstep:
                 return
-            self.get_logger().warning(f'no odometry for {age_s:.1f} s: zero command')
-            self._let_go()
+            commands = self._commands
+            self.get_logger().warning(
+                f'no odometry for {age_s:.1f} s' + ': zero command' * commands)
+            if commands:
+                self._let_go()
 
     def _let_go(self) -> None:
         self._publish_action(np.zeros(2), self._follower.odom_stamp_ns)
@@ -269,10 +294,11 @@ class Follower(Node):
         if self.parameters.lockstep:
             return Status(OK, 'waiting for a plan')
         age_s = self._follower.plan_age_s
+        doing = 'braking' if self._follower.has_control else 'no commands'
         if age_s is None:
-            return Status(OK, 'braking: no plan')
+            return Status(OK, f'{doing}: no plan')
         order = 'before' if age_s > 0.0 else 'after'
-        return Status(WARN, f'braking: the plan is stamped {abs(age_s):.1f} s {order} the '
+        return Status(WARN, f'{doing}: the plan is stamped {abs(age_s):.1f} s {order} the '
                       'odometry')
 
     def _ticks_status(self) -> Status:

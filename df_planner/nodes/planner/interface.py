@@ -182,14 +182,16 @@ class Interface:
 
         ``active_goal`` is latched; an empty ``frame_id`` means none. The follower repeats it on
         ``resume_goal``, so that the goal outlives a planner that was killed. Neither a cleared
-        goal is resumed, nor one dropped by deactivating.
+        goal is resumed, nor one dropped by deactivating, nor that of an action, which has ended
+        with its server: it has a stamp.
         """
         self._is_resuming = True
         if self._kept_goal is not None:
             guarded(self._on_kept_goal, 'goal', self._complaints)(self._kept_goal)
 
     def _on_kept_goal(self, msg: PoseStamped) -> None:
-        self._kept_goal = msg if msg.header.frame_id else None
+        by_action = conversions.stamp_to_ns(msg.header.stamp) > 0
+        self._kept_goal = msg if msg.header.frame_id and not by_action else None
         if self._is_resuming and self._kept_goal is not None:
             self._is_resuming = False
             frames = (self.parameters.global_frame_id,)
@@ -197,12 +199,13 @@ class Interface:
             self.set_goal(msg)
             self.node.get_logger().info('Resuming the goal of the planner before this one')
 
-    def set_goal(self, pose: PoseStamped) -> None:
+    def set_goal(self, pose: PoseStamped, by_action: bool = False) -> None:
         """Plan for a goal pose of the map frame; errors of ``Planner.check_goal``."""
         position = conversions.position_from_pose(pose.pose, self._axes, 'goal')
         self.session.set_goal(position, conversions.stamp_to_ns(pose.header.stamp))
         self._is_resuming = False
-        self._publish_goal(position, self.parameters.global_frame_id)
+        stamp_ns = max(self.node.get_clock().now().nanoseconds, 1) if by_action else 0
+        self._publish_goal(position, self.parameters.global_frame_id, stamp_ns)
 
     def drop_goal(self) -> None:
         """Forget the goal, cancel its plan and let the robot brake."""
@@ -234,9 +237,10 @@ class Interface:
         self._time_detail.publish(DiagnosticStatus(
             name='planning_time', message=f'{duration_s:.4f} s', values=key_values(parts)))
 
-    def _publish_goal(self, position: np.ndarray | None, frame_id: str) -> None:
+    def _publish_goal(self, position: np.ndarray | None, frame_id: str, stamp_ns: int = 0) -> None:
         """Publish the goal (2,); None as a pose without a frame."""
         msg = PoseStamped()
+        msg.header.stamp = conversions.ns_to_stamp(stamp_ns)
         if position is not None:
             msg.header.frame_id = frame_id
             msg.pose = conversions.pose_from_position(position, self._axes)

@@ -142,7 +142,9 @@ class PathAction:
 
 class NavigateAction:
     """
-    ``navigate_to_pose``: drive to a goal, and hold there.
+    ``navigate_to_pose``: drive to a goal; the planner has none when the drive has ended.
+
+    Only after success it may keep the goal (``hold_after_action``).
 
     :param clock: patience runs out by it.
     :param kind: the action, with Nav2's fields.
@@ -184,7 +186,7 @@ class NavigateAction:
 
     def _go(self, poses: Outcome) -> None:
         try:
-            self._interface.set_goal(poses.result()[0])
+            self._interface.set_goal(poses.result()[0], by_action=True)
         except DFPlannerError as error:
             if self._takes_over:
                 self._takes_over = False
@@ -212,11 +214,14 @@ class NavigateAction:
         if navigation is None or not self.server.is_busy:
             return
         odom = session.odom if session.odom_fault is None else None
-        if odom is not None and navigation.has_arrived(odom.state[:2]):
+        missing, error = session.missing_inputs(), self._error
+        if (odom is not None and not missing and session.rest.is_reached
+                and navigation.is_at_goal(odom.state[:2])):
             self._navigation = None
+            if not self._interface.parameters.hold_after_action:
+                self._interface.drop_goal()
             self.server.succeed(self.server.kind.Result())
             return
-        missing, error = session.missing_inputs(), self._error
         if missing:
             faults = filter(None, (session.odom_fault, self._clock.fault))
             error = WaitTimeout('; '.join((

@@ -44,7 +44,7 @@ class Navigation:
     One drive.
 
     :param goal: (2,).
-    :param tolerance_m: the drive succeeds within this distance of the goal.
+    :param tolerance_m: the drive succeeds at rest within this distance of the goal.
     """
 
     def __init__(self, goal: np.ndarray, tolerance_m: float, now_s: float):
@@ -54,8 +54,8 @@ class Navigation:
         self._failing_since_s: float | None = None
         self._moved_from: tuple[np.ndarray, float] | None = None  # a position and the time there
 
-    def has_arrived(self, position: np.ndarray) -> bool:
-        """Tell whether the drive has succeeded with the robot at a position (2,)."""
+    def is_at_goal(self, position: np.ndarray) -> bool:
+        """Tell whether a robot at a position (2,) is near enough to the goal."""
         return float(np.linalg.norm(position - self.goal)) <= self._tolerance_m
 
     def check(self, now_s: float, position: np.ndarray | None, error: DFPlannerError | None

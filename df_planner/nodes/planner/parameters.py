@@ -83,6 +83,10 @@ class NodeParameters:
         True, 'After a restart, plan for the goal on resume_goal: the follower keeps it there.')
     hold_at_goal: bool = parameter(
         True, 'Near the goal, plan to stay there; off for raw execution, which cannot hold.')
+    hold_after_action: bool = parameter(
+        False, 'After navigate_to_pose has succeeded, keep the goal: the robot is held there, and '
+        'driven back if somebody moves it, until the goal is cleared or replaced. A goal on '
+        'goal_pose is always kept.')
     occupied_threshold: int = shared('occupied_threshold', read_only=False)
     global_frame_id: str = shared('global_frame_id', read_only=False)
     equivalent_frame_ids: tuple[str, ...] = parameter(

@@ -45,8 +45,6 @@ if TYPE_CHECKING:
 
 BAD_STARTS = (InvalidInput, StartOutsideMap, StartOccupied)
 BAD_GOALS = (GoalOccupied, GoalOutsideMap)
-# A robot that has moved and moves less than this is still at the start of its plan.
-STILL_M, STILL_M_S, STILL_RAD = 0.05, 0.2, 0.05
 
 
 @dataclass(frozen=True)
@@ -64,13 +62,6 @@ class Reading:
     state: np.ndarray
     stamp_ns: int
     received_s: float
-
-    def is_still_at(self, state: np.ndarray) -> bool:
-        """Tell whether the robot has stood still since it was in a state (S,)."""
-        moved = np.linalg.norm(self.state[:2] - state[:2])
-        speed = max(np.linalg.norm(self.state[2:4]), np.linalg.norm(state[2:4]))
-        turned = np.linalg.norm(self.state[4:] - state[4:])  # 0 without a heading
-        return moved <= STILL_M and speed <= STILL_M_S and turned <= STILL_RAD
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from df_planner.driving.odometry_watch import OdometryWatch
+from df_planner.driving.rest import is_still
+from df_planner.driving.rest import Rest
 from df_planner.driving.safety_gate import GateLimits
 from df_planner.driving.safety_gate import SafetyGate
 from df_planner.driving.stamps import has_restarted
@@ -74,6 +76,7 @@ class PlanningSession:
     """
     Hold goal, odometry, map and the plan in hand, and keep the worker planning.
 
+    :ivar rest: tells whether the robot is at rest.
     :param finish: called with each Result in the executor's thread.
     """
 
@@ -81,6 +84,7 @@ class PlanningSession:
                  finish: Callable[[Result], None]):
         self.goal: Goal | None = None
         self.odom: Reading | None = None
+        self.rest = Rest()
         self._watch = OdometryWatch(LONGEST_STAND_S)
         self._recent: deque[Reading] = deque(maxlen=RECENT_READINGS)
         self._worker = worker
@@ -169,6 +173,7 @@ class PlanningSession:
             self.restart()
         self.odom = Reading(state, stamp_ns, now_s)
         self._recent.append(self.odom)
+        self.rest.take(state, stamp_ns)
         self._timeline.advance(stamp_ns)
         self.plan_if_due()
 
@@ -176,6 +181,7 @@ class PlanningSession:
         """Forget all that is stamped, since time has jumped back; the goal stays."""
         self._worker.cancel('plan')
         self._recent.clear()
+        self.rest.begin()
         self._timeline.clear()
         self.odom = self._plan_stamp_ns = None
         if self.goal is not None:
@@ -184,6 +190,7 @@ class PlanningSession:
     def _distrust(self, stamp_ns: int) -> None:
         """Drop what was planned from odometry that does not advance, and let the robot brake."""
         self._recent.clear()
+        self.rest.begin()
         if self._timeline.in_hand is not None or self._worker.is_busy('plan'):
             self._worker.cancel('plan')
             self._timeline.clear()
@@ -279,7 +286,7 @@ class PlanningSession:
             result = Result(None, DFPlannerError(repr(outcome.error)), start.stamp_ns, 0.0)
         if start is not odom:
             result = replace(result, late_s=max(now_ns - start.stamp_ns, 0) / NS_PER_S)
-        elif self.odom.is_still_at(odom.state):
+        elif is_still(self.odom.state, odom.state):
             result, planned_ns = replace(result, stamp_ns=now_ns), now_ns
         had_plan = self._timeline.in_hand is not None
         if not result.start_is_bad:
