@@ -34,6 +34,7 @@ SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
 ROBOT = PointRobot(AXES, SCALE)
 TICK_NS = 10_000_000
 START_NS = 5_000_000_000
+TREMBLE_M = 6e-4
 STATE = np.array([1.0, 2.0, 0.5, -0.25])
 
 
@@ -50,7 +51,7 @@ class Robot:
     def __init__(self, probe):
         self.probe = probe
         self.wrenches = probe.listen(WrenchStamped, 'cmd_wrench', profiles.RECORDING_QOS)
-        self._told = 0
+        self._tremble_m = TREMBLE_M
         self._odometry = probe.publisher(Odometry, 'odom', profiles.STANDARD_QOS)
         self.trajectories = probe.publisher(
             MultiDOFJointTrajectory, 'plan_trajectory', profiles.PLAN_QOS)
@@ -58,10 +59,11 @@ class Robot:
         probe.wait_until_found_by('follower')
 
     def be(self, state, stamp_ns, frame_id='odom'):
-        """Publish a state, never twice the same to the last bit: that would be a frozen one."""
-        self._told += 1
+        """Publish a state, trembling: odometry of a robot that moves never stands still."""
+        self._tremble_m = -self._tremble_m
         self._odometry.publish(ROBOT.odometry(
-            np.asarray(state) + (0.0, 0.0, 1e-15 * self._told, 0.0), conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
+            np.asarray(state) + (self._tremble_m, 0.0, 0.0, 0.0),
+            conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
 
     def plan(self, plan, stamp_ns):
         """Publish a plan and return its message."""
