@@ -19,18 +19,53 @@ The codes of planning failures are the names that Nav2's ``ComputePathToPose`` u
 ROS edge can map an exception to an error code in one place.
 """
 
+from collections.abc import Callable
 from collections.abc import Iterable
 from difflib import get_close_matches
 from itertools import islice
+from typing import NamedTuple
+from typing import Self
 
 MOST_NAMES = 8
 MOST_CHARACTERS = 200
 
 
+class At(NamedTuple):
+    """
+    A position in the message of an error, in the axes of the data: ``At(*position)``.
+
+    No position is formatted by hand: a ROS node tells all of them in the axes of the map.
+    """
+
+    x: float
+    y: float
+
+    def __str__(self) -> str:
+        return '({}, {})'.format(*(f'{round(float(value), 2) + 0.0:.2f}' for value in self))
+
+
 class DFPlannerError(Exception):
-    """Base of every error this package raises on purpose; ``code`` names the failure."""
+    """
+    Base of every error this package raises on purpose; ``code`` names the failure.
+
+    Its arguments are the parts of the message; those that are ``At`` can be told in other axes.
+    """
 
     code = 'UNKNOWN'
+
+    def told_in(self, turn: Callable[[At], Iterable[float]]) -> Self:
+        """
+        Tell the positions in other axes from now on.
+
+        :param turn: turns a position in the axes of the data.
+        """
+        self._turn = turn
+        return self
+
+    def __str__(self) -> str:
+        turn = getattr(self, '_turn', tuple)
+        return ''.join(str(At(*turn(part)) if isinstance(part, At) else part)
+                       for part in self.args)
 
 
 class InvalidInput(DFPlannerError, ValueError):

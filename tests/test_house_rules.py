@@ -19,8 +19,11 @@ from collections import Counter
 from collections import defaultdict
 from functools import cache
 from pathlib import Path
+import re
 
 from long_tests import LONG
+
+from df_planner import errors
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / 'df_planner'
@@ -194,3 +197,21 @@ def test_the_long_tests_are_files():
     """A file that was renamed must not slip back into ``make check``."""
     stems = {path.stem for path in (ROOT / 'tests').rglob('test_*.py')}
     assert LONG <= stems
+
+
+def test_errors_tell_positions_by_their_own_type():
+    """Numbers of an array in a message are in the axes of the data: users get those of the map."""
+    names = {name for name, value in vars(errors).items()
+             if isinstance(value, type) and issubclass(value, errors.DFPlannerError)}
+    bad = []
+    for module, path in modules().items():
+        for told in ast.walk(tree(path)):
+            if not (isinstance(told, ast.Raise) or isinstance(told, ast.Call)
+                    and getattr(told.func, 'id', '') in names):
+                continue
+            for part in ast.walk(told):
+                if isinstance(part, ast.FormattedValue) and (
+                        re.search(r'\.round\(|:2\]|^(position|point|start)$',
+                                  ast.unparse(part.value))):
+                    bad.append(f'{module}:{part.lineno}: {ast.unparse(part.value)}; use At')
+    assert bad == []

@@ -141,6 +141,15 @@ def test_a_pause_between_messages_is_no_fault_of_theirs():
     assert not source.faults(0.0, 10.0) and not source.faults(40.0, 45.0)
 
 
+def test_a_frozen_position_is_not_trusted_again_because_the_robot_has_braked():
+    source = Source()
+    source.state = lambda s: (1.0, 2.0, 1.0 * (s < 2.0), 0.0)
+    assert min(source.faults(0.0, 2.0)) < TIMEOUT_S
+    assert max(source.faults(2.0, 9.0)) > 8.9
+    source.state = lambda s: (1.3, 2.0, 0.0, 0.0)
+    assert max(source.faults(9.0, 12.0)) < 9.0 + 3.0 * TIMEOUT_S
+
+
 def test_a_robot_that_did_not_budge_is_pushed_again_when_it_moves_or_its_plan_has_ended():
     source = Source()
     source.state, source.share = (lambda s: (1.0, 2.0, 0.0, 0.0)), (lambda s: 1.0)

@@ -14,6 +14,9 @@
 
 """The planner with a shipped model: contracts, checks, replanning and the policy."""
 
+from dataclasses import replace
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +24,11 @@ import torch
 from df_planner import Planner
 from df_planner.driving.replanner import HOLD_RADIUS_M
 from df_planner.driving.replanner import Replanner
+from df_planner.driving.safety_gate import GateLimits
+from df_planner.driving.safety_gate import SafetyGate
+from df_planner.errors import At
 from df_planner.errors import CheckpointError
+from df_planner.errors import DFPlannerError
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
 from df_planner.errors import InvalidInput
@@ -104,7 +111,7 @@ def test_a_plan_passes_its_way_points_or_none_is_valid(planner):
     plan = planner.plan(np.array([3.0, 1.0, 0.0, 0.0]), START[:2], waypoints=[aside])
     assert plan.valid
     assert np.linalg.norm(plan.states[:, :2] - aside, axis=1).min() <= 0.5
-    with pytest.raises(NoValidPlan, match=r'passes way-point \[3. 3.\] at 0\.[5-9]'):
+    with pytest.raises(NoValidPlan, match=r'passes way-point \(3.00, 3.00\) at 0\.[5-9]'):
         planner.plan(START, START[:2] + [0.0, 0.8], waypoints=[between], horizon=60)
 
 
@@ -128,6 +135,49 @@ def test_without_enforcement_the_least_bad_candidate_is_returned_and_marked(plan
 def test_bad_input_is_answered_with_a_typed_error(planner, state, goal, error, complaint):
     with pytest.raises(error, match=complaint):
         planner.plan(state, goal)
+
+
+def test_positions_in_errors_are_told_in_the_axes_of_the_data_or_of_the_map(planner):
+    wall, beyond = np.array([2.0, 1.0]), np.array([99.0, 1.0])
+    in_wall, in_beyond = (np.concatenate([xy, np.zeros(2)]) for xy in (wall, beyond))
+    gate = SafetyGate(GateLimits.of(planner.settings.model_copy(update={
+        'start_tolerance_m': 0.5, 'start_tolerance_mps': 0.5, 'max_plan_shift_m': 1.0})),
+        planner.card)
+    plan = planner.plan(START, GOAL)
+    through = replace(plan, states=plan.states + [1.0, 0.0, 0.0, 0.0])
+    still = replace(plan, states=np.tile(START, (len(plan), 1)))
+    full = GridMap(np.ones((50, 50), bool), 0.1, np.array([0.0, -5.0]),
+                   planner.map.observation_to_map, np.ones((50, 50), bool))
+
+    def plan_in_the_unknown():
+        planner.map = full
+        planner.plan(START, GOAL)
+    for how, in_data, in_map in (
+            (lambda: planner.plan(in_wall, GOAL), '(2.00, 1.00)', '(1.00, -2.00)'),
+            (lambda: planner.plan(in_beyond, GOAL), '(99.00, 1.00)', '(1.00, -99.00)'),
+            (lambda: planner.plan(START, wall), '(2.00, 1.00)', '(1.00, -2.00)'),
+            (lambda: planner.plan(START, beyond), '(99.00, 1.00)', '(1.00, -99.00)'),
+            (lambda: planner.plan(START, GOAL, horizon=30), 'from (3.00, 1.00) to (1.00, 1.00)',
+             'from (1.00, -3.00) to (1.00, -1.00)'),
+            (lambda: planner.plan(START, START[:2] + [0.0, 0.8], waypoints=[[3.0, 3.0]],
+                                  horizon=60), 'way-point (3.00, 3.00)',
+             'way-point (3.00, -3.00)'),
+            (lambda: gate.check_robot(plan, in_beyond, 0.0), '(99.00, 1.00)', '(1.00, -99.00)'),
+            (lambda: gate.check_collision(through, planner.map), ' at (4.', ', -4.'),
+            (lambda: gate.check_collision(still, full), '(unknown) at (3.00, 1.00)',
+             '(unknown) at (1.00, -3.00)'),
+            (plan_in_the_unknown, 'start (3.00, 1.00) is unknown', 'start (1.00, -3.00)')):
+        with pytest.raises(DFPlannerError) as caught:
+            how()
+        error = caught.value
+        assert in_data in str(error) and in_data in str(pickle.loads(pickle.dumps(error)))
+        told = error.told_in(lambda at: (at.y, -at.x))
+        assert told is error and in_map in str(error) and in_data not in str(error)
+
+
+def test_a_position_is_short_and_has_no_minus_zero():
+    assert str(At(-0.001, 1.239)) == '(0.00, 1.24)'
+    assert str(NoValidPlan()) == '' and str(NoValidPlan('plain')) == 'plain'
 
 
 @pytest.mark.parametrize('horizon', [0, -5])

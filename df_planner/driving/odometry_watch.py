@@ -72,7 +72,7 @@ class OdometryWatch:
         self._at: tuple[float, float, float] = (0.0, 0.0, 0.0)  # x, y, speed
         self._moved_from, self._moved_s, self._promised_m = (0.0, 0.0), 0.0, 0.0
         self._bytes, self._changed_s, self._pushed_s = b'', 0.0, 0.0
-        self._does_not_budge = False
+        self._is_lost = self._does_not_budge = False
         self._jumped_s: deque[float] = deque(maxlen=JUMPS)
         self._paced: tuple[int, float, float] | None = None  # stamp, clock, arrival
         self._pace = 0  # of the latest interval: -1 too slow, 1 too fast
@@ -106,10 +106,14 @@ class OdometryWatch:
         if data != self._bytes:
             self._bytes, self._changed_s = data, now_s
             self._pushed_s, self._does_not_budge = 0.0, False
+<<<<<<< HEAD
         self.is_frozen = at[2] > STILL_M_S and (
             now_s - self._changed_s > min(self._longest_gap_s, REPEATS_S))
         time_s = now_s if clock_s is None else clock_s
         wrong = self._velocity.hear(state, now_s, stamp_ns / NS_PER_S)
+=======
+        self.is_repeating = now_s - self._changed_s > self.timeout_s
+>>>>>>> strangers
         found = (self._standing_stamp(stamp_ns, now_s) or self._jump(at, stamp_ns, now_s)
                  or self._standing_position(at, now_s) or self._wrong_pace(now_s, clock_s)
                  or self._no_effect(now_s) or wrong)
@@ -133,9 +137,15 @@ class OdometryWatch:
             self._pushed_s += self._step_s
 
     def release(self) -> None:
+<<<<<<< HEAD
         """Let commands push again a robot that did not budge, or went astray: its plan ended."""
         self._pushed_s, self._does_not_budge = 0.0, False
         self._velocity.release()
+=======
+        """Let a robot try again that did not budge: its plan has ended."""
+        self._pushed_s, self._does_not_budge = 0.0, False
+        self._promised_m, self._is_lost = 0.0, False
+>>>>>>> strangers
 
     def _standing_stamp(self, stamp_ns: int, now_s: float) -> str | None:
         restarts = stamp_ns <= self._newest_ns - RESTART_NS
@@ -173,15 +183,17 @@ class OdometryWatch:
     def _standing_position(self, at: tuple[float, float, float], now_s: float) -> str | None:
         x, y, speed = at
         if math.hypot(x - self._moved_from[0], y - self._moved_from[1]) > STILL_M:
-            self._moved_from, self._moved_s, self._promised_m = (x, y), now_s, 0.0
+            self._moved_from, self._moved_s = (x, y), now_s
+            self._promised_m, self._is_lost = 0.0, False
         elif speed > STILL_M_S:
             self._promised_m += speed * self._step_s
         stood_s = now_s - self._moved_s
         allowed_m = PROMISED_M if stood_s > self.timeout_s else LOST_M
-        if self._promised_m <= allowed_m or speed <= STILL_M_S:
+        self._is_lost = self._is_lost or self._promised_m > allowed_m
+        if not self._is_lost:  # else until it moves: braking has stopped what could tell
             return None
-        return (f'its position has stood still for {stood_s:.1f} s while its velocity says '
-                f'{speed:.2f} m/s; look why the source of the position has stopped')
+        return (f'its position has stood still for {stood_s:.1f} s while its velocity told of '
+                f'{self._promised_m:.2f} m; look why the source of the position has stopped')
 
     def _wrong_pace(self, now_s: float, clock_s: float | None) -> str | None:
         """Tell of stamps that run at another pace than the clock, twice in a row the same way."""

@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from df_planner.errors import At
 from df_planner.errors import PlanBeyondLimits
 from df_planner.errors import PlanInCollision
 from df_planner.errors import PlanJumps
@@ -116,7 +117,7 @@ class SafetyGate:
             off_m = np.linalg.norm(plan.states[:, :2] - robot[:2], axis=-1).min()
         allowed_m = self._limits.start_tolerance_m + self._slack_m
         if off_m > allowed_m:
-            raise PlanOffStart(f'the robot at {robot[:2].round(2)} is {off_m:.2f} m off the plan; '
+            raise PlanOffStart('the robot at ', At(*robot[:2]), f' is {off_m:.2f} m off the plan; '
                                f'start_tolerance_m allows {allowed_m:.2f}')
 
     def check_collision(self, plan: Plan, grid: GridMap) -> None:
@@ -131,9 +132,12 @@ class SafetyGate:
         short_m = needed_m - clearance_m
         row = int(short_m.argmax())
         if short_m[row] > 0.0:
+            where = plan.states[row, :2]
+            what = ('cells that the map does not know (unknown)' if grid.is_unknown_near(where)
+                    else 'an obstacle')
             raise PlanInCollision(
-                f'the plan hits an obstacle at {plan.states[row, :2].round(2)}, '
-                f'{row * plan.dt_s:.2f} s after its start, by {short_m[row]:.2f} m')
+                f'the plan hits {what} at ', At(*where),
+                f', {row * plan.dt_s:.2f} s after its start, by {short_m[row]:.2f} m')
 
     @staticmethod
     def _check_finite(plan: Plan) -> None:

@@ -36,6 +36,7 @@ from df_planner.console import examples
 from df_planner.console import refuse_given
 from df_planner.console import RESUME
 from df_planner.driving.policy import Policy
+from df_planner.errors import At
 from df_planner.errors import ConfigError
 from df_planner.evaluation.episodes import Specification
 from df_planner.evaluation.journal import Journal
@@ -212,8 +213,8 @@ def draw_blocks(maze: Maze, start: np.ndarray, goal: np.ndarray, count: int,
         clear = block.distance(np.array([start, goal])).min() >= KEEP_OFF_M
         if apart and clear and leaves_a_way(maze, block_map(grid, [*blocks, block]), start, goal):
             blocks.append(block)
-    raise ConfigError(f'{count} blocks do not fit between {start.round(2)} and {goal.round(2)} in '
-                      f'maze {maze.name!r}')
+    raise ConfigError(f'{count} blocks do not fit between ', At(*start), ' and ', At(*goal),
+                      f' in maze {maze.name!r}')
 
 
 def leaves_a_way(maze: Maze, grid: GridMap, start: np.ndarray, goal: np.ndarray) -> bool:

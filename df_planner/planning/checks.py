@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from df_planner.diffusion.guidance import Guidance
+from df_planner.errors import At
 from df_planner.planning.map import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
@@ -80,16 +81,18 @@ class Verdict:
         return int(np.argmin(self.failure))
 
 
-def complaint(verdicts: list[Verdict]) -> str:
-    """Return how many candidates failed which check."""
+def complaint(verdicts: list[Verdict]) -> list[str | At]:
+    """Return how many candidates failed which check, as the parts of an error's message."""
     collision, dynamics, distance = (np.concatenate([getattr(v, name) for v in verdicts]) for name
                                      in ('collision_m', 'dynamics', 'goal_distance_m'))
     missed = np.concatenate([v.missed_m for v in verdicts]).min(0)
-    return (f'of {len(collision)} candidates {int((collision > 0.0).sum())} collide, '
-            f'{int((dynamics > 1.0).sum())} exceed the dynamics seen in the data, '
-            f'the nearest ends {distance.min():.2f} m from the goal'
-            + ''.join(f', the nearest passes way-point {point.round(2)} at {distance:.2f} m'
-                      for point, distance in zip(verdicts[0].waypoints, missed)))
+    parts: list[str | At] = [
+        f'of {len(collision)} candidates {int((collision > 0.0).sum())} collide, '
+        f'{int((dynamics > 1.0).sum())} exceed the dynamics seen in the data, '
+        f'the nearest ends {distance.min():.2f} m from the goal']
+    for point, distance in zip(verdicts[0].waypoints, missed):
+        parts += ', the nearest passes way-point ', At(*point), f' at {distance:.2f} m'
+    return parts
 
 
 @dataclass(frozen=True)

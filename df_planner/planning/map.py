@@ -36,13 +36,15 @@ class GridMap:
     :param resolution_m: edge of a grid cell.
     :param origin_xy: (2,) position of the lower-left corner in the map frame.
     :param observation_to_map: (2, 2) matrix that turns observation axes into map axes.
+    :param unknown: (H, W) bool, the occupied cells that nobody has seen; None if there are none.
 
     ``distance_m`` (H + 2, W + 2) holds the distance at the centres of the cells, with a border of
     one cell around the grid.
     """
 
     def __init__(self, occupied: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
-                 observation_to_map: np.ndarray):
+                 observation_to_map: np.ndarray, unknown: np.ndarray | None = None):
+        self.unknown = unknown
         self.occupied = np.asarray(occupied, bool)
         if self.occupied.ndim != 2 or self.occupied.size == 0:
             raise ValueError(f'occupied must be (H, W), got {self.occupied.shape}')
@@ -74,6 +76,20 @@ class GridMap:
         values = map_coordinates(self.distance_m, flat, order=1, mode='nearest')
         return values.reshape(cells.shape[:-1])
 
+    def is_unknown_near(self, point: np.ndarray) -> bool:
+        """Tell whether the obstacle nearest to a point (2,) is a cell that nobody has seen."""
+        if self.unknown is None:
+            return False
+        cell = self._cells(point)
+        reach = max(float(self.clearance(point)), 0.0) / self.resolution_m + 2.0
+        low, high = np.floor(cell - reach).astype(int), np.ceil(cell + reach).astype(int)
+        window = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(low, high))
+        solid = np.argwhere(self.occupied[window])
+        if len(solid) == 0:
+            return False
+        away = np.linalg.norm(solid + np.maximum(low, 0) + 0.5 - cell, axis=-1)
+        return bool(self.unknown[window][tuple(solid[away.argmin()])])
+
     def to_field_index(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (2, 2) and (2,): ``point @ matrix.T + offset`` is an index of ``distance_m``."""
         matrix = (self.observation_to_map / self.resolution_m)[::-1]
@@ -91,7 +107,7 @@ class GridMap:
         xy = self.origin_xy + self.resolution_m * (np.stack([ix, iy], axis=-1) + 0.5)
         points = xy @ np.linalg.inv(self.observation_to_map).T
         return GridMap(self.occupied | covers(points), self.resolution_m, self.origin_xy,
-                       self.observation_to_map)
+                       self.observation_to_map, self.unknown)
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""

@@ -25,6 +25,7 @@ import operator
 
 import numpy as np
 
+from df_planner.errors import At
 from df_planner.errors import brief
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
@@ -118,9 +119,13 @@ def refuse_blocked(position: np.ndarray, grid: GridMap | None, what: str,
     if grid is None:
         return
     if not grid.contains(position):
-        raise outside(f'{what} {position.round(3)} is outside the map')
-    if grid.clearance(position) <= 0.0:
-        raise occupied(f'{what} {position.round(3)} is inside an obstacle')
+        raise outside(f'{what} ', At(*position), ' is outside the map')
+    if grid.clearance(position) > 0.0:
+        return
+    if grid.is_unknown_near(position):
+        raise occupied(f'{what} ', At(*position), ' is unknown: the map does not know its cell, '
+                       'which counts as an obstacle; map the place, or mark it as free')
+    raise occupied(f'{what} ', At(*position), ' is inside an obstacle')
 
 
 def past_states(value: object, size: int) -> np.ndarray:

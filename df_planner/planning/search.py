@@ -27,6 +27,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from df_planner.errors import At
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningTimeout
 from df_planner.planning.checks import Attempt
@@ -93,12 +94,13 @@ class Search:
 
     def failure(self, task: Task, timeout: PlanningTimeout | None) -> NoValidPlan:
         """Return the error that says why no candidate is valid; ``timeout`` cut the search."""
-        reasons = [str(timeout)] if timeout else []
+        reasons: list[str | At] = [f'{timeout}'] if timeout else []
         if self.attempts:
-            reasons.append(complaint([attempt.verdict for attempt in self.attempts]))
+            reasons += ['; '] * bool(timeout)
+            reasons += complaint([attempt.verdict for attempt in self.attempts])
         return (PlanningTimeout if timeout else NoValidPlan)(
-            f'no valid plan from {task.state[POSITION].round(2)} to {task.stops[-1].round(2)}: '
-            + '; '.join(reasons))
+            'no valid plan from ', At(*task.state[POSITION]), ' to ', At(*task.stops[-1]), ': ',
+            *reasons)
 
     @property
     def _has_plan(self) -> bool:

@@ -119,7 +119,7 @@ def check_frame(frame_id: str, allowed: Collection[str], what: str) -> None:
     """Raise a FrameError for a message in a frame that is not one of the allowed."""
     if frame_id not in allowed:
         raise FrameError(f'{what}: frame_id must be one of '
-                         f'{", ".join(repr(name) for name in allowed)}, got {frame_id!r:.60}')
+                         f'{", ".join(map(repr, dict.fromkeys(allowed)))}, got {frame_id!r:.60}')
 
 
 def finite(values: Sequence[float], what: str) -> np.ndarray:

@@ -63,7 +63,7 @@ def occupancy_grid_message(data: np.ndarray, origin_xy: np.ndarray, resolution_m
 def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
                           occupied_threshold: int = 65) -> GridMap:
     """
-    Return a map message as a distance field; unknown cells count as occupied.
+    Return a map message as a distance field; unknown cells count as occupied, and are told apart.
 
     :param occupied_threshold: cells of this value or above are obstacles.
     """
@@ -82,7 +82,7 @@ def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
     cells = np.array(msg.data, dtype=np.int8).reshape(height, width)
     # The message holds the resolution as a float32; a millionth of a metre is finer than any map.
     return GridMap((cells < 0) | (cells >= occupied_threshold), round(resolution_m, 6),
-                   np.array([x, y]), axes.observation_to_map)
+                   np.array([x, y]), axes.observation_to_map, cells < 0)
 
 
 class MapReader:

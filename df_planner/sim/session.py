@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from df_planner.errors import At
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.errors import StaleInput
@@ -145,14 +146,13 @@ class Session:
         if state.shape != (size,) or not np.isfinite(state).all():
             raise InvalidInput(f'state must be {size} finite numbers, got {state.tolist()}')
         position = self._robot.to_maze(state[:2])
-        row, column = position.tolist()
         beyond = position - CELL_LOWER_EDGE_M - CELL_M * np.array(self.maze.walls.shape)
         if (position < CELL_LOWER_EDGE_M).any() or (beyond >= 0.0).any():
-            raise StartOutsideMap(f'row {row:.3f}, column {column:.3f} is outside of maze '
-                                  f'{self.maze.name!r}')
+            raise StartOutsideMap(
+                'the start ', At(*state[:2]), f' is outside of maze {self.maze.name!r}')
         if self.maze.is_wall(position):
-            raise StartOccupied(f'row {row:.3f}, column {column:.3f} is inside a wall of maze '
-                                f'{self.maze.name!r}')
+            raise StartOccupied(
+                'the start ', At(*state[:2]), f' is inside a wall of maze {self.maze.name!r}')
         self.world.set_state(state)
         self._commands.clear()
         self.time_ns += EPISODE_GAP_NS

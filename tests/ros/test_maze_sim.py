@@ -143,8 +143,8 @@ def test_bad_inputs_change_nothing(start_node, probe):
         return msg
 
     for msg, complaint in [
-            (pose_at(2.0, 2.0), 'START_OCCUPIED'),
-            (pose_at(50.0, 1.0), 'START_OUTSIDE_MAP'),
+            (pose_at(2.0, 2.0), 'START_OCCUPIED: the start (2.00, -2.00)'),
+            (pose_at(50.0, 1.0), 'START_OUTSIDE_MAP: the start (1.00, -50.00)'),
             (pose_at(float('nan'), 1.0), 'INVALID_INPUT'),
             (pose_at(1.0, 1.0, 'moon'), 'TF_ERROR')]:
         poses.publish(msg)

@@ -303,6 +303,8 @@ def test_a_drive_that_cannot_be_has_the_planners_code(planner, goal, frame_id, n
     assert status == ABORTED
     assert result.error_code == getattr(planner.nav2.ComputePathToPose.Result, name)
     assert result.error_msg.startswith(name)
+    if frame_id == 'map':
+        assert f'goal ({goal[0]:.2f}, {goal[1]:.2f}) is' in result.error_msg
 
 
 def test_a_drive_that_is_cancelled_brakes(planner):

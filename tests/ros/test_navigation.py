@@ -30,6 +30,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
+from df_planner.errors import At
 from df_planner.errors import ConfigError
 from df_planner.errors import FrameError
 from df_planner.errors import GoalOccupied
@@ -50,6 +51,7 @@ from df_planner.nodes.planner.transforms import TIMEOUT_S
 from df_planner.nodes.planner.transforms import transformed
 from df_planner.planning.plan import Plan
 from df_planner.ros import clock
+from df_planner.ros.conversions import check_frame
 
 GOAL = np.array([2.0, 1.0])
 
@@ -86,9 +88,9 @@ def test_a_result_is_filled_as_far_as_it_has_fields():
     jazzy.error_code = newer.error_code = 0
     newer.error_msg = ''
     for result in (jazzy, newer, humble):
-        fill_error(result, GoalOccupied('goal [2. 1.] is inside an obstacle'))
+        fill_error(result, GoalOccupied('goal ', At(2, 1), ' is inside an obstacle'))
     assert jazzy.error_code == newer.error_code == 1207
-    assert newer.error_msg == 'GOAL_OCCUPIED: goal [2. 1.] is inside an obstacle'
+    assert newer.error_msg == 'GOAL_OCCUPIED: goal (2.00, 1.00) is inside an obstacle'
     assert not hasattr(jazzy, 'error_msg') and not vars(humble)
 
 
@@ -249,6 +251,8 @@ def test_without_tf2_other_frames_are_refused_at_once(make_frames):
     known, unknown = frames.resolve(pose(1, 2, 'odom')), frames.resolve(pose(1, 2, 'camera'))
     assert known[0].value[0].pose.position.x == 1.0
     assert isinstance(unknown[0].error, FrameError) and 'camera' in str(unknown[0].error)
+    with pytest.raises(FrameError, match="must be one of 'map', 'odom', got"):  # each once
+        check_frame('camera', ('map', 'map', 'odom'), 'goal')
 
 
 def test_with_tf2_a_pose_comes_from_any_frame(make_frames):

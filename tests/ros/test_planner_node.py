@@ -134,8 +134,8 @@ def test_a_goal_waits_for_odometry_of_its_own_time(quick):
 
 
 @pytest.mark.parametrize('position, frame_id, code', [
-    (WALL, 'map', 'GOAL_OCCUPIED'),
-    (OUTSIDE, 'map', 'GOAL_OUTSIDE_MAP'),
+    (WALL, 'map', 'GOAL_OCCUPIED: goal (2.00, -2.00) is inside'),
+    (OUTSIDE, 'map', 'GOAL_OUTSIDE_MAP: goal (50.00, 0.00) is outside'),
     ((math.nan, 0.0), 'map', 'INVALID_INPUT'),
     (GOAL, 'camera', 'TF_ERROR'),
     (GOAL, '', 'TF_ERROR'),
@@ -156,8 +156,8 @@ def test_a_bad_goal_is_named_and_changes_nothing(quick, quick_node, position, fr
     (25, (1.0, math.inf), 'odom', 'INVALID_INPUT'),
     (25, START, 'camera', 'TF_ERROR'),
     (-1, START, 'odom', 'STALE_INPUT'),
-    (25, OUTSIDE, 'odom', 'START_OUTSIDE_MAP'),
-    (25, WALL, 'odom', 'START_OCCUPIED'),
+    (25, OUTSIDE, 'odom', 'START_OUTSIDE_MAP: start (50.00, 0.00)'),
+    (25, WALL, 'odom', 'START_OCCUPIED: start (2.00, -2.00)'),
 ])
 def test_bad_odometry_is_named_and_changes_nothing(quick, quick_node, tick, position, frame_id,
                                                    code):
@@ -241,8 +241,10 @@ def test_get_plan_answers_and_says_why_not(quick, quick_node):
     assert math.dist((end.x, end.y), GOAL) <= 0.5
     assert quick.trajectories == []
 
-    for bad, code in ((GetPlan.Request(start=pose(START), goal=pose(WALL)), 'GOAL_OCCUPIED'),
-                      (GetPlan.Request(start=pose(WALL), goal=pose(GOAL)), 'START_OCCUPIED'),
+    for bad, code in ((GetPlan.Request(start=pose(START), goal=pose(WALL)),
+                       'GOAL_OCCUPIED: goal (2.00, -2.00)'),
+                      (GetPlan.Request(start=pose(WALL), goal=pose(GOAL)),
+                       'START_OCCUPIED: start (2.00, -2.00)'),
                       (GetPlan.Request(start=pose(START, 'x'), goal=pose(GOAL)), 'TF_ERROR')):
         path = quick.call(GetPlan, 'get_plan', bad).plan
         assert (path.poses, path.header.frame_id) == ([], 'map')
@@ -297,6 +299,8 @@ def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, mod
     robot.send_goal(GOAL, tick=2)
     node.wait_for_log('The goal waits for odom, map')
     assert robot.wait_for_status('inputs', 'Waiting for odom, map') == b'\x01'
+    robot.send_odometry(0)
+    robot.wait_for_status('inputs', 'Waiting for odom that advances, map')
     robot.send_odometry(1)
     robot.wait_for_status('inputs', 'Waiting for map')
     robot.send_map()

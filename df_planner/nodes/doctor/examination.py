@@ -269,5 +269,5 @@ def _start(heard: Recording, axes: MapAxes) -> tuple[np.ndarray | None, str]:
     try:
         refuse_blocked(start, found.grid, 'start', StartOutsideMap, StartOccupied)
     except DFPlannerError as error:
-        return start, f'{error.code}: {error}'
+        return start, f'{error.code}: {error.told_in(axes.to_map)}'
     return start, ''

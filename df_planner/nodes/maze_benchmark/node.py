@@ -37,6 +37,7 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from df_planner.driving.stamps import seconds_to_ns
+from df_planner.errors import At
 from df_planner.errors import CheckpointError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import WaitTimeout
@@ -151,7 +152,8 @@ class MazeBenchmark(Node):
         self._state_publisher.publish(self._robot.odometry(
             start, now, p.odom_frame_id, 'base_link'))
         self._wait_until(lambda: self._recording is not None, RESPONSE_TIMEOUT_S,
-                         f'the simulator to take the start {start.tolist()}; is its maze '
+                         f'the simulator to take the start {At(*self._axes.to_map(start[:2]))}; '
+                         'is its maze '
                          f'{self._maze.name!r}?')
         recording: EpisodeRecording = self._recording
         header = Header(stamp=conversions.ns_to_stamp(recording.stamp_ns),

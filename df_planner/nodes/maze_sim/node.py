@@ -36,6 +36,7 @@ from rclpy.clock import ClockType
 from rclpy.node import Node
 
 from df_planner.driving.stamps import NS_PER_S
+from df_planner.errors import DFPlannerError
 from df_planner.errors import StaleInput
 from df_planner.nodes.maze_sim.output import SimulatorOutput
 from df_planner.nodes.maze_sim.parameters import MazeSimParameters
@@ -200,12 +201,17 @@ class MazeSim(Node):
     def _on_initial_pose(self, msg: PoseWithCovarianceStamped) -> None:
         conversions.check_frame(
             msg.header.frame_id, (self.parameters.global_frame_id,), 'initialpose')
-        self._session.teleport(self._robot.at_rest(msg.pose.pose, 'initialpose'))
-        self._publish_episode()
+        self._teleport(self._robot.at_rest(msg.pose.pose, 'initialpose'))
 
     def _on_set_state(self, msg: Odometry) -> None:
         p = self.parameters
-        self._session.teleport(self._robot.state(msg, (p.odom_frame_id, p.global_frame_id)))
+        self._teleport(self._robot.state(msg, (p.odom_frame_id, p.global_frame_id)))
+
+    def _teleport(self, state: np.ndarray) -> None:
+        try:
+            self._session.teleport(state)
+        except DFPlannerError as error:
+            raise error.told_in(self._axes.to_map)
         self._publish_episode()
 
     def _on_goal(self, msg: PoseStamped) -> None:

@@ -202,7 +202,10 @@ class Interface:
     def set_goal(self, pose: PoseStamped, by_action: bool = False) -> None:
         """Plan for a goal pose of the map frame; errors of ``Planner.check_goal``."""
         position = conversions.position_from_pose(pose.pose, self._axes, 'goal')
-        self.session.set_goal(position, conversions.stamp_to_ns(pose.header.stamp))
+        try:
+            self.session.set_goal(position, conversions.stamp_to_ns(pose.header.stamp))
+        except DFPlannerError as error:
+            raise self.told(error)
         self._is_resuming = False
         stamp_ns = max(self.node.get_clock().now().nanoseconds, 1) if by_action else 0
         self._publish_goal(position, self.parameters.global_frame_id, stamp_ns)
@@ -245,6 +248,15 @@ class Interface:
             msg.header.frame_id = frame_id
             msg.pose = conversions.pose_from_position(position, self._axes)
         self._goal.publish(msg)
+
+    def told(self, error: Exception) -> DFPlannerError:
+        """
+        Return an error of the session as users get it: with positions in the axes of the map.
+
+        One that is not typed (a defect, a failing device) is wrapped.
+        """
+        typed = error if isinstance(error, DFPlannerError) else DFPlannerError(repr(error))
+        return typed.told_in(self._axes.to_map)
 
     # Services
 
@@ -293,7 +305,7 @@ class Interface:
         begin(future.set_result)
         outcome = await future
         if outcome.error is not None:
-            raise as_typed(outcome.error)
+            raise self.told(outcome.error)
         return outcome.value
 
     def _dismiss(self) -> None:
@@ -301,8 +313,3 @@ class Interface:
         if self._get_plan_future is not None and not self._get_plan_future.done():
             self._get_plan_future.set_result(
                 Outcome(error=PlanningCancelled('the planner was deactivated')))
-
-
-def as_typed(error: Exception) -> DFPlannerError:
-    """Return a typed error as it is, any other (a defect, a failing device) wrapped in one."""
-    return error if isinstance(error, DFPlannerError) else DFPlannerError(repr(error))

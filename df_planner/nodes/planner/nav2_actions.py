@@ -34,7 +34,6 @@ from df_planner.errors import DFPlannerError
 from df_planner.errors import FrameError
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import WaitTimeout
-from df_planner.nodes.planner.interface import as_typed
 from df_planner.nodes.planner.interface import Interface
 from df_planner.nodes.planner.navigation import Navigation
 from df_planner.nodes.planner.planning_job import Reading
@@ -130,7 +129,7 @@ class PathAction:
 
     def _answer(self, outcome: Outcome) -> None:
         if outcome.error is not None:
-            self.server.abort(as_typed(outcome.error))
+            self.server.abort(self._interface.told(outcome.error))
             return
         interface, result = self._interface, self.server.kind.Result()
         result.path = interface.robot.path(

@@ -214,6 +214,8 @@ class PlannerNode(LifecycleNode):
     # Plans
 
     def _finish_plan(self, result: Result) -> None:
+        if result.error is not None:
+            self._interface.told(result.error)
         if result.start_is_bad:
             self._complaints.add('start', result.error)
             self._actions.take(result)
