@@ -106,14 +106,10 @@ class OdometryWatch:
         if data != self._bytes:
             self._bytes, self._changed_s = data, now_s
             self._pushed_s, self._does_not_budge = 0.0, False
-<<<<<<< HEAD
         self.is_frozen = at[2] > STILL_M_S and (
             now_s - self._changed_s > min(self._longest_gap_s, REPEATS_S))
         time_s = now_s if clock_s is None else clock_s
         wrong = self._velocity.hear(state, now_s, stamp_ns / NS_PER_S)
-=======
-        self.is_repeating = now_s - self._changed_s > self.timeout_s
->>>>>>> strangers
         found = (self._standing_stamp(stamp_ns, now_s) or self._jump(at, stamp_ns, now_s)
                  or self._standing_position(at, now_s) or self._wrong_pace(now_s, clock_s)
                  or self._no_effect(now_s) or wrong)
@@ -137,15 +133,10 @@ class OdometryWatch:
             self._pushed_s += self._step_s
 
     def release(self) -> None:
-<<<<<<< HEAD
-        """Let commands push again a robot that did not budge, or went astray: its plan ended."""
-        self._pushed_s, self._does_not_budge = 0.0, False
-        self._velocity.release()
-=======
-        """Let a robot try again that did not budge: its plan has ended."""
+        """Let a robot try again that did not budge or went astray: its plan has ended."""
         self._pushed_s, self._does_not_budge = 0.0, False
         self._promised_m, self._is_lost = 0.0, False
->>>>>>> strangers
+        self._velocity.release()
 
     def _standing_stamp(self, stamp_ns: int, now_s: float) -> str | None:
         restarts = stamp_ns <= self._newest_ns - RESTART_NS
