@@ -36,6 +36,9 @@ from df_planner.driving.timeline import TimedPlan
 from df_planner.driving.timeline import Timeline
 from df_planner.planning.plan import Plan
 
+CARRIED_M = 1.0  # from one message to the next: the robot is elsewhere, its plan leads nowhere
+RARE_PERIODS = 6  # of control between messages; a point at its gains gets unstable beyond
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -79,7 +82,7 @@ class PlanFollower:
                  limits: Sequence[float] = (1.0, 1.0)):
         self.executor = executor
         self.odom_stamp_ns: int | None = None  # of the newest odometry
-        self.watch = OdometryWatch(odom_timeout_s)
+        self.watch = OdometryWatch(odom_timeout_s, RARE_PERIODS * control_period_s)
         self._timeline = Timeline(control_period_s)
         self._plan_timeout_ns = seconds_to_ns(plan_timeout_s)
         self._gap_ns = seconds_to_ns(odom_timeout_s)
@@ -144,9 +147,12 @@ class PlanFollower:
             source has restarted, and a plan from its future ends.
         """
         last_ns, timeline = self.odom_stamp_ns, self._timeline
-        if now_s is not None and self.watch.hear(state, stamp_ns, now_s, clock_s) is not None:
-            timeline.clear()
-            last_ns = None  # a late state, too, is good enough to brake by
+        if now_s is not None:
+            is_bad = self.watch.hear(state, stamp_ns, now_s, clock_s) is not None
+            if is_bad or self._is_carried(state, stamp_ns):
+                timeline.clear()
+            if is_bad:
+                last_ns = None  # a late state, too, is good enough to brake by
         restarted = has_restarted(last_ns, stamp_ns)
         if last_ns is not None and timeline.current is not None:
             began_ns, ahead = timeline.current.stamp_ns, timeline.ahead
@@ -175,18 +181,25 @@ class PlanFollower:
         self._answered = True
         if not self.has_current_plan:
             self._has_control = self._lockstep or not self._rest.is_reached
-            # A velocity that is frozen, too, says nothing: braking by it would drive the robot.
-            blind = self.watch.is_repeating or not self._has_control
+            # Braking by a velocity that is not true would drive the robot.
+            blind = not (self.watch.has_velocity and self._has_control)
             action = np.zeros(len(self._limits)) if blind else self._action(None, 0)
             return Answer(action, self.odom_stamp_ns, None)
         self._has_control = True
         self._rest.begin()
         plan, step = self._timeline.current.plan, self._step_of(self._timeline.current)
         planned = plan.states[min(step, len(plan) - 1), :2]
-        action = self._action(plan, step)
+        action = np.zeros(len(self._limits)) if self.watch.is_frozen else self._action(plan, step)
         self.watch.commanded(float((np.abs(action) / self._limits).max()))
         return Answer(action, self.odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
+
+    def _is_carried(self, state: np.ndarray, stamp_ns: int) -> bool:
+        if self._state is None:
+            return False
+        gap_s = abs(stamp_ns - self.odom_stamp_ns) / NS_PER_S
+        reach_m = CARRIED_M + 2.0 * gap_s * float(np.linalg.norm(state[2:4]))
+        return bool(np.linalg.norm(state[:2] - self._state[:2]) > reach_m)
 
     def _seam_jump(self, action: np.ndarray) -> float | None:
         """Return how far an action (A,) is from that of the plan just replaced, if one was."""

@@ -27,6 +27,7 @@ import numpy as np
 
 from df_planner.driving.stamps import NS_PER_S
 from df_planner.driving.stamps import RESTART_NS
+from df_planner.driving.velocity_check import VelocityCheck
 
 STILL_M = 1e-3  # a position that has moved less stands still
 STILL_M_S = 0.05  # a slower robot may stand, whatever its noisy velocity says
@@ -34,8 +35,10 @@ PROMISED_M = 0.05  # how far the velocity must lead before the position is misse
 LOST_M = 0.3  # so far, the position is missed at once
 JUMP_M = 0.2  # off where velocity leads from one message to the next
 JUMPS, JUMPS_S = 3, 1.0  # so many jumps in this time; a single one is a robot put elsewhere
+REPEATS_S = 0.1  # for which the state of a robot that moves may stay the same
 PUSH = 0.25  # a command below this share of the limit may not move a robot that stands
 SLOWEST, FASTEST, LAG_S = 0.5, 2.0, 0.05  # the pace of stamps by the clock, give or take
+RARE, MOST_RARE = 0.5, 0.4  # share of time in long gaps; the most that a single one counts
 LONGEST_STEP_S = 0.1  # between messages; what is longer counts as this much
 
 
@@ -47,16 +50,20 @@ class OdometryWatch:
     that stamps of whole seconds do not count as good for half of each.
 
     :param timeout_s: wall time that the stamp, the position or the state may stand still.
+    :param longest_gap_s: time between messages beyond which control is unstable.
     :ivar fault: what is wrong, with the remedy; None if nothing is.
-    :ivar is_repeating: the state has stood still to the last bit for the time-out; a velocity
-        other than 0 in it is not that of the robot.
+    :ivar is_frozen: the state says that the robot moves, yet stays the same to the last bit.
     """
 
-    def __init__(self, timeout_s: float):
+    def __init__(self, timeout_s: float, longest_gap_s: float = math.inf):
         self.timeout_s = timeout_s
+        self._longest_gap_s = longest_gap_s
+        self._rare = self._gap_s = 0.0  # share of the time lately in long gaps; the latest of them
+        self._time_s: float | None = None  # when the message before came, by the robot's clock
         self.fault: str | None = None
         self._has_advanced = True
-        self.is_repeating = False
+        self.is_frozen = False
+        self._velocity = VelocityCheck()
         self._good_from_s = -math.inf
         self._heard_s: float | None = None  # when the message before came
         self._step_s = 0.0  # wall time between the last two
@@ -99,17 +106,26 @@ class OdometryWatch:
         if data != self._bytes:
             self._bytes, self._changed_s = data, now_s
             self._pushed_s, self._does_not_budge = 0.0, False
-        self.is_repeating = now_s - self._changed_s > self.timeout_s
+        self.is_frozen = at[2] > STILL_M_S and (
+            now_s - self._changed_s > min(self._longest_gap_s, REPEATS_S))
+        time_s = now_s if clock_s is None else clock_s
+        wrong = self._velocity.hear(state, now_s, stamp_ns / NS_PER_S)
         found = (self._standing_stamp(stamp_ns, now_s) or self._jump(at, stamp_ns, now_s)
                  or self._standing_position(at, now_s) or self._wrong_pace(now_s, clock_s)
-                 or self._no_effect(now_s))
+                 or self._no_effect(now_s) or wrong)
         self._heard_s, self._heard_ns, self._at = now_s, stamp_ns, at
-        if found is not None:
-            self.fault = f'odometry does not advance: {found}'
+        rare = self._rare_messages(time_s)
+        if found is not None or rare is not None:
+            self.fault = rare if found is None else f'odometry does not advance: {found}'
             self._good_from_s = now_s + 2.0 * self.timeout_s
         elif now_s >= self._good_from_s:
             self.fault = None
         return self.fault
+
+    @property
+    def has_velocity(self) -> bool:
+        """Tell whether the velocity may be true: it is neither frozen nor in other axes."""
+        return not (self.is_frozen or self._velocity.is_wrong)
 
     def commanded(self, share: float) -> None:
         """Take the command that answers the message, as a share of its limit."""
@@ -117,9 +133,10 @@ class OdometryWatch:
             self._pushed_s += self._step_s
 
     def release(self) -> None:
-        """Let a robot try again that did not budge: its plan has ended."""
+        """Let a robot try again that did not budge or went astray: its plan has ended."""
         self._pushed_s, self._does_not_budge = 0.0, False
         self._promised_m, self._is_lost = 0.0, False
+        self._velocity.release()
 
     def _standing_stamp(self, stamp_ns: int, now_s: float) -> str | None:
         restarts = stamp_ns <= self._newest_ns - RESTART_NS
@@ -189,9 +206,21 @@ class OdometryWatch:
                  else '/clock')
         return f'its stamps run {stamps_s / passed_s:.2g} times as fast as {clock}'
 
+    def _rare_messages(self, time_s: float) -> str | None:
+        """Tell of messages that are too far apart for most of the time."""
+        gap_s = 0.0 if self._time_s is None else max(time_s - self._time_s, 0.0)
+        self._time_s = time_s
+        is_long = gap_s > self._longest_gap_s
+        self._gap_s = gap_s if is_long else self._gap_s
+        self._rare += min(gap_s / self.timeout_s, MOST_RARE) * (is_long - self._rare)
+        if self._rare <= RARE:
+            return None
+        return (f'odometry comes every {self._gap_s:.2f} s only; control needs it every '
+                f'{self._longest_gap_s:.2g} s at least')
+
     def _no_effect(self, now_s: float) -> str | None:
         """Tell of a state that stays the same to the last bit whatever is commanded."""
-        if self.is_repeating and self._pushed_s > self.timeout_s:
+        if min(now_s - self._changed_s, self._pushed_s) > self.timeout_s:
             self._does_not_budge = True
         if not self._does_not_budge:
             return None

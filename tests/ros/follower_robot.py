@@ -34,6 +34,7 @@ SCALE = conversions.ForceScale(POINT.max_force_n, POINT.mass_kg)
 ROBOT = PointRobot(AXES, SCALE)
 TICK_NS = 10_000_000
 START_NS = 5_000_000_000
+TREMBLE_M = 6e-4
 STATE = np.array([1.0, 2.0, 0.5, -0.25])
 
 
@@ -50,6 +51,7 @@ class Robot:
     def __init__(self, probe):
         self.probe = probe
         self.wrenches = probe.listen(WrenchStamped, 'cmd_wrench', profiles.RECORDING_QOS)
+        self._tremble_m = TREMBLE_M
         self._odometry = probe.publisher(Odometry, 'odom', profiles.STANDARD_QOS)
         self.trajectories = probe.publisher(
             MultiDOFJointTrajectory, 'plan_trajectory', profiles.PLAN_QOS)
@@ -57,9 +59,11 @@ class Robot:
         probe.wait_until_found_by('follower')
 
     def be(self, state, stamp_ns, frame_id='odom'):
-        """Publish a state."""
+        """Publish a state, trembling: odometry of a robot that moves never stands still."""
+        self._tremble_m = -self._tremble_m
         self._odometry.publish(ROBOT.odometry(
-            np.asarray(state), conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
+            np.asarray(state) + (self._tremble_m, 0.0, 0.0, 0.0),
+            conversions.ns_to_stamp(stamp_ns), frame_id, 'base_link'))
 
     def plan(self, plan, stamp_ns):
         """Publish a plan and return its message."""
@@ -73,16 +77,17 @@ class Robot:
 
         :param again_s: when to publish it again, as it may get lost outside of lockstep.
         """
-        due_s, before = time.monotonic(), len(self.wrenches)
+        due_s, before, answers = time.monotonic(), len(self.wrenches), []
 
         def answered():
             nonlocal due_s
-            if len(self.wrenches) > before and conversions.stamp_to_ns(
-                    self.wrenches[-1].header.stamp) == stamp_ns:
+            answers[:] = [msg for msg in self.wrenches[before:]
+                          if conversions.stamp_to_ns(msg.header.stamp) == stamp_ns]
+            if answers:
                 return True
             if time.monotonic() >= due_s:
                 self.be(state, stamp_ns)
                 due_s = time.monotonic() + again_s
             return False
         self.probe.wait_until(answered, 'an answer')
-        return ROBOT.action(self.wrenches[-1], ('map',))
+        return ROBOT.action(answers[0], ('map',))  # it is taken back when no odometry follows

@@ -189,7 +189,7 @@ class StandInRobot:
         self._second_odometry = None
         self._maps = node.create_publisher(OccupancyGrid, 'map', LATCHED_QOS)
         self._goals = node.create_publisher(PoseStamped, 'goal_pose', LATEST_QOS)
-        self._listener = None
+        self._listener, self._hears_unstamped = None, None
         self._listen(HEALTHY)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics,
                                  QoSProfile(depth=100))
@@ -205,8 +205,6 @@ class StandInRobot:
     def begin(self, fault: Fault) -> None:
         """Begin with a fault."""
         with self._lock:
-            if fault.unstamped != self.fault.unstamped:
-                self._listen(fault)
             if fault.topic not in self._odometry:
                 self._odometry[fault.topic] = self.node.create_publisher(
                     Odometry, fault.topic, 10)
@@ -264,8 +262,11 @@ class StandInRobot:
             self._executor.spin_once(timeout_sec=0.1)
 
     def _listen(self, fault: Fault) -> None:
+        if fault.unstamped == self._hears_unstamped:
+            return
         if self._listener is not None:
             self.node.destroy_subscription(self._listener)
+        self._hears_unstamped, self._command = fault.unstamped, (0.0, 0.0)
         kind, topic, callback = ((WrenchStamped, 'cmd_wrench', self._on_wrench)
                                  if self.kind == 'point' else
                                  (Twist, 'cmd_vel', self._on_twist) if fault.unstamped else
@@ -303,6 +304,7 @@ class StandInRobot:
             self.travelled_m += math.dist(before.xy, self.motion.xy)
             self.track.append((now_s, self.motion))
             self._ticks += 1
+            self._listen(self.fault)  # here, since the executor's thread must change what it has
             if self._ticks % self.fault.every == 0:
                 self._publish(now_s)
 

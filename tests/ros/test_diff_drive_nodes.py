@@ -224,7 +224,7 @@ def test_a_follower_keeps_its_limits_and_stops_when_the_plan_is_old(start_node, 
             last[:] = [msg for msg in commands if msg.header.stamp == stamp]
             return last
         probe.wait_until(answered, 'an answer')
-        return last[-1].twist, last[-1].header.frame_id
+        return last[0].twist, last[0].header.frame_id
 
     begin_ns = 5_000_000_000
     twist, frame_id = answer(START, begin_ns)  # no plan yet

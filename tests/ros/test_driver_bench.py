@@ -51,6 +51,7 @@ ON_ITS_WAY_M = 0.7  # driven before a fault begins, and after it to show that al
 ARRIVED_M = 0.5
 CREEP_MPS = 0.1
 IN_A_WALL_M = -0.05  # clearance of the centre of the robot
+LEAST_SPEED_MPS = 2.0  # that a robot may have by the time that a fault shows
 BRAKE_MPS2, SLACK_M = 2.0, 0.5  # every robot brakes like this at least, and stands so near
 WATCH_S = 0.3  # how long a robot that stands is watched
 
@@ -74,16 +75,14 @@ PLACES = {
 class Bench:
     """A robot, its planner and its follower, which go on from case to case."""
 
-    def __init__(self, kind, context, probe, start_node):
-        self.place, self.kind = PLACES[kind], kind
+    def __init__(self, kind, robot, probe, start_node):
+        self.place, self.robot, self.judge = PLACES[kind], robot, robot.judge
         facts = ROBOTS[kind].node_parameters()
         self.planner = start_node(
             'planner', robot=kind, checkpoint=self.place.checkpoint,
             odom_timeout_s=ODOM_TIMEOUT_S, **facts['planner'])
         self.follower = start_node('follower', robot=kind, odom_timeout_s=ODOM_TIMEOUT_S,
                                    **facts['follower'])
-        self.judge = Judge(ODOM_TIMEOUT_S)
-        self.robot = StandInRobot(context, kind, self.place.start, self.judge)
         self.walls = maze_map(self.place.maze, np.eye(2))
         self._probe = probe
         self._sets_out = False  # by itself, after the case before
@@ -122,17 +121,31 @@ class Bench:
         return any(all(word in complaint for word in words)
                    for complaint in self.judge.complaints)
 
-    def set_out(self):
-        """See the robot set out, healthy: by itself, or from the start with a new goal."""
-        robot = self.robot
-        if not self._sets_out:
-            self._probe.call(self._clear, Trigger.Request())
-            robot.carry(self.place.start)
-            self.wait(self.is_green, 'green diagnostics at the start', ARRIVES_S)
-            robot.send_goal(self.place.goal)
-        self.wait(self.has_driven, 'the robot to set out', ARRIVES_S)
+    def wait_at_the_start(self):
+        """Put the robot at the start, healthy and without a goal."""
+        self._probe.call(self._clear, Trigger.Request())
+        self.robot.carry(self.place.start)
+        self.wait(self.is_green, 'green diagnostics at the start', ARRIVES_S)
         self.judge.violations.clear()
         self._sets_out = False
+
+    def set_out(self):
+        """See the robot set out, healthy: by itself, or from the start with a new goal."""
+        if not self._sets_out:
+            self.wait_at_the_start()
+            self.robot.send_goal(self.place.goal)
+        self.wait(self.has_driven, 'the robot to set out', ARRIVES_S)
+        self._sets_out = False
+
+    def set_out_with(self, fault):
+        """See the robot set out with a fault that it has had from the start."""
+        self.wait_at_the_start()
+        self.robot.begin(fault)
+        self.robot.commands.clear()
+        self.robot.send_goal(self.place.goal)
+        if not fault.unstamped:  # else it hears none
+            self.wait(lambda: any(any(command) for _, command in tuple(self.robot.commands)),
+                      'a command', ARRIVES_S)
 
     def drives(self, fault):
         """See the robot reach the goal through no wall, in spite of a fault."""
@@ -144,23 +157,28 @@ class Bench:
         clearance_m = self.walls.clearance(way)
         assert clearance_m.min() > IN_A_WALL_M, f'in a wall at {way[clearance_m.argmin()]}'
 
-    def stands(self, fault, words):
+    def stands(self, case):
         """See the robot brake, and a diagnostic say why, within a second; then set out again."""
-        robot, speed_mps = self.robot, self.robot.motion.speed
+        robot = self.robot
+        speed_mps = max(robot.motion.speed, LEAST_SPEED_MPS)
         began_s = time.monotonic()
-        robot.begin(fault)
-        self.wait(lambda: self.says(words), f'a diagnostic with {words}', SAYS_S)
+        if not case.always:
+            robot.begin(case.fault)
+        self.wait(lambda: self.says(case.words), f'a diagnostic with {case.words}',
+                  case.says_s)
         brakes_s = speed_mps / BRAKE_MPS2
         self.wait(lambda: robot.motion.speed < CREEP_MPS, 'the robot to stand',
-                  SAYS_S + brakes_s - (time.monotonic() - began_s))
+                  case.says_s + brakes_s - (time.monotonic() - began_s))
         allowed_m = speed_mps * (ODOM_TIMEOUT_S + robot.margin_s + brakes_s / 2.0) + SLACK_M
         assert robot.travelled_m < allowed_m, 'it ran away'
         stands_at = robot.motion.xy
         time.sleep(WATCH_S)
         assert math.dist(robot.motion.xy, stands_at) < CREEP_MPS, 'it does not stand still'
-        assert self.says(words)
+        assert self.says(case.words), self.judge.complaints
 
         robot.carry(self.place.start)
+        if case.stays:
+            return
         self.wait(lambda: self.is_green() and self.has_driven(), 'the robot to set out again',
                   ARRIVES_S)
         self._sets_out = True
@@ -169,9 +187,13 @@ class Bench:
 @pytest.fixture(scope='module')
 def bench(request, ros_context, module_probe, start_module_node):
     """Return the bench of a kind of robot."""
-    bench = Bench(request.param, ros_context, module_probe, start_module_node)
-    yield bench
-    bench.robot.close()
+    kind = request.param
+    robot = StandInRobot(ros_context, kind, PLACES[kind].start, Judge(ODOM_TIMEOUT_S))
+    try:
+        bench = Bench(kind, robot, module_probe, start_module_node)
+        yield bench
+    finally:
+        robot.close()
     for node in (bench.planner, bench.follower):
         assert node.stop() == 0, node.log
         assert 'Traceback' not in node.log
@@ -189,9 +211,17 @@ def says(**values):
     return change
 
 
+def going_back(now_ns, began_ns, tenths):
+    """Return stamps that go back by so many tenths of a second every second."""
+    return now_ns - (1 + (now_ns - began_ns) // NS_PER_S) * tenths * NS_PER_S // 10
+
+
 def lies(**what):
     """Return a fault whose odometry supports no command."""
     return Fault(supports=False, **what)
+
+
+POINT, DIFF_DRIVE, BOTH = ('point',), ('diff_drive',), ('point', 'diff_drive')
 
 
 @dataclass(frozen=True)
@@ -201,15 +231,20 @@ class Case:
 
     :param words: of the diagnostic that says why the robot stands; None if it drives right.
     :param robots: the kinds that it is tried with.
+    :param stays: somebody must send the goal again; else the robot goes on by itself.
+    :param says_s: within which a diagnostic says why; the graph is looked at once a second.
+    :param always: the robot has the fault when it sets out; else it begins on the way.
     """
 
     name: str
     fault: Fault
     words: tuple[str, ...] | None = None
-    robots: tuple[str, ...] = ('point',)
+    robots: tuple[str, ...] = POINT
+    stays: bool = False
+    always: bool = False
+    says_s: float = SAYS_S
 
 
-POINT, BOTH = ('point',), ('point', 'diff_drive')
 CASES = (
     Case('nothing', HEALTHY, robots=BOTH),
     Case('stamps 10 s in the past', Fault(
@@ -228,6 +263,57 @@ CASES = (
     Case('one in five messages, at 20 Hz', Fault(every=5)),
     Case('a correction of 0.4 m', Fault(onset=lambda motion: motion.shifted(
         -0.4 * motion.vx / motion.speed, -0.4 * motion.vy / motion.speed)), robots=BOTH),
+    Case('stamps zero', lies(stamp=lambda now_ns, began_ns: 0), ('stamps are all 0',), BOTH),
+    Case('stamps constant', lies(stamp=lambda now_ns, began_ns: began_ns), ('stamp has stood',)),
+    Case('stamps in whole seconds', lies(
+        stamp=lambda now_ns, began_ns: now_ns // NS_PER_S * NS_PER_S), ('whole seconds',)),
+    Case('stamps that go back by 0.3 s every second', Fault(
+        stamp=lambda now_ns, began_ns: going_back(now_ns, began_ns, 3))),
+    Case('stamps that go back by 0.7 s every second', lies(
+        stamp=lambda now_ns, began_ns: going_back(now_ns, began_ns, 7)), ('odometry',)),
+    Case('a clock of half the speed', Fault(
+        stamp=lambda now_ns, began_ns: (now_ns + began_ns) // 2)),
+    Case('a clock of double the speed', Fault(
+        stamp=lambda now_ns, began_ns: 2 * now_ns - began_ns)),
+    Case('a clock of a tenth of the speed', lies(
+        stamp=lambda now_ns, began_ns: (now_ns + 9 * began_ns) // 10), ('times as fast',)),
+    Case('a clock of ten times the speed', lies(
+        stamp=lambda now_ns, began_ns: 10 * now_ns - 9 * began_ns), ('times as fast',)),
+    Case('a position that is frozen', lies(
+        report=lambda true, began, age_s: replace(true, x=began.x, y=began.y)),
+        ('position',), BOTH),
+    Case('position and velocity frozen', lies(report=lambda true, began, age_s: began),
+         ('position',)),
+    Case('all frozen', lies(report=lambda true, began, age_s: began,
+                            stamp=lambda now_ns, began_ns: began_ns), ('',), BOTH),
+    Case('NaN in the pose', lies(message=says(pose__pose__position__x=math.nan)),
+         ('odometry', 'finite'), BOTH),
+    Case('NaN in the twist', lies(message=says(twist__twist__linear__y=math.nan)),
+         ('odometry', 'finite')),
+    Case('quaternion zero', lies(message=says(pose__pose__orientation__w=0.0)),
+         ('orientation',), BOTH),
+    Case('quaternion of length 2', lies(message=says(pose__pose__orientation__w=2.0)),
+         ('orientation',)),
+    Case('frame odom_wrong', lies(message=says(header__frame_id='odom_wrong')), ('odom_wrong',)),
+    Case('no frame', lies(message=says(header__frame_id='')), ('frame',)),
+    Case('frame /odom', lies(message=says(header__frame_id='/odom')), ('/odom',)),
+    Case('odometry under a prefix', lies(topic='robot1/odom'), ('odom',)),
+    Case('no odometry', lies(every=10**9), ('odometry has stopped',), BOTH),
+    Case('5 Hz', lies(every=20), ('control needs it every',)),
+    Case('2 Hz', lies(every=50), ('',)),
+    Case('ten messages at once, ten times a second', lies(batch=10), ('control needs it every',)),
+    Case('a jump of 5 m', lies(report=lambda true, began, age_s: true.shifted(5.0, 0.0)),
+         ('START_OUTSIDE_MAP',)),
+    Case('two sources 0.4 m apart', lies(second_source=(0.4, 0.0)), ('second publisher',), BOTH),
+    Case('twist in the axes of the map, base turned by 180 degrees', Fault(
+        onset=lambda motion: replace(motion, yaw=math.pi), twist_of_the_map=True),
+        ('child_frame_id',), stays=True, always=True),
+    Case('twist in the axes of the map, base turned by 90 degrees', Fault(
+        onset=lambda motion: replace(motion, yaw=math.pi / 2.0), twist_of_the_map=True),
+        ('child_frame_id',), stays=True, always=True),
+    Case('motors off', Fault(obeys=False), ('push',), BOTH, stays=True, always=True),
+    Case('the base listens to Twist', Fault(unstamped=True), ('Twist',), DIFF_DRIVE,
+         stays=True, always=True, says_s=3.0),
 )
 RUNS = [(kind, case) for kind in PLACES for case in CASES if kind in case.robots]
 
@@ -235,9 +321,13 @@ RUNS = [(kind, case) for kind in PLACES for case in CASES if kind in case.robots
 @pytest.mark.parametrize('bench, case', RUNS, indirect=['bench'], scope='module',
                          ids=[f'{kind}-{case.name}' for kind, case in RUNS])
 def test_it_drives_right_or_stands_still_and_says_why(bench, case):
-    bench.set_out()
+    if case.always:
+        bench.set_out_with(case.fault)
+    else:
+        bench.set_out()
     if case.words is None:
         bench.drives(case.fault)
     else:
-        bench.stands(case.fault, case.words)
-    assert bench.judge.violations == []
+        bench.stands(case)
+    violations, bench.judge.violations = bench.judge.violations, []
+    assert violations == []

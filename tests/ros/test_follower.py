@@ -32,6 +32,7 @@ from follower_robot import SCALE
 from follower_robot import START_NS
 from follower_robot import STATE
 from follower_robot import TICK_NS
+from follower_robot import TREMBLE_M
 from geometry_msgs.msg import Twist
 from geometry_msgs.msg import Vector3
 from nav_msgs.msg import OccupancyGrid
@@ -241,7 +242,7 @@ def test_node_follows_brakes_and_refuses(start_node, probe):
 
     probe.wait_until(follows, 'the plan to be followed')
     probe.wait_until(lambda: errors, 'the tracking error')
-    assert errors[-1].data == 0.0
+    assert errors[-1].data == pytest.approx(TREMBLE_M)
 
     # Refused, each by name, while the plan in hand goes on.
     nan_plan = trajectory_message(ROBOT, make_plan(), conversions.ns_to_stamp(START_NS))

@@ -299,6 +299,8 @@ def test_a_goal_before_everything_and_odometry_that_stops(start_node, probe, mod
     robot.send_goal(GOAL, tick=2)
     node.wait_for_log('The goal waits for odom, map')
     assert robot.wait_for_status('inputs', 'Waiting for odom, map') == b'\x01'
+    robot.send_odometry(0)
+    robot.wait_for_status('inputs', 'Waiting for odom that advances, map')
     robot.send_odometry(1)
     robot.wait_for_status('inputs', 'Waiting for map')
     robot.send_map()

@@ -135,3 +135,4 @@ def test_after_the_clock_has_jumped_back_the_goal_is_planned_for_from_new_odomet
     assert robot.call(Trigger, 'replan').success
     assert robot.plan(5001).points
     assert node.stop() == 0
+    assert not robot.next_trajectory().points  # the last word: brake

@@ -64,10 +64,16 @@ class CommandCheck:
         self._ahead_ns = 0, 0
         self._heard_at_s = 0.0
         self._pushes = 0
+        self._is_ok: dict[str, bool] = {}
+
+    def diagnostics(self, name: str, is_ok: bool) -> None:
+        """Hear a status of planner or follower."""
+        self._is_ok[name] = is_ok
 
     def odometry(self, stamp_ns: int, velocity: tuple[float, float], wall_s: float) -> None:
         """Hear true odometry, its velocity in the map's axes."""
-        self._now_ns, self._heard_at_s = stamp_ns, wall_s
+        if stamp_ns != self._now_ns:
+            self._now_ns, self._heard_at_s = stamp_ns, wall_s
         self._velocities[stamp_ns] = velocity
         self._order.append(stamp_ns)
         if len(self._order) > ANSWERABLE:
@@ -99,8 +105,12 @@ class CommandCheck:
         if max(map(abs, force)) > limits.max_force_n * (1.0 + 1e-6):
             return f'a command beyond {limits.max_force_n} N: {force}'
         silence_s = wall_s - self._heard_at_s
-        if self._heard_at_s and silence_s > limits.odom_timeout_s + limits.grace_s and any(force):
-            return f'force {force} although odometry stopped {silence_s:.1f} s ago'
+        if self._heard_at_s and silence_s > limits.odom_timeout_s + limits.grace_s:
+            if any(force):
+                return f'force {force} although odometry stopped {silence_s:.1f} s ago'
+            if self._is_ok and all(self._is_ok.values()):
+                return (f'a command although odometry stopped {silence_s:.1f} s ago, and all '
+                        'diagnostics are green')
         velocity = self._velocities.get(stamp_ns)
         if velocity is None or self._is_planned(stamp_ns):
             self._pushes = 0

@@ -31,6 +31,8 @@ from pathlib import Path
 import sys
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import WrenchStamped
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock
@@ -55,6 +57,7 @@ from df_planner.ros.trajectory_cdr import rows_from_bytes
 ROBOT = PointRobot(MapAxes((1.0, 0.0, 0.0, 1.0)), ForceScale(1.0, 1.0))  # messages as they are
 DT_S = 0.01
 RECENT = 400  # messages of odometry whose time of publication is remembered
+ABOUT_SPEED = ('ticks', 'inference')  # statuses that say how fast the machine is
 PATIENCE_NS = 5 * 10**9  # within which every message has arrived
 
 
@@ -77,6 +80,8 @@ class SoakObserver(Node):
         # A new planner may have sent the follower a plan before it is found here.
         qos.subscription(self, topics.PLAN_TRAJECTORY, self._on_plan,
                          quality=replace(topics.PLANS, depth=None), raw=True)
+        qos.subscription(self, topics.DIAGNOSTICS, self._on_diagnostics,
+                         quality=topics.RECORDING)
         qos.subscription(self, topics.PLANNING_TIME, self._on_time)
         qos.subscription(self, topics.CONTACT, self._on_contact)
         self.create_timer(1.0, self._on_second, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -157,6 +162,16 @@ class SoakObserver(Node):
         unsafe = self._check.command(stamp_ns, force, wall_s)
         if unsafe is not None:
             self._write({'kind': 'unsafe', 'published': round(wall_s, 3), 'what': unsafe})
+
+    def _on_diagnostics(self, msg: DiagnosticArray, info: dict) -> None:
+        for status in msg.status:
+            if status.name.startswith(('planner', 'follower')) and not (
+                    status.name.endswith(ABOUT_SPEED)):
+                self._heard.append((info['source_timestamp'], partial(
+                    self._judge_status, status.name, status.level == DiagnosticStatus.OK)))
+
+    def _judge_status(self, name: str, is_ok: bool, wall_s: float) -> None:
+        self._check.diagnostics(name, is_ok)
 
     def _on_time(self, msg: Float64) -> None:
         self._planning_s.append(round(msg.data, 4))

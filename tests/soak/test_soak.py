@@ -126,6 +126,19 @@ def test_force_without_odometry_is_unsafe():
     assert check.command(SECOND_NS, (10.0, 0.0), 10.1) is None
     assert 'stopped' in check.command(SECOND_NS, (10.0, 0.0), 12.0)
     assert check.command(SECOND_NS, (0.0, 0.0), 12.0) is None
+    check.odometry(SECOND_NS, (0.0, 0.0), 12.0)  # it arrives, but does not advance
+    assert 'stopped' in check.command(SECOND_NS, (10.0, 0.0), 12.0)
+
+
+def test_green_diagnostics_beside_a_command_without_odometry_are_unsafe():
+    check = CommandCheck(Limits())
+    check.odometry(SECOND_NS, (0.0, 0.0), 10.0)
+    check.diagnostics('follower: following', True)
+
+    assert check.command(SECOND_NS, (0.0, 0.0), 10.1) is None
+    assert 'green' in check.command(SECOND_NS, (0.0, 0.0), 12.0)
+    check.diagnostics('planner: inputs', False)
+    assert check.command(SECOND_NS, (0.0, 0.0), 12.0) is None
 
 
 def test_memory_is_judged_after_warm_up():

@@ -71,6 +71,7 @@ from df_planner.ros.wiring import Wiring
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
 
+HOLD_PERIODS = 5  # of control, for which a command stands without odometry
 LAST_COMMAND_TIMEOUT = Duration(seconds=0.5)
 LAST_BRAKE_S = 2.0  # for how long a node that ends brakes at most
 
@@ -96,12 +97,12 @@ class Follower(Node):
         self._worker = None if p.lockstep else Worker(self)
         self._preparing = Latency()
         self._odom_received_s: float | None = None
-        self._odom_lost = False
+        self._odom_lost = self._commands_something = False
         self._ticks, self._seams = TickMeter(p.control_period_s), Seams()
         self._responses = ResponseTimes()
         self._odom_sent_ns: int | None = None  # by the wall clock; of the odometry in hand
         self._scheduling = 'time-shared'
-        diagnostics = Diagnostics(self)
+        self._diagnostics = diagnostics = Diagnostics(self)
         self._complaints = complaints = Complaints(self, diagnostics)
         self._command_publisher = qos.publisher(
             self, topics.COMMANDS[p.robot].stamped(p.enable_stamped_cmd_vel))
@@ -120,8 +121,10 @@ class Follower(Node):
         if p.execution == 'time_optimal':
             self._maps = MapReader(
                 self, self._axes, lambda: p, self._take_map, complaints, self._worker)
-        self.create_timer(p.odom_timeout_s / 10, self._watch,
-                          clock=Clock(clock_type=ClockType.STEADY_TIME))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._hold = self.create_timer(HOLD_PERIODS * p.control_period_s, self._end_hold,
+                                       clock=steady)
+        self.create_timer(p.odom_timeout_s / 10, self._watch, clock=steady)
         # Keep the planner's goal for it: this node outlives a planner that restarts.
         kept_goal = qos.publisher(self, topics.RESUME_GOAL)
         qos.subscription(self, topics.ACTIVE_GOAL, kept_goal.publish)
@@ -214,6 +217,7 @@ class Follower(Node):
                                None if p.lockstep else now_s, simulated_s(self.get_clock()))
         self._odom_received_s = now_s
         self._odom_lost = False
+        self._hold.reset()
         self._answer()
         if follower.watch.fault is not None:
             raise StaleInput(follower.watch.fault)
@@ -244,17 +248,25 @@ class Follower(Node):
 
     def _publish_action(self, action: np.ndarray, stamp_ns: int) -> None:
         p = self.parameters
+        self._commands_something = bool(action.any())
         self._command_publisher.publish(self._robot.command(
             action, conversions.ns_to_stamp(stamp_ns), p.global_frame_id, p.base_frame_id))
 
+    def _end_hold(self) -> None:
+        """Take back a command that no odometry has followed; simulated time may just be slow."""
+        if (self._commands_something and not self.parameters.lockstep
+                and simulated_s(self.get_clock()) is None):
+            self._let_go()
+
     def _watch(self) -> None:
-        """Send one zero command when odometry has stopped: without it there is no braking."""
+        """Send a zero command when odometry has stopped: without it there is no braking."""
         if self._odom_received_s is None or self._odom_lost:
             return
         age_s = time.monotonic() - self._odom_received_s
         if age_s > self.parameters.odom_timeout_s:
             self._odom_lost = True
             self._ticks.interrupt()
+            self._diagnostics.update()
             if self.parameters.lockstep:
                 return
             commands = self._commands

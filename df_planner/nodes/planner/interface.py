@@ -28,6 +28,7 @@ from nav_msgs.msg import Odometry
 from nav_msgs.srv import GetPlan
 import numpy as np
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle import LifecyclePublisher
 from rclpy.task import Future
@@ -58,6 +59,8 @@ from df_planner.ros.trajectory_cdr import path_bytes
 from df_planner.ros.trajectory_cdr import trajectory_bytes
 from df_planner.ros.worker import Outcome
 from df_planner.ros.worker import Worker
+
+LAST_BRAKE_TIMEOUT = Duration(seconds=0.5)
 
 
 class Interface:
@@ -217,6 +220,15 @@ class Interface:
         self._publish_goal(None, '')
         for what in ('goal', 'start', 'plan'):
             self._complaints.clear(what)
+        self._brake()
+
+    def last_brake(self) -> None:
+        """Let the robot brake before the node ends; the goal is kept for the next planner."""
+        if self.is_active:
+            self._brake()
+            self._trajectory.wait_for_all_acked(LAST_BRAKE_TIMEOUT)
+
+    def _brake(self) -> None:
         odom = self.session.odom
         self.publish(None, self.node.get_clock().now().nanoseconds if odom is None
                      else odom.stamp_ns)

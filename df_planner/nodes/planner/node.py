@@ -168,8 +168,8 @@ class PlannerNode(LifecycleNode):
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
         """After a transition that failed, free everything and go back to unconfigured."""
         self.get_logger().error(self.transition_error)
-        self._interface.is_active = False
         self._free()
+        self._interface.is_active = False
         self._report.model_failed(DFPlannerError(self.transition_error))
         return super().on_error(state)
 
@@ -179,7 +179,8 @@ class PlannerNode(LifecycleNode):
         give_back_memory()
 
     def close(self) -> None:
-        """End threads and action servers, which must not outlive the node's clock."""
+        """Let the robot brake; end threads and action servers: none must outlive the clock."""
+        self._interface.last_brake()
         for part in (self._swap, self._worker, self._actions, self._interface):
             if part is not None:
                 part.close()

@@ -158,6 +158,8 @@ class PlannerReport:
         faults = ['Waiting for ' + ', '.join(missing)] if missing else []
         faults += [clock_fault] if clock_fault is not None else []
         message = '; '.join(faults) or 'All inputs are there'
+        if goal is None:  # what was wrong with its plans is so no longer
+            self._last_result = None
         is_new = message != self._inputs.message
         self._inputs = Status(WARN if faults else OK, message,
                               {'odom_age_s': age_s, 'has_goal': goal is not None})
@@ -196,7 +198,7 @@ class PlannerReport:
                   'expected_latency_steps': self._latency_steps,
                   **{f'{name} p50 / p95 / p99': value
                      for name, value in self._times.values().items()}}
-        error = self._last_result.error
+        error = None if self._last_result is None else self._last_result.error
         if error is not None:
             return Status(WARN, f'{error.code}: {error}', values)
         return Status(OK, 'Planning', values)

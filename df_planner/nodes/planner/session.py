@@ -148,6 +148,7 @@ class PlanningSession:
 
     def clear_goal(self) -> None:
         """Forget the goal and cancel the plan being made."""
+        self._watch.release()
         self._worker.cancel('plan')
         self._timeline.clear()
         self.goal = None
