@@ -148,7 +148,7 @@ def test_environment():
     state, info = env.reset(seed=3)
     assert env.observation_space.contains(state)
     assert env.action_space.high.tolist() == [1.0, 4.0]
-    assert not env.unwrapped.maze.is_wall(ROBOT.to_maze(state[:2]))
+    assert not env.unwrapped.place.is_wall(ROBOT.to_maze(state[:2]))
 
     env.reset(options={'state': [*info['goal'], 0.0, 0.0, 0.0, 1.0], 'goal': info['goal']})
     state, reward, *_, info = env.step(np.array([0.0, 0.0], np.float32))

@@ -47,7 +47,7 @@ class Frame:
         else:
             heading = state[..., PLANAR[2]]
             axis = heading / np.linalg.norm(heading, axis=-1, keepdims=True).clip(1e-6)
-        return cls(state[..., PLANAR[0]], axis)
+        return cls(state[..., PLANAR[0]].copy(), axis)
 
     @property
     def matrix(self) -> np.ndarray:

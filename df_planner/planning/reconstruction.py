@@ -92,8 +92,9 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
                        outside=InvalidInput, occupied=InvalidInput)
     frame, size = _frame(planner, given, parts), space.state_size
     given[:, :size] = frame.states_in(given[:, :size])
-    sampling = planner.seen_from(frame).sampling(len(given), seed,
-                                                 Request(should_stop=should_stop))
+    local = planner.seen_from(frame)
+    sampling = local.sampling(len(given), seed, Request(should_stop=should_stop))
+    planner.clock = local.clock
     known = Known(space, np.full(num_samples, len(given)))
     known.parts(given, parts)
     tokens = sampling.draw(known)

@@ -39,6 +39,7 @@ MARGIN_M = 0.25  # nearer to an obstacle than this, beyond the robot, a metre co
 CONTACT_COST = 4.0  # of a metre in touch with an obstacle
 SPACING_M = 0.1  # of the points of a way
 SMOOTHINGS = 10
+JOIN_M = 1.0  # within which the rest of a way comes from the end of a plan to the way
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +68,17 @@ class Way:
 def extended(plan: Plan, way: Way, from_m: float) -> Plan:
     """Return a plan that goes on along a way after ``from_m``, at the mean speed so far."""
     speed_mps = from_m / max((len(plan) - 1) * plan.dt_s, plan.dt_s)
-    count = max(1, int(np.ceil((way.length_m - from_m) / (speed_mps * plan.dt_s))))
-    along_m = np.linspace(from_m, way.length_m, count + 1)
+    end = plan.states[-1, :2]
+    away_m = np.linalg.norm(way.points - end, axis=-1)
+    away_m[way.lengths_m < from_m - JOIN_M] = np.inf
+    nearest_m = way.lengths_m[away_m.argmin()]
+    count = max(1, int(np.ceil((way.length_m - nearest_m) / (speed_mps * plan.dt_s))))
+    along_m = np.linspace(nearest_m, way.length_m, count + 1)
     points = way.at(along_m)
+    # The plan ends beside the way: the rest comes back to it.
+    join_m = max(min(JOIN_M, way.length_m - nearest_m), SPACING_M)
+    beside = np.maximum(1.0 - (along_m - nearest_m) / join_m, 0.0)[:, None]
+    points = points + beside * (end - points[0])
     steps = np.diff(points, axis=0) / plan.dt_s
     rest = np.hstack([points[1:], steps])
     if plan.states.shape[1] > PLANAR_SIZE:
@@ -176,7 +185,7 @@ class Routes:
             ) -> Way:
         """Return the way from a start (2,) over all stops (2,); straight without a map."""
         if grid is None:
-            return Way(np.array([start, *stops]))
+            return Way(_even(np.array([start, *stops])))
         points, routes = [start[None]], {}
         for stop in stops:
             route = self._to.get(stop.tobytes())
