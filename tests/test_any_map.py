@@ -25,7 +25,9 @@ from df_planner.evaluation.evaluate import evaluate
 from df_planner.evaluation.protocol import sample_starts
 from df_planner.maps.generator import unseen_place
 from df_planner.maps.grid import GridMap
+from df_planner.maps.map_file import save_map
 from df_planner.planning.reconstruction import reconstruct
+from df_planner.sim.map_place import load_place
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import maze_map
 
@@ -127,3 +129,15 @@ def test_what_such_a_model_cannot_do_is_said(planner):
         planner.rollout(START, 500)
     with pytest.raises(InvalidInput, match='the first one must be known'):
         reconstruct(planner, np.full((4, 4), np.nan))
+
+
+def test_a_differential_drive_drives_on_a_map_from_a_file(tmp_path):
+    """The model has seen the large maze only, the map is a place by seed."""
+    place = unseen_place(3, 2)
+    path = tmp_path / 'place.yaml'
+    save_map(path, place.grid)
+    specification = Specification(str(path), checkpoint='diff_drive', robot='diff_drive')
+    starts = sample_starts(load_place(str(path)), 2, seed=0, robot='diff_drive')
+    summary = evaluate(specification, starts, tmp_path / 'out', baseline=False)['summary']
+    assert summary['reached'] == 2
+    assert summary['touches']['max'] == 0
