@@ -204,3 +204,16 @@ def test_in_lockstep_nothing_is_watched():
     for _ in range(1000):
         follower.take_odometry(np.array((1.0, 2.0, 0.5, 0.0)), 0)
     assert follower.has_current_plan and follower.answer().action.tolist() == [1.0, 1.0]
+
+
+def test_a_robot_that_is_put_elsewhere_follows_no_plan_from_before():
+    follower = PlanFollower(Executor('tracking'), 0.01, 2.0, TIMEOUT_S, False, 25)
+    for s in np.arange(0.0, 0.5, 0.01).tolist():
+        x = 1.0 if s < 0.3 else 4.0
+        follower.take_odometry(np.array((x, 2.0, 0.0, 0.0)), round(s * NS_PER_S), s)
+        follower.take_plan(plan(), 0)  # the last ones were on their way
+        assert follower.has_current_plan == (0.0 < s < 0.3)
+    there = plan()
+    there.states[:, 0] += 3.0
+    follower.take_plan(there, round(0.49 * NS_PER_S))
+    assert follower.has_current_plan

@@ -79,3 +79,13 @@ def test_one_gap_is_no_fault():
     for step in range(100):
         now_s += 0.4 if step == 50 else 0.01
         assert watch.hear(np.array([now_s, 0.0, 1.0, 0.0]), round(1e9 * now_s), now_s) is None
+
+
+def test_two_sources_that_disagree_are_not_the_fault_of_the_velocity():
+    """Also if messages are lost, as on a busy machine."""
+    watch, rng, now_s = OdometryWatch(0.5), np.random.default_rng(0), 0.0
+    for _ in range(500):
+        now_s += float(rng.choice((0.005, 0.01, 0.1)))
+        x = 2.5 * now_s + rng.choice((0.0, 0.4))
+        fault = watch.hear(np.array([x, 0.0, 2.5, 0.0]), round(1e9 * now_s), now_s)
+    assert 'second publisher' in fault and watch.has_velocity

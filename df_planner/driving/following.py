@@ -91,6 +91,7 @@ class PlanFollower:
         self._lockstep_plan_steps = lockstep_plan_steps
         self._state: np.ndarray | None = None
         self._answered = True
+        self._was_carried = False  # to where no plan has led from yet
         self._rest = Rest()  # since the last step of a plan
         self._has_control = True
 
@@ -127,11 +128,18 @@ class PlanFollower:
         return plan, stamp_ns
 
     def take_plan(self, plan: Plan | None, stamp_ns: int) -> None:
-        """Take a plan, None for "brake", whose first row belongs to this stamp."""
+        """
+        Take a plan, None for "brake", whose first row belongs to this stamp.
+
+        Any is ignored while the odometry is bad, and so is one from before the robot was put
+        elsewhere, which it is nowhere near.
+        """
         if plan is None:
             self.watch.release()
-        elif self.watch.fault is not None:
+        elif self.watch.fault is not None or (
+                self._was_carried and self._is_far(plan, stamp_ns)):
             return
+        self._was_carried = False
         if not self.has_current_plan:
             self._timeline.clear()
         self._timeline.take(plan, stamp_ns, self.odom_stamp_ns)
@@ -149,7 +157,8 @@ class PlanFollower:
         last_ns, timeline = self.odom_stamp_ns, self._timeline
         if now_s is not None:
             is_bad = self.watch.hear(state, stamp_ns, now_s, clock_s) is not None
-            if is_bad or self._is_carried(state, stamp_ns):
+            self._was_carried = self._was_carried or self._is_carried(state, stamp_ns)
+            if is_bad or self._was_carried:
                 timeline.clear()
             if is_bad:
                 last_ns = None  # a late state, too, is good enough to brake by
@@ -193,6 +202,11 @@ class PlanFollower:
         self.watch.commanded(float((np.abs(action) / self._limits).max()))
         return Answer(action, self.odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
+
+    def _is_far(self, plan: Plan, stamp_ns: int) -> bool:
+        ahead_s = max(stamp_ns - self.odom_stamp_ns, 0) / NS_PER_S
+        reach_m = CARRIED_M + ahead_s * float(np.linalg.norm(self._state[2:4]))
+        return bool(np.linalg.norm(plan.states[:, :2] - self._state[:2], axis=1).min() > reach_m)
 
     def _is_carried(self, state: np.ndarray, stamp_ns: int) -> bool:
         if self._state is None:

@@ -109,8 +109,11 @@ class OdometryWatch:
         self.is_frozen = at[2] > STILL_M_S and (
             now_s - self._changed_s > min(self._longest_gap_s, REPEATS_S))
         time_s = now_s if clock_s is None else clock_s
+        jump = self._jump(at, stamp_ns, now_s)
+        if self._jumped_s and self._jumped_s[-1] == now_s:
+            self._velocity.forget()
         wrong = self._velocity.hear(state, now_s, stamp_ns / NS_PER_S)
-        found = (self._standing_stamp(stamp_ns, now_s) or self._jump(at, stamp_ns, now_s)
+        found = (self._standing_stamp(stamp_ns, now_s) or jump
                  or self._standing_position(at, now_s) or self._wrong_pace(now_s, clock_s)
                  or self._no_effect(now_s) or wrong)
         self._heard_s, self._heard_ns, self._at = now_s, stamp_ns, at

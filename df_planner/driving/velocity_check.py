@@ -57,11 +57,11 @@ class VelocityCheck:
             steps_s = (times_s - before_s).clip(0.0, WINDOW_S)
             steps_m = np.outer(steps_s, 0.5 * (velocity + state[2:4]))
             self._led = self._led + steps_m
-            step_m = np.linalg.norm(state[:2] - position)
-            moves = bool(step_m > 0.0)
-            if now_s - before_s[0] > WINDOW_S or (
-                    step_m > JUMP_M + 2.0 * np.linalg.norm(steps_m[0])):
-                recent.clear()
+            step_m = state[:2] - position
+            moves = bool(step_m.any())
+            if now_s - before_s[0] > WINDOW_S or np.linalg.norm(step_m - steps_m[0]) > (
+                    JUMP_M + 0.5 * np.linalg.norm(steps_m[0])):
+                self.forget()
         recent.append((times_s, state[:2], state[2:4], self._led))
         while recent[0][0][0] <= now_s - WINDOW_S:
             recent.popleft()
@@ -84,4 +84,8 @@ class VelocityCheck:
     def release(self) -> None:
         """Give a robot that stands another chance: its plan has ended."""
         self.fault = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Compare with nothing before: the position has jumped, or its source has changed."""
         self._recent.clear()
