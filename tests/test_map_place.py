@@ -183,9 +183,9 @@ def test_a_start_in_a_wall_is_named_in_the_map_frame(rooms):
         with pytest.raises(InvalidInput, match=rf"row 0, \[ *{bad[0]:.3f}.*map 'rooms'"):
             starts.check_inside(place)
     session = Session(place)
-    with pytest.raises(StartOccupied, match=rf"x {blocked[0]:.3f}, y .*inside a wall of map 'ro"):
+    with pytest.raises(StartOccupied, match=r"\(-?\d.*inside a wall of map 'rooms'"):
         session.teleport(states_at('point', blocked))
-    with pytest.raises(StartOutsideMap, match=f'x {outside[0]:.3f}'):
+    with pytest.raises(StartOutsideMap, match='is outside of map'):
         session.teleport(states_at('point', outside))
 
 

@@ -146,8 +146,8 @@ def test_positions_in_errors_are_told_in_the_axes_of_the_data_or_of_the_map(plan
     plan = planner.plan(START, GOAL)
     through = replace(plan, states=plan.states + [1.0, 0.0, 0.0, 0.0])
     still = replace(plan, states=np.tile(START, (len(plan), 1)))
-    full = GridMap(np.ones((50, 50), bool), 0.1, np.array([0.0, -5.0]),
-                   planner.map.observation_to_map, np.ones((50, 50), bool))
+    full = GridMap(np.zeros((50, 50), bool), 0.1, np.array([0.0, -5.0]),
+                   planner.map.observation_to_map, unknown=np.ones((50, 50), bool))
 
     def plan_in_the_unknown():
         planner.map = full

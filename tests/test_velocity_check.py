@@ -42,12 +42,21 @@ def drive(turn_deg=0.0, velocity=1.0, steps=100, noise=(0.0, 0.0), jump_m=0.0, e
 
 
 @pytest.mark.parametrize('odd', [
-    {}, {'velocity': 5.0}, {'noise': (0.02, 0.1)}, {'jump_m': 0.4}, {'jump_m': 5.0},
+    {}, {'velocity': 5.0}, {'noise': (0.02, 0.1)},
+    {'jump_m': 0.19}, {'jump_m': 0.4}, {'jump_m': 5.0},
     {'velocity': 2.5, 'every': 10},  # a position that comes ten times a second
     {'turn_deg': 20.0}])
 def test_honest_odometry_passes(odd):
     found, check = drive(**odd)
     assert not found and not check.is_wrong
+
+
+def test_single_messages_of_somebody_else_prove_nothing():
+    """The robot stands; now and then a message tells of another place, near enough to be it."""
+    check = VelocityCheck()
+    for step in range(300):
+        y = 0.18 * (step % 20 in (0, 1)) + 0.18 * (step % 20 == 1)
+        assert check.hear(np.array([0.0, y, 0.0, 0.0]), step * DT_S, step * DT_S) is None
 
 
 @pytest.mark.parametrize('turn_deg', [90.0, 180.0, -90.0])

@@ -26,6 +26,7 @@ import numpy as np
 WINDOW_S = 0.3  # in which velocity and position must lead to about the same place,
 SHARE, ON_TOP_M = 0.6, 0.15  # but for this share of the way and this much on top of it
 JUMP_M = 0.2  # a position that is this far off from one message to the next was put elsewhere
+FEW, STEP_M = 5.0, 0.02  # a step that is off by so many times the median of them, and by more
 PROVES_M = 0.1  # of the way: enough to tell that velocity and position agree
 
 
@@ -43,7 +44,8 @@ class VelocityCheck:
         self.is_wrong = False
         self._led = np.zeros((2, 2))  # where the velocity has led so far, by each of two clocks
         # Of the last moments: times by both clocks, position, velocity, where it had led.
-        self._recent: deque[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]] = deque()
+        # ... and by how much the last step was off.
+        self._recent: deque[tuple[np.ndarray, ...]] = deque()
 
     def hear(self, state: np.ndarray, now_s: float, stamp_s: float) -> str | None:
         """
@@ -52,23 +54,24 @@ class VelocityCheck:
         It is enough if the velocity is right by one of both clocks: that of the node, or stamps.
         """
         recent, times_s, moves = self._recent, np.array((now_s, stamp_s)), False
+        off = np.zeros((2, 2))
         if recent:
-            before_s, position, velocity, _ = recent[-1]
+            before_s, position, velocity, _, _ = recent[-1]
             steps_s = (times_s - before_s).clip(0.0, WINDOW_S)
             steps_m = np.outer(steps_s, 0.5 * (velocity + state[2:4]))
             self._led = self._led + steps_m
             step_m = state[:2] - position
-            moves = bool(step_m.any())
-            if now_s - before_s[0] > WINDOW_S or np.linalg.norm(step_m - steps_m[0]) > (
+            moves, off = bool(step_m.any()), steps_m - step_m
+            if now_s - before_s[0] > WINDOW_S or np.linalg.norm(off[0]) > (
                     JUMP_M + 0.5 * np.linalg.norm(steps_m[0])):
                 self.forget()
-        recent.append((times_s, state[:2], state[2:4], self._led))
+        recent.append((times_s, state[:2], state[2:4], self._led, off))
         while recent[0][0][0] <= now_s - WINDOW_S:
             recent.popleft()
         moved, led = state[:2] - recent[0][1], self._led - recent[0][3]
         way_m, ways_m = np.linalg.norm(moved), np.linalg.norm(led, axis=1)
         off_m = np.linalg.norm(led - moved, axis=1)
-        if (off_m > SHARE * np.maximum(way_m, ways_m) + ON_TOP_M).all():
+        if (off_m > SHARE * np.maximum(way_m, ways_m) + ON_TOP_M).all() and not self._jumped():
             self.is_wrong = self.is_wrong or moves
             self.fault = (
                 f'in {WINDOW_S} s its position moved by {moved.round(2).tolist()} m while its '
@@ -80,6 +83,13 @@ class VelocityCheck:
             self.release()
             self.is_wrong = False
         return self.fault
+
+    def _jumped(self) -> bool:
+        """Tell whether a few steps explain it: jumps, or messages of somebody else."""
+        steps = np.array([off[0] for *_, off in list(self._recent)[1:]]).reshape(-1, 2)
+        sizes_m = np.linalg.norm(steps, axis=1)
+        others = steps[sizes_m <= max(FEW * np.median(sizes_m), STEP_M)] if len(steps) else steps
+        return bool(np.linalg.norm(others.sum(0)) < ON_TOP_M)
 
     def release(self) -> None:
         """Give a robot that stands another chance: its plan has ended."""

@@ -224,7 +224,7 @@ MARKERS = Topic(
     ('maze_sim',), recorded=True)
 CONTACT = Topic(
     'maze_sim/contact', 'std_msgs/msg/Bool', LATCHED, 'Whether the robot touches a wall.',
-    ('maze_sim',), recorded=True)
+    ('maze_sim',), ('maze_benchmark',), recorded=True)
 EPISODE = Topic(
     'maze_sim/episode', 'std_msgs/msg/UInt32', LATCHED, 'Counts teleports and resets.',
     ('maze_sim',), recorded=True)

@@ -275,7 +275,7 @@ def test_malformed_map_is_refused():
     with pytest.raises(InvalidInput, match='resolution'):
         grid_map_from_message(msg, AXES, 'map')
     msg.info.resolution = 0.1
-    for turn in ((0.0, 0.0, 0.1, 0.995), (0.0, 0.0, float('nan'), 1.0), (1.0, 0.0, 0.0, 0.0),
+    for turn in ((0.1, 0.0, 0.0, 0.995), (0.0, 0.0, float('nan'), 1.0), (1.0, 0.0, 0.0, 0.0),
                  (0.0, 0.0, 0.0, 0.0)):
         at = msg.info.origin.orientation
         at.x, at.y, at.z, at.w = turn

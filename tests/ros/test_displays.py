@@ -44,7 +44,7 @@ FOXGLOVE_PANELS = {
 OLD_PLOT_SETTINGS = {'showLegend', 'sidebarDimension', 'showXAxisLabels', 'showYAxisLabels'}
 NOT_RECORDED = re.compile('|'.join((  # what a report has no use for
     '/rosout', '/parameter_events', '.*/transition_event', '/initialpose', '/cmd_vel',
-    '/maze_sim/set_state', '/follower/command_period', '/resume_goal')))
+    '/maze_sim/set_state', '/maze_sim/paused', '/follower/command_period', '/resume_goal')))
 
 
 @pytest.fixture(scope='module')

@@ -33,7 +33,8 @@ PACKAGE = ROOT / 'df_planner'
 FILES = sorted(path for folder in ('df_planner/nodes', 'df_planner/ros', 'tests/soak')
                for path in (ROOT / folder).rglob('*.py'))
 OPENS = re.compile(r'create_(lifecycle_)?(publisher|subscription|service|client)$')
-OF_ANY_TYPE = {'call'}  # of the soak, which calls whatever service it is given
+# Of the soak, which calls whatever service it is given, and of the doctor: every lifecycle node's.
+OF_ANY_TYPE = {'call', 'state_of'}
 ROWS = (*topics.TOPICS, *topics.SERVICES)
 
 

@@ -247,7 +247,7 @@ BAD_INPUTS = (
     BadInput('map: resolution zero', _send('map', _map(info__resolution=0.0))),
     BadInput('map: resolution NaN', _send('map', _map(info__resolution=NAN))),
     BadInput('map: origin infinite', _send('map', _map(info__origin__position__x=INF))),
-    BadInput('map: turned', _send('map', _map(info__origin__orientation__z=0.7))),
+    BadInput('map: lying on its side', _send('map', _map(info__origin__orientation__x=0.7))),
     BadInput('map: foreign frame', _send('map', _map(header__frame_id='camera'))),
     BadInput('map: all occupied', _send('map', _cells(100)), ('map',)),
     BadInput('map: all unknown', _send('map', _cells(-1)), ('map',)),
