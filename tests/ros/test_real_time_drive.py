@@ -195,11 +195,12 @@ def test_ticks_are_kept_while_the_planner_is_saturated(start_node, probe, model)
     busy = Listener(probe, '/busy')
     probe.wait_until(lambda: busy.odometry, 'odometry')
     busy.send_goal(subscribers=2)  # planner and simulator
-    probe.wait_until(lambda: len(busy.times) >= 2, 'plans', 60.0)
+    probe.wait_until(lambda: busy.wrenches, 'commands on the first plan', 60.0)
     busy.wrenches.clear()
     busy.periods.clear()  # and with them what happened while the nodes started
     began = time.monotonic()
-    probe.wait_until(lambda: len(busy.times) >= 4, 'more plans', 60.0)
+    planned = len(busy.times)  # two plans on, the robot is still on its way
+    probe.wait_until(lambda: len(busy.times) >= planned + 2, 'more plans', 60.0)
     probe.wait_until(lambda: stamp_to_ns(busy.wrenches[-1].header.stamp)
                      >= stamp_to_ns(busy.odometry[-1].header.stamp) - 20 * TICK_NS, 'answers')
     elapsed_s = time.monotonic() - began
@@ -221,7 +222,7 @@ def test_ticks_are_kept_while_the_planner_is_saturated(start_node, probe, model)
             'odom_to_command_p50_ms', 'odom_to_command_p99_ms'} <= set(values)
     values = busy.values('planner: inference')
     assert float(values['p99_s']) >= float(values['p50_s']) > 0.1
-    assert int(values['overruns']) == int(values['plans']) >= 4
+    assert int(values['overruns']) == int(values['plans']) >= 3
     assert int(values['expected_latency_steps']) > 10
     assert {'late_plans', 'network_ms p50 / p95 / p99', 'checks_ms p50 / p95 / p99'} <= set(values)
     assert busy.values('planner: model')['num_threads'] == '1'
