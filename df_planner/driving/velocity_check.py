@@ -26,7 +26,7 @@ import numpy as np
 WINDOW_S = 0.3  # in which velocity and position must lead to about the same place,
 SHARE, ON_TOP_M = 0.6, 0.15  # but for this share of the way and this much on top of it
 JUMP_M = 0.2  # a position that is this far off from one message to the next was put elsewhere
-FEW, STEP_M = 5.0, 0.02  # a step that is off by so many times the median of them, and by more
+FEW, STEP_M = 3, 0.02  # so many steps that are off by more may be jumps
 PROVES_M = 0.1  # of the way: enough to tell that velocity and position agree
 
 
@@ -88,8 +88,9 @@ class VelocityCheck:
         """Tell whether a few steps explain it: jumps, or messages of somebody else."""
         steps = np.array([off[0] for *_, off in list(self._recent)[1:]]).reshape(-1, 2)
         sizes_m = np.linalg.norm(steps, axis=1)
-        others = steps[sizes_m <= max(FEW * np.median(sizes_m), STEP_M)] if len(steps) else steps
-        return bool(np.linalg.norm(others.sum(0)) < ON_TOP_M)
+        jumps = np.argsort(sizes_m)[len(steps) - min(FEW, len(steps) // 4):]
+        jumps = jumps[sizes_m[jumps] > STEP_M]
+        return bool(np.linalg.norm(steps.sum(0) - steps[jumps].sum(0)) < ON_TOP_M)
 
     def release(self) -> None:
         """Give a robot that stands another chance: its plan has ended."""
