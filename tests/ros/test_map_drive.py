@@ -61,8 +61,8 @@ def test_a_benchmark_on_a_map_equals_evaluate(start_node, tmp_path):
     save_map(file, load_maze('umaze').grid)
     nodes = [
         start_node('maze_sim', maze_file=file, lockstep=True),
-        start_node('planner', checkpoint='maze2d-umaze', compensate_latency=False,
-                   lockstep=True, realtime_priority=0, planning_frequency_hz=100.0 / INTERVAL_STEPS, **SETTINGS),
+        start_node('planner', checkpoint='maze2d-umaze', compensate_latency=False, lockstep=True,
+                   realtime_priority=0, planning_frequency_hz=100.0 / INTERVAL_STEPS, **SETTINGS),
         start_node('follower', lockstep=True, lockstep_plan_steps=INTERVAL_STEPS)]
     benchmark = start_node('maze_benchmark', maze=file, episodes=2, seed=1,
                            out_dir=tmp_path / 'out')
