@@ -25,20 +25,20 @@ TURNED = np.array([[3.0, 4.0, 1.0, 0.0, 0.0, 1.0],      # drives along x, heads 
 
 
 def test_a_robot_with_a_heading_begins_at_the_origin_and_heads_along_x():
-    inside = Frame.of(TURNED[0]).states_in(TURNED)
+    inside = Frame.of(TURNED[0], True).states_in(TURNED)
     np.testing.assert_allclose(inside[0], [0.0, 0.0, 0.0, -1.0, 1.0, 0.0], atol=1e-12)
     np.testing.assert_allclose(inside[1], [0.0, -0.5, 0.5, -1.0, 0.0, 1.0], atol=1e-12)
 
 
 def test_a_point_begins_at_the_origin_and_is_not_turned():
-    inside = Frame.of(TURNED[0, :4]).states_in(TURNED[:, :4])
+    inside = Frame.of(TURNED[0, :4], False).states_in(TURNED[:, :4])
     np.testing.assert_allclose(inside, [[0.0, 0.0, 1.0, 0.0], [0.5, 0.0, 1.0, 0.5]])
 
 
 @pytest.mark.parametrize('size', [4, 6])
 def test_out_of_a_frame_is_the_way_back(size):
     states = TURNED[:, :size]
-    frame = Frame.of(states[1])
+    frame = Frame.of(states[1], size == 6)
     np.testing.assert_allclose(frame.states_out(frame.states_in(states)), states, atol=1e-12)
 
 
@@ -46,9 +46,9 @@ def test_many_frames_at_once_are_those_one_by_one():
     random = np.random.default_rng(0)
     states = random.standard_normal((5, 7, 6))
     states[..., 4:] /= np.linalg.norm(states[..., 4:], axis=-1, keepdims=True)
-    together = Frame.of(states[:, 0]).states_in(states)
+    together = Frame.of(states[:, 0], True).states_in(states)
     for row, window in zip(together, states):
-        np.testing.assert_allclose(row, Frame.of(window[0]).states_in(window), atol=1e-12)
+        np.testing.assert_allclose(row, Frame.of(window[0], True).states_in(window), atol=1e-12)
 
 
 def test_a_mirrored_point_still_obeys_its_physics():
@@ -75,3 +75,17 @@ def test_a_mirrored_drive_turns_the_other_way():
     for drive, twist in zip(other, twists):
         side = np.sign(twist[0, 0, 1])
         np.testing.assert_allclose(drive, states * [1, side, 1, side, 1, side])
+
+
+def test_what_is_no_heading_does_not_turn_the_frame():
+    """A load and a temperature follow the velocity."""
+    states = np.array([[3.0, 4.0, 1.0, 0.5, 7.0, 20.0], [3.5, 4.5, 1.0, 0.5, 8.0, 21.0]])
+    frame = Frame.of(states[0], False)
+    np.testing.assert_allclose(frame.states_in(states), states - [3.0, 4.0, 0.0, 0.0, 0.0, 0.0])
+
+
+def test_of_three_actions_without_a_heading_no_symmetry_is_known():
+    random = np.random.default_rng(3)
+    states, actions = random.standard_normal((4, 5, 4)), random.standard_normal((4, 5, 2, 3))
+    assert all(same is given for same, given in zip(
+        mirrored(states, actions, random, is_turned=False), (states, actions)))

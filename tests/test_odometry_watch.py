@@ -217,3 +217,19 @@ def test_a_robot_that_is_put_elsewhere_follows_no_plan_from_before():
     there.states[:, 0] += 3.0
     follower.take_plan(there, round(0.49 * NS_PER_S))
     assert follower.has_current_plan
+
+
+@pytest.mark.parametrize('back_s, is_named', [(0.05, False), (0.1, False), (0.15, True),
+                                              (0.3, True), (0.9, True)])
+def test_stamps_that_go_back_are_named_at_once(back_s, is_named):
+    """Until they catch up, no message counts: the robot would be without commands for so long."""
+    watch, found = OdometryWatch(TIMEOUT_S), []
+    for step in range(350):
+        now_s = 0.01 * step
+        stamp_s = now_s - back_s * (step >= 100)
+        found.append(watch.hear(np.array([now_s, 0.0, 1.0, 0.0]), round(stamp_s * NS_PER_S),
+                                now_s))
+    assert found[:100] == [None] * 100
+    assert ('went back' in (found[100] or '')) == is_named
+    if is_named:
+        assert found[-1] is None  # it is trusted again after a while

@@ -105,7 +105,7 @@ def test_the_route_is_what_the_network_sees_at_its_level():
 def test_windows_with_a_route_keep_its_level_and_mostly_know_their_ends():
     levels = torch.full((400, 5, 3), 500)
     route_level = torch.tensor([70] * 300 + [0] * 100)
-    follow_routes(levels, route_level, 1000, torch.Generator().manual_seed(1))
+    follow_routes(levels, route_level, 1000, 0.95, 0.6, torch.Generator().manual_seed(1))
     assert (levels[300:] == 500).all()
     assert (levels[:300, 1:-1, 0] == 70).all()
     assert 0.9 < (levels[:300, 0, 0] == 0).float().mean() < 1.0

@@ -24,6 +24,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from df_planner.geometry import turned
+
 PLANAR = slice(0, 2), slice(2, 4), slice(4, 6)  # position, velocity, heading
 
 
@@ -40,9 +42,9 @@ class Frame:
     axis: np.ndarray
 
     @classmethod
-    def of(cls, state: np.ndarray) -> 'Frame':
-        """Return the frame of states ([B,] S), turned if they have a heading."""
-        if state.shape[-1] < PLANAR[2].stop:
+    def of(cls, state: np.ndarray, has_heading: bool) -> 'Frame':
+        """Return the frame of states ([B,] S); it is turned by their heading, if they have one."""
+        if not has_heading:
             axis = np.broadcast_to(np.array([1.0, 0.0], state.dtype), state[..., :2].shape)
         else:
             heading = state[..., PLANAR[2]]
@@ -75,12 +77,12 @@ class Frame:
         """Return positions ([N,] 2) of one frame in the axes of the data."""
         return np.asarray(points, float) @ self.matrix.T + self.origin
 
-    def _turned(self, states: np.ndarray, axis: np.ndarray) -> np.ndarray:
-        cos, sin = axis[..., None, 0], axis[..., None, 1]
+    @staticmethod
+    def _turned(states: np.ndarray, axis: np.ndarray) -> np.ndarray:
+        """Turn states ([B,] T, S), in place, from a frame with this axis ([B,] 2)."""
         for columns in PLANAR:
             if columns.stop <= states.shape[-1]:
-                x, y = states[..., columns.start], states[..., columns.start + 1]
-                states[..., columns] = np.stack([cos * x - sin * y, sin * x + cos * y], -1)
+                states[..., columns] = turned(states[..., columns], axis[..., None, :])
         return states
 
 
@@ -93,9 +95,12 @@ def mirrored(states: np.ndarray, actions: np.ndarray, random: np.random.Generato
     Draw a symmetry of the robot for each of B windows in their frames; return states and actions.
 
     :param states: (B, T, S) and ``actions`` (B, T, n, A).
-    :param is_turned: the robot has a heading: left and right are exchanged or not. Else its
-        forces push along two axes, which are swapped and mirrored.
+    :param is_turned: the robot has a heading: left and right are exchanged or not. Else two
+        actions push along the two axes, which are swapped and mirrored; of other actions no
+        symmetry is known.
     """
+    if not is_turned and actions.shape[-1] != 2:
+        return states, actions
     states, actions = states.copy(), actions.copy()
     count = len(states)
     if is_turned:

@@ -106,18 +106,16 @@ def _pin(levels: Tensor, start: Tensor, end: Tensor) -> None:
     levels[end, -1, 0] = 0
 
 
-PIN_ROUTE_START, PIN_ROUTE_END = 0.95, 0.6
-
-
-def follow_routes(levels: Tensor, route_level: Tensor, num_levels: int,
-                  generator: torch.Generator | None = None) -> None:
+def follow_routes(levels: Tensor, route_level: Tensor, num_levels: int, pin_start: float,
+                  pin_end: float, generator: torch.Generator | None = None) -> None:
     """
     Write the levels of trajectories whose positions a route tells.
 
-    Velocities and actions have one level, unknown in half of them; ends are mostly known.
+    Velocities and actions have one level, unknown in half of them.
 
     :param levels: (B, T, P), in place.
     :param route_level: (B,) of the positions; 0 leaves a trajectory as it is.
+    :param pin_start: and ``pin_end``: shares as of ``LevelSampler``.
     """
     batch = len(levels)
     rows = (route_level > 0).nonzero()[:, 0]
@@ -126,8 +124,8 @@ def follow_routes(levels: Tensor, route_level: Tensor, num_levels: int,
     others = torch.where(unknown, num_levels, others)
     result = others[:, None, None].expand_as(levels).clone()
     result[..., 0] = route_level[:, None]
-    _pin(result, torch.rand(batch, generator=generator) < PIN_ROUTE_START,
-         torch.rand(batch, generator=generator) < PIN_ROUTE_END)
+    _pin(result, torch.rand(batch, generator=generator) < pin_start,
+         torch.rand(batch, generator=generator) < pin_end)
     levels[rows] = result[rows]
 
 

@@ -34,6 +34,7 @@ STILL_M_S = 0.05  # a slower robot may stand, whatever its noisy velocity says
 PROMISED_M = 0.05  # how far the velocity must lead before the position is missed
 LOST_M = 0.3  # so far, the position is missed at once
 JUMP_M = 0.2  # off where velocity leads from one message to the next
+BACK_S = 0.1  # stamps that go back by more leave the robot without commands until they catch up
 JUMPS, JUMPS_S = 3, 1.0  # so many jumps in this time; a single one is a robot put elsewhere
 REPEATS_S = 0.1  # for which the state of a robot that moves may stay the same
 PUSH = 0.25  # a command below this share of the limit may not move a robot that stands
@@ -113,7 +114,7 @@ class OdometryWatch:
         if self._jumped_s and self._jumped_s[-1] == now_s:
             self._velocity.forget()
         wrong = self._velocity.hear(state, now_s, stamp_ns / NS_PER_S)
-        found = (self._standing_stamp(stamp_ns, now_s) or jump
+        found = (self._standing_stamp(stamp_ns, now_s) or self._late_stamp(stamp_ns) or jump
                  or self._standing_position(at, now_s) or self._wrong_pace(now_s, clock_s)
                  or self._no_effect(now_s) or wrong)
         self._heard_s, self._heard_ns, self._at = now_s, stamp_ns, at
@@ -155,6 +156,14 @@ class OdometryWatch:
         return (f'{what} has stood at {self._newest_ns / NS_PER_S:.3f} s for {stood_s:.1f} s '
                 'while messages arrive; the driver must stamp each message with the time of its '
                 'measurement')
+
+    def _late_stamp(self, stamp_ns: int) -> str | None:
+        """Tell of a stamp that goes back, but not so far that its source has restarted."""
+        back_s = (self._newest_ns - stamp_ns) / NS_PER_S
+        if stamp_ns >= self._heard_ns or not BACK_S < back_s < RESTART_NS / NS_PER_S:
+            return None
+        return (f'its stamps went back by {back_s:.2f} s; look whether the clock of the driver is '
+                'set back, or two sources send')
 
     def _jump(self, at: tuple[float, float, float], stamp_ns: int, now_s: float) -> str | None:
         """Tell of jumps: two sources on one topic take turns."""

@@ -26,7 +26,8 @@ import numpy as np
 WINDOW_S = 0.3  # in which velocity and position must lead to about the same place,
 SHARE, ON_TOP_M = 0.6, 0.15  # but for this share of the way and this much on top of it
 JUMP_M = 0.2  # a position that is this far off from one message to the next was put elsewhere
-FEW, STEP_M = 3, 0.02  # so many steps that are off by more may be jumps
+# So many steps that are off by more may be jumps, if all others together are off by no more.
+FEW, STEP_M, REST_M = 3, 0.02, 0.05
 PROVES_M = 0.1  # of the way: enough to tell that velocity and position agree
 
 
@@ -43,8 +44,8 @@ class VelocityCheck:
         self.fault: str | None = None
         self.is_wrong = False
         self._led = np.zeros((2, 2))  # where the velocity has led so far, by each of two clocks
-        # Of the last moments: times by both clocks, position, velocity, where it had led.
-        # ... and by how much the last step was off.
+        # Of the last moments: times by both clocks, position, velocity, where it had led, and by
+        # how much the step to there was off.
         self._recent: deque[tuple[np.ndarray, ...]] = deque()
 
     def hear(self, state: np.ndarray, now_s: float, stamp_s: float) -> str | None:
@@ -90,7 +91,7 @@ class VelocityCheck:
         sizes_m = np.linalg.norm(steps, axis=1)
         jumps = np.argsort(sizes_m)[len(steps) - min(FEW, len(steps) // 4):]
         jumps = jumps[sizes_m[jumps] > STEP_M]
-        return bool(np.linalg.norm(steps.sum(0) - steps[jumps].sum(0)) < ON_TOP_M)
+        return bool(np.linalg.norm(steps.sum(0) - steps[jumps].sum(0)) < REST_M)
 
     def release(self) -> None:
         """Give a robot that stands another chance: its plan has ended."""

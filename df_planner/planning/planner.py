@@ -198,7 +198,7 @@ class Planner:
                                goal)
         fastest_mps = float(self._limits['max_speed'].max())
         length_m = diffused_m(way, self.space, fastest_mps)
-        frame = Frame.of(state)
+        frame = Frame.of(state, self.space.has_heading)
         ahead = Way(frame.points_in(way.points))
         local = self.seen_from(frame)
         try:
@@ -212,7 +212,8 @@ class Planner:
             self.clock = local.clock
         plan = replace(plan, states=frame.states_out(plan.states), goal=goal, candidates=[
             frame.states_out(states) for states in plan.candidates])
-        return plan if length_m == way.length_m else extended(plan, way, length_m)
+        return plan if length_m == way.length_m else extended(
+            plan, way, length_m, self.space.has_heading)
 
     def seen_from(self, frame: Frame) -> 'Planner':
         """Return a planner whose map, states and goals are those of a frame."""
@@ -260,7 +261,7 @@ class Planner:
         """
         state = self.check_state(state)
         stops = np.array([] if goal is None else [self.check_goal(goal)])
-        frame = Frame.of(state) if self.card.relative else DATA
+        frame = Frame.of(state, self.space.has_heading) if self.card.relative else DATA
         local = self.seen_from(frame)
         horizon, num_samples = whole(horizon, 1, 'horizon'), whole(num_samples, 1, 'num_samples')
         num_tokens = max(2, tokens_of_steps(horizon - 1, self.space.frame_stack))

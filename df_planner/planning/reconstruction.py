@@ -110,7 +110,7 @@ def _frame(planner: Planner, given: np.ndarray, parts: np.ndarray) -> Frame:
     if not parts[0, :-1].all():
         raise InvalidInput('states: the first one must be known: this model tells motion from '
                            'where it begins')
-    return Frame.of(given[0, :planner.space.state_size])
+    return Frame.of(given[0, :planner.space.state_size], planner.space.has_heading)
 
 
 def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:

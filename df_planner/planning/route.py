@@ -32,8 +32,8 @@ from scipy.sparse.csgraph import dijkstra
 from df_planner.errors import At
 from df_planner.errors import NoValidPlan
 from df_planner.maps.grid import GridMap
+from df_planner.planning.plan import OTHERS
 from df_planner.planning.plan import Plan
-from df_planner.robots.signals import PLANAR_SIZE
 
 MARGIN_M = 0.25  # nearer to an obstacle than this, beyond the robot, a metre costs more
 CONTACT_COST = 4.0  # of a metre in touch with an obstacle
@@ -65,8 +65,12 @@ class Way:
                          for axis in range(2)], axis=-1)
 
 
-def extended(plan: Plan, way: Way, from_m: float) -> Plan:
-    """Return a plan that goes on along a way after ``from_m``, at the mean speed so far."""
+def extended(plan: Plan, way: Way, from_m: float, has_heading: bool) -> Plan:
+    """
+    Return a plan that goes on along a way after ``from_m``, at the mean speed so far.
+
+    :param has_heading: it heads along the way; what else is observed stays as it was.
+    """
     speed_mps = from_m / max((len(plan) - 1) * plan.dt_s, plan.dt_s)
     end = plan.states[-1, :2]
     away_m = np.linalg.norm(way.points - end, axis=-1)
@@ -80,10 +84,10 @@ def extended(plan: Plan, way: Way, from_m: float) -> Plan:
     beside = np.maximum(1.0 - (along_m - nearest_m) / join_m, 0.0)[:, None]
     points = points + beside * (end - points[0])
     steps = np.diff(points, axis=0) / plan.dt_s
-    rest = np.hstack([points[1:], steps])
-    if plan.states.shape[1] > PLANAR_SIZE:
-        heading = steps / np.linalg.norm(steps, axis=-1, keepdims=True).clip(1e-9)
-        rest = np.hstack([rest, heading])
+    others = np.tile(plan.states[-1, OTHERS], (count, 1))
+    if has_heading:
+        others = steps / np.linalg.norm(steps, axis=-1, keepdims=True).clip(1e-9)
+    rest = np.hstack([points[1:], steps, others])
     return replace(
         plan, states=np.vstack([plan.states, rest]),
         actions=np.vstack([plan.actions, np.zeros((count, plan.actions.shape[1]))]),

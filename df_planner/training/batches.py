@@ -144,11 +144,13 @@ class Batches:
         config, signals = self.config, self.dataset.signals
         size = signals.observation_size
         actions = tokens[..., size:].reshape(*tokens.shape[:2], -1, signals.action_size)
-        states = Frame.of(tokens[:, 0, :size]).states_in(tokens[..., :size])
+        states = Frame.of(tokens[:, 0, :size], signals.has_heading).states_in(tokens[..., :size])
         states, actions = mirrored(states, actions, random, signals.has_heading)
         tokens = np.concatenate([states, actions.reshape(*states.shape[:2], -1)], -1)
-        route, level = routes(states[..., :2], random, float(self.std[0]), config.num_levels)
-        level = np.where(random.random(len(tokens)) < config.route, level, 0)
+        follows = random.random(len(tokens)) < config.route
+        route, level = states[..., :2].copy(), np.zeros(len(tokens), np.int64)
+        route[follows], level[follows] = routes(
+            route[follows], random, float(self.std[0]), config.num_levels)
         generator = torch.Generator().manual_seed(int(random.integers(2**63)))
         normalised = ((tokens - self.mean) / self.std)[rows].astype(np.float32)
         route = ((route - self.mean[:2]) / self.std[:2])[rows].astype(np.float32)
@@ -169,12 +171,13 @@ def normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer:
     windows = Windows(dataset.observations, dataset.actions, dataset.episode_starts,
                       config.frame_stack)
     tokens = windows.draw(FITTED_WINDOWS, config.max_tokens, random)
-    states = Frame.of(tokens[:, 0, :size]).states_in(tokens[..., :size]).astype(np.float64)
+    states = Frame.of(tokens[:, 0, :size], signals.has_heading).states_in(
+        tokens[..., :size]).astype(np.float64)
     actions = tokens[..., size:].reshape(-1, signals.action_size).astype(np.float64)
     state_std = np.sqrt(np.square(states).mean((0, 1)))
     for columns in PLANAR[:2 + signals.has_heading]:
         state_std[columns] = np.sqrt(np.square(state_std[columns]).mean())
     action_std = np.sqrt(np.square(actions).mean(0))
-    if not signals.has_heading:  # its forces are a vector, too
+    if not signals.has_heading and signals.action_size == 2:  # its forces are a vector, too
         action_std[:] = np.sqrt(np.square(action_std).mean())
     return Normalizer(np.zeros(size), state_std, np.zeros(signals.action_size), action_std)

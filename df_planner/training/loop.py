@@ -186,7 +186,8 @@ class TrainingRun:
             batch.generator)
         route = None
         if batch.route is not None:
-            follow_routes(levels, batch.route_level, self.config.num_levels, batch.generator)
+            follow_routes(levels, batch.route_level, self.config.num_levels,
+                          self.config.pin_start, self.config.pin_end, batch.generator)
             route = batch.route.to(device), batch.route_level[batch.rows].to(device) > 0
         with self._fabric.strategy.precision.forward_context():
             return diffusion_loss(model, self._noise, batch.tokens.to(device), levels.to(device),

@@ -246,9 +246,9 @@ def says(**values):
     return change
 
 
-def turn_map(msg):
-    """Turn a map about its origin by a tenth of a radian."""
-    msg.info.origin.orientation.z, msg.info.origin.orientation.w = math.sin(0.05), math.cos(0.05)
+def tilt_map(msg):
+    """Tilt a map by a tenth of a radian."""
+    msg.info.origin.orientation.x, msg.info.origin.orientation.w = math.sin(0.05), math.cos(0.05)
 
 
 def going_back(now_ns, began_ns, back_s):
@@ -315,6 +315,12 @@ CASES = (
         stamp=lambda now_ns, began_ns: now_ns // NS_PER_S * NS_PER_S), ('whole seconds',)),
     Case('stamps that go back by 0.05 s every second', Fault(
         stamp=lambda now_ns, began_ns: going_back(now_ns, began_ns, 0.05))),
+    Case('stamps that go back by 0.1 s every second', Fault(
+        stamp=lambda now_ns, began_ns: going_back(now_ns, began_ns, 0.1))),
+    Case('stamps that go back by 0.2 s every second', lies(
+        stamp=lambda now_ns, began_ns: going_back(now_ns, began_ns, 0.2)), ('went back',)),
+    Case('stamps that go back by 0.3 s every second', lies(
+        stamp=lambda now_ns, began_ns: going_back(now_ns, began_ns, 0.3)), ('went back',)),
     Case('stamps that go back by 0.7 s every second', lies(
         stamp=lambda now_ns, began_ns: going_back(now_ns, began_ns, 0.7)), ('odometry',)),
     Case('a clock of half the speed', Fault(
@@ -360,8 +366,8 @@ CASES = (
     Case('motors off', Fault(obeys=False), ('push',), BOTH, stays=True, always=True),
     Case('the base listens to Twist', Fault(unstamped=True), ('Twist',), DIFF_DRIVE,
          stays=True, always=True, says_s=3.0),
-    Case('a map that is turned', HEALTHY, ('map', 'orientation'), drives=True,
-         begin=lambda bench: bench.send_map(turn_map), end=lambda bench: bench.send_map()),
+    Case('a map that is tilted', HEALTHY, ('map', 'orientation'), drives=True,
+         begin=lambda bench: bench.send_map(tilt_map), end=lambda bench: bench.send_map()),
     Case('a map that does not know the start', HEALTHY, ('unknown',), always=True,
          begin=lambda bench: bench.send_map_of_unknown_start(),
          end=lambda bench: bench.send_map()),
