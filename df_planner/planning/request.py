@@ -107,7 +107,9 @@ def seen_from(frame: Frame, request: Request) -> Request:
 
     def moved(states: Tensor, actions: Tensor, real: Tensor) -> Tensor:
         turn, origin = states.new_tensor(frame.matrix), states.new_tensor(frame.origin)
-        parts = [states[..., columns] @ turn.T for columns in PLANAR[:states.shape[-1] // 2]]
+        vectors = [columns for columns in PLANAR if columns.stop <= states.shape[-1]]
+        parts = [states[..., columns] @ turn.T for columns in vectors]
+        parts.append(states[..., vectors[-1].stop:])
         return reward(torch.cat([parts[0] + origin, *parts[1:]], -1), actions, real)
     return replace(
         request, waypoints=None, previous=None, reward=None if reward is None else moved,
