@@ -44,7 +44,7 @@ class WithRosArgs(click.Command):
 
 @click.command(cls=WithRosArgs, epilog=examples(
     'df_planner doctor                                # beside planner and follower that run',
-    'df_planner doctor --checkpoint maze2d-umaze      # before they are started',
+    'df_planner doctor --checkpoint point      # before they are started',
     'df_planner doctor --checkpoint my-robot.safetensors --seconds 30',
     'df_planner doctor --ros-args -r odom:=odometry/filtered -r __ns:=/robot1',
     'df_planner doctor --ros-args --params-file my_robot.yaml -p use_sim_time:=true'))

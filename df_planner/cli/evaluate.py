@@ -48,13 +48,13 @@ MAX_TABLE_EPISODES = 30
 
 
 @click.command(epilog=examples(
-    'df_planner evaluate --checkpoint maze2d-medium --episodes 5',
-    'df_planner evaluate --checkpoint maze2d-medium --execution raw --workers 2 --out results/raw',
-    'df_planner evaluate --checkpoint maze2d-umaze --set num_samples=64 --set sampling_steps=4',
+    'df_planner evaluate --checkpoint point --episodes 5',
+    'df_planner evaluate --checkpoint point --maze large --execution raw --out results/raw',
+    'df_planner evaluate --checkpoint point --set num_samples=16 --set sampling_steps=4',
     'df_planner evaluate --policy controller --maze large',
     'df_planner evaluate --policy controller --robot diff_drive --map office.yaml --episodes 10'))
-@click.option('--checkpoint', help='A shipped name (maze2d-medium) or a .safetensors file.')
-@click.option('--maze', help='Name or YAML file.  [default: the one the checkpoint was made for]')
+@click.option('--checkpoint', help='A shipped name (point) or a .safetensors file.')
+@click.option('--maze', help='Name or YAML file.  [default: medium]')
 @MAP
 @click.option('--policy', type=click.Choice(['planner', 'controller']), default='planner',
               help='controller: only the baseline, which needs no checkpoint.')
@@ -106,7 +106,9 @@ def evaluate(checkpoint, maze, map_file, policy, robot, episodes, seed, starts, 
         refuse_given('without --out, where the run is that goes on', 'resume')
     robot = robot or (load_card(checkpoint).robot if checkpoint else POINT.name)
     check_simulated(robot, checkpoint)
-    maze = one_place(maze, map_file) or _maze_of(checkpoint)
+    if policy == 'planner' and checkpoint is None:
+        raise ConfigError('give --checkpoint (for example point), or --policy controller')
+    maze = one_place(maze, map_file) or 'medium'
     place = MapPlace.load(map_file) if map_file is not None else load_place(maze)
     specification = Specification(
         maze, policy, checkpoint, execution, replan_interval_s, seed if planner_seed is None
@@ -143,13 +145,3 @@ def evaluate(checkpoint, maze, map_file, policy, robot, episodes, seed, starts, 
     records = results['episodes'] if len(chosen) <= MAX_TABLE_EPISODES else []
     click.echo(text_table(records, results['summary'], results.get('baseline')))
     click.echo(f'report: {out / "report.md"}')
-
-
-def _maze_of(checkpoint: str | None) -> str:
-    if checkpoint is None:
-        raise ConfigError('give --checkpoint (for example maze2d-medium), '
-                          'or --policy controller and --maze')
-    maze = load_card(checkpoint).maze
-    if maze is None:
-        raise ConfigError(f'checkpoint {checkpoint} names no maze; give --maze')
-    return maze

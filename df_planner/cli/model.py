@@ -55,7 +55,7 @@ def train(config: str, stage: str | None, overrides: tuple[str, ...]):
         click.echo(path)
 
 
-@click.command(epilog=examples('df_planner info', 'df_planner info maze2d-medium'))
+@click.command(epilog=examples('df_planner info', 'df_planner info point'))
 @click.argument('checkpoint', required=False)
 def info(checkpoint: str | None):
     """Show the card of a CHECKPOINT, or the shipped models and mazes."""

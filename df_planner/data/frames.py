@@ -86,9 +86,6 @@ class Frame:
         return states
 
 
-DATA = Frame(np.zeros(2), np.array([1.0, 0.0]))  # that of the data themselves
-
-
 def mirrored(states: np.ndarray, actions: np.ndarray, random: np.random.Generator,
              is_turned: bool) -> tuple[np.ndarray, np.ndarray]:
     """

@@ -33,9 +33,6 @@ from df_planner.planning.request import whole
 
 # Nearer to the goal than this there is nothing left to plan.
 HOLD_RADIUS_M = 0.3
-# One of so many plans also tries candidates from pure noise, which may be faster; the others
-# continue the plan in hand, in a third of the time.
-FASTER_EVERY = 3
 
 
 class Replanner:
@@ -81,7 +78,6 @@ class Replanner:
         :param in_hand: what is left by now of the plan towards this goal that is executed.
         """
         state = self.planner.check_state(state)
-        previous = None if in_hand is None else from_nearest_row(in_hand, state)
         seed = int(np.random.SeedSequence([self.seed, self._count]).generate_state(1)[0])
         self.last_error = None
         if self.hold_at_goal and np.linalg.norm(state[:2] - self.goal) <= HOLD_RADIUS_M:
@@ -89,13 +85,12 @@ class Replanner:
         else:
             try:
                 plan = self.planner.plan(state, self.goal, seed=seed, request=Request(
-                    previous=previous, rest_at_goal=not self.hold_at_goal,
-                    should_stop=should_stop, prefix=self._prefix(in_hand),
-                    history=self._history.before(step),
-                    faster=self._count % FASTER_EVERY == 1))
+                    rest_at_goal=not self.hold_at_goal, should_stop=should_stop,
+                    prefix=self._prefix(in_hand), history=self._history.before(step)))
             except NoValidPlan as error:
                 self.last_error = error
-                plan = previous if previous is not None and len(previous) > 1 else None
+                rest = None if in_hand is None else from_nearest_row(in_hand, state)
+                plan = rest if rest is not None and len(rest) > 1 else None
         self._count += 1
         return plan
 

@@ -15,7 +15,7 @@
 """
 Evaluation without ROS: a policy drives in simulation, episode by episode.
 
-    specification = Specification(maze='medium', checkpoint='maze2d-medium')
+    specification = Specification(maze='medium', checkpoint='point')
     starts = sample_starts(load_place('medium'), episodes=100, seed=0)
     results = evaluate(specification, starts, out_dir='results/medium', workers=2)
 """

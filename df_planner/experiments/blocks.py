@@ -15,7 +15,7 @@
 """
 Drive among blocks that training never saw, on the planner's map and solid in the simulator.
 
-    df_planner measure blocks --checkpoint maze2d-medium --episodes 50
+    df_planner measure blocks --checkpoint point --maze medium --episodes 50
 """
 
 from collections.abc import Callable
@@ -269,8 +269,8 @@ def draw_blocks_picture(path: Path, maze: Maze, results: dict) -> None:
 
 
 @click.command(epilog=examples(
-    'df_planner measure blocks --checkpoint maze2d-medium --episodes 50',
-    'df_planner measure blocks --checkpoint maze2d-medium --blocks 3..3 --seed 2 '
+    'df_planner measure blocks --checkpoint point --maze medium --episodes 50',
+    'df_planner measure blocks --checkpoint point --maze medium --blocks 3..3 --seed 2 '
     '--set num_samples=32'))
 @click.option('--episodes', type=click.IntRange(min=1), default=50)
 @click.option('--blocks', 'counts', default='1..3', help='Fewest..most blocks in an episode.')
@@ -279,7 +279,7 @@ def draw_blocks_picture(path: Path, maze: Maze, results: dict) -> None:
 @RESUME
 @common.measure_options('blocks', seed_of='starts, blocks and plans',
                         files='blocks.json, blocks.png and drives.jsonl')
-def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, out):
+def blocks(checkpoint, maze, episodes, counts, seed, settings, names, resume, device, out):
     """
     Drive among blocks that training never saw.
 
@@ -291,10 +291,10 @@ def blocks(checkpoint, episodes, counts, seed, settings, names, resume, device, 
     fewest, dots, most = counts.partition('..')
     if not (dots and fewest.isdecimal() and most.isdecimal() and 1 <= int(fewest) <= int(most)):
         raise ConfigError(f'--blocks must be FEWEST..MOST, 1 or more, got {counts!r}')
-    specification = common.specification_of(checkpoint, device, settings)
+    specification = common.specification_of(checkpoint, maze, device, settings)
     compared = {name: arm for name, arm in arms(specification).items()
                 if name in (names or ARM_COLORS)}
-    planner, maze = common.open_point_planner('blocks', checkpoint, device)
+    planner, maze = common.open_point_planner('blocks', checkpoint, maze, device)
     if out is None:
         refuse_given('without --out, where the run is that goes on', 'resume')
     folder = common.result_folder('blocks', out)

@@ -282,9 +282,9 @@ def _draw_curves(axes, results: list[dict], token_s: float) -> None:
 
 
 @click.command(epilog=examples(
-    'df_planner measure calibration --checkpoint maze2d-medium',
-    'df_planner measure calibration --checkpoint maze2d-medium --temperature 1 --temperature 1.2',
-    'df_planner measure calibration --checkpoint maze2d-umaze --windows 40 '
+    'df_planner measure calibration --checkpoint point --maze medium',
+    'df_planner measure calibration --checkpoint point --temperature 1 --temperature 1.2',
+    'df_planner measure calibration --checkpoint point --maze umaze --windows 40 '
     '--set sampling_steps=32'))
 @click.option('--windows', type=click.IntRange(min=2), default=200,
               help='Held-out windows, each as long as the model was trained for.')
@@ -296,7 +296,8 @@ def _draw_curves(axes, results: list[dict], token_s: float) -> None:
               type=click.FloatRange(0.0, 2.0, min_open=True),
               help='Standard deviation of the noise that is denoised; may be repeated.')
 @common.measure_options('calibration', seed_of='held-out windows and samples')
-def calibration(checkpoint, windows, samples, plans, temperatures, seed, settings, device, out):
+def calibration(checkpoint, maze, windows, samples, plans, temperatures, seed, settings, device,
+                out):
     """
     Check whether the model's uncertainty can be believed.
 
@@ -306,9 +307,10 @@ def calibration(checkpoint, windows, samples, plans, temperatures, seed, setting
     plans are executed to their end: does the robot stay within Plan.uncertainty?
     Ctrl-C reports the windows and plans until then.
     """
-    planner, maze = common.open_point_planner('calibration', checkpoint, device, settings)
+    planner, maze = common.open_point_planner('calibration', checkpoint, maze, device, settings)
     card = planner.card
-    truth = common.held_out_windows(card, windows, card.architecture.max_tokens, seed)
+    truth = common.held_out_windows(card, maze.name, windows, card.architecture.max_tokens,
+                                    seed)
     with common.progress(windows * len(temperatures) * len(CONDITIONS), 'windows') as advance:
         measured = measure_calibration(planner, truth, temperatures, samples, seed, advance)
     if not measured['results']:

@@ -54,6 +54,7 @@ from df_planner.robots.kinds import POINT
 from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
+from df_planner.sim.maze import maze_map
 
 FIRST_SEED = 1_000_000  # seeds of training data are small numbers
 ROWS_PER_ROW = 2  # of the log for every row of a window, so that windows lie apart
@@ -62,7 +63,7 @@ LIKE_THE_DATA = ('temperature=1',)  # as much noise as the model learnt from; pl
 
 def measure_options(name: str, seed_of: str, files: str | None = None) -> Callable:
     """
-    Return a decorator that adds --checkpoint, --seed, --set, --device and --out to a command.
+    Return a decorator that adds --checkpoint, --maze, --seed, --set, --device and --out.
 
     :param name: of the folder and the files of the results.
     :param seed_of: what the seed decides.
@@ -70,6 +71,7 @@ def measure_options(name: str, seed_of: str, files: str | None = None) -> Callab
     """
     options = (
         click.option('--checkpoint', required=True, help='A shipped name or a .safetensors file.'),
+        click.option('--maze', default='medium', show_default=True, help='Name or YAML file.'),
         seed_option(seed_of), SETTINGS, DEVICE,
         out_option(files or f'{name}.json and {name}.png', f'results/{name}-TIME'))
 
@@ -81,39 +83,37 @@ def measure_options(name: str, seed_of: str, files: str | None = None) -> Callab
     return decorate
 
 
-def specification_of(checkpoint: str, device: str, settings: Sequence[str]) -> Specification:
+def specification_of(checkpoint: str, maze: str, device: str, settings: Sequence[str]
+                     ) -> Specification:
     """
     Return what a command was asked to measure.
 
     :param settings: NAME=VALUE of planner settings.
     :raises ConfigError: if one of them is wrong.
     """
-    card = load_card(checkpoint)
-    return Specification(card.maze or '', checkpoint=checkpoint, device=device,
-                         settings=assignments(settings), robot=card.robot)
+    return Specification(maze, checkpoint=checkpoint, device=device,
+                         settings=assignments(settings), robot=load_card(checkpoint).robot)
 
 
-def open_planner(checkpoint: str, device: str, settings: Sequence[str] = (), threads: int = 1,
-                 backend: str = 'auto') -> tuple[Planner, Maze]:
+def open_planner(checkpoint: str, maze: str, device: str, settings: Sequence[str] = (),
+                 threads: int = 1, backend: str = 'auto') -> tuple[Planner, Maze]:
     """
     Return planner and maze, ready to plan on one thread: results do not depend on cores.
 
     :param settings: NAME=VALUE of planner settings.
     :param threads: of the network; a number unlike that of an earlier call needs a fresh process.
-    :raises ConfigError: if a setting is wrong or the checkpoint names no maze.
+    :raises ConfigError: if a setting is wrong or there is no such maze.
     """
-    specification = specification_of(checkpoint, device, settings)
-    if not specification.maze:
-        raise ConfigError(f'checkpoint {checkpoint} names no maze')
+    specification = specification_of(checkpoint, maze, device, settings)
+    grid = maze_map(maze, load_card(checkpoint).observation_to_map)
     torch.set_num_threads(threads)
-    planner = Planner.load(checkpoint, device, backend=backend)
-    planner.settings = specification.planner_settings
+    planner = Planner.load(checkpoint, device, grid, specification.planner_settings, backend)
     planner.warm_up()
-    return planner, load_maze(specification.maze)
+    return planner, load_maze(maze)
 
 
-def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequence[str] = ()
-                       ) -> tuple[Planner, Maze]:
+def open_point_planner(name: str, checkpoint: str, maze: str, device: str,
+                       settings: Sequence[str] = ()) -> tuple[Planner, Maze]:
     """
     Return what ``open_planner`` does, for the command ``name``, which simulates a point only.
 
@@ -123,7 +123,7 @@ def open_point_planner(name: str, checkpoint: str, device: str, settings: Sequen
     if robot != POINT.name:
         raise ConfigError(f'measure {name} is for robots of the kind {POINT.name}; {checkpoint} '
                           f'is of a {robot or "robot of no known kind"}')
-    return open_planner(checkpoint, device, settings)
+    return open_planner(checkpoint, maze, device, settings)
 
 
 @contextmanager
@@ -166,9 +166,10 @@ def write_result(path: Path, checkpoint: str, seed: int, content: dict) -> None:
     click.echo(f'report: {path}')
 
 
-def held_out_windows(card: ModelCard, count: int, num_tokens: int, seed: int) -> np.ndarray:
+def held_out_windows(card: ModelCard, maze: str, count: int, num_tokens: int, seed: int
+                     ) -> np.ndarray:
     """
-    Return windows (count, num_tokens, 4 + frame_stack * 2) of a new log of the model's maze.
+    Return windows (count, num_tokens, 4 + frame_stack * 2) of a new log of a maze.
 
     The log is made like the training data, with another seed; the windows do not overlap.
     """
@@ -176,7 +177,7 @@ def held_out_windows(card: ModelCard, count: int, num_tokens: int, seed: int) ->
     pitch = ROWS_PER_ROW * steps
     noise_std = float(card.dataset_attributes.get('noise_std', 0.5))
     with TemporaryDirectory() as folder:
-        path = generate(card.maze, count * pitch, FIRST_SEED + seed, noise_std, progress=False,
+        path = generate(maze, count * pitch, FIRST_SEED + seed, noise_std, progress=False,
                         out=Path(folder, 'held_out.hdf5'))
         dataset = load_dataset(path, repair=True)
     windows = Windows(dataset.observations, dataset.actions, dataset.episode_starts,

@@ -71,8 +71,8 @@ def sweeps(horizons: Sequence[int], candidates: Sequence[int], sampling_steps: S
                                  ('sampling_steps', sampling_steps))}
 
 
-def measure_cost(checkpoint: str, device: str, settings: Sequence[str], points: list[Point],
-                 repeats: int, seed: int, journal: Journal,
+def measure_cost(checkpoint: str, maze: str, device: str, settings: Sequence[str],
+                 points: list[Point], repeats: int, seed: int, journal: Journal,
                  on_point: Callable[[], None] = lambda: None) -> list[dict]:
     """
     Measure every point that the journal lacks and return the records of all, in their order.
@@ -83,15 +83,15 @@ def measure_cost(checkpoint: str, device: str, settings: Sequence[str], points: 
     for index, point in enumerate(points):
         if index not in journal.episodes:
             with processes(1) as (process,):
-                record = process.submit(measure_point, checkpoint, device, settings, point,
-                                        repeats, seed).result()
+                record = process.submit(measure_point, checkpoint, maze, device, settings,
+                                        point, repeats, seed).result()
             journal.add({'record': {'episode': index, **asdict(point), **record}})
         on_point()
     return [journal.episodes[index]['record'] for index in range(len(points))]
 
 
-def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: Point,
-                  repeats: int, seed: int) -> dict:
+def measure_point(checkpoint: str, maze: str, device: str, settings: Sequence[str],
+                  point: Point, repeats: int, seed: int) -> dict:
     """
     Return the numbers of one point, to be called in a process that has done nothing else.
 
@@ -99,14 +99,13 @@ def measure_point(checkpoint: str, device: str, settings: Sequence[str], point: 
     call, median of repetitions) and ``peak_mib``, by how much memory grew at most in the first,
     untimed repetition; None where the system does not tell.
     """
-    planner, maze = common.open_planner(checkpoint, device, settings, point.threads)
+    planner, place = common.open_planner(checkpoint, maze, device, settings, point.threads)
     planner.settings = planner.settings.model_copy(update={'sampling_steps': point.sampling_steps})
-    starts = sample_starts(maze, 1, seed, robot=planner.card.robot)
+    starts = sample_starts(place, 1, seed, robot=planner.card.robot)
 
     def roll_out() -> float:
         started = time.perf_counter()
-        planner.rollout(starts.state[0], point.horizon_steps, point.candidates, seed,
-                        starts.goal[0])
+        planner.rollout(starts.state[0], point.horizon_steps, point.candidates, seed)
         return time.perf_counter() - started
 
     before_mib = _reset_peak_mib()
@@ -227,9 +226,9 @@ def _on(records: list[dict], threads: int) -> list[dict]:
 
 
 @click.command(epilog=examples(
-    'df_planner measure cost --checkpoint maze2d-large',
-    'df_planner measure cost --checkpoint maze2d-large --out results/cost --resume',
-    'df_planner measure cost --checkpoint maze2d-umaze --horizon 800 --horizon 4000 '
+    'df_planner measure cost --checkpoint point --maze large',
+    'df_planner measure cost --checkpoint point --maze large --out results/cost --resume',
+    'df_planner measure cost --checkpoint point --maze umaze --horizon 800 --horizon 4000 '
     '--candidates 8 --sampling-steps 8 --threads 1'))
 @click.option('--horizon', 'horizons', type=POSITIVE, multiple=True,
               default=(100, 200, 400, 800, 1600, 4000), help='Control steps; may be repeated.')
@@ -245,7 +244,7 @@ def _on(records: list[dict], threads: int) -> list[dict]:
 @RESUME
 @common.measure_options('cost', seed_of='start and noise',
                         files='cost.json, cost.png and points.jsonl')
-def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, resume, seed,
+def cost(checkpoint, maze, horizons, candidates, sampling_steps, threads, repeats, resume, seed,
          settings, device, out):
     """
     Measure how the cost of sampling grows.
@@ -253,11 +252,11 @@ def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, res
     One quantity is swept at a time, for every number of threads: the horizon, the candidates of a
     batch, the sampling steps. The others are 400 control steps, 8 candidates and the planner's
     sampling_steps. A roll-out of exactly that size is timed; nothing is checked or chosen.
-    Horizons beyond the trained length slide, window by window. Memory is the peak growth of the
+    Horizons beyond the trained length go on window by window. Memory is the peak growth of the
     resident set in one roll-out. Every point runs in a process of its own and is on disk at once:
     after Ctrl-C, --resume with the same --out goes on.
     """
-    specification = common.specification_of(checkpoint, device, settings)
+    specification = common.specification_of(checkpoint, maze, device, settings)
     chosen = specification.planner_settings
     swept = sweeps(horizons, candidates, sampling_steps, threads, chosen.sampling_steps)
     points = list(dict.fromkeys(point for members in swept.values() for point in members))
@@ -267,7 +266,8 @@ def cost(checkpoint, horizons, candidates, sampling_steps, threads, repeats, res
     with common.open_journal(folder / 'points.jsonl', specification, resume, repeats=repeats,
                              seed=seed, points=[vars(point) for point in points]) as kept, \
             common.progress(len(points), 'points') as advance:
-        records = measure_cost(checkpoint, device, settings, points, repeats, seed, kept, advance)
+        records = measure_cost(checkpoint, maze, device, settings, points, repeats, seed, kept,
+                               advance)
     by_sweep = {name: [records[points.index(point)] for point in members]
                 for name, members in swept.items()}
     fits = growth(by_sweep)

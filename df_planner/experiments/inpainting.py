@@ -213,14 +213,14 @@ def _draw_errors(axis, summary: dict) -> None:
 
 
 @click.command(epilog=examples(
-    'df_planner measure inpainting --checkpoint maze2d-medium',
-    'df_planner measure inpainting --checkpoint maze2d-umaze --windows 20 --samples 8',
-    'df_planner measure inpainting --checkpoint maze2d-medium --set sampling_steps=32'))
+    'df_planner measure inpainting --checkpoint point --maze medium',
+    'df_planner measure inpainting --checkpoint point --maze umaze --windows 20 --samples 8',
+    'df_planner measure inpainting --checkpoint point --maze medium --set sampling_steps=32'))
 @click.option('--windows', type=click.IntRange(min=2), default=200,
               help='Held-out windows, each as long as the model was trained for.')
 @click.option('--samples', type=click.IntRange(min=1), default=16, help='Samples of each window.')
 @common.measure_options('inpainting', seed_of='held-out windows and samples')
-def inpainting(checkpoint, windows, samples, seed, settings, device, out):
+def inpainting(checkpoint, maze, windows, samples, seed, settings, device, out):
     """
     Hide parts of held-out motion and fill them in.
 
@@ -229,10 +229,11 @@ def inpainting(checkpoint, windows, samples, seed, settings, device, out):
     through what is known. A seam's jump is in units of what the data do (99.95 % quantile).
     Ctrl-C reports the windows until then.
     """
-    planner, maze = common.open_point_planner('inpainting', checkpoint, device,
+    planner, maze = common.open_point_planner('inpainting', checkpoint, maze, device,
                                               (*common.LIKE_THE_DATA, *settings))
     card = planner.card
-    truth = common.held_out_windows(card, windows, card.architecture.max_tokens, seed)
+    truth = common.held_out_windows(card, maze.name, windows, card.architecture.max_tokens,
+                                    seed)
     with common.progress(windows * len(TASKS), 'windows') as advance:
         measured = measure_inpainting(planner, maze, truth, samples, seed, advance)
     if not measured['summary']:

@@ -48,9 +48,9 @@ from df_planner.sim.maze import Maze
 # Guided sampling as it is published: every step of every candidate is steered by a gradient that
 # goes back through the network, and every candidate starts from pure noise.
 REFERENCE_SETTINGS = {
-    'num_samples': 64, 'sampling_steps': 16, 'schedule': 'full_sequence', 'warm_start': 0.0,
-    'guidance_scale': 1.0, 'guidance_from': 1.0, 'guidance_to': 0.0, 'guide_goal': 0.0,
-    'guide_clearance': 1.0, 'predict_horizon': False}
+    'num_samples': 64, 'sampling_steps': 16, 'schedule': 'full_sequence',
+    'guidance_scale': 1.0, 'guidance_from': 1.0, 'guidance_to': 0.0, 'guide_goal': 1.0,
+    'guide_clearance': 1.0}
 COLORS = {timing.COLD: '#1f77ff', timing.WARM: '#ee4b3a'}
 STYLES = {timing.REFERENCE: ':', timing.PLANNER: '-'}
 PART_COLORS = ('#1f77ff', '#a23bd8', '#ffb000', '#12a594', '#ee4b3a', '#5b6470', '#8c564b')
@@ -217,9 +217,9 @@ def _measure(name: str, planners: dict[str, Planner], maze: Maze, plans: int, ro
 
 
 @click.command(epilog=examples(
-    'df_planner profile --checkpoint maze2d-large',
-    'df_planner profile --checkpoint maze2d-large --plans 10 --threads 2',
-    'df_planner profile --checkpoint maze2d-medium --set num_samples=16 --set sampling_steps=4'))
+    'df_planner profile --checkpoint point --maze large',
+    'df_planner profile --checkpoint point --maze large --plans 10 --threads 2',
+    'df_planner profile --checkpoint point --set num_samples=16 --set sampling_steps=4'))
 @click.option('--plans', type=click.IntRange(min=1), default=50,
               help='Starts of the benchmark to plan from, each cold and, 0.25 s later, warm.')
 @THREADS
@@ -227,7 +227,7 @@ def _measure(name: str, planners: dict[str, Planner], maze: Maze, plans: int, ro
               help='What evaluates the network; auto is the fastest.')
 @common.measure_options('profile', seed_of='starts and plans',
                         files='results.json, report.md and profile.png')
-def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
+def profile(checkpoint, maze, plans, threads, backend, seed, settings, device, out):
     """
     Show how long plans take, and where the time goes.
 
@@ -240,15 +240,15 @@ def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
     After Ctrl-C the report is of the plans until then.
     """
     started = time.perf_counter()
-    planner, maze = common.open_planner(checkpoint, device, settings, threads, backend)
+    planner, maze = common.open_planner(checkpoint, maze, device, settings, threads, backend)
     _measure('profile', {timing.PLANNER: planner}, maze, plans, 1, seed, out, checkpoint, {
         'threads': threads, 'backend': backend, 'load_s': time.perf_counter() - started})
 
 
 @click.command(epilog=examples(
-    'df_planner measure latency --checkpoint maze2d-large',
-    'df_planner measure latency --checkpoint maze2d-large --plans 5 --rounds 1',
-    'df_planner measure latency --checkpoint maze2d-large --set sampling_steps=4'))
+    'df_planner measure latency --checkpoint point --maze large',
+    'df_planner measure latency --checkpoint point --maze large --plans 5 --rounds 1',
+    'df_planner measure latency --checkpoint point --maze large --set sampling_steps=4'))
 @click.option('--plans', type=click.IntRange(min=1), default=15,
               help='Starts of the benchmark to plan from.')
 @click.option('--rounds', type=click.IntRange(min=1), default=2,
@@ -256,7 +256,7 @@ def profile(checkpoint, plans, threads, backend, seed, settings, device, out):
 @THREADS
 @common.measure_options('latency', seed_of='starts and plans',
                         files='results.json, report.md and latency.png')
-def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
+def latency(checkpoint, maze, plans, rounds, threads, seed, settings, device, out):
     """
     Compare latency with a slow reference sampler.
 
@@ -268,8 +268,8 @@ def latency(checkpoint, plans, rounds, threads, seed, settings, device, out):
     The ratio is planner / reference, from start to start: the median and where 80 % of the starts
     lie. After Ctrl-C the report is of the plans until then.
     """
-    planner, maze = common.open_planner(checkpoint, device, settings, threads)
-    reference, _ = common.open_planner(checkpoint, device, threads=threads, backend='torch')
+    reference, _ = common.open_planner(checkpoint, maze, device, threads=threads, backend='torch')
+    planner, maze = common.open_planner(checkpoint, maze, device, settings, threads)
     reference.settings = settings_for(planner.card.robot, planner.card.robot_radius_m,
                                       **REFERENCE_SETTINGS)
     _measure('latency', {timing.REFERENCE: reference, timing.PLANNER: planner}, maze, plans,

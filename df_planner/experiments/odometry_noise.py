@@ -198,8 +198,8 @@ def _draw_errorbars(axis, found: list[tuple[float, dict]], color: str, line: str
 
 
 @click.command(epilog=examples(
-    'df_planner measure noise --checkpoint maze2d-medium',
-    'df_planner measure noise --checkpoint maze2d-umaze --episodes 10 --noise 0.1 '
+    'df_planner measure noise --checkpoint point --maze medium',
+    'df_planner measure noise --checkpoint point --maze umaze --episodes 10 --noise 0.1 '
     '--execution tracking'))
 @click.option('--episodes', type=click.IntRange(min=1), default=30,
               help='Fixed starts, the same for every noise, execution and arm.')
@@ -212,7 +212,7 @@ def _draw_errorbars(axis, found: list[tuple[float, dict]], color: str, line: str
 @RESUME
 @common.measure_options('noise', seed_of='starts, noise and plans',
                         files='noise.json, noise.png and drives.jsonl')
-def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device, out):
+def noise(checkpoint, maze, episodes, stds, executions, resume, seed, settings, device, out):
     """
     Drive with noisy odometry, told to the planner or not.
 
@@ -221,12 +221,12 @@ def noise(checkpoint, episodes, stds, executions, resume, seed, settings, device
     noise, so that planning filters it). A position in a wall is drawn again.
     Every drive is on disk at once: after Ctrl-C, --resume with the same --out goes on.
     """
-    planner, maze = common.open_point_planner('noise', checkpoint, device, settings)
+    planner, maze = common.open_point_planner('noise', checkpoint, maze, device, settings)
     total = episodes * len(executions) * sum(len(arms_at(std)) for std in stds)
     if out is None:
         refuse_given('without --out, where the run is that goes on', 'resume')
     folder = common.result_folder('noise', out)
-    specification = common.specification_of(checkpoint, device, settings)
+    specification = common.specification_of(checkpoint, maze, device, settings)
     with common.open_journal(folder / 'drives.jsonl', specification, resume, episodes=episodes,
                              noise_stds=stds, executions=executions, seed=seed) as kept, \
             common.progress(total, 'drives') as advance:

@@ -25,7 +25,6 @@ from typing import Any
 
 import numpy as np
 
-from df_planner.driving.replanner import FASTER_EVERY
 from df_planner.driving.replanner import HOLD_RADIUS_M
 from df_planner.driving.replanner import Replanner
 from df_planner.evaluation.metrics import statistics
@@ -40,6 +39,7 @@ COLD, WARM = 'cold', 'warm'
 REFERENCE, PLANNER = 'reference', 'planner'
 FIRST_PLANS = 3  # after loading
 REPLAN_AFTER_S = 0.25  # the default of policies and of the planner node
+WARM_PLANS = 3  # after a cold one
 NETWORK, REST = 'network calls', 'sampling arithmetic and the rest'
 NAMES = {'network': NETWORK, 'checks': 'checks, interpolation, choice'}
 
@@ -92,14 +92,14 @@ def time_drive(planner: Planner, state: np.ndarray, goal: np.ndarray, seed: int)
     Time a cold plan and the next ones, 0.25 s apart, as while driving.
 
     :param state: (S,) and ``goal`` (2,) in the observation frame.
-    :returns: the record of the cold plan and those of up to ``FASTER_EVERY`` warm ones, of which
-        one looks for a faster plan; fewer after an invalid plan, or at the goal.
+    :returns: the record of the cold plan and those of up to ``WARM_PLANS`` warm ones; fewer after
+        an invalid plan, or at the goal.
     """
     replanner = Replanner(planner, seed=seed)
     replanner.reset(goal)
     interval = round(REPLAN_AFTER_S / planner.card.dt_s)
     records, in_hand = [], None
-    for count in range(FASTER_EVERY + 1):
+    for count in range(WARM_PLANS + 1):
         record, plan = time_plan(replanner, state, count * interval, in_hand)
         records.append({'kind': WARM if count else COLD, **record})
         if plan is None or len(plan) <= interval + 1:

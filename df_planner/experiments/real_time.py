@@ -41,7 +41,6 @@ from df_planner.evaluation.protocol import save_starts
 from df_planner.experiments import common
 from df_planner.files import share_path
 from df_planner.launching.runner import run
-from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import DT_S
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import Maze
@@ -120,9 +119,9 @@ def draw_real_time_picture(path: Path, periods_s: Sequence[float], real_time: Se
 
 
 @click.command('realtime', epilog=examples(
-    'df_planner measure realtime --checkpoint maze2d-medium',
-    'df_planner measure realtime --checkpoint maze2d-umaze --episodes 20 --execution time_optimal',
-    'df_planner measure realtime --checkpoint maze2d-medium --minutes 2 '
+    'df_planner measure realtime --checkpoint point --maze medium',
+    'df_planner measure realtime --checkpoint point --episodes 20 --execution time_optimal',
+    'df_planner measure realtime --checkpoint point --maze medium --minutes 2 '
     '--planning-frequency-hz 4'))
 @click.option('--minutes', type=click.FloatRange(min=0.05), default=10.0,
               help='Of driving, rounded up to whole episodes.')
@@ -131,8 +130,8 @@ def draw_real_time_picture(path: Path, periods_s: Sequence[float], real_time: Se
 @click.option('--planning-frequency-hz', type=click.FloatRange(min=0.1, max=100.0), default=100.0,
               help='100: as fast as the planner can.')
 @common.measure_options('realtime', seed_of='starts and plans')
-def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, seed, settings,
-             device, out):
+def realtime(checkpoint, maze, minutes, episodes, execution, planning_frequency_hz, seed,
+             settings, device, out):
     """
     Drive over ROS 2 in real time, and the same starts in lockstep.
 
@@ -144,10 +143,7 @@ def realtime(checkpoint, minutes, episodes, execution, planning_frequency_hz, se
     """
     if episodes is not None:
         refuse_given('with --episodes', 'minutes')
-    maze_name = load_card(checkpoint).maze
-    if maze_name is None:
-        raise ConfigError(f'checkpoint {checkpoint} names no maze')
-    maze = load_maze(maze_name)
+    maze_name, maze = maze, load_maze(maze)
     specification = Specification(
         maze_name, checkpoint=checkpoint, execution=execution, planner_seed=seed, device=device,
         replan_interval_s=REPLAN_INTERVAL_S[execution], settings=assignments(settings))

@@ -209,8 +209,8 @@ def _draw_measure(axis, name: str, measured: dict) -> None:
 
 
 @click.command(epilog=examples(
-    'df_planner measure rollout --checkpoint maze2d-medium',
-    'df_planner measure rollout --checkpoint maze2d-umaze --starts 4 --multiples 20'))
+    'df_planner measure rollout --checkpoint point --maze medium',
+    'df_planner measure rollout --checkpoint point --maze umaze --starts 4 --multiples 20'))
 @click.option('--starts', type=click.IntRange(min=2), default=16,
               help='States of held-out data to roll out from.')
 @click.option('--samples', type=click.IntRange(min=1), default=8,
@@ -218,7 +218,7 @@ def _draw_measure(axis, name: str, measured: dict) -> None:
 @click.option('--multiples', type=click.IntRange(min=1), default=10,
               help='Length of a roll-out, in times the trained length.')
 @common.measure_options('rollout', seed_of='held-out data and roll-outs')
-def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out):
+def rollout(checkpoint, maze, starts, samples, multiples, seed, settings, device, out):
     """
     Roll out far beyond the trained length and watch for drift.
 
@@ -228,11 +228,11 @@ def rollout(checkpoint, starts, samples, multiples, seed, settings, device, out)
     that the rows are alike.
     Ctrl-C reports the roll-outs until then.
     """
-    planner, maze = common.open_point_planner('rollout', checkpoint, device,
+    planner, maze = common.open_point_planner('rollout', checkpoint, maze, device,
                                               (*common.LIKE_THE_DATA, *settings))
     card = planner.card
-    windows = common.held_out_windows(card, max(starts, 200), card.architecture.max_tokens + 1,
-                                      seed)
+    windows = common.held_out_windows(card, maze.name, max(starts, 200),
+                                      card.architecture.max_tokens + 1, seed)
     with common.progress(starts, 'roll-outs') as advance:
         states, actions = roll_out(planner, windows[:starts, 0, :4], multiples, samples, seed,
                                    advance)

@@ -45,12 +45,12 @@ from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
 from df_planner.files import share_path
 from df_planner.launching.domain import chosen_domain
-from df_planner.model.normalizer import Normalizer
 from df_planner.sim.env import NAMESPACE
 from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import BatchWorld
 from df_planner.training.batches import Batches
+from df_planner.training.batches import normalizer_of
 from df_planner.training.config import load_stages
 from df_planner.training.config import TrainConfig
 from df_planner.training.train import train
@@ -80,10 +80,10 @@ class Bench:
     @property
     def config_path(self) -> Path:
         """Return the training configuration of the shipped model."""
-        return share_path(f'config/train/{self.maze}.yaml')
+        return share_path('config/train/point.yaml')
 
     def config(self) -> TrainConfig:
-        """Return its first stage; without the maze's log in data/, a short one is generated."""
+        """Return its first stage; without its log in data/, a short one of the maze is made."""
         config = next(iter(load_stages(self.config_path).values()))
         if config.dataset.exists():
             return config
@@ -99,8 +99,7 @@ def measure_loader(bench: Bench) -> Rows:
     started = time.perf_counter()
     dataset = load_dataset(config.dataset)
     open_s = time.perf_counter() - started
-    batches = Batches(dataset, slice(None), Normalizer.fit(dataset.observations, dataset.actions),
-                      config)
+    batches = Batches(dataset, slice(None), normalizer_of(dataset, config), config)
     batches.draw(0, 0)
     tokens, calls, spent_s = 0, 0, 0.0
     started = time.perf_counter()
@@ -120,7 +119,7 @@ def measure_training(bench: Bench) -> Rows:
         train(bench.config_path, {
             'dataset': dataset, 'name': 'throughput', 'steps': WARM_UP_STEPS + bench.steps,
             'device': bench.device, 'precision': precision, 'holdout_share': 0.0,
-            'arrival_steps': 0, 'log_interval_steps': 1, 'save_interval_s': 1e9,
+            'log_interval_steps': 1, 'save_interval_s': 1e9,
             'run_dir': str(folder), 'out_dir': str(folder)}, first_stage)
         [log] = folder.glob('throughput*/loss.csv')
         with log.open(encoding='utf-8') as file:
@@ -227,7 +226,7 @@ SECTIONS = {'data': measure_loader, 'training': measure_training,
     'df_planner measure throughput --maze umaze --only simulator --only data',
     'df_planner measure throughput --only training --device cuda --steps 200'))
 @click.option('--maze', type=click.Choice(MAZES), default='large',
-              help='Whose training configuration, log and walls.')
+              help='Whose log and walls.')
 @click.option('--only', multiple=True, type=click.Choice(list(SECTIONS)),
               help='A section; may be repeated.  [default: all]')
 @click.option('--seconds', type=click.FloatRange(min=0.1), default=5.0,
@@ -254,6 +253,6 @@ def throughput(maze, only, seconds, steps, device, out):
     click.echo(text_table([['section', 'what', 'value', 'unit'], *(
         [section, what, f'{value:,.0f}' if value >= 100.0 else f'{value:.3g}', unit]
         for section, what, value, unit in rows)]))
-    write_result(folder / 'throughput.json', f'maze2d-{maze}', 0, {
+    write_result(folder / 'throughput.json', 'point', 0, {
         'maze': maze, 'seconds': seconds, 'steps': steps, 'device': device,
         'rows': [dict(zip(('section', 'name', 'value', 'unit'), row)) for row in rows]})

@@ -26,7 +26,6 @@ from df_planner.configuration import checked
 from df_planner.configuration import faults
 from df_planner.configuration import read_yaml
 from df_planner.configuration import shipped_path
-from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.evaluation.episodes import Specification
 from df_planner.grid.schema import Grid
@@ -34,7 +33,6 @@ from df_planner.grid.schema import RowConfig
 from df_planner.grid.schema import SPECIFICATION_FIELDS
 from df_planner.grid.training import Training
 from df_planner.grid.training import training
-from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
 
 NEVER = 'never'
@@ -46,27 +44,25 @@ class Row:
     """
     One row of the report in one task.
 
-    :param task: its name; None if ``error`` hides it.
+    :param task: its name.
     :param specifications: one for every training seed, in the order of the file.
     :param sweep: name of the row in the file that it was made from, with the ``value`` it has.
-    :param error: why the row cannot run.
     :param trainings: of the checkpoints, where the grid makes them.
     """
 
     name: str
     group: str
-    task: str | None
+    task: str
     reference: str | None
     sweep: str | None
     value: object
     trainings: tuple[Training, ...]
     specifications: tuple[Specification, ...] = ()
-    error: str | None = None
 
     @property
     def title(self) -> str:
         """Return row and task for a line of text."""
-        return f'{self.name} [{self.task or "?"}]'
+        return f'{self.name} [{self.task}]'
 
 
 def grid_path(name_or_path: str | Path) -> Path:
@@ -112,13 +108,8 @@ def expand(grid: Grid, out_dir: Path = Path()) -> list[Row]:
             common = {'name': name, 'group': config.group, 'value': value,
                       'reference': config.reference or grid.reference,
                       'sweep': config.name if config.sweep else None, 'trainings': trainings}
-            try:
-                tasks = _tasks(config, fields, grid)
-            except CheckpointError as error:
-                rows.append(Row(task=None, error=str(error), **common))
-                continue
             rows += [Row(task=task, specifications=tuple(_specifications(fields, grid, task)),
-                         **common) for task in tasks]
+                         **common) for task in config.tasks or grid.tasks]
     return rows
 
 
@@ -155,19 +146,15 @@ def _check(grid: Grid) -> None:
 def _with_checkpoints(config: RowConfig, grid: Grid, out_dir: Path
                       ) -> tuple[RowConfig, tuple[Training, ...]]:
     """
-    Return a row with the checkpoints, and the tasks, of the trainings that it names.
+    Return a row with the checkpoints of the trainings that it names.
 
-    :raises ConfigError: if their configuration is wrong, or of a maze without a task.
+    :raises ConfigError: if their configuration is wrong.
     """
     if config.train is None:
         return config, ()
     trainings = tuple(training(config.train, seed, out_dir) for seed in config.seeds)
-    maze = trainings[0].config.maze
-    tasks = config.tasks or [name for name, task in grid.tasks.items() if task.maze == maze]
-    if not tasks:
-        raise ConfigError(f'{config.train} is for maze {maze!r}, of which the grid has no task')
     literal = [t.checkpoint.replace('{', '{{').replace('}', '}}') for t in trainings]
-    return config.model_copy(update={'checkpoint': literal, 'tasks': tasks}), trainings
+    return config.model_copy(update={'checkpoint': literal}), trainings
 
 
 def _variants(config: RowConfig, grid: Grid) -> Iterator[tuple[str, object, dict]]:
@@ -189,21 +176,6 @@ def _variants(config: RowConfig, grid: Grid) -> Iterator[tuple[str, object, dict
                 raise ConfigError(f'row {config.name!r}: sweep: no field {key!r}')
         label = ', '.join(str(value) for value in values)
         yield f'{config.name} {label}', values[0] if len(values) == 1 else label, chosen
-
-
-def _tasks(config: RowConfig, fields: dict, grid: Grid) -> list[str]:
-    """Return the tasks of a row; CheckpointError if that needs a model card that is missing."""
-    if config.tasks is not None:
-        return config.tasks
-    checkpoint = _checkpoints(fields)[0]
-    if checkpoint is None or '{maze}' in checkpoint:
-        return list(grid.tasks)
-    maze = load_card(checkpoint.format(**grid.variables)).maze
-    tasks = [name for name, task in grid.tasks.items() if task.maze == maze]
-    if not tasks:
-        raise CheckpointError(f'{checkpoint} was made for maze {maze!r}, of which the grid '
-                              'has no task')
-    return tasks
 
 
 def _checkpoints(fields: dict) -> list[str | None]:

@@ -138,7 +138,7 @@ class GridRuns:
 
     def failure(self, row: Row) -> str | None:
         """Return why a row could not run, None if it could."""
-        reasons = [row.error, *(run.failure for run in self.of(row))]
+        reasons = [run.failure for run in self.of(row)]
         return '; '.join(dict.fromkeys(reason for reason in reasons if reason)) or None
 
     def unfinished(self) -> list[RowRun]:

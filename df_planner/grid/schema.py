@@ -25,21 +25,20 @@ A grid of evaluations as a YAML file: tasks times rows.
     rows:
       - {name: controller, policy: controller}
       - name: raw               # any field of ``evaluate.Specification``
-        checkpoint: maze2d-{maze}
+        checkpoint: point
         execution: raw
         replan_interval_s: 0.1
       - name: three seeds       # a list: the spread over training seeds is reported
-        checkpoint: ['{models}/medium-df-0', '{models}/medium-df-1', '{models}/medium-df-2']
-      - name: trained first     # by the benchmark, once for every seed; tasks: of its maze
+        checkpoint: ['{models}/point-df-0', '{models}/point-df-1', '{models}/point-df-2']
+      - name: trained first     # by the benchmark, once for every seed
         train: comparison       # a configuration as of ``df_planner train``
         seeds: [0, 1, 2]
       - name: sampling_steps    # one row for every value
         group: ablation
-        checkpoint: maze2d-medium
+        checkpoint: point
         sweep: {settings.sampling_steps: [2, 4, 8, 16]}
 
-A row runs in its ``tasks``; by default in all of them if it is a controller or its checkpoint
-names ``{maze}``, else in those of the maze its checkpoint was made for.
+A row runs in its ``tasks``, by default in all of them.
 """
 
 from dataclasses import fields

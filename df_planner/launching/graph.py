@@ -103,7 +103,7 @@ ARGUMENTS = (
              'of a maze.'),
     Argument('robot', POINT.name, f'Kind of the robot: {DESCRIPTIONS}.', tuple(ROBOTS)),
     Argument('checkpoint', '', 'Model by name, or a .safetensors file; if empty, '
-             'maze2d-<maze>, of other robots than a point <robot>-<maze>, on a map <robot>.'),
+             'that of the kind of the robot: point or diff_drive.'),
     Argument('device', 'cpu', 'Where the network runs.', ('auto', 'cpu', 'cuda')),
     Argument('episodes', 5, 'Episodes of the benchmark; 0 takes all of starts.', low=0),
     Argument('seed', 0, 'Seed of the starts and of the plans.', low=0),
@@ -202,9 +202,8 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     if a['map']:
         from df_planner.sim.map_place import MapPlace  # scipy, only for those who need it
         MapPlace.load(a['map'])  # a bad one is an error here, not in a process
-        a['maze'], a['checkpoint'] = a['map'], a['checkpoint'] or a['robot']
-    if not a['checkpoint']:
-        a['checkpoint'] = f'{ROBOTS[a["robot"]].prefix}-{Path(a["maze"]).stem}'
+        a['maze'] = a['map']
+    a['checkpoint'] = a['checkpoint'] or a['robot']
     a['lockstep'] = a['use_benchmark'] if a['lockstep'] == 'auto' else a['lockstep'] == 'true'
     for name in ('starts', 'params_file', 'rviz_config_file'):
         if a[name] and not Path(a[name]).is_file():

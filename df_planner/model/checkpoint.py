@@ -32,7 +32,6 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save
-from torch import nn
 
 from df_planner.configuration import faults
 from df_planner.diffusion.denoiser import Denoiser
@@ -42,12 +41,10 @@ from df_planner.errors import CheckpointError
 from df_planner.files import placeholder
 from df_planner.files import replace_files
 from df_planner.files import share_path
-from df_planner.model.arrival import ArrivalTime
 from df_planner.model.normalizer import Normalizer
 from df_planner.robots.kinds import robot_kind
 
-FORMAT_VERSION = 1
-ARRIVAL = 'arrival.'  # prefix of the weights of ``ArrivalTime``
+FORMAT_VERSION = 2  # tokens are in the frame of the first pose; those of 1 knew one maze each
 
 
 class _Section(BaseModel):
@@ -109,8 +106,6 @@ class ModelCard(Card):
     action_units: tuple[str, ...]
     action_limits: tuple[float, ...] = (1.0, 1.0)  # of the models of Maze2D
     robot_radius_m: float = 0.1
-    relative: bool = False  # tokens are in the frame of the first pose: a model of any place
-    maze: str | None
     observation_to_map: tuple[tuple[float, float], tuple[float, float]]
     dataset_sha256: str
     dataset_attributes: dict[str, str | int | float | bool]
@@ -120,7 +115,6 @@ class ModelCard(Card):
     training_processes: int = 1
     training_hours: float
     held_out_loss: float | None
-    arrival_error_s: float | None = None
     seed: int
     git_revision: str
     init_sha256: str | None = None  # of the weights that the training started from
@@ -144,7 +138,7 @@ AnyCard = TypeVar('AnyCard', bound=Card)
 
 def find_checkpoint(name_or_path: str | Path) -> Path:
     """
-    Return the .safetensors path of a shipped name (``maze2d-medium``) or of a path.
+    Return the .safetensors path of a shipped name (``point``) or of a path.
 
     :raises CheckpointError: if there is none, naming the shipped ones.
     """
@@ -217,48 +211,22 @@ def load_denoiser(path: Path, architecture: Architecture) -> Denoiser:
     :raises CheckpointError: if the weights cannot be read or are of another architecture.
     """
     denoiser = architecture.build()
-    _fill(denoiser, path, arrival=False)
-    return denoiser.eval().requires_grad_(False)
-
-
-def load_arrival_time(name_or_path: str | Path) -> ArrivalTime | None:
-    """
-    Return the network of the arrival time, on the CPU; None if the checkpoint has none.
-
-    :raises CheckpointError: as ``load_checkpoint``.
-    """
-    path = find_checkpoint(name_or_path)
-    card = load_card(path)
-    if card.arrival_error_s is None:
-        return None
-    network = ArrivalTime(len(card.observation_names))
-    _fill(network, path, arrival=True)
-    return network.eval().requires_grad_(False)
-
-
-def _fill(network: nn.Module, path: Path, arrival: bool) -> None:
-    """Load the weights of the arrival time, or all others."""
     try:
-        network.load_state_dict({
-            name.removeprefix(ARRIVAL): weight for name, weight in load_file(path).items()
-            if name.startswith(ARRIVAL) == arrival})
+        denoiser.load_state_dict(load_file(path))
     except (OSError, SafetensorError, RuntimeError) as error:
         if (stands_for := placeholder(path)) is not None:
             raise CheckpointError(f'{path}: {stands_for}') from error
         reason = ' '.join(str(error).split())[:300]
         raise CheckpointError(f'{path}: the weights cannot be read or do not fit the card: '
                               f'{reason}') from error
+    return denoiser.eval().requires_grad_(False)
 
 
-def save_checkpoint(directory: Path, denoiser: Denoiser, card: Card,
-                    arrival_time: ArrivalTime | None = None) -> Path:
+def save_checkpoint(directory: Path, denoiser: Denoiser, card: Card) -> Path:
     """Write weights and card, both or none; return the path of the weights."""
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f'{card.name}.safetensors'
-    weights = dict(denoiser.state_dict())
-    if arrival_time is not None:
-        weights.update({ARRIVAL + k: v for k, v in arrival_time.state_dict().items()})
-    weights = {k: v.detach().cpu().contiguous() for k, v in weights.items()}
+    weights = {k: v.detach().cpu().contiguous() for k, v in denoiser.state_dict().items()}
     replace_files({path.with_suffix('.json'): card.model_dump_json(indent=2) + '\n',
                    path: lambda file: file.write(save(weights))})
     return path

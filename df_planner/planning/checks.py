@@ -101,15 +101,12 @@ class Attempt:
     The best plan of one batch.
 
     :param verdict: what the checks say about the whole batch.
-    :param tokens: (N, T, C) in physical units, of which ``lengths`` (N,) are real.
-    :param num_tokens: tokens of the candidate that became the plan.
+    :param chosen: index of the candidate that became the plan.
     """
 
     plan: Plan
     verdict: Verdict
-    tokens: np.ndarray
-    lengths: np.ndarray
-    num_tokens: int
+    chosen: int
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ class Checks:
             reward=float(rewards[chosen]), valid=bool(verdict.valid[chosen]),
             uncertainty=spread(states, verdict.arrival_steps, chosen),
             candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)
-        return Attempt(plan, verdict, tokens, lengths, int(lengths[chosen]))
+        return Attempt(plan, verdict, chosen)
 
     def judge(self, states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray,
               stops: np.ndarray) -> Verdict:

@@ -24,6 +24,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from df_planner.data.frames import Frame
 from df_planner.diffusion.schedule import scheduling_matrix
 from df_planner.planning.plan import POSITION
 from df_planner.planning.plan import VELOCITY
@@ -99,8 +100,10 @@ def filtered_state(sampling: Sampling, state: np.ndarray, history: np.ndarray,
     :param state_noise: standard deviation in m and in m/s with which all were measured.
     """
     states = np.vstack([history[-HISTORY_TOKENS:], state])
+    frame = Frame.of(states[0], sampling.space.has_heading)
     known = Known(sampling.space, np.full(SAMPLES, len(states) + FUTURE_TOKENS))
-    known.start(states, *state_noise)
+    known.start(frame.states_in(states), *state_noise)
     free = replace(sampling, guidance=None, schedule=lambda num_tokens: scheduling_matrix(
         'full_sequence', num_tokens, STEPS, sampling.space.num_levels))
-    return free.draw(known)[:, len(states) - 1, :len(state)].mean(0)
+    drawn = free.draw(known)[:, len(states) - 1, :len(state)]
+    return frame.states_out(drawn).mean(0)

@@ -16,7 +16,7 @@
 Reconstruction: fill in what is not known of a trajectory, whatever subset that is.
 
     states = np.full((24, 4), np.nan)
-    states[0] = start            # position and velocity
+    states[0] = start            # position and velocity; must be known
     states[9, :2] = way_point    # to be there at token 9, at any speed
     states[23, :2] = end
     samples = reconstruct(planner, states, num_samples=16)
@@ -32,10 +32,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from df_planner.data.frames import DATA
 from df_planner.data.frames import Frame
 from df_planner.errors import InvalidInput
 from df_planner.planning.plan import POSITION
+from df_planner.planning.planner import generator_of
 from df_planner.planning.planner import Planner
 from df_planner.planning.request import refuse_blocked
 from df_planner.planning.request import Request
@@ -90,27 +90,20 @@ def reconstruct(planner: Planner, states: np.ndarray, actions: np.ndarray | None
     for token in np.flatnonzero(parts[:, 0]):
         refuse_blocked(given[token, POSITION], planner.map, f'position of token {token},',
                        outside=InvalidInput, occupied=InvalidInput)
-    frame, size = _frame(planner, given, parts), space.state_size
+    if not parts[0, :-1].all():
+        raise InvalidInput('states: the first one must be known: the model tells motion from '
+                           'where it begins')
+    size = space.state_size
+    frame = Frame.of(given[0, :size], space.has_heading)
     given[:, :size] = frame.states_in(given[:, :size])
-    local = planner.seen_from(frame)
-    sampling = local.sampling(len(given), seed, Request(should_stop=should_stop))
-    planner.clock = local.clock
+    planner.start_clock()
+    sampling = planner.sampling(len(given), generator_of(seed), Request(should_stop=should_stop))
     known = Known(space, np.full(num_samples, len(given)))
     known.parts(given, parts)
     tokens = sampling.draw(known)
     tokens[..., :size] = frame.states_out(tokens[..., :size])
     states = space.states_of(tokens)
     return Reconstruction(tokens, states, space.actions_of(tokens)[:, :states.shape[1]])
-
-
-def _frame(planner: Planner, given: np.ndarray, parts: np.ndarray) -> Frame:
-    """Return the frame that the model knows the trajectory in: that of its first pose."""
-    if not planner.card.relative:
-        return DATA
-    if not parts[0, :-1].all():
-        raise InvalidInput('states: the first one must be known: this model tells motion from '
-                           'where it begins')
-    return Frame.of(given[0, :planner.space.state_size], planner.space.has_heading)
 
 
 def known_parts(known: np.ndarray, part_sizes: tuple[int, ...]) -> np.ndarray:

@@ -21,7 +21,6 @@ What a caller asks of a plan, and the task that it becomes once it is checked.
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
-from dataclasses import replace
 import operator
 
 import numpy as np
@@ -35,7 +34,6 @@ from df_planner.errors import brief
 from df_planner.errors import DFPlannerError
 from df_planner.errors import InvalidInput
 from df_planner.maps.grid import GridMap
-from df_planner.planning.plan import Plan
 from df_planner.planning.rewards import UserReward
 
 
@@ -44,35 +42,27 @@ class Request:
     """
     What a plan should be like.
 
-    :param waypoints: (W, 2) positions to pass on the way to the goal, each within
-        ``goal_tolerance_m``. Guidance draws plans through them in any order; the order given
-        decides which horizon is expected. A detour may need a longer ``horizon`` than the model
-        was trained for, and ``guidance_from`` 1, because it is decided early.
+    :param waypoints: (W, 2) positions to pass on the way to the goal, in this order, each within
+        ``goal_tolerance_m``.
     :param reward: a guidance term of the caller's own (see ``rewards.UserReward``).
     :param schedule: (M + 1, T) integer scheduling matrix instead of that of the settings. T is at
         least the tokens of the longest plan or, if fewer, those the model was trained for; shorter
         plans use the first columns.
-    :param previous: the rest of the plan being executed. Horizons near its own are tried first,
-        which is much cheaper than trying all; with ``warm_start``, candidates start from it.
     :param prefix: (P, A) actions that will be executed while the plan is computed: its first ones.
         P must be a multiple of the model's ``frame_stack``.
     :param history: (n, S) earlier states, ``frame_stack`` control steps apart, oldest first. Used
         only if the settings say that measurements are noisy.
     :param rest_at_goal: arrive with velocity zero, which takes longer. For executions that cannot
-        stop by themselves. Turns the warm start off: actions that are kept from plan to plan do
-        not correct the drift of the robot.
-    :param faster: also sample candidates from pure noise that arrive before ``previous``.
+        stop by themselves.
     :param should_stop: polled between network calls; True cancels.
     """
 
     waypoints: np.ndarray | None = None
     reward: UserReward | None = None
     schedule: np.ndarray | None = None
-    previous: Plan | None = None
     prefix: np.ndarray | None = None
     history: np.ndarray | None = None
     rest_at_goal: bool = False
-    faster: bool = False
     should_stop: Callable[[], bool] = lambda: False
 
 
@@ -97,23 +87,15 @@ class Task:
     request: Request = Request()
 
 
-def seen_from(frame: Frame, request: Request) -> Request:
-    """
-    Return what is asked of a plan along a way, in a frame.
-
-    The way takes the place of way-points and of the previous plan.
-    """
-    reward, history = request.reward, request.history
-
+def reward_in(frame: Frame, reward: UserReward) -> UserReward:
+    """Return a reward of states in a frame, given one of states in the axes of the data."""
     def moved(states: Tensor, actions: Tensor, real: Tensor) -> Tensor:
         turn, origin = states.new_tensor(frame.matrix), states.new_tensor(frame.origin)
         vectors = [columns for columns in PLANAR if columns.stop <= states.shape[-1]]
         parts = [states[..., columns] @ turn.T for columns in vectors]
         parts.append(states[..., vectors[-1].stop:])
         return reward(torch.cat([parts[0] + origin, *parts[1:]], -1), actions, real)
-    return replace(
-        request, waypoints=None, previous=None, reward=None if reward is None else moved,
-        history=None if history is None else frame.states_in(np.asarray(history, float)))
+    return moved
 
 
 def finite(value: object, size: int, what: str) -> np.ndarray:

@@ -53,7 +53,6 @@ UserReward = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 POINT_SIZES = 4, 2  # numbers in a state and in an action of a point that forces push
 SMOOTHING = 1e-3  # m or m/s: lengths have a finite gradient at zero
-WAYPOINT_SOFTNESS_M = 0.1
 # Of clearance, while a plan is sampled. Candidates of maze2d-large that lack less than 0.2 m come
 # out valid in four of five cases with and without guidance; those that lack more than 2 m in one
 # of fifty with it.
@@ -143,18 +142,6 @@ def clearance(tokens: Tensor, real: Tensor, field: DistanceField, needed_m: floa
     return -(cost * real[:, 1:]).sum(-1)
 
 
-def waypoints(tokens: Tensor, real: Tensor, points: Tensor, token_s: float) -> Tensor:
-    """
-    Return minus the distance in metres at which the way passes each of points (W, 2), summed.
-
-    The passing distance is a soft minimum over the way, at most the smallest distance.
-    """
-    way = path(tokens, token_s)
-    distance = length(way[:, :, :, None] - points)
-    distance = distance.masked_fill(~real[:, 1:, None, None], torch.inf).flatten(1, 2)
-    return WAYPOINT_SOFTNESS_M * (-distance / WAYPOINT_SOFTNESS_M).logsumexp(1).sum(-1)
-
-
 def user(tokens: Tensor, real: Tensor, reward: UserReward, sizes: tuple[int, int]) -> Tensor:
     """Return the reward of the user's function of states, actions and real."""
     return reward(tokens[..., :sizes[0]], _actions(tokens, *sizes), real)
@@ -166,24 +153,24 @@ def _actions(tokens: Tensor, state_size: int, action_size: int) -> Tensor:
 
 
 def build_guidance(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None,
-                   stops: np.ndarray, reward: UserReward | None = None,
+                   goal: np.ndarray, reward: UserReward | None = None,
                    generator: torch.Generator | None = None) -> Guidance | None:
     """
     Return the guidance that the settings ask for, None where there is nothing to weigh.
 
     :param grid: the map; without one there is no clearance to keep.
-    :param stops: (W + 1, 2) way-points, each to be passed, and the goal.
+    :param goal: (2,) where candidates end.
     :param reward: the user's own term, of weight 1.
     :param generator: of the futures of Monte Carlo Guidance.
     :raises ConfigError: for ``guide_force`` with a robot whose actions are not forces.
-    :raises InvalidInput: for way-points or a reward without guidance.
+    :raises InvalidInput: for a reward without guidance.
     """
     is_off = settings.guidance_scale == 0.0 and settings.select_by == 'arrival'
-    terms = {} if is_off else _terms(space, settings, grid, stops, reward)
+    terms = {} if is_off else _terms(space, settings, grid, goal, reward)
     if not terms:
-        if len(stops) > 1 or reward is not None:
-            raise InvalidInput('way-points and rewards act through guidance: set guidance_scale '
-                               'above 0 or select_by to reward')
+        if reward is not None:
+            raise InvalidInput('a reward acts through guidance: set guidance_scale above 0 or '
+                               'select_by to reward')
         return None
     interval = (round(settings.guidance_to * space.num_levels),
                 round(settings.guidance_from * space.num_levels))
@@ -191,7 +178,7 @@ def build_guidance(space: TokenSpace, settings: PlannerSettings, grid: GridMap |
                     settings.guidance_samples, generator, interval)
 
 
-def _terms(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None, stops: np.ndarray,
+def _terms(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None, goal: np.ndarray,
            reward: UserReward | None) -> dict[str, Term]:
     """Return the terms that weigh something, each with the plans that are worth its gradient."""
     sizes = space.state_size, len(space.action_limits)
@@ -206,9 +193,9 @@ def _terms(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None, s
         if weight > 0.0:
             terms[name] = Term(partial(term, **known), weight, worth)
 
-    way, goal, token_s = stops[:-1], tensor(stops[-1]), space.token_s
-    add('goal', settings.guide_goal, goal_distance, goal=goal)
-    add('arrival', settings.guide_arrival, arrival, goal=goal,
+    end, token_s = tensor(goal), space.token_s
+    add('goal', settings.guide_goal, goal_distance, goal=end)
+    add('arrival', settings.guide_arrival, arrival, goal=end,
         tolerance_m=settings.goal_tolerance_m, token_s=token_s)
     add('speed', settings.guide_speed, speed, BEYOND_LIMIT, limit_mps=settings.speed_limit_mps)
     add('force', settings.guide_force, force, BEYOND_LIMIT, limit=settings.force_limit)
@@ -216,8 +203,6 @@ def _terms(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None, s
         add('clearance', settings.guide_clearance, clearance, NEAR_MISS, token_s=token_s,
             field=DistanceField.of(grid, space.mean.device, space.mean.dtype),
             needed_m=settings.robot_radius_m + settings.clearance_margin_m)
-    if len(way):
-        add('waypoints', settings.guide_waypoints, waypoints, points=tensor(way), token_s=token_s)
     if reward is not None:
         add('user', 1.0, user, reward=reward, sizes=sizes)
     return terms

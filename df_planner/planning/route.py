@@ -21,6 +21,7 @@ start the way downhill is a polyline, which planning takes as a noisy observatio
 """
 
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from functools import cached_property
 import math
@@ -44,9 +45,14 @@ JOIN_M = 1.0  # within which the rest of a way comes from the end of a plan to t
 
 @dataclass(frozen=True, eq=False)
 class Way:
-    """A polyline: ``points`` (N, 2), evenly spaced, from where the robot is to the goal."""
+    """
+    A polyline: ``points`` (N, 2), evenly spaced, from where the robot is to the goal.
+
+    :param stops_m: (W + 1,) its length up to each stop, the last of which is the goal.
+    """
 
     points: np.ndarray
+    stops_m: np.ndarray = field(default_factory=lambda: np.zeros(0))
 
     @cached_property
     def lengths_m(self) -> np.ndarray:
@@ -65,13 +71,22 @@ class Way:
                          for axis in range(2)], axis=-1)
 
 
-def extended(plan: Plan, way: Way, from_m: float, has_heading: bool) -> Plan:
+def joined(plan: Plan, piece: Plan) -> Plan:
+    """Return a plan that goes on as a piece, which begins with its last state."""
+    return replace(
+        piece, states=np.concatenate([plan.states, piece.states[1:]]),
+        actions=np.concatenate([plan.actions[:-1], piece.actions]),
+        uncertainty=np.concatenate([plan.uncertainty, piece.uncertainty[1:]]),
+        reward=plan.reward + piece.reward, candidates=plan.candidates,
+        candidate_rewards=plan.candidate_rewards)
+
+
+def extended(plan: Plan, way: Way, from_m: float, speed_mps: float, has_heading: bool) -> Plan:
     """
-    Return a plan that goes on along a way after ``from_m``, at the mean speed so far.
+    Return a plan that goes on along a way after ``from_m``, at a constant speed.
 
     :param has_heading: it heads along the way; what else is observed stays as it was.
     """
-    speed_mps = from_m / max((len(plan) - 1) * plan.dt_s, plan.dt_s)
     end = plan.states[-1, :2]
     away_m = np.linalg.norm(way.points - end, axis=-1)
     away_m[way.lengths_m < from_m - JOIN_M] = np.inf
@@ -185,20 +200,23 @@ class Routes:
     def __init__(self):
         self._to: dict[bytes, Route] = {}
 
-    def way(self, grid: GridMap | None, radius_m: float, start: np.ndarray, *stops: np.ndarray
+    def way(self, grid: GridMap | None, radius_m: float, start: np.ndarray, stops: np.ndarray
             ) -> Way:
-        """Return the way from a start (2,) over all stops (2,); straight without a map."""
-        if grid is None:
-            return Way(_even(np.array([start, *stops])))
+        """Return the way from a start (2,) over all stops (W + 1, 2); straight without a map."""
         points, routes = [start[None]], {}
         for stop in stops:
+            if grid is None:
+                points.append(_even(np.stack([points[-1][-1], stop]))[1:])
+                continue
             route = self._to.get(stop.tobytes())
             if route is None or route.grid is not grid or route.radius_m != radius_m:
                 route = Route(grid, stop, radius_m)
             routes[stop.tobytes()] = route
             points.append(route.way(points[-1][-1]).points[1:])
         self._to = routes
-        return Way(np.concatenate(points))
+        way = Way(np.concatenate(points))
+        ends = np.cumsum([len(part) for part in points])[1:] - 1
+        return replace(way, stops_m=way.lengths_m[ends])
 
 
 def _even(corners: np.ndarray) -> np.ndarray:

@@ -31,21 +31,16 @@ class PlannerSettings(BaseModel):
     model_config = ConfigDict(extra='forbid', frozen=True)
 
     horizon_steps: int = Field(0, ge=0, le=4096, description=(
-        'longest plan in control steps, 0 = the longest the model was trained for; longer plans '
-        'are sampled window by window'))
-    num_samples: int = Field(64, ge=1, le=256, description=(
-        'candidates, spread over all horizons'))
-    sampling_steps: int = Field(4, ge=1, le=1000, description=(
+        'control steps to diffuse, piece after piece, while the deadline allows; 0 = one piece. '
+        'Beyond them a plan goes on as its route'))
+    num_samples: int = Field(8, ge=1, le=256, description=(
+        'candidates of a batch; they differ in how long they take'))
+    sampling_steps: int = Field(2, ge=1, le=1000, description=(
         'denoising steps from pure noise to clean, per token'))
     schedule: Literal['full_sequence', 'pyramid', 'autoregressive'] = Field(
         'full_sequence', description='shape of the scheduling matrix')
     deadline_ms: float = Field(0.0, ge=0.0, le=60000.0, description=(
         'wall time after which the best valid plan so far is returned, 0 = none'))
-    anytime: bool = Field(False, description=(
-        'keep looking for plans that arrive earlier until deadline_ms or until all horizons are '
-        'tried, instead of taking the best of the first batch that holds a valid plan'))
-    predict_horizon: bool = Field(True, description=(
-        'try horizons near the expected arrival time first, if the model predicts it'))
     uncertainty_scale: float = Field(1.0, ge=0.0, le=100.0, description=(
         'pyramid only: denoising steps by which a token lags behind the one before it'))
     schedule_file: str = Field('', description=(
@@ -53,9 +48,6 @@ class PlannerSettings(BaseModel):
         'line per denoising step, a column per token, from the highest level down to 0'))
     temperature: float = Field(0.6, ge=0.0, le=2.0, description=(
         'standard deviation of the noise; less finds faster plans, 1 more different ones'))
-    warm_start: float = Field(0.25, ge=0.0, le=1.0, description=(
-        'share of the noise levels to which the rest of the previous plan is noised again as a '
-        'start for new candidates, 0 = they start from pure noise; not used in raw execution'))
     delay_steps: int = Field(0, ge=0, le=1000, description=(
         'control steps that planning takes: a replan keeps that many actions of the current plan, '
         'rounded up to whole tokens, as its first ones; 0 = none'))
@@ -64,14 +56,15 @@ class PlannerSettings(BaseModel):
     velocity_noise_std_mps: float = Field(0.0, ge=0.0, le=10.0, description=(
         'measurement noise of the velocity: plans start from a filtered one; 0 = exact'))
     route_std_m: float = Field(0.05, gt=0.0, le=10.0, description=(
-        'error that is expected of the positions on a route, by models of any place'))
+        'error that is expected of the positions on the route: less keeps plans on it, more lets '
+        'guidance and the data draw them elsewhere'))
     pin_goal: bool = Field(True, description=(
         'pin the last position of every candidate to the goal (noise level 0)'))
-    guidance_scale: float = Field(5.0, ge=0.0, le=100.0, description=(
+    guidance_scale: float = Field(2.0, ge=0.0, le=100.0, description=(
         'strength of the gradient of the reward, 0 = no guidance'))
-    guidance_from: float = Field(0.6, gt=0.0, le=1.0, description=(
+    guidance_from: float = Field(1.0, gt=0.0, le=1.0, description=(
         'share of all noise levels up to which tokens are guided'))
-    guidance_to: float = Field(0.3, ge=0.0, le=1.0, description=(
+    guidance_to: float = Field(0.0, ge=0.0, le=1.0, description=(
         'share of all noise levels at and below which tokens are no longer guided'))
     guidance_samples: int = Field(1, ge=1, le=64, description=(
         'Monte Carlo Guidance: sampled futures that the gradient is averaged over, 1 = off; no '
@@ -95,18 +88,11 @@ class PlannerSettings(BaseModel):
         'costs more network time'))
     clearance_margin_m: float = Field(0.1, ge=0.0, le=10.0, description=(
         'clearance beyond the robot that guide_clearance asks for'))
-    guide_waypoints: float = Field(1.0, ge=0.0, le=1000.0, description=(
-        'weight of minus the distance in m at which each way-point of a request is passed'))
     uncertainty_samples: int = Field(0, ge=0, le=256, description=(
         'samples of the horizon of the plan that are drawn for its uncertainty, 4 or more; 0 = '
         'take the spread of similar candidates'))
     select_by: Literal['arrival', 'reward'] = Field('arrival', description=(
         'take the valid candidate that arrives first, or the one of the highest reward'))
-    refine_rounds: int = Field(8, ge=0, le=100, description=(
-        'how often the best candidates are noised again and denoised while none is valid; only '
-        'with collision_check'))
-    refine_level: float = Field(0.6, gt=0.0, le=1.0, description=(
-        'share of all noise levels to which refine_rounds noises candidates again'))
     collision_check: bool = Field(True, description=(
         'refuse plans that hit an obstacle or exceed the dynamics seen in the data'))
     robot_radius_m: float = Field(0.1, ge=0.0, le=10.0, description='radius of the robot')

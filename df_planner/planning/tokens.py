@@ -28,7 +28,6 @@ from df_planner.diffusion.sampler import Pins
 from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.curves import interpolate
 from df_planner.planning.plan import OTHERS
-from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.plan import VELOCITY
 from df_planner.robots.signals import HEADING
@@ -71,12 +70,6 @@ class TokenSpace:
         scale = float(self.std[first:first + self.part_sizes[part]].mean())
         return self.noise.level_of_noise(std / scale)
 
-    def tokens_of(self, plan: Plan, num_tokens: int) -> np.ndarray:
-        """Return physical tokens (num_tokens, C) of a plan, which stays at its end."""
-        rows = np.minimum(np.arange(num_tokens * self.frame_stack), len(plan) - 1)
-        return np.hstack([plan.states[rows[::self.frame_stack]],
-                          plan.actions[rows].reshape(num_tokens, -1)])
-
     def states_of(self, tokens: np.ndarray) -> np.ndarray:
         """Return the states (N, H, S) of every control step of physical tokens (N, T, C)."""
         states = interpolate(tokens[..., :self.state_size], self.frame_stack, self.dt_s)
@@ -108,24 +101,16 @@ class Known:
         self._values = np.zeros((*shape, sum(space.part_sizes)))
         self._levels = np.full((*shape, len(space.part_sizes)), space.num_levels)
         self._given = np.zeros(self._values.shape, bool)
-        self._renoised = np.zeros(self._values.shape, bool)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Trajectories, tokens, channels: (N, T, C)."""
         return self._values.shape
 
-    def noised_again(self, tokens: np.ndarray, level: int) -> None:
-        """Start from earlier trajectories ([N,] T, C), noised again to ``level``."""
-        real = np.arange(self.shape[1]) < self.lengths[:, None]
-        self._values[:] = tokens
-        self._levels[real] = level
-        self._renoised[real] = True
-
     def start(self, states: np.ndarray, position_noise_std_m: float = 0.0,
               velocity_noise_std_mps: float = 0.0) -> None:
-        """Pin the first states to ``states`` ([n,] S), at the levels of their noise."""
-        count, size = len(np.atleast_2d(states)), self._space.state_size
+        """Pin the first states to ``states`` ([[N,] n,] S), at the levels of their noise."""
+        count, size = np.atleast_2d(states).shape[-2], self._space.state_size
         self._values[:, :count, :size] = states
         self._levels[:, :count, :ACTIONS_PART] = 0
         self._given[:, :count, :size] = True
@@ -133,7 +118,6 @@ class Known:
                                    (VELOCITY_PART, VELOCITY, velocity_noise_std_mps)):
             self._levels[:, :count, part] = self._space.level_of_noise(part, std)
             self._given[:, :count, columns] = std == 0.0
-        self._renoised[:, :count, :size] = False
 
     def route(self, positions: np.ndarray, std_m: float) -> None:
         """Take positions (N, T, 2) as observed with an error of ``std_m``."""
@@ -147,11 +131,9 @@ class Known:
         self._values[rows, last, POSITION] = goal
         self._levels[rows, last, POSITION_PART] = 0
         self._given[rows, last, POSITION] = True
-        self._renoised[rows, last, POSITION] = False
         if rest:
             self._values[rows, last, VELOCITY] = 0.0
             self._levels[rows, last, VELOCITY_PART] = 0
-            self._renoised[rows, last, VELOCITY] = False
 
     def prefix(self, actions: np.ndarray) -> None:
         """Pin the first ``actions`` (P, A), P a multiple of ``frame_stack``."""
@@ -159,7 +141,6 @@ class Known:
         self._values[:, :tokens, size:] = actions.reshape(tokens, self.shape[2] - size)
         self._levels[:, :tokens, ACTIONS_PART] = 0
         self._given[:, :tokens, size:] = True
-        self._renoised[:, :tokens, size:] = False
 
     def parts(self, tokens: np.ndarray, parts: np.ndarray) -> None:
         """Pin ``parts`` (T, P), bool, of all trajectories to those of ``tokens`` (T, C)."""
@@ -167,15 +148,13 @@ class Known:
         self._values[:, channels] = tokens[channels]
         self._levels[:, parts] = 0
         self._given[:, channels] = True
-        self._renoised[:, channels] = False
 
-    def pins(self, noise: Tensor) -> Pins:
-        """Return the pins for the sampler; ``noise`` (N, T, C) noises earlier plans again."""
+    def pins(self) -> Pins:
+        """Return the pins for the sampler."""
         device = self._space.device
         levels = np.repeat(self._levels, self._space.part_sizes, axis=-1)
         values = self._space.noise.add_noise(
-            self._space.normalised(self._values),
-            noise * torch.tensor(self._renoised, device=device),
+            self._space.normalised(self._values), torch.zeros(self.shape, device=device),
             torch.tensor(levels, device=device))
         return Pins(values, torch.tensor(self._levels, device=device))
 

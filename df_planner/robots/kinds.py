@@ -42,7 +42,7 @@ class RobotKind:
     :param signals: its states and actions, those of the simulated one.
     :param command_topic: where it takes commands.
     :param executions: the ``EXECUTIONS`` that it can be driven with.
-    :param prefix: what the names of its models and generated logs begin with.
+    :param prefix: what the names of its generated logs begin with.
     :param family: name of its Gymnasium environments.
     :param shape: of its marker: ``sphere``, ``box`` or ``cylinder``.
     :param planner_settings: measured best where the defaults, those of a point, are not.

@@ -120,7 +120,12 @@ class Batches:
                 'holdout_share, lower max_tokens, or set holdout_share: 0')
 
     def draw(self, stream: int, step: int, share: Share = WHOLE) -> Batch:
-        """Return a share of the batch of a step; its number of tokens is drawn too."""
+        """
+        Return a share of the batch of a step; its number of tokens is drawn too.
+
+        Windows are in the frames of their first poses, each by a symmetry of the robot; a share of
+        them is told its positions as a route would.
+        """
         config = self.config
         random = np.random.default_rng([config.seed, stream, step])
         num_tokens = int(random.integers(config.min_tokens, config.max_tokens + 1))
@@ -129,19 +134,8 @@ class Batches:
                   and self.drives.count(num_tokens) >= count)
         windows = self.drives if direct else self.windows
         rows = share.rows(count)
-        if config.relative:
-            return self._relative(windows.draw(count, num_tokens, random), rows, random)
-        tokens = (windows.draw(count, num_tokens, random, rows) - self.mean) / self.std
-        generator = torch.Generator().manual_seed(int(random.integers(2**63)))
-        return Batch(torch.from_numpy(tokens), rows, count, generator)
-
-    def _relative(self, tokens: np.ndarray, rows: slice, random: np.random.Generator) -> Batch:
-        """
-        Return tokens (B, T, C) in the frames of their first poses, each by a symmetry.
-
-        A share of the windows is told its positions as a route would.
-        """
-        config, signals = self.config, self.dataset.signals
+        tokens = windows.draw(count, num_tokens, random)
+        signals = self.dataset.signals
         size = signals.observation_size
         actions = tokens[..., size:].reshape(*tokens.shape[:2], -1, signals.action_size)
         states = Frame.of(tokens[:, 0, :size], signals.has_heading).states_in(tokens[..., :size])
@@ -160,12 +154,10 @@ class Batches:
 
 def normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer:
     """
-    Fit the normaliser to the log, or to windows of it in the frames of their first poses.
+    Fit the normaliser to windows of the log in the frames of their first poses.
 
     By the symmetries of the robot means are 0 then, and the axes of a vector have one deviation.
     """
-    if not config.relative:
-        return Normalizer.fit(dataset.observations, dataset.actions)
     signals, random = dataset.signals, np.random.default_rng(config.seed)
     size = signals.observation_size
     windows = Windows(dataset.observations, dataset.actions, dataset.episode_starts,

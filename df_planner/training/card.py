@@ -41,8 +41,7 @@ DYNAMICS_QUANTILE = 0.9995
 
 
 def make_card(run: TrainingRun, config: TrainConfig, processes: int, architecture: Architecture,
-              dataset: Dataset, normalizer: Normalizer, command: str,
-              arrival_error_s: float | None) -> ModelCard:
+              dataset: Dataset, normalizer: Normalizer, command: str) -> ModelCard:
     """Return the model card of a finished run, started with ``command``."""
     _, step, held_out_loss = run.result()
     signals = dataset.signals
@@ -50,18 +49,17 @@ def make_card(run: TrainingRun, config: TrainConfig, processes: int, architectur
         format_version=FORMAT_VERSION, name=config.name,
         description=f'{config.levels.replace("_", " ").title()} planner of a '
                     f'{robot_kind(signals.observation_names, signals.action_names) or "robot"}'
-                    + (f' for the maze {config.maze}' if config.maze else '')
-                    + ': tokens of one state and the actions that follow it',
+                    + ', for any place: tokens of one state, told from where the first one is, '
+                    'and the actions that follow it',
         architecture=architecture,
         statistics=Statistics(
             **{k: tuple(float(x) for x in v) for k, v in vars(normalizer).items()},
             **dynamics_limits(dataset, config)),
-        frame_stack=config.frame_stack, relative=config.relative,
-        **signals.model_dump(exclude={'max_step_m'}), maze=config.maze,
+        frame_stack=config.frame_stack, **signals.model_dump(exclude={'max_step_m'}),
         dataset_sha256=dataset.sha256, dataset_attributes=dataset.attributes,
         training_command=command, training_config=config.stored(), training_steps=step,
         training_processes=processes, training_hours=round(run.seconds / 3600.0, 3),
-        held_out_loss=held_out_loss, arrival_error_s=arrival_error_s, seed=config.seed,
+        held_out_loss=held_out_loss, seed=config.seed,
         git_revision=git_revision(), **_origin(config))
 
 

@@ -53,7 +53,7 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(extra='forbid', frozen=True)
 
-    name: str = Field(description='name of the checkpoint, for example maze2d-medium')
+    name: str = Field(description='name of the checkpoint, for example point')
     num_levels: int = Field(1000, ge=10, description='noise level K of pure noise')
     network: NetworkName = Field('transformer', description=(
         'a transformer that sees all tokens, one that sees earlier tokens only, or the small '
@@ -114,8 +114,6 @@ class RunConfig(BaseModel):
 class TrainConfig(RunConfig):
     """What ``df_planner train`` reads; unknown keys are errors."""
 
-    maze: str | None = Field(None, description=(
-        'maze of the data set, for example medium; left out for a robot of another world'))
     dataset: UserPath = Field(description='HDF5 file with the keys of D4RL')
     frame_stack: int = Field(10, ge=1, le=100, description='control steps per token')
     min_tokens: int = Field(2, ge=2, description='shortest training window in tokens')
@@ -125,11 +123,8 @@ class TrainConfig(RunConfig):
         'one noisy token, which alone carries loss (next-token prediction)'))
     shared_level: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of windows with one noise level for all tokens, under diffusion_forcing'))
-    relative: bool = Field(False, description=(
-        'windows in the frame of their first pose: a model of the robot, for any place; the map '
-        'says where it may go'))
     route: float = Field(0.5, ge=0.0, le=1.0, description=(
-        'share of relative windows whose positions are known as a route tells them'))
+        'share of windows whose positions are known as a route tells them'))
     direct: float = Field(0.5, ge=0.0, le=1.0, description=(
         'share of batches whose windows lie within one drive to a target, where the log marks its '
         'end (timeouts): the way from start to end is then direct'))
@@ -141,9 +136,6 @@ class TrainConfig(RunConfig):
         'checkpoint of the same architecture whose weights the training starts from'))
     holdout_share: float = Field(0.01, ge=0.0, lt=1.0, description=(
         'share of the log, at its end, that is kept for the held-out loss'))
-    arrival_steps: int = Field(8000, ge=0, description=(
-        'optimiser steps of the network that predicts the arrival time; 0 = no such network, as '
-        'with a log that marks no ends of drives (timeouts)'))
 
     def identity(self) -> dict[str, object]:
         """Return what the model depends on, with the checksum of the weights it starts from."""
@@ -163,7 +155,7 @@ class TrainConfig(RunConfig):
 
 
 def config_path(name_or_path: Path | str) -> Path:
-    """Return the file of a configuration: a path, or a shipped name as ``medium``; ConfigError."""
+    """Return the file of a configuration: a path, or a shipped name as ``point``; ConfigError."""
     return shipped_path('config/train', name_or_path, 'configuration')
 
 

@@ -15,10 +15,10 @@
 """
 Train a Diffusion Forcing model on a log, in one or more stages.
 
-    df_planner data generate --maze medium
-    df_planner train --config medium
-    df_planner train --config medium --set devices=2
-    torchrun --nproc-per-node 2 -m df_planner.cli train --config medium
+    df_planner data generate --maze large
+    df_planner train --config point
+    df_planner train --config point --set devices=2
+    torchrun --nproc-per-node 2 -m df_planner.cli train --config point
 
 The same command resumes after a kill: the run folder of a stage keeps the state of the last
 interval, every batch is a function of the seed and the step, and a finished stage is not repeated.
@@ -36,8 +36,6 @@ from df_planner.errors import ConfigError
 from df_planner.model.checkpoint import Architecture
 from df_planner.model.checkpoint import load_checkpoint
 from df_planner.model.checkpoint import save_checkpoint
-from df_planner.training.arrival import fit_arrival_time
-from df_planner.training.arrival import learns_arrival_time
 from df_planner.training.batches import Batches
 from df_planner.training.batches import normalizer_of
 from df_planner.training.card import finished
@@ -93,17 +91,12 @@ def _train_stage(config: TrainConfig, command: str, fabric: Fabric) -> Path | No
                                        config.max_tokens)
     denoiser = rank_zero_first(fabric, lambda: _initial(architecture, config))
     levels = level_sampler(config.levels, config.shared_level, config.pin_start, config.pin_end)
-    with_arrival_time = fabric.is_global_zero and learns_arrival_time(dataset, config)
     run = TrainingRun(denoiser, batches, held_out, levels, config, fabric)
     run.train()
     if not fabric.is_global_zero:
         return None
-    arrival_time, error_s = None, None
-    if with_arrival_time:
-        arrival_time, error_s = fit_arrival_time(dataset, normalizer, config)
-    card = make_card(run, config, fabric.world_size, architecture, dataset, normalizer, command,
-                     error_s)
-    return save_checkpoint(config.out_dir, run.result()[0], card, arrival_time)
+    card = make_card(run, config, fabric.world_size, architecture, dataset, normalizer, command)
+    return save_checkpoint(config.out_dir, run.result()[0], card)
 
 
 def _batches(config: TrainConfig, processes: int) -> tuple[Batches, Batches | None]:
@@ -135,7 +128,6 @@ def _initial(architecture: Architecture, config: TrainConfig) -> Denoiser:
     if not config.init:
         return architecture.build()
     denoiser, card = load_checkpoint(config.init)
-    if card.architecture != architecture or card.maze != config.maze:
-        raise ConfigError(f'init: {config.init} is a {card.architecture} for {card.maze}, not a '
-                          f'{architecture} for {config.maze}')
+    if card.architecture != architecture:
+        raise ConfigError(f'init: {config.init} is a {card.architecture}, not a {architecture}')
     return denoiser.train().requires_grad_(True)

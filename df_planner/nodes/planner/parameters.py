@@ -36,7 +36,7 @@ class NodeParameters:
     """What the node adds to the settings of the planner."""
 
     checkpoint: str = parameter(
-        'maze2d-medium',
+        'point',
         'Name of a shipped model, or path of a checkpoint. Changed while configured, the new '
         'model is loaded beside the one in use and replaces it between two plans. A missing or '
         'broken file and a model for another robot are refused. If loading fails, the value is '

@@ -110,7 +110,7 @@ class PlannerReport:
         self._set_model(Status(OK, 'Model loaded', {
             'checkpoint': parameters.checkpoint, 'device': planner.device,
             'backend': parameters.backend, 'num_threads': torch.get_num_threads(),
-            'maze': planner.card.maze, 'dt_s': planner.card.dt_s}))
+            'dt_s': planner.card.dt_s}))
 
     def model_swapping(self, text: str, error: DFPlannerError | None) -> None:
         """Report on loading another model, besides the values of the one in use."""
