@@ -52,19 +52,17 @@ test: $(TEST_STAMP)  ## run all tests, linters included (PYTEST_ARGS='-k maze' f
 lint: $(TEST_STAMP)  ## run the linters only
 	@exec $(BIN)/python -m pytest tests/test_lint.py
 
-train: $(RUN_STAMP)  ## generate MAZE's data set, unless it is there, and train all stages on it
-	@test -e data/maze2d-$(MAZE).hdf5 || $(BIN)/df_planner data generate --maze $(MAZE)
-	@exec $(BIN)/df_planner train --config $(MAZE)
+train: $(RUN_STAMP)  ## generate a log of the large maze, unless it is there, and train `point` on it
+	@test -e data/maze2d-large.hdf5 || $(BIN)/df_planner data generate --maze large --num-steps 2000000
+	@exec $(BIN)/df_planner train --config point
 
-evaluate: $(RUN_STAMP)  ## score MAZE's trained model, or else the shipped one, on EPISODES seeded starts
-	@model=runs/models/maze2d-$(MAZE); test -e $$model.safetensors || model=maze2d-$(MAZE); \
-	echo "Scoring $$model"; \
-	exec $(BIN)/df_planner evaluate --checkpoint $$model --maze $(MAZE) \
-	  --episodes $(EPISODES) --seed $(SEED) --out results/evaluate-$(MAZE)
+evaluate: $(RUN_STAMP)  ## score the trained model, or else the shipped one, in MAZE on EPISODES seeded starts
+	@model=runs/models/point; test -e $$model.safetensors || model=point; \
+	exec $(BIN)/df_planner evaluate --checkpoint $$model --maze $(MAZE) --episodes $(EPISODES) --seed $(SEED)
 
 bench: $(RUN_STAMP)  ## time plans on the large maze beside a slow reference sampler (BENCH_ARGS='--plans 5')
 	@echo 'What time buys, score against latency, takes longer: $(BIN)/df_planner benchmark latency'
-	@exec $(BIN)/df_planner measure latency --checkpoint maze2d-large --out results/bench $(BENCH_ARGS)
+	@exec $(BIN)/df_planner measure latency --checkpoint point --maze large --out results/bench $(BENCH_ARGS)
 
 soak: $(RUN_STAMP)  ## drive for an hour with bad inputs and kills, watched (SOAK_ARGS='--minutes 3')
 	@exec $(BIN)/df_planner measure soak --minutes 60 $(SOAK_ARGS)

@@ -15,7 +15,7 @@
 """
 Plan and follow plans, on a robot or in a simulation that runs already.
 
-  ros2 launch df_planner planner.launch.py checkpoint:=maze2d-large use_sim_time:=false
+  ros2 launch df_planner planner.launch.py checkpoint:=point use_sim_time:=false
 """
 
 from launch import LaunchDescription
