@@ -58,7 +58,9 @@ train: $(RUN_STAMP)  ## generate a log of the large maze, unless it is there, an
 
 evaluate: $(RUN_STAMP)  ## score the trained model, or else the shipped one, in MAZE on EPISODES seeded starts
 	@model=runs/models/point; test -e $$model.safetensors || model=point; \
-	exec $(BIN)/df_planner evaluate --checkpoint $$model --maze $(MAZE) --episodes $(EPISODES) --seed $(SEED)
+	echo "Scoring $$model"; \
+	exec $(BIN)/df_planner evaluate --checkpoint $$model --maze $(MAZE) \
+	  --episodes $(EPISODES) --seed $(SEED) --out results/evaluate-$(MAZE)
 
 bench: $(RUN_STAMP)  ## time plans on the large maze beside a slow reference sampler (BENCH_ARGS='--plans 5')
 	@echo 'What time buys, score against latency, takes longer: $(BIN)/df_planner benchmark latency'
