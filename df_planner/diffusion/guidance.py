@@ -35,6 +35,7 @@ noise (alpha = 0) the draw is exact, elsewhere it re-noises the present clean es
 
 from collections.abc import Callable
 from dataclasses import dataclass
+import math
 import sys
 from typing import NamedTuple
 
@@ -130,6 +131,12 @@ class Guidance:
         """Return where tokens of these levels are steered: bool, of the same shape."""
         above, up_to = self.interval
         return (level > above) & (level <= up_to) & (self.scale != 0.0)
+
+    @property
+    def only_saves(self) -> bool:
+        """Whether all terms are worth their gradient for near misses only."""
+        return all(term.worth is not None and term.worth.above > -math.inf
+                   for term in self.terms.values())
 
     @property
     def steers_every_plan(self) -> bool:

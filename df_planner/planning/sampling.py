@@ -59,7 +59,8 @@ class Sampling:
         """
         Return tokens (N, T, C) in physical units.
 
-        :param wide: use noise of a standard deviation of at least 1, that of training.
+        :param wide: use noise of a standard deviation of at least 1, that of training, and
+            guidance that only saves near misses, too: nothing was valid without.
         :raises PlanningCancelled: if ``should_stop`` returned True.
         :raises PlanningTimeout: if the next step would end after the deadline.
         """
@@ -67,7 +68,9 @@ class Sampling:
         temperature = max(self.temperature, 1.0) if wide else self.temperature
         noise = temperature * torch.randn(known.shape, generator=self.generator)
         noise = noise.to(self.space.device)
-        sampler = Sampler(self.network, self.space.noise, self.guidance,
+        is_off = not wide and self.guidance is not None and self.guidance.only_saves
+        guidance = None if is_off else self.guidance
+        sampler = Sampler(self.network, self.space.noise, guidance,
                           lambda: self.should_stop() or self.clock.is_over(), self._watch)
         try:
             tokens = sampler.sample(noise, self.schedule(noise.shape[1]), known.pins(),
