@@ -26,6 +26,7 @@ import torch
 from df_planner.diffusion.guidance import Guidance
 from df_planner.errors import At
 from df_planner.maps.grid import GridMap
+from df_planner.planning.horizons import Candidates
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.plan import VELOCITY
@@ -44,7 +45,7 @@ class Verdict:
     :param arrival_steps: (N,) control step of arrival; the whole horizon if it never arrives.
     :param collision_m: (N,) deepest overlap with an obstacle beyond the tolerance, 0 if none.
     :param dynamics: (N,) largest ratio of a velocity change, drift or speed to its limit.
-    :param goal_distance_m: (N,) distance from the goal at the arrival step.
+    :param goal_distance_m: (N,) distance from where each should end at the arrival step.
     :param stray_m: (N,) root mean square distance from the goal until then.
     :param missed_m: (N, W) distance at which each way-point is passed until then.
     :param waypoints: (W, 2) the way-points.
@@ -123,21 +124,20 @@ class Checks:
     grid: GridMap | None
     settings: PlannerSettings
 
-    def attempt(self, tokens: np.ndarray, lengths: np.ndarray, task: Task,
+    def attempt(self, tokens: np.ndarray, batch: Candidates, task: Task,
                 guidance: Guidance | None) -> Attempt:
         """
         Check a batch of candidates and return the best as a plan.
 
         :param tokens: (N, T, C) in physical units.
-        :param lengths: (N,) real tokens; what follows is padding.
         :param guidance: with ``select_by`` reward, what candidates are ranked by.
         """
         space = self.space
         states = space.states_of(tokens)
-        verdict = self.judge(states, tokens, lengths, task.stops)
-        rewards = -verdict.arrival_steps * space.dt_s
+        verdict = self.judge(states, tokens, batch, task.waypoints)
+        rewards = -verdict.arrival_steps * space.dt_s - batch.left_s
         if guidance is not None and self.settings.select_by == 'reward':
-            real = torch.arange(tokens.shape[1]) < torch.tensor(lengths)[:, None]
+            real = torch.arange(tokens.shape[1]) < torch.tensor(batch.lengths)[:, None]
             rewards = guidance.physical_reward(
                 torch.tensor(tokens, dtype=torch.float32, device=space.device),
                 real.to(space.device)).cpu().double().numpy()
@@ -146,29 +146,29 @@ class Checks:
         steps = verdict.arrival_steps + 1
         plan = Plan(
             actions=space.actions_of(tokens)[chosen, :steps[chosen]],
-            states=states[chosen, :steps[chosen]], dt_s=space.dt_s, goal=task.stops[-1],
+            states=states[chosen, :steps[chosen]], dt_s=space.dt_s, goal=task.goal,
             reward=float(rewards[chosen]), valid=bool(verdict.valid[chosen]),
-            uncertainty=spread(states, verdict.arrival_steps, chosen),
+            uncertainty=spread(states, verdict.arrival_steps, chosen,
+                               batch.stretch == batch.stretch[chosen]),
             candidates=[s[:n] for s, n in zip(states, steps)], candidate_rewards=rewards)
         return Attempt(plan, verdict, chosen)
 
-    def judge(self, states: np.ndarray, tokens: np.ndarray, lengths: np.ndarray,
-              stops: np.ndarray) -> Verdict:
+    def judge(self, states: np.ndarray, tokens: np.ndarray, batch: Candidates,
+              waypoints: np.ndarray) -> Verdict:
         """
         Check N candidates.
 
         :param states: (N, H, S) at every control step.
-        :param tokens: (N, T, C) in physical units, of which ``lengths`` (N,) are real.
-        :param stops: (W + 1, 2) positions, the way-points and then the goal.
+        :param tokens: (N, T, C) in physical units, of which ``batch.lengths`` are real.
+        :param waypoints: (W, 2) positions.
         """
         settings, frame_stack = self.settings, self.space.frame_stack
         positions, every = states[..., POSITION], np.arange(len(states))
-        last_step = (lengths - 1) * frame_stack
+        last_step = (batch.lengths - 1) * frame_stack
         step = np.arange(states.shape[1])
-        waypoints = stops[:-1]
         missed = np.linalg.norm(positions[:, :, None] - waypoints, axis=-1)
         missed = np.minimum.accumulate(missed, axis=1)
-        distance = np.linalg.norm(positions - stops[-1], axis=-1)
+        distance = np.linalg.norm(positions - batch.ends[:, None], axis=-1)
         if settings.pin_goal:
             arrival = last_step
         else:
@@ -209,15 +209,16 @@ class Checks:
         ], axis=-1).max(-1) / self.settings.dynamics_tolerance
 
 
-def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int) -> np.ndarray:
+def spread(states: np.ndarray, last_steps: np.ndarray, chosen: int, alike: np.ndarray
+           ) -> np.ndarray:
     """
     Return the uncertainty (H,) in metres of the chosen one of candidates (N, H, S).
 
-    The others are those whose last steps (N,) are nearest to its own, at most ``NUM_SIMILAR``. A
-    candidate that has ended stays at its end.
+    The others are those whose last steps (N,) are nearest to its own, at most ``NUM_SIMILAR`` of
+    those that are ``alike`` (N,). A candidate that has ended stays at its end.
     """
     order = np.argsort(np.abs(last_steps - last_steps[chosen]), kind='stable')
-    similar = order[order != chosen][:NUM_SIMILAR]
+    similar = order[(order != chosen) & alike[order]][:NUM_SIMILAR]
     own = np.arange(last_steps[chosen] + 1)
     steps = np.minimum(own, last_steps[similar][:, None])
     return spread_about(states[chosen, own, :2], states[similar[:, None], steps, :2])

@@ -54,10 +54,12 @@ from df_planner.planning.checks import Checks
 from df_planner.planning.checks import spread_about
 from df_planner.planning.clock import Clock
 from df_planner.planning.filtering import filtered_state
+from df_planner.planning.horizons import ahead_m
 from df_planner.planning.horizons import along
 from df_planner.planning.horizons import BATCH_SIZES
 from df_planner.planning.horizons import Candidates
-from df_planner.planning.horizons import diffused_m
+from df_planner.planning.horizons import CRUISE
+from df_planner.planning.horizons import Stretch
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.request import finite
@@ -69,6 +71,7 @@ from df_planner.planning.request import Task
 from df_planner.planning.request import whole
 from df_planner.planning.request import whole_tokens
 from df_planner.planning.rewards import build_guidance
+from df_planner.planning.rewards import Goal
 from df_planner.planning.route import extended
 from df_planner.planning.route import joined
 from df_planner.planning.route import Routes
@@ -81,8 +84,6 @@ from df_planner.planning.settings import settings_for
 from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import tokens_of_steps
 from df_planner.planning.tokens import TokenSpace
-
-CRUISE = 0.5  # share of the fastest speed in the data at which a plan goes on as its route
 
 
 class Planner:
@@ -186,54 +187,59 @@ class Planner:
         generator = generator_of(seed)
         state = self._filtered(state, request, generator)
         stops = np.array([*waypoints, goal])
-        plan, way, length_m = self._piece(state, stops, steps, request, generator)
-        while length_m < way.length_m and len(plan) <= steps:
+        plan, stretch = self._piece(state, stops, steps, request, generator)
+        while stretch.left_m > 0.0 and len(plan) <= steps:
             rest = replace(request, prefix=None, waypoints=None)
-            stops = stops[way.stops_m > length_m]
+            stops = stops[stretch.way.stops_m > stretch.length_m]
             try:
-                piece, way, length_m = self._piece(
+                piece, stretch = self._piece(
                     plan.states[-1], stops, steps - len(plan) + 1, rest, generator)
             except NoValidPlan:
                 break
             plan = joined(plan, piece)
         plan = replace(plan, goal=goal, timings=self.clock.timings,
                        network_calls=self.clock.network_calls)
-        if length_m == way.length_m:
+        if stretch.left_m == 0.0:
             return plan
-        return extended(plan, way, length_m, CRUISE * self._fastest_mps, self.space.has_heading)
+        return extended(plan, stretch.way, stretch.length_m, CRUISE * self._fastest_mps,
+                        self.space.has_heading)
 
     def _piece(self, state: np.ndarray, stops: np.ndarray, steps: int, request: Request,
-               generator: torch.Generator) -> tuple[Plan, Way, float]:
+               generator: torch.Generator) -> tuple[Plan, Stretch]:
         """
         Diffuse the way over stops (W + 1, 2) as far as one window reaches.
 
         :param steps: of the longest plan, 0 = as long as the model was trained for.
-        :returns: the plan, the way, and how much of it the plan covers.
+        :returns: the plan, and which stretch of which way it covers.
         """
-        space = self.space
-        way = self._routes.way(self.map, self.settings.robot_radius_m, state[POSITION], stops)
+        space, settings = self.space, self.settings
         most = min(tokens_of_steps(steps, space.frame_stack) if steps else space.max_tokens,
                    space.max_tokens)
         prefix = whole_tokens(request.prefix, space.frame_stack, most, space.action_limits)
-        length_m = diffused_m(way, most, space.token_s, self._fastest_mps)
+        look_m = ahead_m(most, space.token_s, self._fastest_mps)
+        stretches = [Stretch.of(way, look_m) for way in self._routes.ways(
+            self.map, settings.robot_radius_m, state[POSITION], stops, look_m)]
+        best = stretches[0]
         frame = Frame.of(state, space.has_heading)
-        local, ahead = self.seen_from(frame), Way(frame.points_in(way.points))
-        passed = frame.points_in(stops[way.stops_m < length_m]).reshape(-1, 2)
-        end = ahead.at(np.array([length_m]))
-        at_goal = len(stops) == 1 and way.length_m <= self.settings.goal_tolerance_m
-        task = Task(frame.states_in(state[None])[0], np.concatenate([passed, end]),
+        local = self.seen_from(frame)
+        ahead = [replace(each, way=Way(frame.points_in(each.way.points))) for each in stretches]
+        passed = frame.points_in(stops[best.way.stops_m < best.length_m]).reshape(-1, 2)
+        at_goal = len(stops) == 1 and best.way.length_m <= settings.goal_tolerance_m
+        task = Task(frame.states_in(state[None])[0], passed, frame.points_in(stops[-1]),
                     max(2, len(prefix) // space.frame_stack + 1), most, at_goal, prefix, request)
         reward = request.reward and reward_in(frame, request.reward)
         try:
-            sampling = local.sampling(most, generator, replace(request, reward=reward), end[0])
-            batches = along(ahead, length_m, task, space, self.settings, self._fastest_mps)
+            sampling = local.sampling(most, generator, replace(request, reward=reward),
+                                      Goal(frame.points_in(stops[0]), self._routes.to(stops[0])))
+            batches = along(ahead, task, space, settings, self._fastest_mps)
             attempt, batch = search(batches, task, sampling, Checks(
-                space, self._limits, local.map, self.settings))
+                space, self._limits, local.map, settings))
             plan = self._with_uncertainty(attempt, batch, task, sampling)
         except DFPlannerError as error:
             raise error.moved(frame.points_out)
         return replace(plan, states=frame.states_out(plan.states), goal=stops[-1], candidates=[
-            frame.states_out(states) for states in plan.candidates]), way, length_m
+            frame.states_out(states) for states in plan.candidates]
+        ), stretches[batch.stretch[attempt.chosen]]
 
     def seen_from(self, frame: Frame) -> 'Planner':
         """Return a planner whose map, states and goals are those of a frame."""
@@ -286,7 +292,8 @@ class Planner:
                 local, end = self.seen_from(one), one.points_in(goal)
                 if self.settings.pin_goal:
                     known.end(end, rest=False)
-            sampling = local.sampling(int(lengths[0]), generator, request, end)
+            sampling = local.sampling(int(lengths[0]), generator, request,
+                                      None if end is None else Goal(end))
             tokens = sampling.draw(known)
             moved = frame.states_out(space.states_of(tokens))
             states.append(moved if first == 0 else moved[:, 1:])
@@ -299,13 +306,13 @@ class Planner:
         self.clock = Clock(self.settings.deadline_ms / 1e3 or math.inf)
 
     def sampling(self, most_tokens: int, generator: torch.Generator, request: Request,
-                 goal: np.ndarray | None = None) -> Sampling:
+                 goal: Goal | None = None) -> Sampling:
         """
         Return what samples trajectories, under the deadline of the clock.
 
         :param most_tokens: of the longest trajectory.
         :param generator: of the noise.
-        :param goal: (2,) where trajectories end, which guidance needs; without it there is none.
+        :param goal: which guidance needs; without it there is none.
         :raises ConfigError: for a bad ``schedule_file``, or settings that do not fit the robot.
         :raises InvalidInput: for a bad schedule, or a reward without guidance.
         """

@@ -72,14 +72,16 @@ class Task:
     A checked request: what all its candidates have in common.
 
     :param state: (S,) where the robot is; filtered if it was measured with noise.
-    :param stops: (W + 1, 2) positions to pass one after the other, the goal last.
+    :param waypoints: (W, 2) positions to pass, of those that candidates get to.
+    :param goal: (2,) which may lie beyond what candidates get to.
     :param fewest: the fewest tokens of a candidate, 2 or more, and ``most`` the most.
     :param at_goal: whether the robot is at the goal already.
     :param prefix: (P, A) first actions of every candidate.
     """
 
     state: np.ndarray
-    stops: np.ndarray
+    waypoints: np.ndarray
+    goal: np.ndarray
     fewest: int
     most: int
     at_goal: bool = False

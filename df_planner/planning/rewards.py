@@ -65,13 +65,38 @@ def length(vectors: Tensor) -> Tensor:
     return (vectors.square().sum(-1) + SMOOTHING ** 2).sqrt()
 
 
-def goal_distance(tokens: Tensor, real: Tensor, goal: Tensor) -> Tensor:
-    """Return minus the distance to the goal (2,) in metres, summed over future tokens."""
-    return -(length(tokens[:, 1:, POSITION] - goal) * real[:, 1:]).sum(-1)
+@dataclass(frozen=True)
+class Goal:
+    """
+    Where to go.
+
+    :param position: (2,) in the frame of the tokens.
+    :param route: what the way there costs; None goes straight.
+    """
+
+    position: np.ndarray
+    route: Route | None = None
+
+    def to_go(self, grid: GridMap | None, like: Tensor) -> Callable[[Tensor], Tensor]:
+        """
+        Return what gives the metres to go, (...), from positions (..., 2).
+
+        :param grid: the map of the route, in the frame of the tokens.
+        """
+        if self.route is None or grid is None:
+            goal = torch.tensor(self.position, dtype=like.dtype, device=like.device)
+            return lambda positions: length(positions - goal)
+        return DistanceField(*(torch.tensor(part, dtype=like.dtype, device=like.device)
+                               for part in (self.route.costs_m, *self.route.to_index(grid))))
 
 
-def arrival(tokens: Tensor, real: Tensor, goal: Tensor, tolerance_m: float, token_s: float
-            ) -> Tensor:
+def goal_distance(tokens: Tensor, real: Tensor, to_go: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return minus the metres to go to the goal, summed over future tokens."""
+    return -(to_go(tokens[:, 1:, POSITION]) * real[:, 1:]).sum(-1)
+
+
+def arrival(tokens: Tensor, real: Tensor, to_go: Callable[[Tensor], Tensor], tolerance_m: float,
+            token_s: float) -> Tensor:
     """
     Return minus the seconds spent away from the goal, counted smoothly: an early arrival is best.
 
@@ -79,7 +104,7 @@ def arrival(tokens: Tensor, real: Tensor, goal: Tensor, tolerance_m: float, toke
     the edge of the tolerance, and far away still enough to be drawn nearer. A plan that has ended
     counts as being there, so that those of other horizons compare.
     """
-    ratio = (tokens[:, 1:, POSITION] - goal).square().sum(-1) / tolerance_m**2
+    ratio = to_go(tokens[:, 1:, POSITION]).square() / tolerance_m**2
     return token_s * ((real[:, 1:] / (1.0 + ratio)).sum(-1) - real[:, 1:].sum(-1))
 
 
@@ -153,13 +178,13 @@ def _actions(tokens: Tensor, state_size: int, action_size: int) -> Tensor:
 
 
 def build_guidance(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None,
-                   goal: np.ndarray, reward: UserReward | None = None,
+                   goal: Goal, reward: UserReward | None = None,
                    generator: torch.Generator | None = None) -> Guidance | None:
     """
     Return the guidance that the settings ask for, None where there is nothing to weigh.
 
     :param grid: the map; without one there is no clearance to keep.
-    :param goal: (2,) where candidates end.
+    :param goal: to which the terms of the goal count the metres.
     :param reward: the user's own term, of weight 1.
     :param generator: of the futures of Monte Carlo Guidance.
     :raises ConfigError: for ``guide_force`` with a robot whose actions are not forces.
@@ -178,14 +203,13 @@ def build_guidance(space: TokenSpace, settings: PlannerSettings, grid: GridMap |
                     settings.guidance_samples, generator, interval)
 
 
-def _terms(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None, goal: np.ndarray,
+def _terms(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None, goal: Goal,
            reward: UserReward | None) -> dict[str, Term]:
     """Return the terms that weigh something, each with the plans that are worth its gradient."""
     sizes = space.state_size, len(space.action_limits)
     if settings.guide_force > 0.0 and sizes != POINT_SIZES:
         raise ConfigError('guide_force limits forces, but the actions of this model are not '
                           'forces; set it to 0')
-    tensor = partial(torch.tensor, dtype=space.mean.dtype, device=space.mean.device)
     terms: dict[str, Term] = {}
 
     def add(name: str, weight: float, term: Callable[..., Tensor], worth: Worth | None = None,
@@ -193,10 +217,12 @@ def _terms(space: TokenSpace, settings: PlannerSettings, grid: GridMap | None, g
         if weight > 0.0:
             terms[name] = Term(partial(term, **known), weight, worth)
 
-    end, token_s = tensor(goal), space.token_s
-    add('goal', settings.guide_goal, goal_distance, goal=end)
-    add('arrival', settings.guide_arrival, arrival, goal=end,
-        tolerance_m=settings.goal_tolerance_m, token_s=token_s)
+    token_s = space.token_s
+    if settings.guide_goal > 0.0 or settings.guide_arrival > 0.0:
+        to_go = goal.to_go(grid, space.mean)
+        add('goal', settings.guide_goal, goal_distance, to_go=to_go)
+        add('arrival', settings.guide_arrival, arrival, to_go=to_go,
+            tolerance_m=settings.goal_tolerance_m, token_s=token_s)
     add('speed', settings.guide_speed, speed, BEYOND_LIMIT, limit_mps=settings.speed_limit_mps)
     add('force', settings.guide_force, force, BEYOND_LIMIT, limit=settings.force_limit)
     if grid is not None and settings.guide_clearance > 0.0:

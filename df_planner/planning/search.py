@@ -42,8 +42,7 @@ def search(batches: list[Candidates], task: Task, sampling: Sampling, checks: Ch
         for batch in batches:
             tokens = sampling.draw(batch.known(task, space, settings), batch.wide)
             with sampling.clock.spending('checks'):
-                tried.append((checks.attempt(tokens, batch.lengths, task, sampling.guidance),
-                              batch))
+                tried.append((checks.attempt(tokens, batch, task, sampling.guidance), batch))
             if tried[-1][0].plan.valid:
                 return tried[-1]
     except PlanningTimeout as error:
@@ -55,5 +54,5 @@ def search(batches: list[Candidates], task: Task, sampling: Sampling, checks: Ch
         reasons += ['; '] * bool(timeout)
         reasons += complaint([attempt.verdict for attempt, _ in tried])
     raise (PlanningTimeout if timeout else NoValidPlan)(
-        'no valid plan from ', At(*task.state[POSITION]), ' to ', At(*task.stops[-1]), ': ',
+        'no valid plan from ', At(*task.state[POSITION]), ' to ', At(*task.goal), ': ',
         *reasons)
