@@ -68,7 +68,7 @@ def draw_plan(file: Path, place: Place, planner: Planner, plan: Plan,
     figure.set_size_inches(max(scale_in * width, SHORTEST_SIDE_IN) + 0.6,
                            max(scale_in * height, SHORTEST_SIDE_IN) + 1.4)
     positions = plan.states[:, POSITION]
-    way = Routes().way(planner.map, planner.settings.robot_radius_m, positions[0], *stops)
+    way = Routes().way(planner.map, planner.settings.robot_radius_m, positions[0], stops)
     axis.add_collection(LineCollection(
         [drawn(states[:, POSITION]) for states in plan.candidates], colors=CANDIDATE_COLOR,
         linewidths=0.8, zorder=3))
