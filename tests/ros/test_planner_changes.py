@@ -81,15 +81,14 @@ def plan_after(robot, changes, tick=0):
     {'guide_goal': 5.0},
     {'guidance_scale': 50.0, 'guide_clearance': 10.0, 'clearance_margin_m': 2.0},
     {'guide_clearance': 10.0, 'clearance_margin_m': 2.0},
-    {'schedule': 'pyramid'},
     {'temperature': 1.0},
     {'sampling_steps': 3},
 ])
 def test_sampling_and_guidance_change_the_next_plan(robot, changes):
     names = {name: value for name, value in (
-        ('guide_goal', 1.0), ('guidance_scale', 5.0), ('guide_clearance', 1.0),
-        ('clearance_margin_m', 0.1), ('schedule', 'full_sequence'), ('temperature', 0.6),
-        ('sampling_steps', 2)) if name in changes}
+        ('guide_goal', 1.0), ('guidance_scale', 2.0), ('guide_clearance', 1.0),
+        ('clearance_margin_m', 0.1), ('temperature', 0.6), ('sampling_steps', 2))
+        if name in changes}
     before = plan_after(robot, {'guide_goal': 1.0})
     assert plan_after(robot, changes, 100).points != before.points
     assert plan_after(robot, names, 200).points == before.points  # as it was
@@ -110,12 +109,14 @@ def test_horizon_and_candidates_change_the_next_plan(robot):
         robot.probe.wait_until(lambda: markers, 'markers')
         return trajectory, [line for line in markers[-1].markers if line.action == Marker.ADD]
 
-    assert len(candidates({}, 0)[1]) == 4
+    before, whole = candidates({}, 0)
+    assert len(whole) == 4
     assert len(candidates({'num_samples': 7}, 100)[1]) == 7
+    # Less of it is diffused; it still leads to the goal.
     short, lines = candidates({'num_samples': 4, 'horizon_steps': 40}, 200)
-    assert len(lines) == 4 and len(short.points) <= 41
-    longer, _ = candidates({'horizon_steps': 0}, 300)
-    assert len(longer.points) > 41 or len(longer.points) != len(short.points)
+    assert len(lines) == 4
+    assert short.points != before.points and math.dist(end_of(short), GOAL) <= 0.5
+    assert candidates({'horizon_steps': 0}, 300)[0].points == before.points
     robot.probe.node.destroy_subscription(looking)
 
 
