@@ -29,8 +29,7 @@ from df_planner.robots.kinds import ROBOTS
 FRAME_STACK = 10
 
 
-def write_tiny_model(folder: Path, name: str = 'tiny', maze: str = 'umaze',
-                     robot: str = 'point') -> Path:
+def write_tiny_model(folder: Path, name: str = 'tiny', robot: str = 'point') -> Path:
     """
     Write the checkpoint of a kind of robot and return its path.
 
@@ -39,20 +38,18 @@ def write_tiny_model(folder: Path, name: str = 'tiny', maze: str = 'umaze',
     torch.manual_seed(0)
     signals = ROBOTS[robot].signals
     others = signals.observation_size - 4
-    center = (2.0, 2.0) if robot == 'point' else (2.0, -2.0)
     card = ModelCard(
         format_version=FORMAT_VERSION, name=name, description='untrained, for tests',
         architecture=Architecture(
             part_sizes=signals.part_sizes(FRAME_STACK), max_tokens=12, num_levels=1000, width=16,
             num_layers=1, num_heads=2),
         statistics=Statistics(
-            state_mean=(*center, *[0.0] * (2 + others)),
+            state_mean=(0.0, 0.0, 0.0, 0.0, 1.0, 0.0)[:signals.observation_size],  # it looks ahead
             state_std=(1.0, 1.0, 2.0, 2.0, *[1.0] * others),
             action_mean=(0.0,) * signals.action_size, action_std=(0.6,) * signals.action_size,
-            velocity_change=(1.5, 1.5),
-            drift=(0.05, 0.05), max_speed=(5.0, 5.0)),
-        frame_stack=FRAME_STACK, **signals.model_dump(exclude={'max_step_m'}), maze=maze,
-        dataset_sha256='0' * 64,
-        dataset_attributes={}, training_command='none', training_config={}, training_steps=0,
-        training_hours=0.0, held_out_loss=None, seed=0, git_revision='none')
+            velocity_change=(1.5, 1.5), drift=(0.05, 0.05), max_speed=(5.0, 5.0)),
+        frame_stack=FRAME_STACK, **signals.model_dump(exclude={'max_step_m'}),
+        dataset_sha256='0' * 64, dataset_attributes={}, training_command='none',
+        training_config={}, training_steps=0, training_hours=0.0, held_out_loss=None, seed=0,
+        git_revision='none')
     return save_checkpoint(folder, card.architecture.build(), card)
