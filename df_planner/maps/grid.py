@@ -109,6 +109,11 @@ class GridMap:
         other.observation_to_map = np.asarray(observation_to_map, float)
         return other
 
+    def with_unknown_free(self) -> 'GridMap':
+        """Return the same map with unknown cells as free ones."""
+        return GridMap(self.occupied, self.resolution_m, self.origin_xy, self.observation_to_map,
+                       origin_yaw=self.origin_yaw, unknown=self.unknown, allow_unknown=True)
+
     def seen_from(self, origin: np.ndarray, turn: np.ndarray) -> 'GridMap':
         """
         Return the same map for positions in another frame.
