@@ -245,17 +245,26 @@ class Routes:
 
     def way(self, grid: GridMap | None, radius_m: float, start: np.ndarray, *stops: np.ndarray
             ) -> Way:
-        """Return the way from a start (2,) over all stops (2,); straight without a map."""
+        """
+        Return the way from a start (2,) over all stops (2,); straight without a map.
+
+        Local obstacles come and go: only where one is in the way another one is searched.
+        """
         if grid is None:
             return Way(_even(np.array([start, *stops])))
+        base = grid.base or grid
         points, before = [start[None]], self._to
         self._to = {}  # kept also if there is no way: it will be asked for again
         for stop in stops:
             route = before.get(stop.tobytes())
-            if route is None or route.grid is not grid or route.radius_m != radius_m:
-                route = Route(grid, stop, radius_m)
+            if route is None or route.grid is not base or route.radius_m != radius_m:
+                route = Route(base, stop, radius_m)
             self._to[stop.tobytes()] = route
-            points.append(route.way(points[-1][-1]).points[1:])
+            way = route.way(points[-1][-1]).points
+            needed_m = np.minimum(base.clearance(way), radius_m)
+            if (grid.clearance(way) < needed_m).any():
+                way = Route(grid, stop, radius_m).way(points[-1][-1]).points
+            points.append(way[1:])
         return Way(np.concatenate(points))
 
 
