@@ -16,6 +16,7 @@
 
 from collections.abc import Callable
 from collections.abc import Sequence
+import math
 from pathlib import Path
 
 from matplotlib.collections import LineCollection
@@ -34,7 +35,7 @@ from df_planner.planning.plan import OTHERS
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.planner import Planner
-from df_planner.planning.route import Routes
+from df_planner.planning.ways import Routes
 from df_planner.sim.maze import in_maze
 from df_planner.sim.place import Place
 
@@ -68,7 +69,8 @@ def draw_plan(file: Path, place: Place, planner: Planner, plan: Plan,
     figure.set_size_inches(max(scale_in * width, SHORTEST_SIDE_IN) + 0.6,
                            max(scale_in * height, SHORTEST_SIDE_IN) + 1.4)
     positions = plan.states[:, POSITION]
-    way = Routes().way(planner.map, planner.settings.robot_radius_m, positions[0], stops)
+    [way] = Routes().ways(planner.map, planner.settings.robot_radius_m, positions[0], stops,
+                          math.inf)
     axis.add_collection(LineCollection(
         [drawn(states[:, POSITION]) for states in plan.candidates], colors=CANDIDATE_COLOR,
         linewidths=0.8, zorder=3))

@@ -26,8 +26,8 @@ from typing import Self
 
 import numpy as np
 
+from df_planner.maps.route import Way
 from df_planner.planning.request import Task
-from df_planner.planning.route import Way
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace

@@ -39,7 +39,8 @@ class Plan:
     :param dt_s: duration of one control step in seconds.
     :param goal: (2,) the position planned for.
     :param reward: what candidates are ranked by: minus the seconds to the goal, those beyond the
-        diffused part estimated, or the summed terms of guidance with ``select_by`` reward; ``-inf`` where a check failed.
+        diffused part estimated, or the summed terms of guidance with ``select_by`` reward;
+        ``-inf`` where a check failed.
     :param uncertainty: (H,) metres, standard deviation of the position about the plan (the root of
         the sum over both axes), by similar candidates or, with ``uncertainty_samples``, by samples
         of this horizon.

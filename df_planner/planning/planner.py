@@ -47,6 +47,7 @@ from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
 from df_planner.maps.grid import GridMap
+from df_planner.maps.route import Way
 from df_planner.model.checkpoint import load_checkpoint
 from df_planner.model.checkpoint import ModelCard
 from df_planner.planning.checks import Attempt
@@ -72,10 +73,6 @@ from df_planner.planning.request import whole
 from df_planner.planning.request import whole_tokens
 from df_planner.planning.rewards import build_guidance
 from df_planner.planning.rewards import Goal
-from df_planner.planning.route import extended
-from df_planner.planning.route import joined
-from df_planner.planning.route import Routes
-from df_planner.planning.route import Way
 from df_planner.planning.sampling import Sampling
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.search import search
@@ -84,6 +81,9 @@ from df_planner.planning.settings import settings_for
 from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import tokens_of_steps
 from df_planner.planning.tokens import TokenSpace
+from df_planner.planning.ways import extended
+from df_planner.planning.ways import joined
+from df_planner.planning.ways import Routes
 
 
 class Planner:
@@ -248,19 +248,16 @@ class Planner:
         return local
 
     def rollout(self, state: np.ndarray, horizon: int, num_samples: int = 8, seed: int = 0,
-                goal: np.ndarray | None = None,
                 should_stop: Callable[[], bool] = lambda: False) -> tuple[np.ndarray, np.ndarray]:
         """
         Return what the robot would do from a state on by its data, for any number of steps.
 
-        Nothing is checked or chosen. Settings of sampling apply; those of guidance and
-        ``pin_goal`` too if there is a goal.
+        The map plays no part, and nothing is checked or chosen. Settings of sampling apply.
 
         :param state: (S,) as for ``plan``.
         :param horizon: control steps H. Beyond one window of the model each roll-out goes on from
             its last state.
         :param num_samples: roll-outs N.
-        :param goal: (2,) position at the end, within one window.
         :returns: states (N, H, S) and actions (N, H, A).
         :raises PlanningTimeout: if ``deadline_ms`` came first.
         :raises PlanningCancelled: if ``should_stop`` returned True.
@@ -270,34 +267,19 @@ class Planner:
         state = self.check_state(state)
         horizon, num_samples = whole(horizon, 1, 'horizon'), whole(num_samples, 1, 'num_samples')
         space, generator = self.space, generator_of(seed)
-        request = Request(should_stop=should_stop)
-        window_steps = (space.max_tokens - 1) * space.frame_stack
-        if goal is not None:
-            goal = self.check_goal(goal)
-            if horizon > window_steps + 1:
-                raise InvalidInput(f'horizon must be at most {window_steps + 1} with a goal and '
-                                   f'this model, got {horizon}')
+        window = (space.max_tokens - 1) * space.frame_stack
         states, actions = [np.repeat(state[None, None], num_samples, 0)], []
-        for first in range(0, max(1, horizon - 1), window_steps):
-            now = states[-1][:, -1]
-            frame, local = Frame.of(now, space.has_heading), self
-            lengths = np.full(num_samples, max(2, tokens_of_steps(
-                min(horizon - 1 - first, window_steps), space.frame_stack)))
-            known = Known(space, lengths)
-            noise = self.settings.state_noise_std if first == 0 else (0.0, 0.0)
-            known.start(frame.states_in(now[:, None]), *noise)
-            end = None
-            if goal is not None:  # one window, and all begin in the same state
-                one = Frame.of(state, space.has_heading)
-                local, end = self.seen_from(one), one.points_in(goal)
-                if self.settings.pin_goal:
-                    known.end(end, rest=False)
-            sampling = local.sampling(int(lengths[0]), generator, request,
-                                      None if end is None else Goal(end))
-            tokens = sampling.draw(known)
-            moved = frame.states_out(space.states_of(tokens))
+        for first in range(0, max(1, horizon - 1), window):
+            now = states[-1][:, -1:]
+            frame = Frame.of(now[:, 0], space.has_heading)
+            tokens = max(2, tokens_of_steps(min(horizon - 1 - first, window), space.frame_stack))
+            known = Known(space, np.full(num_samples, tokens))
+            known.start(frame.states_in(now), *self.settings.state_noise_std if first == 0 else ())
+            sampling = self.sampling(tokens, generator, Request(should_stop=should_stop))
+            drawn = sampling.draw(known)
+            moved = frame.states_out(space.states_of(drawn))
             states.append(moved if first == 0 else moved[:, 1:])
-            actions.append(space.actions_of(tokens)[:, :window_steps])
+            actions.append(space.actions_of(drawn)[:, :window])
         return (np.concatenate(states[1:], 1)[:, :horizon],
                 np.concatenate(actions, 1)[:, :horizon])
 

@@ -42,6 +42,7 @@ from df_planner.diffusion.guidance import Worth
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.maps.grid import GridMap
+from df_planner.maps.route import Route
 from df_planner.planning.curves import path
 from df_planner.planning.plan import POSITION
 from df_planner.planning.plan import VELOCITY

@@ -126,7 +126,7 @@ class Known:
         self._levels[real, POSITION_PART] = self._space.level_of_noise(POSITION_PART, std_m)
 
     def end(self, goal: np.ndarray, rest: bool) -> None:
-        """Pin the last position to ``goal`` ([N,] 2) and, with ``rest``, the last velocity to zero."""
+        """Pin the last position to ``goal`` ([N,] 2); with ``rest``, the last velocity to 0."""
         rows, last = np.arange(len(self.lengths)), self.lengths - 1
         self._values[rows, last, POSITION] = goal
         self._levels[rows, last, POSITION_PART] = 0

@@ -1,0 +1,313 @@
+# Copyright 2026 the df_planner authors
+#
+# Licensed under the Apache License, Version 2.0 (the "License");
+# you may not use this file except in compliance with the License.
+# You may obtain a copy of the License at
+#
+#     http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS,
+# WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+# See the License for the specific language governing permissions and
+# limitations under the License.
+
+"""
+The route: by which way to a goal, from a search on the map.
+
+A model knows how its robot moves; where it may go, the map says. Dijkstra's algorithm finds the
+cost from every cell to the goal once per goal and map: metres, dearer near obstacles. From any
+start the way downhill is a polyline, which planning takes as a noisy observation of the positions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from dataclasses import replace
+from functools import cached_property
+import math
+from typing import Self
+
+import numpy as np
+from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import label
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import dijkstra
+
+from df_planner.errors import At
+from df_planner.errors import NoValidPlan
+from df_planner.maps.grid import GridMap
+
+MARGIN_M = 0.25  # nearer to an obstacle than this, beyond the robot, a metre costs more
+CONTACT_COST = 4.0  # of a metre in touch with an obstacle
+SPACING_M = 0.1  # of the points of a way
+SMOOTHINGS = 10
+SIMILAR_M = 1.0  # by how much another way may cost more
+MOST_WAYS = 3
+BAND_CELLS = 3.0  # width of what counts as so far ahead
+REACH_M = 1.0  # within which a way comes from a place that is too near to an obstacle
+IN_SIGHT = 16  # cells that are looked at together
+DIAGONALS_TOO = np.ones((3, 3))
+
+
+@dataclass(frozen=True, eq=False)
+class Way:
+    """
+    A polyline: ``points`` (N, 2), evenly spaced, from where the robot is to the goal.
+
+    :param stops_m: (W + 1,) its length up to each stop, the last of which is the goal.
+    """
+
+    points: np.ndarray
+    stops_m: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    @classmethod
+    def over(cls, parts: Sequence[np.ndarray]) -> Self:
+        """Return the way over polylines (n, 2), each of which ends at a stop."""
+        way = cls(np.concatenate([parts[0], *(part[1:] for part in parts[1:])]))
+        ends = np.cumsum([len(part) - 1 for part in parts])
+        return replace(way, stops_m=way.lengths_m[ends])
+
+    @cached_property
+    def lengths_m(self) -> np.ndarray:
+        """Return the length of the way up to each point, (N,)."""
+        steps = np.linalg.norm(np.diff(self.points, axis=0), axis=-1)
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+    @property
+    def length_m(self) -> float:
+        """Return the length of the whole way."""
+        return float(self.lengths_m[-1])
+
+    def at(self, along_m: np.ndarray) -> np.ndarray:
+        """Return the positions (M, 2) after lengths (M,) of the way; beyond its end, the end."""
+        return np.stack([np.interp(along_m, self.lengths_m, self.points[:, axis])
+                         for axis in range(2)], axis=-1)
+
+
+class Route:
+    """
+    The ways to one goal from anywhere on a map.
+
+    :param goal: (2,) in the axes of the data.
+    :param radius_m: of the robot; its centre keeps so far from obstacles.
+    :raises NoValidPlan: if there is no room for the robot, anywhere or around the goal.
+    """
+
+    def __init__(self, grid: GridMap, goal: np.ndarray, radius_m: float):
+        self.goal = np.asarray(goal, float)
+        self.grid, self.radius_m = grid, radius_m
+        self._steps, clearance_m, self._free = _lattice(grid, radius_m)
+        self._cell_m = self._steps * grid.resolution_m
+        cells = np.argwhere(self._free)
+        if not len(cells):
+            raise NoValidPlan(f'the map has no room for a robot of radius {radius_m:g} m')
+        self._centers = grid.centers(cells * self._steps + self._steps // 2)
+        self._index = np.full(self._free.shape, -1, np.int32)
+        self._index[self._free] = np.arange(len(cells), dtype=np.int32)
+        near = self._in_sight(self.goal)
+        if not len(near):
+            raise self._enclosed('goal', self.goal)
+        self._edges = _edges(self._index, self._per_m(clearance_m[self._free]), self._cell_m)
+        self._cost, self._next = dijkstra(self._edges, indices=near[0], return_predecessors=True)
+
+    @cached_property
+    def costs_m(self) -> np.ndarray:
+        """Return the cost in metres to the goal of the cells that the search looked at, (H, W)."""
+        costs = np.full(self._free.shape, np.inf)
+        costs[self._free] = self._cost
+        away, nearest = distance_transform_edt(np.isinf(costs), return_indices=True)
+        return costs[tuple(nearest)] + self._cell_m * away
+
+    def to_index(self, grid: GridMap) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return (2, 2) and (2,): ``point @ matrix.T + offset`` is an index of ``costs_m``.
+
+        :param grid: the map of the route, in the frame of the points.
+        """
+        matrix, offset = grid.to_field_index()
+        return matrix / self._steps, (offset - 1.0 - self._steps // 2) / self._steps
+
+    def way(self, start: np.ndarray) -> Way:
+        """Return the best way from a start (2,); NoValidPlan if there is none."""
+        return self.ways(start)[0]
+
+    def ways(self, start: np.ndarray, ahead_m: float = math.inf) -> list[Way]:
+        """
+        Return the ways from a start (2,), the best first.
+
+        :param ahead_m: ways that lead to different places so far ahead, and cost at most
+            ``SIMILAR_M`` more than the best, are returned, too.
+        :raises NoValidPlan: if there is none.
+        """
+        near = self._in_sight(start)
+        joined = near[np.isfinite(self._cost[near])]
+        if not len(joined):
+            raise self._parted(start, near[0]) if len(near) else self._enclosed('start', start)
+        return [self._way(start, cells) for cells in self._similar(joined[0], ahead_m)]
+
+    def _similar(self, cell: int, ahead_m: float) -> list[list[int]]:
+        """Return the cells of the best way from a cell, and of similar ones."""
+        best = [_followed(self._next, cell)]
+        if self._cost[cell] <= ahead_m:
+            return best
+        ahead, back = dijkstra(self._edges, indices=cell, limit=ahead_m, return_predecessors=True)
+        total = ahead + self._cost
+        there = np.zeros(self._free.shape, bool)
+        there[self._free] = (ahead > ahead_m - BAND_CELLS * self._cell_m) & (
+            total <= self._cost[cell] + SIMILAR_M)
+        place = label(there, DIAGONALS_TOO)[0][self._free]
+        through = [members[total[members].argmin()] for members in (
+            np.flatnonzero(place == number) for number in range(1, place.max() + 1))]
+        if len(through) < 2:
+            return best
+        through.sort(key=lambda via: total[via])
+        return [_followed(back, via)[:0:-1] + _followed(self._next, via)
+                for via in through[:MOST_WAYS]]
+
+    def _way(self, start: np.ndarray, cells: list[int]) -> Way:
+        """Return the way from a start (2,) over cells to the goal."""
+        points = np.vstack([start, self._centers[cells[1:-1]], self.goal])
+        points = self._pulled(self._pulled(points)[::-1])[::-1]
+        for _ in range(SMOOTHINGS):
+            smooth = (points[:-2] + 2.0 * points[1:-1] + points[2:]) / 4.0
+            keeps = self.grid.clearance(smooth) >= self.radius_m
+            points[1:-1] = np.where(keeps[:, None], smooth, points[1:-1])
+        return Way.over([points])
+
+    def _pulled(self, points: np.ndarray) -> np.ndarray:
+        """Return a way from cell to cell (N, 2) with straight lines where these cost no more."""
+        points = even(points)
+        steps_m = np.linalg.norm(np.diff(points, axis=0), axis=-1)
+        per_m = self._per_m(self.grid.clearance(points))
+        cost = np.concatenate([[0.0], np.cumsum(steps_m * (per_m[1:] + per_m[:-1]) / 2.0)])
+        corners = [0]
+        while corners[-1] < len(points) - 1:
+            here, left = corners[-1], len(points) - 1 - corners[-1]
+            ahead = here + left // 2 ** np.arange(left.bit_length())
+            cheaper = self._line_costs(points[here], points[ahead]) <= cost[ahead] - cost[here]
+            cheaper[-1] = True  # the next point
+            corners.append(int(ahead[cheaper.argmax()]))
+        return even(points[corners])
+
+    def _line_costs(self, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return the costs (N,) of straight lines from a point (2,) to points (N, 2)."""
+        lengths_m = np.linalg.norm(ends - start, axis=-1)
+        counts = np.ceil(lengths_m / SPACING_M).astype(int) + 1
+        first = np.cumsum(counts) - counts
+        line = np.repeat(np.arange(len(ends)), counts)
+        shares = (np.arange(len(line)) - first[line]) / np.maximum(counts[line] - 1, 1)
+        clearance_m = self.grid.clearance(start + shares[:, None] * (ends[line] - start))
+        within = (shares > 0.0) & (shares < 1.0)
+        blocked = np.logical_or.reduceat(within & (clearance_m < self.radius_m), first)
+        means = np.add.reduceat(self._per_m(clearance_m), first) / counts
+        return np.where(blocked, np.inf, lengths_m * means)
+
+    def _per_m(self, clearance_m: np.ndarray) -> np.ndarray:
+        """Return the cost of a metre at these distances from obstacles."""
+        short = np.maximum(1.0 - (clearance_m - self.radius_m) / MARGIN_M, 0.0)
+        return 1.0 + (CONTACT_COST - 1.0) * short ** 2
+
+    def _in_sight(self, point: np.ndarray) -> np.ndarray:
+        """
+        Return free cells (n,) that straight lines lead to from a point (2,), the nearest first.
+
+        They lie within ``REACH_M``; there are none only if no cell is in sight.
+        """
+        matrix, offset = self.to_index(self.grid)
+        middle = matrix @ point + offset
+        reach = REACH_M / self._cell_m
+        low = np.maximum(np.floor(middle - reach), 0.0).astype(int)
+        high = np.maximum(np.ceil(middle + reach) + 1.0, 0.0).astype(int)
+        around = self._index[low[0]:high[0], low[1]:high[1]]
+        near = around[around >= 0]
+        away_m = np.linalg.norm(self._centers[near] - point, axis=-1)
+        near = near[np.argsort(away_m, kind='stable')]
+        shares = np.linspace(0.0, 1.0, math.ceil(REACH_M / self.grid.resolution_m) + 1)[1:, None]
+        found = near[:0]
+        for some in np.array_split(near, len(near) // IN_SIGHT + 1):
+            lines = point + shares * (self._centers[some, None] - point)
+            sees = (self.grid.clearance(lines) > 0.0).all(axis=1)
+            found = np.append(found, some[sees])
+            if len(found):
+                break
+        return found
+
+    def _enclosed(self, what: str, point: np.ndarray) -> NoValidPlan:
+        return NoValidPlan(f'the {what} ', At(*point), ' is enclosed by obstacles: around it they '
+                           f'leave no room for a robot of radius {self.radius_m:g} m')
+
+    def _parted(self, start: np.ndarray, cell: int) -> NoValidPlan:
+        """
+        Return the error that says why no way leads from a start (2,), in a free cell, to the goal.
+
+        Of the two, the one with less room around it counts as enclosed.
+        """
+        region, _ = label(self._free, DIAGONALS_TOO)
+        ends = np.argwhere(self._free)[[cell, self._cost.argmin()]].T
+        areas_m2 = np.bincount(region.ravel())[region[*ends]] * self._cell_m ** 2
+        what = ('start', 'goal')[areas_m2.argmin()]
+        first, last = 0, 1
+        if self._region_with_unknown is not None:
+            first, last = self._region_with_unknown[*ends]
+        by = ('obstacles' if first != last else 'cells that the map does not know (unknown): map '
+              'the place, or set allow_unknown')
+        return NoValidPlan('no way on the map leads from ', At(*start), ' to ', At(*self.goal),
+                           f': the {what}, with {areas_m2.min():.1f} m2 of room around it, '
+                           f'is enclosed by {by}')
+
+    @cached_property
+    def _region_with_unknown(self) -> np.ndarray | None:
+        """Return what would be joined if all that is unknown were free, None if all is known."""
+        if self.grid.allow_unknown or not self.grid.unknown.any():
+            return None
+        return label(_lattice(self.grid.with_unknown_free(), self.radius_m)[2], DIAGONALS_TOO)[0]
+
+
+def even(corners: np.ndarray) -> np.ndarray:
+    """Return a polyline (N, 2) as points SPACING_M apart."""
+    way = Way(corners)
+    count = max(2, round(way.length_m / SPACING_M) + 1)
+    return way.at(np.linspace(0.0, way.length_m, count))
+
+
+def _lattice(grid: GridMap, radius_m: float) -> tuple[int, np.ndarray, np.ndarray]:
+    """
+    Return every how many cells of a map a search looks, as coarse as the robot is large.
+
+    :returns: also the clearance (H, W) of what it looks at, and whether that is free, (H, W).
+    """
+    steps = max(1, int(radius_m / grid.resolution_m))
+    clearance_m = grid.distance_m[1:-1, 1:-1][steps // 2::steps, steps // 2::steps]
+    # Half a cell may be missing where the nearest centre lies beside a narrow passage.
+    return steps, clearance_m, clearance_m > radius_m - steps * grid.resolution_m / 2
+
+
+def _edges(index: np.ndarray, per_m: np.ndarray, cell_m: float) -> csr_array:
+    """
+    Return the costs between neighbouring free cells, in both directions.
+
+    :param index: (H, W) numbers of the F free cells, -1 elsewhere; ``per_m`` (F,) the cost of a
+        metre in each.
+    """
+    height, width = index.shape
+    rows, columns, costs = [], [], []
+    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        left = max(-right, 0)
+        here = index[:height - down, left:width - max(right, 0)]
+        there = index[down:, left + right:width + right - max(right, 0)]
+        both = (here >= 0) & (there >= 0)
+        a, b = here[both], there[both]
+        rows.append(a)
+        columns.append(b)
+        costs.append(cell_m * math.hypot(down, right) / 2.0 * (per_m[a] + per_m[b]))
+    pairs = np.concatenate(rows + columns), np.concatenate(columns + rows)
+    return csr_array((np.concatenate(costs + costs), pairs), shape=(len(per_m), len(per_m)))
+
+
+def _followed(following: np.ndarray, cell: int) -> list[int]:
+    """Return the cells from one on, each followed by the one that ``following`` (F,) tells."""
+    cells = [int(cell)]
+    while following[cells[-1]] >= 0:
+        cells.append(int(following[cells[-1]]))
+    return cells
