@@ -41,7 +41,6 @@ from df_planner.errors import ConfigError
 from df_planner.errors import DFPlannerError
 from df_planner.errors import GoalOccupied
 from df_planner.errors import GoalOutsideMap
-from df_planner.errors import InvalidInput
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningTimeout
 from df_planner.errors import StartOccupied
