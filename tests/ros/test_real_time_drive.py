@@ -188,7 +188,7 @@ class Listener:
 def test_ticks_are_kept_while_the_planner_is_saturated(start_node, probe, model):
     arguments = ('-r', '__ns:=/busy')
     start_node('maze_sim', arguments, maze='umaze')
-    planner = start_node('planner', arguments, checkpoint='maze2d-umaze', use_sim_time=True,
+    planner = start_node('planner', arguments, checkpoint='point', use_sim_time=True,
                          **{**SATURATED, 'num_samples': 8, 'sampling_steps': 100})
     start_node('follower', arguments, use_sim_time=True)
     planner.wait_for_log('Ready for goals', START_UP_S)
