@@ -161,7 +161,7 @@ def _normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer:
     """
     Fit the normaliser to windows of the log in the frames of their first poses.
 
-    By the symmetries of the robot its motion has means of 0 then, and the axes of a vector have one
+    By the symmetries of the robot its motion has means of 0, and the axes of a vector have one
     deviation. What is constant has a deviation of 1.
     """
     signals, random = dataset.signals, np.random.default_rng(config.seed)
