@@ -44,14 +44,15 @@ def record(folder: Path, episodes: int, seed: int) -> None:
     """Evaluate every task with every execution; what is there already is kept."""
     for checkpoint, maze, options in TASKS:
         for execution in EXECUTIONS[checkpoint]:
-            out = folder / '-'.join([checkpoint, maze, *(o.strip('-') for o in options), execution])
+            words = [checkpoint, maze, *(option.strip('-') for option in options), execution]
+            out = folder / '-'.join(words)
             if (out / 'results.json').exists():
                 continue
             print(out.name, flush=True)
             subprocess.run(
                 [sys.executable, '-m', 'df_planner.cli', 'evaluate', '--checkpoint', checkpoint,
-                 '--maze', maze, '--episodes', str(episodes), '--seed', str(seed), '--execution', execution,
-                 '--no-baseline', *options, '--out', str(out)],
+                 '--maze', maze, '--episodes', str(episodes), '--seed', str(seed),
+                 '--execution', execution, '--no-baseline', *options, '--out', str(out)],
                 check=True, stdout=subprocess.DEVNULL)
 
 
