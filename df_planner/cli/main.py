@@ -168,7 +168,7 @@ class Cli(LazyGroup):
 
 
 @click.group(cls=Cli, table=COMMANDS, context_settings=CONTEXT, epilog=examples(
-    'df_planner demo', 'df_planner data generate --maze umaze', 'df_planner train --config umaze',
+    'df_planner demo', 'df_planner data generate --maze large', 'df_planner train --config point',
     'df_planner evaluate --checkpoint point --maze umaze --episodes 20'))
 @click.version_option(__version__, prog_name='df_planner')
 def main():
