@@ -99,16 +99,18 @@ def test_beyond_a_local_map_nothing_is_known_to_be_in_the_way():
 
 
 def test_a_way_leads_around_a_local_obstacle_and_is_not_searched_again_without_one():
-    grid, routes, goal = hall(0.05), Routes(), np.array([4.0, 0.0])
-    before = routes.way(grid, 0.1, np.zeros(2), goal)
+    grid, routes = hall(0.05), Routes()
+
+    def way(on: GridMap) -> np.ndarray:
+        return routes.ways(on, 0.1, np.zeros(2), np.array([[4.0, 0.0]]), np.inf)[0].points
+    before = way(grid)
     beside = grid.with_local(window((0.5, 0.5), (0.5, 1.6)), **TOUCHING)
-    assert np.array_equal(routes.way(beside, 0.1, np.zeros(2), goal).points, before.points)
+    assert np.array_equal(way(beside), before)
     blocked = grid.with_local(window((0.5, 0.0), (0.9, 0.0)), **TOUCHING)
-    around = routes.way(blocked, 0.1, np.zeros(2), goal).points
-    assert blocked.clearance(around).min() >= 0.1 - 1e-9 > blocked.clearance(before.points).min()
-    again = routes.way(grid.with_local(window((0.5, 0.5), (0.5, 1.6)), **TOUCHING), 0.1,
-                       np.zeros(2), goal)
-    assert np.array_equal(again.points, before.points)
+    around = way(blocked)
+    assert blocked.clearance(around).min() >= 0.1 - 1e-9 > blocked.clearance(before).min()
+    again = way(grid.with_local(window((0.5, 0.5), (0.5, 1.6)), **TOUCHING))
+    assert np.array_equal(again, before)
 
 
 def test_the_first_hit_is_found_and_an_obstacle_may_be_left():

@@ -54,7 +54,9 @@ def test_a_way_goes_round_a_wall_and_keeps_off_it():
 
 def test_the_cost_to_go_is_the_way_not_the_straight_line():
     route = Route(room((slice(0, 70), slice(48, 52))), np.array([8.0, 2.0]), 0.1)
-    beside, above = route.cost_to_go(np.array([[4.0, 2.0], [5.0, 8.0]]))
+    matrix, offset = route.to_index(route.grid)
+    index = np.array([[4.0, 2.0], [5.0, 8.0]]) @ matrix.T + offset
+    beside, above = route.costs_m[tuple(index.round().astype(int).T)]
     assert beside > 10.0
     assert above == pytest.approx(np.hypot(3.0, 6.0), rel=0.1)
 
@@ -127,7 +129,7 @@ def test_what_has_no_way_is_not_searched_again():
     def refuse() -> float:
         began_s = time.thread_time()
         with pytest.raises(NoValidPlan, match='the goal'):
-            routes.way(grid, 0.05, np.array([30.0, 30.0]), np.array([6.0, 6.0]))
+            routes.ways(grid, 0.05, np.array([30.0, 30.0]), np.array([[6.0, 6.0]]), np.inf)
         return time.thread_time() - began_s
     assert refuse() > 3.0 * min(refuse() for _ in range(3))
 
@@ -163,3 +165,18 @@ def test_a_way_of_one_place_has_no_length():
     way = Way(np.array([[1.0, 2.0], [1.0, 2.0]]))
     assert way.length_m == 0.0
     np.testing.assert_array_equal(way.at(np.array([0.0, 1.0])), [[1.0, 2.0], [1.0, 2.0]])
+
+
+def test_ways_round_both_sides_are_returned_where_they_cost_much_the_same():
+    grid = room((slice(20, 80), slice(40, 60)))  # a block in the middle
+    start, goal = np.array([2.0, 4.8]), np.array([8.0, 5.0])
+    ways = Route(grid, goal, 0.1).ways(start, 3.5)
+    assert len(ways) == 2
+    assert ways[0].length_m <= ways[1].length_m < ways[0].length_m + 1.0
+    assert {bool(way.points[len(way.points) // 2, 1] < 5.0) for way in ways} == {True, False}
+    for way in ways:
+        assert grid.clearance(way.points).min() >= 0.1 - 1e-9
+        assert np.array_equal(way.points[[0, -1]], [start, goal])
+    # One is much longer, or the goal is nearer than that: the best alone.
+    assert len(Route(grid, goal, 0.1).ways(np.array([2.0, 2.5]), 3.5)) == 1
+    assert len(Route(grid, goal, 0.1).ways(np.array([6.5, 5.0]), 3.5)) == 1
