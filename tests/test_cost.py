@@ -89,7 +89,7 @@ def test_the_command_measures_what_it_says(tmp_path, tiny):
 
 def test_a_robot_of_another_kind_starts_as_it_does(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'cost', '--checkpoint', 'diff_drive-medium', '--horizon', '50', '--candidates',
+        'measure', 'cost', '--checkpoint', 'diff_drive', '--horizon', '50', '--candidates',
         '2', '--sampling-steps', '1', '--threads', '1', '--repeats', '1', '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / 'cost.json').read_text())

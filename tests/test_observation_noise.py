@@ -28,6 +28,7 @@ from df_planner.planning.request import Request
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import Known
 from df_planner.sim.generate import generate
+from df_planner.sim.maze import maze_map
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 NOISE = {'position_noise_std_m': 0.1, 'velocity_noise_std_mps': 0.5}
@@ -37,7 +38,7 @@ STD = np.array([0.1, 0.1, 0.5, 0.5])
 @pytest.fixture(scope='module')
 def shipped():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ from df_planner.errors import StartOutsideMap
 from df_planner.maps.grid import GridMap
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -47,7 +48,7 @@ START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 @pytest.fixture(scope='module')
 def shipped():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 @pytest.fixture
@@ -234,7 +235,7 @@ def test_a_previous_plan_narrows_the_horizons(planner):
 
 def test_loading_a_name_that_is_not_there():
     with pytest.raises(CheckpointError):
-        Planner.load('maze2d-nowhere')
+        Planner.load('point', grid=maze_map('nowhere'))
 
 
 def test_replanner_holds_at_the_goal_and_otherwise_plans(planner):

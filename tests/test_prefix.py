@@ -23,6 +23,7 @@ from df_planner.driving.replanner import Replanner
 from df_planner.errors import InvalidInput
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -31,7 +32,7 @@ START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 @pytest.fixture(scope='module')
 def shipped():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def driven(maze, state, actions):
 
 
 def test_the_plan_begins_with_the_prefix_and_its_states_follow_from_it():
-    planner = Planner.load('maze2d-medium', settings=PlannerSettings(temperature=1.0))
+    planner = Planner.load('point', grid=maze_map('medium'), settings=PlannerSettings(temperature=1.0))
     start, goal, rows = np.array([1.0, 1.0, 0.0, 0.0]), np.array([6.0, 6.0]), 20
     errors = []
     for seed in range(6):

@@ -35,6 +35,7 @@ from df_planner.experiments.plan_timing import time_drive
 from df_planner.experiments.plan_timing import time_plans
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 
 UMAZE = load_maze('umaze')
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -43,7 +44,7 @@ START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 @pytest.fixture(scope='module')
 def planner():
     torch.set_num_threads(1)
-    planner = Planner.load('maze2d-umaze')
+    planner = Planner.load('point', grid=maze_map('umaze'))
     planner.warm_up()
     return planner
 
@@ -110,7 +111,7 @@ def test_after_ctrl_c_there_is_what_was_measured(planner):
 
 def test_the_command_reports_what_the_records_say(tmp_path):
     result = CliRunner().invoke(main, [
-        'profile', '--checkpoint', 'maze2d-umaze', '--plans', '4', '--out', str(tmp_path)])
+        'profile', '--checkpoint', 'point', '--maze', 'umaze', '--plans', '4', '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / 'results.json').read_text())
     assert len(content['first_plans_s']) == FIRST_PLANS and content['load_s'] > 0.0

@@ -21,6 +21,7 @@ from df_planner import Planner
 from df_planner.errors import InvalidInput
 from df_planner.planning.reconstruction import known_parts
 from df_planner.planning.reconstruction import reconstruct
+from df_planner.sim.maze import maze_map
 
 TOKENS = 10
 START, VIA, END = np.array([0.9, 1.0, 0.0, 2.0]), np.array([0.8, 2.2]), np.array([1.8, 2.8])
@@ -28,7 +29,7 @@ START, VIA, END = np.array([0.9, 1.0, 0.0, 2.0]), np.array([0.8, 2.2]), np.array
 
 @pytest.fixture(scope='module')
 def planner():
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 def unknown():

@@ -26,6 +26,7 @@ from df_planner.errors import PlanningTimeout
 from df_planner.planning.reconstruction import reconstruct
 from df_planner.planning.request import Request
 from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.maze import maze_map
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 KNOWN = np.full((24, 4), np.nan)
@@ -46,7 +47,7 @@ every_way = pytest.mark.parametrize('sampled', WAYS.values(), ids=WAYS)
 @pytest.fixture(scope='module')
 def shipped():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 @pytest.fixture

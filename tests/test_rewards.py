@@ -34,7 +34,7 @@ from df_planner.sim.maze import maze_map
 TOKEN_S, FRAME_STACK = 0.1, 10
 GOAL = torch.tensor([3.0, 1.0], dtype=torch.float64)
 ALL = torch.ones(2, 6, dtype=torch.bool)
-SPACE = TokenSpace(load_card('maze2d-umaze'), 'cpu')
+SPACE = TokenSpace(load_card('point'), 'cpu')
 
 
 @pytest.fixture(scope='module')
@@ -228,7 +228,7 @@ START, TARGET = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 @pytest.fixture(scope='module')
 def planner():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 def slow(states, actions, real):

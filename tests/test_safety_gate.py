@@ -31,6 +31,7 @@ from df_planner.errors import PlanOffStart
 from df_planner.nodes.planner.parameters import PlannerParameters
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
+from df_planner.sim.maze import maze_map
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])  # of the umaze, in its data
 
@@ -38,7 +39,7 @@ START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])  # of the uma
 @pytest.fixture(scope='module')
 def planner():
     """Return the planner of the shipped umaze model, which has the map of the umaze."""
-    return Planner.load('maze2d-umaze', backend='torch')
+    return Planner.load('point', grid=maze_map('umaze'), backend='torch')
 
 
 @pytest.fixture(scope='module')

@@ -90,7 +90,7 @@ def test_everything_that_a_model_depends_on_is_in_its_name(folder, log):
     assert name() == name() == name(log_interval_steps=5, save_interval_s=1.0, devices=2)
     other_log = folder / 'other.hdf5'
     generate('umaze', 3000, seed=1, out=other_log)
-    others = [name(1), name(steps=41), name(init='maze2d-umaze'), name(dataset=str(other_log))]
+    others = [name(1), name(steps=41), name(init='point'), name(dataset=str(other_log))]
     assert len({name(), *others}) == 5
 
 
@@ -117,7 +117,7 @@ def test_a_row_without_tasks_runs_in_those_of_the_maze_that_its_log_is_of(folder
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({'checkpoint': 'maze2d-umaze'}, 'train makes its own checkpoints'),
+    ({'checkpoint': 'point'}, 'train makes its own checkpoints'),
     ({'sweep': {'checkpoint': ['a', 'b']}}, 'train makes its own checkpoints'),
     ({'seeds': []}, 'train and seeds belong together'),
     ({'train': None}, 'train and seeds belong together'),
