@@ -22,9 +22,9 @@ import yaml
 from df_planner.training.config import load_stages
 from df_planner.training.config import TrainConfig
 
-SMALL = {'name': 'small', 'maze': 'umaze', 'max_tokens': 6, 'width': 16, 'num_layers': 1,
+SMALL = {'name': 'small', 'max_tokens': 6, 'width': 16, 'num_layers': 1,
          'num_heads': 2, 'steps': 40, 'tokens_per_batch': 64, 'warmup_steps': 5,
-         'log_interval_steps': 10, 'num_threads': 1, 'holdout_share': 0.1, 'arrival_steps': 0}
+         'log_interval_steps': 10, 'num_threads': 1, 'holdout_share': 0.1}
 
 
 def write_config(folder: Path, dataset: Path, /, **changes: object) -> Path:

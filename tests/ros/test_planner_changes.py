@@ -240,7 +240,7 @@ def test_a_model_that_fails_late_gives_the_parameter_back(robot, node, folder, t
 
 
 def test_the_latest_of_several_models_wins(robot, folder, tmp_path):
-    paths = [write_tiny_model(tmp_path, f'model{index}', maze='large') for index in range(3)]
+    paths = [write_tiny_model(tmp_path, f'model{index}') for index in range(3)]
     robot.diagnostics.clear()
     for path in paths:
         assert robot.change('checkpoint', str(path)).successful

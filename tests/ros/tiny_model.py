@@ -44,13 +44,12 @@ def write_tiny_model(folder: Path, name: str = 'tiny', robot: str = 'point') -> 
             part_sizes=signals.part_sizes(FRAME_STACK), max_tokens=12, num_levels=1000, width=16,
             num_layers=1, num_heads=2),
         statistics=Statistics(
-            state_mean=(0.0,) * (4 + others),
+            state_mean=(0.0, 0.0, 0.0, 0.0, 1.0, 0.0)[:signals.observation_size],  # it looks ahead
             state_std=(1.0, 1.0, 2.0, 2.0, *[1.0] * others),
             action_mean=(0.0,) * signals.action_size, action_std=(0.6,) * signals.action_size,
-            velocity_change=(1.5, 1.5),
-            drift=(0.05, 0.05), max_speed=(5.0, 5.0)),
+            velocity_change=(1.5, 1.5), drift=(0.05, 0.05), max_speed=(5.0, 5.0)),
         frame_stack=FRAME_STACK, **signals.model_dump(exclude={'max_step_m'}),
-        dataset_sha256='0' * 64,
-        dataset_attributes={}, training_command='none', training_config={}, training_steps=0,
-        training_hours=0.0, held_out_loss=None, seed=0, git_revision='none')
+        dataset_sha256='0' * 64, dataset_attributes={}, training_command='none',
+        training_config={}, training_steps=0, training_hours=0.0, held_out_loss=None, seed=0,
+        git_revision='none')
     return save_checkpoint(folder, card.architecture.build(), card)
