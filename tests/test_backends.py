@@ -39,7 +39,7 @@ from df_planner.planning.horizons import BATCH_SIZES
 from df_planner.sim.maze import maze_map
 
 torch.set_num_threads(1)
-planner = Planner.load('point', grid=maze_map('medium'), backend='openvino')
+planner = Planner.load('point', backend='openvino')
 planner.warm_up()
 compiled = planner.network
 def own_mib():

@@ -116,14 +116,14 @@ def test_a_robot_that_does_as_planned_has_no_gap():
 
 def test_held_out_windows_are_motion_of_the_maze_and_repeat():
     card = load_card('point')
-    windows = held_out_windows(card, 6, 8, seed=0)
+    windows = held_out_windows(card, 'umaze', 6, 8, seed=0)
     assert windows.shape == (6, 8, 24)
     moved = np.diff(windows[..., :2], axis=1)
     mean_velocity = (windows[:, 1:, 2:4] + windows[:, :-1, 2:4]) / 2
     drift = np.abs(moved - 0.1 * mean_velocity)
     assert (drift < 1.5 * np.array(card.statistics.drift)).all()
-    assert (held_out_windows(card, 6, 8, seed=0) == windows).all()
-    assert not (held_out_windows(card, 6, 8, seed=1) == windows).all()
+    assert (held_out_windows(card, 'umaze', 6, 8, seed=0) == windows).all()
+    assert not (held_out_windows(card, 'umaze', 6, 8, seed=1) == windows).all()
 
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path):

@@ -25,17 +25,19 @@ from df_planner.errors import InvalidInput
 from df_planner.model.checkpoint import load_card
 from df_planner.planning.reconstruction import reconstruct
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.robots import simulated_robot
 
 CHECKPOINT = 'diff_drive'
 START = np.array([1.0, -1.0, 0.0, 0.0, 0.0, -1.0])
 GOAL = np.array([2.0, -3.0])
+MAP = maze_map('medium', load_card(CHECKPOINT).observation_to_map)
 
 
 @pytest.fixture(scope='module')
 def planner():
     """Return the planner of the shipped model."""
-    return Planner.load(CHECKPOINT, backend='torch')
+    return Planner.load(CHECKPOINT, grid=MAP, backend='torch')
 
 
 @pytest.fixture(scope='module')

@@ -88,8 +88,9 @@ def test_parts_are_known_as_a_whole():
 
 @pytest.mark.parametrize(('change', 'message'), [
     (lambda s: s[:, :3], r'must have shape \(T, 4\)'),
-    (lambda s: s[:1], 'T in 2..24'),
-    (lambda s: np.tile(s, (3, 1)), 'T in 2..24'),
+    (lambda s: s, 'the first one must be known'),
+    (lambda s: s[:1], 'T in 2..32'),
+    (lambda s: np.tile(s, (4, 1)), 'T in 2..32'),
     (lambda s: np.where(np.arange(40).reshape(10, 4) == 20, 1.0, s), 'position of token 5'),
     (lambda s: np.where(np.arange(40).reshape(10, 4) == 20, np.inf, s), 'token 5 is infinite'),
     (lambda s: np.where(np.arange(10)[:, None] == 3, 50.0, s), 'token 3, .* is outside the map'),
