@@ -48,7 +48,7 @@ BLOCK = re.compile(r'^```(\w*)\n(.*?)^```', flags=re.DOTALL | re.MULTILINE)
 FOLDERS = 'config|df_planner|docs|launch|sim|tests'
 FILE = re.compile(rf'(?<![\w/.$-])(?:{FOLDERS})/[\w./*-]*')
 ENVIRONMENT = re.compile(r'df_planner/\w+-\w+-v\d$')  # a name of Gymnasium, not a file
-EV = 'df_planner evaluate --checkpoint maze2d-medium --episodes 5'  # as docs/abilities.md says
+EV = 'df_planner evaluate --checkpoint point --episodes 5'  # as docs/abilities.md says
 
 
 def text_of(path: Path) -> str:

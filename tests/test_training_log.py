@@ -31,7 +31,6 @@ from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.errors import TrainingDiverged
 from df_planner.model.checkpoint import load_card
-from df_planner.model.normalizer import Normalizer
 from df_planner.sim.generate import generate
 from df_planner.training import progress_log
 from df_planner.training.batches import Batches
@@ -107,7 +106,7 @@ def test_the_rows_tell_speed_and_learning_rate(tmp_path, dataset):
     path = write_config(tmp_path, dataset)
     train(path)
     config, log = load_config(path), load_dataset(dataset)
-    batches = Batches(log, slice(0, 2700), Normalizer.fit(log.observations, log.actions), config)
+    batches = Batches(log, slice(0, 2700), config)
     for row in read_log(tmp_path):
         drawn = [batches.draw(0, step) for step in range(int(row['step']) - 10, int(row['step']))]
         tokens, windows = (sum(getattr(batch, name) for batch in drawn)

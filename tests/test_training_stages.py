@@ -34,8 +34,8 @@ from df_planner.training.config import load_stages
 from df_planner.training.train import train
 
 STAGES = {
-    'base': {'steps': 40, 'direct': 0.0, 'arrival_steps': 5},
-    'planning': {'steps': 200, 'shared_level': 0.8, 'precision': 'bf16-mixed'},
+    'base': {'steps': 40, 'direct': 0.0},
+    'planning': {'steps': 80, 'shared_level': 0.8, 'precision': 'bf16-mixed'},
     'long': {'steps': 30, 'tokens_per_batch': 128, 'accumulate': 2, 'precision': 'bf16-mixed'}}
 MODELS = ['small-base', 'small-planning', 'small']
 
@@ -120,14 +120,13 @@ def test_two_processes_train_all_stages(tmp_path, dataset):
 def test_the_card_has_all_stages(whole):
     card = load_card(whole / 'out/small')
     assert [stage['name'] for stage in card.earlier_stages] == MODELS[:-1]
-    assert [stage['training_steps'] for stage in card.earlier_stages] == [40, 200]
+    assert [stage['training_steps'] for stage in card.earlier_stages] == [40, 80]
     assert [stage['training_config']['precision'] for stage in card.earlier_stages] == [
         '32', 'bf16-mixed']
     assert card.training_command == 'df_planner train --config config.yaml'
     assert card.init_sha256 == models(whole)['small-planning']
     base = load_card(whole / 'out/small-base')
     assert base.training_command == 'df_planner train --config config.yaml --stage base'
-    assert base.arrival_error_s is not None and card.arrival_error_s is None
     assert not base.earlier_stages and base.init_sha256 is None
 
 

@@ -12,13 +12,12 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Windows of a log and the normaliser."""
+"""Windows of a log."""
 
 import numpy as np
 import pytest
 
 from df_planner.data.windows import Windows
-from df_planner.model.normalizer import Normalizer
 
 FRAME_STACK = 3
 
@@ -62,27 +61,3 @@ def test_the_same_generator_draws_the_same_windows(log):
     first = windows.draw(9, 2, np.random.default_rng([1, 2]))
     assert np.array_equal(first, windows.draw(9, 2, np.random.default_rng([1, 2])))
     assert not np.array_equal(first, windows.draw(9, 2, np.random.default_rng([1, 3])))
-
-
-def test_some_rows_of_a_batch_are_those_of_the_whole(log):
-    windows = Windows(*log, np.array([0, 7, 9, 20]), FRAME_STACK)
-    whole = windows.draw(9, 3, np.random.default_rng(5))
-    for rows in (slice(0, 4), slice(4, 9), slice(3, 3)):
-        part = windows.draw(9, 3, np.random.default_rng(5), rows)
-        assert np.array_equal(part, whole[rows])
-
-
-def test_normalised_tokens_have_zero_mean_and_unit_variance():
-    random = np.random.default_rng(0)
-    states = (random.normal(3.0, [1, 2, 3, 4], (5000, 4))).astype(np.float32)
-    actions = (random.normal(-1.0, [0.5, 0.2], (5000, 2))).astype(np.float32)
-    mean, std = Normalizer.fit(states, actions).token_moments(FRAME_STACK)
-    tokens = Windows(states, actions, np.array([0]), FRAME_STACK).draw(4000, 2, random)
-    normalised = (tokens - mean) / std
-    assert np.abs(normalised.mean((0, 1))).max() < 0.05
-    assert np.abs(normalised.std((0, 1)) - 1.0).max() < 0.05
-
-
-def test_a_constant_channel_does_not_divide_by_zero():
-    _, std = Normalizer.fit(np.ones((10, 4)), np.zeros((10, 2))).token_moments(2)
-    assert (std == 1.0).all()

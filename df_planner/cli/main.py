@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | …``.
+The command line: ``df_planner data | train | plan | evaluate | benchmark | demo | report | …``.
 
 An error of this package becomes one line on stderr and exit code 2. Ctrl-C ends a command with
 exit code 130, SIGTERM with 143. A command's module is imported when the command is asked for, so
@@ -51,6 +51,7 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 COMMANDS = {
     'data': ('cli.main', 'data', 'Generate, import, inspect or check the logs of a robot.'),
     'train': ('cli.model', 'train', 'Train a model on a log; the same command resumes it.'),
+    'plan': ('cli.plan', 'plan', 'Make one plan on a map or in a maze, and draw it.'),
     'evaluate': ('cli.evaluate', 'evaluate', 'Score a planner on a maze or a map, without ROS.'),
     'benchmark': ('cli.benchmark', 'benchmark', 'Run a GRID of evaluations and write one report.'),
     'measure': ('cli.main', 'measure', 'Measure one ability of a planner, or a speed.'),
@@ -167,7 +168,7 @@ class Cli(LazyGroup):
 
 
 @click.group(cls=Cli, table=COMMANDS, context_settings=CONTEXT, epilog=examples(
-    'df_planner demo', 'df_planner data generate --maze umaze', 'df_planner train --config umaze',
+    'df_planner demo', 'df_planner data generate --maze large', 'df_planner train --config point',
     'df_planner evaluate --checkpoint point --maze umaze --episodes 20'))
 @click.version_option(__version__, prog_name='df_planner')
 def main():

@@ -26,13 +26,13 @@ from df_planner.training.config import config_path
 
 
 @click.command(epilog=examples(
-    'df_planner train --config medium',
-    'df_planner train --config large --stage planning',
-    'df_planner train --config umaze --set steps=2000 --set name=quick',
-    'df_planner train --config medium --set devices=2',
-    'df_planner train --config medium --set patience_steps=1000 --set tensorboard=true',
-    'torchrun --nproc-per-node 2 -m df_planner.cli train --config medium'))
-@click.option('--config', required=True, help='A YAML file, or the name of a shipped one: medium.')
+    'df_planner train --config point',
+    'df_planner train --config my_robot.yaml --stage base',
+    'df_planner train --config point --set steps=2000 --set name=quick',
+    'df_planner train --config point --set devices=2',
+    'df_planner train --config point --set patience_steps=1000 --set tensorboard=true',
+    'torchrun --nproc-per-node 2 -m df_planner.cli train --config point'))
+@click.option('--config', required=True, help='A YAML file, or the name of a shipped one: point.')
 @click.option('--stage', metavar='NAME',
               help='Stop after this stage.  [default: the last one of the file]')
 @click.option('--set', 'overrides', multiple=True, metavar='FIELD=VALUE',

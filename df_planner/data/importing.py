@@ -132,7 +132,8 @@ def _warn_of_lost_keys(sources: Sequence[Source]) -> None:
         lacking = [str(source.path) for source in sources if not set(lost) <= set(source.keys)]
         logging.getLogger(__name__).warning(
             '%s: left out, because missing in %s%s', ', '.join(lost), ', '.join(lacking),
-            '; without timeouts training learns no arrival time' if 'timeouts' in lost else '')
+            '; without timeouts the field direct of a training has no effect'
+            if 'timeouts' in lost else '')
 
 
 def _part_name(sha256: str, config: ImportConfig | None) -> str:

@@ -47,18 +47,13 @@ class Windows:
         _, _, ends = self._stretches(num_tokens)
         return int(ends[-1]) if len(ends) else 0
 
-    def draw(self, batch: int, num_tokens: int, generator: np.random.Generator,
-             rows: slice = slice(None)) -> np.ndarray:
-        """
-        Return tokens (batch, num_tokens, S + frame_stack * A) in physical units.
-
-        :param rows: the rows of the batch that are wanted; the others are drawn, but not read.
-        """
+    def draw(self, batch: int, num_tokens: int, generator: np.random.Generator) -> np.ndarray:
+        """Return tokens (batch, num_tokens, S + frame_stack * A) in physical units."""
         starts, counts, ends = self._stretches(num_tokens)
         if not len(ends):
             raise ValueError(f'no stretch of the log holds {num_tokens} tokens of '
                              f'{self.frame_stack} steps')
-        pick = generator.integers(ends[-1], size=batch)[rows]
+        pick = generator.integers(ends[-1], size=batch)
         stretch = np.searchsorted(ends, pick, side='right')
         before = ends[stretch] - counts[stretch]
         return self.at(starts[stretch] + pick - before, num_tokens)

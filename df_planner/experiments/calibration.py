@@ -15,7 +15,7 @@
 """
 Check whether the model's uncertainty can be believed.
 
-    df_planner measure calibration --checkpoint maze2d-medium
+    df_planner measure calibration --checkpoint point
 
 Sampled futures of held-out windows are compared with the truth. Then plans are executed to their
 end without replanning: ``Plan.uncertainty`` is read as the standard deviation of a round Gaussian

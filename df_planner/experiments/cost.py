@@ -15,7 +15,7 @@
 """
 How the cost of sampling grows with horizon, candidates and sampling steps.
 
-    df_planner measure cost --checkpoint maze2d-large
+    df_planner measure cost --checkpoint point --maze large
 """
 
 from collections.abc import Callable

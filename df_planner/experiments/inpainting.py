@@ -15,7 +15,7 @@
 """
 Hide parts of held-out motion and fill them in, beside straight lines and splines.
 
-    df_planner measure inpainting --checkpoint maze2d-medium
+    df_planner measure inpainting --checkpoint point
 """
 
 from collections.abc import Callable

@@ -15,8 +15,8 @@
 """
 Latency of plans: where the time goes, and a comparison with a slow reference sampler.
 
-    df_planner profile --checkpoint maze2d-large
-    df_planner measure latency --checkpoint maze2d-large
+    df_planner profile --checkpoint point --maze large
+    df_planner measure latency --checkpoint point --maze large
 
 Both time cold and warm plans from the same starts (see ``plan_timing.py``). The reference takes
 turns with the planner, so that other work on the machine cancels in the ratio.

@@ -15,7 +15,7 @@
 """
 Drive with noisy odometry, with plans that know the noise (matched) or assume none (exact).
 
-    df_planner measure noise --checkpoint maze2d-medium
+    df_planner measure noise --checkpoint point
 """
 
 from collections.abc import Callable

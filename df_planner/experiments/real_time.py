@@ -15,7 +15,7 @@
 """
 Drive over ROS 2 in real time, and the same starts in lockstep: what latency costs.
 
-    df_planner measure realtime --checkpoint maze2d-medium
+    df_planner measure realtime --checkpoint point
 """
 
 from collections.abc import Sequence

@@ -15,7 +15,7 @@
 """
 Roll out far beyond the trained length and compare every stretch with the data.
 
-    df_planner measure rollout --checkpoint maze2d-medium
+    df_planner measure rollout --checkpoint point
 """
 
 from collections.abc import Callable

@@ -45,12 +45,12 @@ from df_planner.experiments.common import result_folder
 from df_planner.experiments.common import write_result
 from df_planner.files import share_path
 from df_planner.launching.domain import chosen_domain
+from df_planner.robots.kinds import POINT
 from df_planner.sim.env import NAMESPACE
 from df_planner.sim.generate import generate
 from df_planner.sim.maze import load_maze
 from df_planner.sim.world import BatchWorld
 from df_planner.training.batches import Batches
-from df_planner.training.batches import normalizer_of
 from df_planner.training.config import load_stages
 from df_planner.training.config import TrainConfig
 from df_planner.training.train import train
@@ -83,13 +83,13 @@ class Bench:
         return share_path('config/train/point.yaml')
 
     def config(self) -> TrainConfig:
-        """Return its first stage; without its log in data/, a short one of the maze is made."""
-        config = next(iter(load_stages(self.config_path).values()))
-        if config.dataset.exists():
-            return config
-        log = self.folder / f'{self.maze}.hdf5'
+        """Return it with the log of the maze; without one in data/, a short one is made."""
+        [config] = load_stages(self.config_path).values()
+        log = config.dataset.with_name(f'{POINT.prefix}-{self.maze}.hdf5')
         if not log.exists():
-            generate(self.maze, GENERATED_ROWS, out=log)
+            log = self.folder / log.name
+            if not log.exists():
+                generate(self.maze, GENERATED_ROWS, out=log)
         return config.model_copy(update={'dataset': log})
 
 
@@ -99,7 +99,7 @@ def measure_loader(bench: Bench) -> Rows:
     started = time.perf_counter()
     dataset = load_dataset(config.dataset)
     open_s = time.perf_counter() - started
-    batches = Batches(dataset, slice(None), normalizer_of(dataset, config), config)
+    batches = Batches(dataset, slice(None), config)
     batches.draw(0, 0)
     tokens, calls, spent_s = 0, 0, 0.0
     started = time.perf_counter()
@@ -113,16 +113,14 @@ def measure_loader(bench: Bench) -> Rows:
 def measure_training(bench: Bench) -> Rows:
     """Return the speed of training by precision: `df_planner train` without held-out data."""
     dataset, rows = str(bench.config().dataset), []
-    first_stage = next(iter(load_stages(bench.config_path)))
     for precision in PRECISIONS:
         folder = bench.folder / precision
         train(bench.config_path, {
             'dataset': dataset, 'name': 'throughput', 'steps': WARM_UP_STEPS + bench.steps,
             'device': bench.device, 'precision': precision, 'holdout_share': 0.0,
             'log_interval_steps': 1, 'save_interval_s': 1e9,
-            'run_dir': str(folder), 'out_dir': str(folder)}, first_stage)
-        [log] = folder.glob('throughput*/loss.csv')
-        with log.open(encoding='utf-8') as file:
+            'run_dir': str(folder), 'out_dir': str(folder)})
+        with (folder / 'throughput/loss.csv').open(encoding='utf-8') as file:
             per_s = [float(row['tokens_per_s']) for row in csv.DictReader(file)][WARM_UP_STEPS:]
         rows.append((f'training step, {precision}, {bench.device}, median',
                      float(np.median(per_s)), 'tokens/s'))
@@ -178,7 +176,7 @@ def measure_lockstep(bench: Bench) -> Rows:
     from df_planner.ros.run import EventsExecutor
 
     rclpy.init()
-    simulator = psutil.Popen([
+    simulator = subprocess.Popen([
         sys.executable, '-m', 'df_planner.nodes.maze_sim.node', '--ros-args', '--log-level',
         'warn', '-p', f'maze:={bench.maze}', '-p', 'lockstep:=true'], stderr=subprocess.DEVNULL)
     try:
@@ -200,14 +198,15 @@ def measure_lockstep(bench: Bench) -> Rows:
                 executor.spin_once(timeout_sec=0.1)
                 if len(stamps) > before:
                     end_s = time.monotonic() + STALL_TIMEOUT_S
-                elif not simulator.is_running() or time.monotonic() > end_s:
+                elif simulator.poll() is not None or time.monotonic() > end_s:
                     raise WaitTimeout(f'maze_sim stopped after {before} ticks')
 
         qos.subscription(node, topics.ODOM, answer, lockstep=True)
         spin_until(lambda: len(stamps) >= WARM_UP_TICKS)
-        first, used, started = len(stamps), simulator.cpu_times(), time.monotonic()
+        process = psutil.Process(simulator.pid)
+        first, used, started = len(stamps), process.cpu_times(), time.monotonic()
         spin_until(lambda: time.monotonic() > started + bench.seconds)
-        spent_s, times, ticks = time.monotonic() - started, simulator.cpu_times(), len(stamps)
+        spent_s, times, ticks = time.monotonic() - started, process.cpu_times(), len(stamps)
         cpu_s = times.user + times.system - used.user - used.system
         return [('maze_sim in lockstep over DDS', (ticks - first) / spent_s, 'ticks/s'),
                 ('of it, processor time', 1e3 * cpu_s / (ticks - first), 'ms/tick')]

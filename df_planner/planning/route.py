@@ -104,7 +104,7 @@ def extended(plan: Plan, way: Way, from_m: float, speed_mps: float, has_heading:
         others = steps / np.linalg.norm(steps, axis=-1, keepdims=True).clip(1e-9)
     rest = np.hstack([points[1:], steps, others])
     return replace(
-        plan, states=np.vstack([plan.states, rest]),
+        plan, diffused_steps=len(plan), states=np.vstack([plan.states, rest]),
         actions=np.vstack([plan.actions, np.zeros((count, plan.actions.shape[1]))]),
         uncertainty=np.append(plan.uncertainty, np.full(count, plan.uncertainty[-1])))
 

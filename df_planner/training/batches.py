@@ -31,6 +31,7 @@ from df_planner.training.config import TrainConfig
 from df_planner.training.routes import routes
 
 FITTED_WINDOWS = 4096
+LEAST_STD = 1e-6
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,19 @@ class BatchSource(Protocol):
 
 
 class Batches:
-    """Normalised windows of a data set; the same (stream, step) always gives the same batch."""
+    """
+    Normalised windows of a data set; the same (stream, step) always gives the same batch.
 
-    def __init__(self, dataset: Dataset, rows: slice, normalizer: Normalizer, config: TrainConfig):
+    :ivar normalizer: of the whole data set, whatever the rows.
+    """
+
+    def __init__(self, dataset: Dataset, rows: slice, config: TrainConfig):
         """
         Prepare windows of the given rows of the data set, held-out ones unless they begin at 0.
 
         :raises ConfigError: if they hold no window of ``max_tokens``.
         """
-        self.dataset, self.normalizer = dataset, normalizer
+        self.dataset, self.config = dataset, config
         first, last, _ = rows.indices(len(dataset.observations))
 
         def windows(starts: np.ndarray) -> Windows:
@@ -107,9 +112,6 @@ class Batches:
         self.windows = windows(dataset.episode_starts)
         self.drives = windows(np.union1d(dataset.episode_starts,
                                          np.flatnonzero(dataset.timeouts) + 1))
-        mean, std = normalizer.token_moments(config.frame_stack)
-        self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
-        self.config = config
         if self.windows.count(config.max_tokens) == 0:
             wanted = f'max_tokens = {config.max_tokens} tokens of {config.frame_stack} steps'
             if first == 0:
@@ -118,6 +120,9 @@ class Batches:
                 f'{dataset.path}: the held-out last {100.0 * config.holdout_share:g} % '
                 f'({last - first} rows) holds no continuous stretch of {wanted}; raise '
                 'holdout_share, lower max_tokens, or set holdout_share: 0')
+        self.normalizer = _normalizer_of(dataset, config)
+        mean, std = self.normalizer.token_moments(config.frame_stack)
+        self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
 
     def draw(self, stream: int, step: int, share: Share = WHOLE) -> Batch:
         """
@@ -152,11 +157,12 @@ class Batches:
                      torch.from_numpy(route), torch.from_numpy(level))
 
 
-def normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer:
+def _normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer:
     """
     Fit the normaliser to windows of the log in the frames of their first poses.
 
-    By the symmetries of the robot means are 0 then, and the axes of a vector have one deviation.
+    By the symmetries of the robot its motion has means of 0, and the axes of a vector have one
+    deviation. What is constant has a deviation of 1.
     """
     signals, random = dataset.signals, np.random.default_rng(config.seed)
     size = signals.observation_size
@@ -166,10 +172,15 @@ def normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer:
     states = Frame.of(tokens[:, 0, :size], signals.has_heading).states_in(
         tokens[..., :size]).astype(np.float64)
     actions = tokens[..., size:].reshape(-1, signals.action_size).astype(np.float64)
-    state_std = np.sqrt(np.square(states).mean((0, 1)))
-    for columns in PLANAR[:2 + signals.has_heading]:
+    vectors = PLANAR[:2 + signals.has_heading]
+    state_mean = np.zeros(size)
+    state_mean[vectors[-1].stop:] = states[..., vectors[-1].stop:].mean((0, 1))
+    state_std = np.sqrt(np.square(states - state_mean).mean((0, 1)))
+    for columns in vectors:
         state_std[columns] = np.sqrt(np.square(state_std[columns]).mean())
     action_std = np.sqrt(np.square(actions).mean(0))
     if not signals.has_heading and signals.action_size == 2:  # its forces are a vector, too
         action_std[:] = np.sqrt(np.square(action_std).mean())
-    return Normalizer(np.zeros(size), state_std, np.zeros(signals.action_size), action_std)
+    for std in (state_std, action_std):
+        std[std < LEAST_STD] = 1.0
+    return Normalizer(state_mean, state_std, np.zeros(signals.action_size), action_std)

@@ -29,7 +29,6 @@ from df_planner.model.checkpoint import FORMAT_VERSION
 from df_planner.model.checkpoint import load_card
 from df_planner.model.checkpoint import ModelCard
 from df_planner.model.checkpoint import Statistics
-from df_planner.model.normalizer import BLOCK_ROWS
 from df_planner.model.normalizer import Normalizer
 from df_planner.robots.kinds import robot_kind
 from df_planner.training.config import RUN_LOCAL
@@ -37,6 +36,7 @@ from df_planner.training.config import TrainConfig
 from df_planner.training.loop import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[2]
+BLOCK_ROWS = 131072  # a mapped log is not read into memory as a whole
 DYNAMICS_QUANTILE = 0.9995
 
 

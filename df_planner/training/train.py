@@ -37,7 +37,6 @@ from df_planner.model.checkpoint import Architecture
 from df_planner.model.checkpoint import load_checkpoint
 from df_planner.model.checkpoint import save_checkpoint
 from df_planner.training.batches import Batches
-from df_planner.training.batches import normalizer_of
 from df_planner.training.card import finished
 from df_planner.training.card import make_card
 from df_planner.training.card import training_command
@@ -86,7 +85,7 @@ def _train_stage(config: TrainConfig, command: str, fabric: Fabric) -> Path | No
     if config.num_threads:
         torch.set_num_threads(config.num_threads)
     batches, held_out = rank_zero_first(fabric, lambda: _batches(config, fabric.world_size))
-    dataset, normalizer = batches.dataset, batches.normalizer
+    dataset = batches.dataset
     architecture = config.architecture(dataset.signals.part_sizes(config.frame_stack),
                                        config.max_tokens)
     denoiser = rank_zero_first(fabric, lambda: _initial(architecture, config))
@@ -95,7 +94,8 @@ def _train_stage(config: TrainConfig, command: str, fabric: Fabric) -> Path | No
     run.train()
     if not fabric.is_global_zero:
         return None
-    card = make_card(run, config, fabric.world_size, architecture, dataset, normalizer, command)
+    card = make_card(run, config, fabric.world_size, architecture, dataset, batches.normalizer,
+                     command)
     return save_checkpoint(config.out_dir, run.result()[0], card)
 
 
@@ -113,11 +113,10 @@ def _batches(config: TrainConfig, processes: int) -> tuple[Batches, Batches | No
                           f'windows of up to {config.max_tokens} tokens, must be at least '
                           f'{shares * config.max_tokens}')
     dataset = load_dataset(config.dataset)
-    normalizer = normalizer_of(dataset, config)
     held_out_from = int(len(dataset.observations) * (1.0 - config.holdout_share))
 
     def batches(first: int, end: int | None) -> Batches:
-        return Batches(dataset, slice(first, end), normalizer, config)
+        return Batches(dataset, slice(first, end), config)
 
     return batches(0, held_out_from), (
         batches(held_out_from, None) if config.holdout_share > 0.0 else None)

@@ -70,8 +70,8 @@ class Place:
 
 
 PLACES = {
-    'point': Place('umaze', 'maze2d-umaze', Motion(1.0, -3.0), (1.0, -1.0)),
-    'diff_drive': Place('medium', 'diff_drive-medium', Motion(1.0, -1.0, -1.0), (4.0, -3.0)),
+    'point': Place('umaze', 'point', Motion(1.0, -3.0), (1.0, -1.0)),
+    'diff_drive': Place('medium', 'diff_drive', Motion(1.0, -1.0, -1.0), (4.0, -3.0)),
 }
 
 

@@ -69,7 +69,7 @@ def test_by_default_the_benchmark_of_the_medium_maze_in_lockstep():
     assert [p.name for p in found.values() if p.ends_run] == ['maze_benchmark']
     assert found['maze_sim'].parameters['maze'] == found['maze_benchmark'].parameters['maze'] \
         == 'medium'
-    assert found['planner'].parameters['checkpoint'] == 'maze2d-medium'
+    assert found['planner'].parameters['checkpoint'] == 'point'
     assert found['maze_sim'].parameters['lockstep'] and found['follower'].parameters['lockstep']
     assert found['planner'].parameters['compensate_latency'] is False
     assert found['planner'].parameters['realtime_priority'] == 0
@@ -82,8 +82,8 @@ def test_a_map_is_driven_on_instead_of_a_maze(tmp_path):
     assert found['maze_sim'].parameters['maze_file'] == str(file)
     assert found['maze_benchmark'].parameters['maze'] == str(file)
     assert found['planner'].parameters['checkpoint'] == 'diff_drive'
-    assert processes(map=str(file), checkpoint='maze2d-umaze')['planner'].parameters[
-        'checkpoint'] == 'maze2d-umaze'
+    assert processes(map=str(file), checkpoint='mine')['planner'].parameters[
+        'checkpoint'] == 'mine'
     with pytest.raises(ConfigError, match='none.yaml: cannot be read'):
         build_graph({'map': str(tmp_path / 'none.yaml')})
     file.with_suffix('.png').unlink()
@@ -110,7 +110,7 @@ def test_arguments_reach_every_node_they_concern(tmp_path):
                       use_sim_time='false')
     assert found['maze_sim'].parameters['maze_file'] == str(maze)
     assert found['maze_benchmark'].parameters['maze'] == str(maze)
-    assert found['planner'].parameters['checkpoint'] == 'maze2d-mine'
+    assert found['planner'].parameters['checkpoint'] == 'point'
     assert found['planner'].parameters['planning_frequency_hz'] == 10.0
     assert found['follower'].parameters['lockstep_plan_steps'] == 10
     assert found['follower'].parameters['execution'] == 'raw'
@@ -151,7 +151,7 @@ def test_the_kind_of_the_robot_is_one_argument(monkeypatch):
     found = processes(robot='diff_drive', record=True)
     assert {process.parameters['robot'] for process in found.values()} == {'diff_drive'}
     assert len(found) == 5
-    assert found['planner'].parameters['checkpoint'] == 'diff_drive-medium'
+    assert found['planner'].parameters['checkpoint'] == 'diff_drive'
     assert found['follower'].parameters['lockstep_plan_steps'] == 5  # of 0.05 s
     assert build_graph({'robot': 'diff_drive'}).params_file.name == 'diff_drive.yaml'
     with pytest.raises(ConfigError, match='robot must be one of point, diff_drive'):
@@ -179,7 +179,7 @@ def test_arguments_have_the_defaults_of_the_parameters_that_they_set():
     for robot, kind in ROBOTS.items():
         for name, process in processes(robot=robot).items():
             defaults = vars(PARAMETERS[name]())
-            of_kind = {'robot': robot, 'checkpoint': f'{kind.prefix}-medium',
+            of_kind = {'robot': robot, 'checkpoint': robot,
                        'lockstep_plan_steps': round(0.25 / kind.signals.dt_s)}
             for parameter, value in process.parameters.items():
                 if parameter not in by_run | {'use_sim_time'}:
@@ -271,7 +271,7 @@ def test_a_node_gets_the_file_and_above_it_the_arguments(namespace, tmp_path, ro
     finally:
         node.destroy_node()
     assert (parameters.num_samples, parameters.seed) == (5, 7)
-    assert parameters.checkpoint == 'maze2d-medium'
+    assert parameters.checkpoint == 'point'
 
 
 @pytest.mark.parametrize('name', PARAMETERS)

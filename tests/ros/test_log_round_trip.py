@@ -109,8 +109,8 @@ def test_a_drive_becomes_a_log_a_model_and_a_plan(bag, tmp_path):
 
     config = tmp_path / 'small.yaml'
     config.write_text(yaml.safe_dump({
-        'name': 'small', 'maze': 'umaze', 'dataset': str(log), 'max_tokens': 6, 'width': 16,
-        'num_layers': 1, 'num_heads': 2, 'steps': 20, 'tokens_per_batch': 64, 'arrival_steps': 20,
+        'name': 'small', 'dataset': str(log), 'max_tokens': 6, 'width': 16,
+        'num_layers': 1, 'num_heads': 2, 'steps': 20, 'tokens_per_batch': 64,
         'num_threads': 1, 'holdout_share': 0.2, 'run_dir': str(tmp_path / 'runs'),
         'out_dir': str(tmp_path)}), encoding='utf-8')
     checkpoint = run('train', '--config', config).splitlines()[-1]

@@ -61,7 +61,7 @@ def test_a_benchmark_on_a_map_equals_evaluate(start_node, tmp_path):
     save_map(file, load_maze('umaze').grid)
     nodes = [
         start_node('maze_sim', maze_file=file, lockstep=True),
-        start_node('planner', checkpoint='maze2d-umaze', compensate_latency=False, lockstep=True,
+        start_node('planner', checkpoint='point', compensate_latency=False, lockstep=True,
                    realtime_priority=0, planning_frequency_hz=100.0 / INTERVAL_STEPS, **SETTINGS),
         start_node('follower', lockstep=True, lockstep_plan_steps=INTERVAL_STEPS)]
     benchmark = start_node('maze_benchmark', maze=file, episodes=2, seed=1,
@@ -69,7 +69,7 @@ def test_a_benchmark_on_a_map_equals_evaluate(start_node, tmp_path):
     assert benchmark.wait(200.0) == 0, benchmark.log
     results = json.loads((tmp_path / 'out/results.json').read_text())
     runner = EpisodeRunner(Specification(
-        str(file), checkpoint='maze2d-umaze', settings=SETTINGS,
+        str(file), checkpoint='point', settings=SETTINGS,
         replan_interval_s=0.01 * INTERVAL_STEPS))
     starts = sample_starts(load_place(file), 2, seed=1)
     for episode, record in enumerate(results['episodes']):

@@ -86,7 +86,7 @@ def visit(start_module_node, module_probe, tmp_path_factory):
     folder = tmp_path_factory.mktemp('visit')
     recorder = start_module_node('recorder', bag=folder / 'bag')
     start_module_node('maze_sim', maze='umaze', realtime_priority=0)
-    planner = start_module_node('planner', checkpoint='maze2d-umaze', num_threads=1,
+    planner = start_module_node('planner', checkpoint='point', num_threads=1,
                                 use_sim_time=True, realtime_priority=0)
     start_module_node('follower', use_sim_time=True, realtime_priority=0)
     planner.wait_for_log('Ready for goals', timeout_s=120.0)

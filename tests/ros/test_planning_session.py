@@ -38,13 +38,13 @@ from df_planner.sim.maze import maze_map
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])  # of the umaze, in its data
 TICK_NS = 10_000_000
-PARAMETERS = {'checkpoint': 'maze2d-umaze', 'backend': 'torch', 'compensate_latency': False,
+PARAMETERS = {'checkpoint': 'point', 'backend': 'torch', 'compensate_latency': False,
               'odom_timeout_s': 60.0, 'timeout_s': 60.0, 'lockstep': True}
 
 
 @pytest.fixture(scope='module')
 def planner():
-    """Return the planner of the shipped umaze model."""
+    """Return the planner of the shipped model."""
     return load_planner(PlannerParameters(**PARAMETERS))
 
 
@@ -103,7 +103,7 @@ def blocked_at(position, radius_m=0.15):
 
 def test_a_refused_plan_leaves_the_one_before_which_goes_on(drive):
     plan = drive.start()
-    drive.change(max_plan_shift_m=1e-9, warm_start=0.0)
+    drive.change(max_plan_shift_m=1e-9)
     drive.session.set_odometry(plan.states[25], 25 * TICK_NS)
     result = drive.result()
     assert isinstance(result.error, PlanJumps)
@@ -157,7 +157,7 @@ def test_a_plan_that_takes_too_long_is_given_up_while_the_one_before_goes_on(dri
 
 def test_a_robot_far_from_its_plan_brakes_if_the_new_one_is_refused_too(drive):
     plan = drive.start()
-    drive.change(start_tolerance_m=0.0, warm_start=0.0)
+    drive.change(start_tolerance_m=0.0)
     drive.session.set_odometry(plan.states[0], 25 * TICK_NS)
     # While the worker plans from there, the robot is carried away, where it is on neither plan.
     drive.session.set_odometry(np.array([1.0, 3.0, 0.0, 0.0]) + 0.2, 30 * TICK_NS)
@@ -268,7 +268,7 @@ def test_a_plan_continues_what_is_executed_whoever_planned_it(drive, in_hand):
     second = drive.result().plan
     assert np.array_equal(in_hand[-1].states, first.states[25:])
     # A plan that the gate refuses is not executed, so it is not continued either.
-    drive.change(max_plan_shift_m=1e-9, warm_start=0.0)
+    drive.change(max_plan_shift_m=1e-9)
     drive.session.set_odometry(second.states[25], 50 * TICK_NS)
     assert isinstance(drive.result().error, PlanJumps)
     drive.change()
@@ -290,7 +290,7 @@ def test_a_plan_of_a_robot_that_waited_for_it_is_continued_from_when_it_counts(d
 
 def test_a_robot_that_was_told_to_brake_continues_nothing(drive, in_hand):
     plan = drive.start()
-    drive.change(start_tolerance_m=0.0, warm_start=0.0)
+    drive.change(start_tolerance_m=0.0)
     drive.session.set_odometry(plan.states[0], 25 * TICK_NS)
     away = np.array([1.0, 3.0, 0.0, 0.0])
     drive.session.set_odometry(away + 0.2, 30 * TICK_NS)

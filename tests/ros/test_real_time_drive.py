@@ -188,8 +188,8 @@ class Listener:
 def test_ticks_are_kept_while_the_planner_is_saturated(start_node, probe, model):
     arguments = ('-r', '__ns:=/busy')
     start_node('maze_sim', arguments, maze='umaze')
-    planner = start_node('planner', arguments, checkpoint='maze2d-umaze', use_sim_time=True,
-                         **{**SATURATED, 'num_samples': 8, 'sampling_steps': 100})
+    planner = start_node('planner', arguments, checkpoint='point', use_sim_time=True,
+                         **{**SATURATED, 'num_samples': 8, 'sampling_steps': 60})
     start_node('follower', arguments, use_sim_time=True)
     planner.wait_for_log('Ready for goals', START_UP_S)
     busy = Listener(probe, '/busy')
@@ -320,7 +320,7 @@ def test_a_new_goal_ends_planning_between_two_calls_of_the_network(start_node, p
 
 def test_the_command_measures_and_leaves_a_report(model, tmp_path):
     command = [sys.executable, '-m', 'df_planner.cli', 'measure', 'realtime', '--checkpoint',
-               str(model), '--episodes', '1', '--out', str(tmp_path / 'out')]
+               str(model), '--maze', 'umaze', '--episodes', '1', '--out', str(tmp_path / 'out')]
     for name in ('collision_check=false', 'num_samples=4', 'sampling_steps=2'):
         command += ['--set', name]
     environment = {key: value for key, value in os.environ.items() if key != 'ROS_DOMAIN_ID'}

@@ -32,29 +32,27 @@ from tqdm import tqdm
 from df_planner.console import asked_for
 from df_planner.console import examples
 from df_planner.console import text_table
-from df_planner.errors import ConfigError
 from df_planner.evaluation.machine import machine_facts
 from df_planner.experiments.common import result_folder
 from df_planner.launching.domain import chosen_domain
 from df_planner.launching.graph import build_graph
 from df_planner.launching.runner import environment
-from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
 
 
 @click.command('soak', epilog=examples(
     'df_planner measure soak --minutes 3',
-    'df_planner measure soak --minutes 60 --checkpoint maze2d-large --seed 1'))
+    'df_planner measure soak --minutes 60 --maze large --seed 1'))
 @click.option('--minutes', type=click.FloatRange(min=0.1), default=60.0, help='Of driving.')
-@click.option('--checkpoint', default='maze2d-medium',
-              help='A shipped name or a .safetensors file.')
+@click.option('--checkpoint', default='point', help='A shipped name or a .safetensors file.')
+@click.option('--maze', default='medium', help='Name or YAML file.')
 @click.option('--seed', type=click.IntRange(min=0), default=0,
               help='Of goals, kills and bad inputs: the same seed, the same schedule.')
 @click.option('--warm-up-s', type=click.FloatRange(min=1.0), default=120.0,
               help='Of every process, after which its memory must stay within 2 %.')
 @click.option('--out', type=click.Path(file_okay=False, path_type=Path),
               help='Folder of report, journals and logs.  [default: results/soak-TIME]')
-def soak(minutes, checkpoint, seed, warm_up_s, out):
+def soak(minutes, checkpoint, maze, seed, warm_up_s, out):
     """
     Drive for long with bad inputs and kills; needs a checkout.
 
@@ -67,9 +65,6 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
     Everything is written as it happens; Ctrl-C ends the run and keeps its report. The exit code
     is 1 if a check failed.
     """
-    maze = load_card(checkpoint).maze
-    if maze is None:
-        raise ConfigError(f'checkpoint {checkpoint} names no maze')
     folder = result_folder('soak', out)
     graph = build_graph({'maze': maze, 'checkpoint': checkpoint, 'seed': seed,
                          'use_benchmark': False})
@@ -92,7 +87,7 @@ def soak(minutes, checkpoint, seed, warm_up_s, out):
             except KeyboardInterrupt:
                 stopped = True
     summary = write_report(folder, warm_up_s, {
-        **asked_for(), 'checkpoint': checkpoint, 'seed': seed, 'minutes': minutes,
+        **asked_for(), 'checkpoint': checkpoint, 'maze': maze, 'seed': seed, 'minutes': minutes,
         'machine': machine_facts()})
     click.echo(text_table(main_rows(summary)))
     for violation in summary['violations']:

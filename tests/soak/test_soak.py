@@ -38,8 +38,8 @@ NAMES = [bad.name for bad in BAD_INPUTS]
 
 def soak(folder, minutes):
     """Start ``df_planner measure soak``."""
-    command = [sys.executable, '-m', 'df_planner.cli', 'measure', 'soak', '--checkpoint',
-               'maze2d-umaze', '--minutes', str(minutes), '--warm-up-s', '75', '--out',
+    command = [sys.executable, '-m', 'df_planner.cli', 'measure', 'soak', '--maze', 'umaze',
+               '--minutes', str(minutes), '--warm-up-s', '75', '--out',
                str(folder)]
     with open(folder / 'output.txt', 'w') as output:
         return subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT,

@@ -12,7 +12,9 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Training on relative windows: what a batch holds, and what the network is told of the route."""
+"""Training batches: windows in the frames of their first poses, some told of a route."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,13 +22,14 @@ from small_training import load_config
 from small_training import write_config
 import torch
 
+from df_planner.data.d4rl import Dataset
 from df_planner.data.d4rl import load_dataset
 from df_planner.diffusion.noise import NoiseSchedule
 from df_planner.diffusion.objective import diffusion_loss
 from df_planner.diffusion.objective import follow_routes
+from df_planner.robots.signals import MAZE2D
 from df_planner.sim.generate import generate
 from df_planner.training.batches import Batches
-from df_planner.training.batches import normalizer_of
 from df_planner.training.batches import Share
 from df_planner.training.routes import routes
 
@@ -35,10 +38,19 @@ from df_planner.training.routes import routes
 def batches(tmp_path_factory):
     folder = tmp_path_factory.mktemp('log')
     log = generate('umaze', 20000, seed=1, progress=False, out=folder / 'log.hdf5')
-    config = load_config(write_config(folder, log, relative=True, route=0.5, maze=None,
-                                      tokens_per_batch=1024))
-    dataset = load_dataset(log)
-    return Batches(dataset, slice(0, None), normalizer_of(dataset, config), config)
+    config = load_config(write_config(folder, log, tokens_per_batch=1024))
+    return Batches(load_dataset(log), slice(0, None), config)
+
+
+def batches_of(folder, observations, actions, signals=MAZE2D, **changes):
+    """Return the batches of a log of one episode whose drives end every 60 rows."""
+    rows = len(observations)
+    drive_ends = np.arange(rows) % 60 == 59
+    dataset = Dataset(
+        observations.astype(np.float32), actions.astype(np.float32), np.zeros(rows, np.float32),
+        np.zeros(rows, bool), drive_ends, None, np.array([0]), Path('made.hdf5'), '', signals)
+    config = load_config(write_config(folder, dataset.path), changes)
+    return Batches(dataset, slice(0, None), config)
 
 
 def test_every_window_begins_at_the_origin(batches):
@@ -47,6 +59,39 @@ def test_every_window_begins_at_the_origin(batches):
     np.testing.assert_array_equal(states[:, 0, :2], 0.0)
     assert np.abs(states[:, -1, :2]).max() > 0.1
     assert batches.std[0] == batches.std[1] and batches.std[2] == batches.std[3]
+
+
+def test_what_else_is_observed_has_zero_mean_and_unit_variance(tmp_path):
+    signals = MAZE2D.model_copy(update={
+        'observation_names': (*MAZE2D.observation_names, 'temperature', 'load'),
+        'observation_units': (*MAZE2D.observation_units, 'K', 'kg')})
+    random = np.random.default_rng(0)
+    observations = random.normal((0, 0, 0, 0, 300, 5), (1, 1, 2, 2, 3, 0), (2400, 6))
+    batches = batches_of(tmp_path, observations, random.normal(0.0, (0.5, 0.2), (2400, 2)),
+                         signals)
+    drawn = torch.cat([batches.draw(0, step).tokens.flatten(0, 1) for step in range(50)])
+    assert drawn[:, 2:5].mean(0).abs().max() < 0.1
+    assert (drawn[:, 2:5].std(0) - 1.0).abs().max() < 0.1
+    assert (drawn[:, 5] == 0.0).all(), 'a constant does not divide by zero'
+
+
+def test_what_never_moves_does_not_divide_by_zero(tmp_path):
+    batches = batches_of(tmp_path, np.ones((600, 4)), np.zeros((600, 2)))
+    assert (batches.normalizer.action_std == 1.0).all()
+    assert all((batches.draw(0, step).tokens == 0.0).any() for step in range(9))
+
+
+def test_direct_windows_lie_within_one_drive(tmp_path):
+    drive = np.repeat(np.arange(40.0), 60)  # 40 drives of 6 tokens, told apart by their speed
+    observations = np.zeros((len(drive), 4))
+    observations[:, 2] = drive
+    crossing = {}
+    for direct in (0.0, 1.0):
+        batches = batches_of(tmp_path, observations, np.zeros((len(drive), 2)), direct=direct,
+                             max_tokens=4, tokens_per_batch=200)
+        speeds = [batches.draw(0, step).tokens[..., 2:4].abs().sum(-1) for step in range(20)]
+        crossing[direct] = sum(int((speed != speed[:, :1]).any(1).sum()) for speed in speeds)
+    assert crossing[1.0] == 0 < crossing[0.0]
 
 
 def test_half_of_the_windows_follow_a_route_near_their_positions(batches):
