@@ -29,6 +29,7 @@ from df_planner.diffusion.runtime.backends import on_backend
 from df_planner.diffusion.runtime.backends import OpenVinoDenoiser
 from df_planner.errors import ConfigError
 from df_planner.model.checkpoint import load_checkpoint
+from df_planner.sim.maze import maze_map
 
 PARTS = (2, 2, 20)
 MEET_ALL_SHAPES = """
@@ -36,7 +37,6 @@ import psutil
 import torch
 from df_planner import Planner
 from df_planner.planning.horizons import BATCH_SIZES
-from df_planner.sim.maze import maze_map
 
 torch.set_num_threads(1)
 planner = Planner.load('point', backend='openvino')
@@ -128,7 +128,7 @@ def test_without_openvino_auto_falls_back_and_openvino_is_refused(monkeypatch):
     transformer = network('transformer')
     assert on_backend(transformer, 'auto', 'cpu') is transformer
     with pytest.raises(ConfigError, match='backend openvino cannot run point'):
-        Planner.load('point', grid=maze_map('umaze'), backend='openvino')
+        Planner.load('point', backend='openvino')
 
 
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='memory is read from /proc')

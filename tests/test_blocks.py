@@ -108,7 +108,8 @@ def test_a_planner_that_does_not_see_the_block_drives_into_it():
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'blocks', '--checkpoint', 'point', '--maze', 'umaze', '--episodes', '1', '--blocks', '1..1',
+        'measure', 'blocks', '--checkpoint', 'point', '--maze', 'umaze',
+        '--episodes', '1', '--blocks', '1..1',
         '--arm', 'blind', '--set', 'num_samples=8', '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / 'blocks.json').read_text())
@@ -119,7 +120,8 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
 
 def test_ctrl_c_keeps_finished_drives_and_resume_goes_on(tmp_path):
     drive, results = interrupted_and_resumed(
-        ['--checkpoint', 'point', '--maze', 'umaze', '--episodes', '4', '--blocks', '1..1', '--arm', 'blind',
+        ['--checkpoint', 'point', '--maze', 'umaze',
+         '--episodes', '4', '--blocks', '1..1', '--arm', 'blind',
          '--set', 'num_samples=8'], tmp_path, 'blocks', num_drives=4)
     assert results['episodes'][0]['arms']['blind'] == drive
 
@@ -136,6 +138,6 @@ def test_a_setting_replaces_what_the_arms_have_in_common():
 
 
 def test_a_bad_count_is_one_line(tmp_path):
-    result = CliRunner().invoke(main, ['measure', 'blocks', '--checkpoint', 'point', '--maze', 'umaze',
-                                       '--blocks', '3'])
+    result = CliRunner().invoke(main, ['measure', 'blocks', '--checkpoint', 'point', '--blocks',
+                                       '3'])
     assert result.exit_code == 2 and '--blocks must be FEWEST..MOST' in result.output

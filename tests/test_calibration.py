@@ -128,7 +128,8 @@ def test_held_out_windows_are_motion_of_the_maze_and_repeat():
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze', '--windows', '3', '--samples',
+        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze',
+        '--windows', '3', '--samples',
         '4', '--plans', '1', '--temperature', '1', '--set', 'sampling_steps=2', '--out',
         str(tmp_path)])
     assert result.exit_code == 0, result.output
@@ -145,7 +146,7 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
 
 
 def test_an_unknown_setting_is_one_line():
-    result = CliRunner().invoke(main, ['measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze',
+    result = CliRunner().invoke(main, ['measure', 'calibration', '--checkpoint', 'point',
                                        '--set', 'speed=1'])
     assert result.exit_code == 2 and 'planner setting speed' in result.output
 
@@ -154,7 +155,8 @@ def test_an_unknown_setting_is_one_line():
     ('reconstruct', 3, [2], 0), ('reconstruct', 5, [3, 1], 0), ('executed_gap', 4, [3, 3], 1)])
 def test_ctrl_c_reports_what_there_is(tmp_path, name, number, windows, plans):
     code, said = interrupted_at('df_planner.experiments.calibration', name, number, [
-        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze', '--windows', '3', '--samples',
+        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze',
+        '--windows', '3', '--samples',
         '2', '--plans', '3', '--temperature', '1', '--set', 'sampling_steps=2', '--out',
         str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said
@@ -166,7 +168,8 @@ def test_ctrl_c_reports_what_there_is(tmp_path, name, number, windows, plans):
 
 def test_ctrl_c_before_there_is_anything_writes_nothing(tmp_path):
     code, said = interrupted_at('df_planner.experiments.calibration', 'reconstruct', 1, [
-        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze', '--windows', '2', '--out',
+        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze',
+        '--windows', '2', '--out',
         str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said
     assert not list(tmp_path.iterdir())

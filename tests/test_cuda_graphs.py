@@ -75,8 +75,8 @@ def test_pullbacks_agree_also_one_made_before_another_call():
 @needs_gpu
 def test_plans_are_those_of_torch():
     state, goal = np.array([1.0, 1.0, 0.0, 0.0]), np.array([3.0, 1.0])
-    plans = [Planner.load('point', 'cuda', grid=maze_map('umaze'), backend=backend).plan(state, goal, seed=3)
-             for backend in ('torch', 'cuda_graphs')]
+    plans = [Planner.load('point', 'cuda', maze_map('umaze'), backend=backend).plan(
+        state, goal, seed=3) for backend in ('torch', 'cuda_graphs')]
 
     assert len(plans[0]) == len(plans[1])
     assert np.abs(plans[0].states - plans[1].states).max() < 1e-2

@@ -48,8 +48,8 @@ def batches(planner, way_m, length_m, fewest=2, most=32, at_goal=False, **settin
     """Return the batches along a straight way, of which the first part is diffused."""
     way = Way(np.stack([np.linspace(0.0, way_m, 50), np.zeros(50)], axis=1))
     task = Task(np.zeros(4), way.at(np.array([length_m])), fewest, most, at_goal)
-    return along(way, length_m, length_m == way_m, task, planner.space, PlannerSettings(**settings),
-                 FASTEST_MPS)
+    return along(way, length_m, length_m == way_m, task, planner.space,
+                 PlannerSettings(**settings), FASTEST_MPS)
 
 
 def test_the_batches_are_along_the_way_and_slower_and_slower(planner):
