@@ -35,23 +35,24 @@ import sys
 
 LATENCIES = {'planning_time_p50_s', 'planning_time_p99_s', 'planning_time_max_s',
              'planning_times_s'}
-EXECUTIONS = {'maze2d': ('tracking', 'raw', 'time_optimal'), 'diff_drive': ('tracking', 'raw')}
-TASKS = [*((f'maze2d-{maze}', options) for maze, options in product(
-    ('umaze', 'medium', 'large'), ((), ('--multi-goal',)))), ('diff_drive-medium', ())]
+EXECUTIONS = {'point': ('tracking', 'raw', 'time_optimal'), 'diff_drive': ('tracking', 'raw')}
+TASKS = [*(('point', maze, options) for maze, options in product(
+    ('umaze', 'medium', 'large'), ((), ('--multi-goal',)))), ('diff_drive', 'medium', ())]
 
 
 def record(folder: Path, episodes: int, seed: int) -> None:
     """Evaluate every task with every execution; what is there already is kept."""
-    for checkpoint, options in TASKS:
-        for execution in EXECUTIONS[checkpoint.split('-')[0]]:
-            out = folder / '-'.join([checkpoint, *(o.strip('-') for o in options), execution])
+    for checkpoint, maze, options in TASKS:
+        for execution in EXECUTIONS[checkpoint]:
+            words = [checkpoint, maze, *(option.strip('-') for option in options), execution]
+            out = folder / '-'.join(words)
             if (out / 'results.json').exists():
                 continue
             print(out.name, flush=True)
             subprocess.run(
                 [sys.executable, '-m', 'df_planner.cli', 'evaluate', '--checkpoint', checkpoint,
-                 '--episodes', str(episodes), '--seed', str(seed), '--execution', execution,
-                 '--no-baseline', *options, '--out', str(out)],
+                 '--maze', maze, '--episodes', str(episodes), '--seed', str(seed),
+                 '--execution', execution, '--no-baseline', *options, '--out', str(out)],
                 check=True, stdout=subprocess.DEVNULL)
 
 

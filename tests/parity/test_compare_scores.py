@@ -23,7 +23,7 @@ EPISODE = {'episode': 0, 'score': 100.0, 'reached': True, 'planning_times_s': [0
 
 
 def results(folder, episodes):
-    path = folder / 'maze2d-umaze-raw' / 'results.json'
+    path = folder / 'point-umaze-raw' / 'results.json'
     path.parent.mkdir(parents=True)
     path.write_text(json.dumps({'episodes': episodes}))
     return folder
