@@ -83,13 +83,14 @@ def diffused_m(way: Way, tokens: int, token_s: float, fastest_mps: float) -> flo
     return way.length_m if way.length_m <= NEARLY_THERE * ahead_m else ahead_m
 
 
-def along(way: Way, length_m: float, task: Task, space: TokenSpace, settings: PlannerSettings,
-          fastest_mps: float) -> list[Candidates]:
+def along(way: Way, length_m: float, ends_at_goal: bool, task: Task, space: TokenSpace,
+          settings: PlannerSettings, fastest_mps: float) -> list[Candidates]:
     """
     Return batches of candidates in the order in which they are tried, the fastest first.
 
     :param way: in the frame of the tokens.
     :param length_m: of the first part of the way that they cover.
+    :param ends_at_goal: whether this part is the whole way.
     :param fastest_mps: speed in the data.
     """
     speeds_mps = fastest_mps * np.linspace(*SPEEDS, settings.num_samples)
@@ -102,5 +103,5 @@ def along(way: Way, length_m: float, task: Task, space: TokenSpace, settings: Pl
         route = np.zeros((len(lengths), lengths.max(), 2))
         for row, tokens in zip(route, lengths):
             row[:tokens] = way.at(np.linspace(0.0, length_m, tokens))
-        batches.append(Candidates(lengths, route, length_m == way.length_m, wide=slower > 1.0))
+        batches.append(Candidates(lengths, route, ends_at_goal, wide=slower > 1.0))
     return batches

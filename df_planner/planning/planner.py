@@ -226,7 +226,8 @@ class Planner:
         reward = request.reward and reward_in(frame, request.reward)
         try:
             sampling = local.sampling(most, generator, replace(request, reward=reward), end[0])
-            batches = along(ahead, length_m, task, space, self.settings, self._fastest_mps)
+            batches = along(ahead, length_m, length_m == way.length_m, task, space, self.settings,
+                            self._fastest_mps)
             attempt, batch = search(batches, task, sampling, Checks(
                 space, self._limits, local.map, self.settings))
             plan = self._with_uncertainty(attempt, batch, task, sampling)

@@ -189,7 +189,7 @@ def test_ticks_are_kept_while_the_planner_is_saturated(start_node, probe, model)
     arguments = ('-r', '__ns:=/busy')
     start_node('maze_sim', arguments, maze='umaze')
     planner = start_node('planner', arguments, checkpoint='point', use_sim_time=True,
-                         **{**SATURATED, 'num_samples': 8, 'sampling_steps': 60})
+                         **{**SATURATED, 'num_samples': 8, 'sampling_steps': 80})
     start_node('follower', arguments, use_sim_time=True)
     planner.wait_for_log('Ready for goals', START_UP_S)
     busy = Listener(probe, '/busy')
