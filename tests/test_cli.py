@@ -260,7 +260,8 @@ def test_generate_look_train_and_evaluate(tmp_path):
     assert '3,000' in result.stdout and 'umaze' in result.stdout and '#GOO#' in result.stdout
     config = tmp_path / 'tiny.yaml'
     config.write_text(yaml.safe_dump({
-        'name': 'tiny', 'dataset': str(log), 'max_tokens': 8, 'width': 16, 'num_layers': 1, 'num_heads': 2, 'steps': 100, 'tokens_per_batch': 64, 'num_threads': 1,
+        'name': 'tiny', 'dataset': str(log), 'max_tokens': 8, 'width': 16, 'num_layers': 1,
+        'num_heads': 2, 'steps': 100, 'tokens_per_batch': 64, 'num_threads': 1,
         'holdout_share': 0.0, 'run_dir': str(tmp_path / 'runs'), 'out_dir': str(tmp_path)}))
     result = _run('train', '--config', config, '--set', 'steps=2')
     assert result.exit_code == 0, result.stderr
