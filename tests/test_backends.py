@@ -29,6 +29,7 @@ from df_planner.diffusion.runtime.backends import on_backend
 from df_planner.diffusion.runtime.backends import OpenVinoDenoiser
 from df_planner.errors import ConfigError
 from df_planner.model.checkpoint import load_checkpoint
+from df_planner.sim.maze import maze_map
 
 PARTS = (2, 2, 20)
 MEET_ALL_SHAPES = """
@@ -38,7 +39,7 @@ from df_planner import Planner
 from df_planner.planning.horizons import BATCH_SIZES
 
 torch.set_num_threads(1)
-planner = Planner.load('maze2d-medium', backend='openvino')
+planner = Planner.load('point', backend='openvino')
 planner.warm_up()
 compiled = planner.network
 def own_mib():
@@ -79,7 +80,7 @@ def test_openvino_agrees_with_torch_for_any_shape(name, batch, tokens):
 
 
 def test_openvino_agrees_on_a_trained_model():
-    denoiser, card = load_checkpoint('maze2d-umaze')
+    denoiser, card = load_checkpoint('point')
     compiled = on_backend(denoiser, 'openvino', 'cpu')
     x = torch.randn(4, 12, sum(card.architecture.part_sizes))
     for level in (1000, 500, 100):
@@ -103,7 +104,7 @@ def test_gradients_are_those_of_torch():
 @pytest.mark.parametrize('duplicate', [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))],
                          ids=['deepcopy', 'pickle'])
 def test_a_copy_of_a_policy_acts_as_the_original(duplicate):
-    planner = Planner.load('maze2d-umaze', backend='openvino')
+    planner = Planner.load('point', grid=maze_map('umaze'), backend='openvino')
     policy = planner.policy()
     policy.reset([1.0, 1.0])
     state = [3.0, 1.0, 0.0, 0.0]
@@ -126,8 +127,8 @@ def test_without_openvino_auto_falls_back_and_openvino_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, 'openvino', None)  # importing it now raises ImportError
     transformer = network('transformer')
     assert on_backend(transformer, 'auto', 'cpu') is transformer
-    with pytest.raises(ConfigError, match='backend openvino cannot run maze2d-umaze'):
-        Planner.load('maze2d-umaze', backend='openvino')
+    with pytest.raises(ConfigError, match='backend openvino cannot run point'):
+        Planner.load('point', backend='openvino')
 
 
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='memory is read from /proc')

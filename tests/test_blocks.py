@@ -96,9 +96,9 @@ def test_rates_have_wilsons_interval():
 
 def test_a_planner_that_does_not_see_the_block_drives_into_it():
     umaze = load_maze('umaze')
-    planner = Planner.load('maze2d-umaze')
+    planner = Planner.load('point', grid=maze_map('umaze'))
     blocks = [Block((0.8, 1.8), 0.5), Block((1.05, 2.0), 0.4)]
-    arm = benchmark.arms(Specification('umaze', checkpoint='maze2d-umaze',
+    arm = benchmark.arms(Specification('umaze', checkpoint='point',
                                        settings={'num_samples': 16}))['blind']
     record, positions = benchmark.drive(planner, arm, umaze, blocks, np.array([0.9, 3.0, 0, 0]),
                                         np.array([1.0, 1.0]), 0)
@@ -108,7 +108,8 @@ def test_a_planner_that_does_not_see_the_block_drives_into_it():
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'blocks', '--checkpoint', 'maze2d-umaze', '--episodes', '1', '--blocks', '1..1',
+        'measure', 'blocks', '--checkpoint', 'point', '--maze', 'umaze',
+        '--episodes', '1', '--blocks', '1..1',
         '--arm', 'blind', '--set', 'num_samples=8', '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / 'blocks.json').read_text())
@@ -119,14 +120,15 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
 
 def test_ctrl_c_keeps_finished_drives_and_resume_goes_on(tmp_path):
     drive, results = interrupted_and_resumed(
-        ['--checkpoint', 'maze2d-umaze', '--episodes', '4', '--blocks', '1..1', '--arm', 'blind',
+        ['--checkpoint', 'point', '--maze', 'umaze',
+         '--episodes', '4', '--blocks', '1..1', '--arm', 'blind',
          '--set', 'num_samples=8'], tmp_path, 'blocks', num_drives=4)
     assert results['episodes'][0]['arms']['blind'] == drive
 
 
 def test_a_setting_replaces_what_the_arms_have_in_common():
     given = {'robot_radius_m': 0.2, 'temperature': 0.5, 'guidance_scale': 2.0}
-    arms = benchmark.arms(Specification('umaze', checkpoint='maze2d-umaze', settings=given))
+    arms = benchmark.arms(Specification('umaze', checkpoint='point', settings=given))
     for name, arm in arms.items():
         assert (arm.settings.robot_radius_m, arm.settings.temperature) == (0.2, 0.5)
         assert arm.settings.guidance_scale == (2.0 if name == 'clearance' else 0.0)
@@ -136,6 +138,6 @@ def test_a_setting_replaces_what_the_arms_have_in_common():
 
 
 def test_a_bad_count_is_one_line(tmp_path):
-    result = CliRunner().invoke(main, ['measure', 'blocks', '--checkpoint', 'maze2d-umaze',
-                                       '--blocks', '3'])
+    result = CliRunner().invoke(main, ['measure', 'blocks', '--checkpoint', 'point', '--blocks',
+                                       '3'])
     assert result.exit_code == 2 and '--blocks must be FEWEST..MOST' in result.output

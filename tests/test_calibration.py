@@ -115,20 +115,21 @@ def test_a_robot_that_does_as_planned_has_no_gap():
 
 
 def test_held_out_windows_are_motion_of_the_maze_and_repeat():
-    card = load_card('maze2d-umaze')
-    windows = held_out_windows(card, 6, 8, seed=0)
+    card = load_card('point')
+    windows = held_out_windows(card, 'umaze', 6, 8, seed=0)
     assert windows.shape == (6, 8, 24)
     moved = np.diff(windows[..., :2], axis=1)
     mean_velocity = (windows[:, 1:, 2:4] + windows[:, :-1, 2:4]) / 2
     drift = np.abs(moved - 0.1 * mean_velocity)
     assert (drift < 1.5 * np.array(card.statistics.drift)).all()
-    assert (held_out_windows(card, 6, 8, seed=0) == windows).all()
-    assert not (held_out_windows(card, 6, 8, seed=1) == windows).all()
+    assert (held_out_windows(card, 'umaze', 6, 8, seed=0) == windows).all()
+    assert not (held_out_windows(card, 'umaze', 6, 8, seed=1) == windows).all()
 
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
+        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze',
+        '--windows', '3', '--samples',
         '4', '--plans', '1', '--temperature', '1', '--set', 'sampling_steps=2', '--out',
         str(tmp_path)])
     assert result.exit_code == 0, result.output
@@ -138,14 +139,14 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
     assert len(position['ranks']['curve']) == len(content['curve_at'])
     # Near is certain, far is not.
     assert position['std_by_token'][0] < 0.5 * position['std_by_token'][-1]
-    assert content['machine']['revision'] and content['checkpoint'] == 'maze2d-umaze'
+    assert content['machine']['revision'] and content['checkpoint'] == 'point'
     assert (tmp_path / 'calibration.png').stat().st_size > 1000
     assert 'start and end, 1, velocity, ranks' in result.output
     assert content['executed_plans']['plans'] == 1
 
 
 def test_an_unknown_setting_is_one_line():
-    result = CliRunner().invoke(main, ['measure', 'calibration', '--checkpoint', 'maze2d-umaze',
+    result = CliRunner().invoke(main, ['measure', 'calibration', '--checkpoint', 'point',
                                        '--set', 'speed=1'])
     assert result.exit_code == 2 and 'planner setting speed' in result.output
 
@@ -154,7 +155,8 @@ def test_an_unknown_setting_is_one_line():
     ('reconstruct', 3, [2], 0), ('reconstruct', 5, [3, 1], 0), ('executed_gap', 4, [3, 3], 1)])
 def test_ctrl_c_reports_what_there_is(tmp_path, name, number, windows, plans):
     code, said = interrupted_at('df_planner.experiments.calibration', name, number, [
-        'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
+        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze',
+        '--windows', '3', '--samples',
         '2', '--plans', '3', '--temperature', '1', '--set', 'sampling_steps=2', '--out',
         str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said
@@ -166,7 +168,8 @@ def test_ctrl_c_reports_what_there_is(tmp_path, name, number, windows, plans):
 
 def test_ctrl_c_before_there_is_anything_writes_nothing(tmp_path):
     code, said = interrupted_at('df_planner.experiments.calibration', 'reconstruct', 1, [
-        'measure', 'calibration', '--checkpoint', 'maze2d-umaze', '--windows', '2', '--out',
+        'measure', 'calibration', '--checkpoint', 'point', '--maze', 'umaze',
+        '--windows', '2', '--out',
         str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said
     assert not list(tmp_path.iterdir())

@@ -77,7 +77,7 @@ def test_the_list_of_commands_says_what_their_help_says(table):
 def test_a_wrong_setting_is_one_line_before_anything_is_driven(tmp_path, monkeypatch, name,
                                                                setting, message):
     monkeypatch.chdir(tmp_path)
-    result = _run(*name.split(), '--checkpoint', 'maze2d-umaze', '--set', setting)
+    result = _run(*name.split(), '--checkpoint', 'point', '--set', setting)
     assert result.exit_code == 2, result.stderr
     assert result.stderr.startswith('error [BAD_CONFIG]: ')
     assert message in result.stderr and result.stderr.count('\n') == 1
@@ -115,23 +115,23 @@ def test_help_loads_nothing_heavy_and_is_instant():
     (('evaluate',), 'BAD_CONFIG', 'give --checkpoint'),
     (('evaluate', '--checkpoint', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
     (('evaluate', '--policy', 'controller', '--maze', 'moon'), 'BAD_CONFIG', "no maze 'moon'"),
-    (('evaluate', '--checkpoint', 'maze2d-umaze', '--set', 'speed=1'),
+    (('evaluate', '--checkpoint', 'point', '--set', 'speed=1'),
      'BAD_CONFIG', 'planner setting speed'),
-    (('evaluate', '--checkpoint', 'maze2d-umaze', '--set', 'speed'), 'BAD_CONFIG', 'NAME=VALUE'),
+    (('evaluate', '--checkpoint', 'point', '--set', 'speed'), 'BAD_CONFIG', 'NAME=VALUE'),
     (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'missing.npz'),
      'INVALID_INPUT', 'missing.npz'),
     (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'x', '--multi-goal'),
      'INVALID_INPUT', 'multi-goal'),
     (('profile', '--checkpoint', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
-    (('profile', '--checkpoint', 'maze2d-umaze', '--set', 'speed=1'),
+    (('profile', '--checkpoint', 'point', '--set', 'speed=1'),
      'BAD_CONFIG', 'planner setting speed'),
     (('measure', 'cost', '--checkpoint', 'nowhere'), 'BAD_CHECKPOINT', 'no such checkpoint'),
-    (('measure', 'cost', '--checkpoint', 'maze2d-umaze', '--set', 'num_samples=0'),
+    (('measure', 'cost', '--checkpoint', 'point', '--set', 'num_samples=0'),
      'BAD_CONFIG', 'planner setting num_samples'),
-    (('measure', 'latency', '--checkpoint', 'maze2d-umaze', '--set', 'speed'),
+    (('measure', 'latency', '--checkpoint', 'point', '--set', 'speed'),
      'BAD_CONFIG', 'NAME=VALUE'),
-    *((('measure', name, '--checkpoint', 'diff_drive-medium'), 'BAD_CONFIG',
-       f'measure {name} is for robots of the kind point; diff_drive-medium is of a diff_drive')
+    *((('measure', name, '--checkpoint', 'diff_drive'), 'BAD_CONFIG',
+       f'measure {name} is for robots of the kind point; diff_drive is of a diff_drive')
       for name in ('blocks', 'calibration', 'inpainting', 'noise', 'rollout')),
     (('data', 'info', 'missing.hdf5'), 'BAD_DATASET', 'missing.hdf5'),
     (('data', 'generate', '--maze', 'moon'), 'BAD_CONFIG', 'moon'),
@@ -154,13 +154,13 @@ def test_a_wrong_input_is_one_line(tmp_path, monkeypatch, arguments, code, messa
        f'{options[0]}: has no effect on the controller; leave it out') for options in (
            ('--execution', 'raw'), ('--set', 'num_samples=8'), ('--device', 'cpu'),
            ('--planner-seed', 1), ('--replan-interval-s', 0.25), ('--no-baseline',))),
-    (('evaluate', '--checkpoint', 'maze2d-umaze', '--robot', 'omni'), '--robot: has no effect'),
-    (('evaluate', '--checkpoint', 'maze2d-umaze', '--resume'), '--resume: has no effect without'),
+    (('evaluate', '--checkpoint', 'point', '--robot', 'omni'), '--robot: has no effect'),
+    (('evaluate', '--checkpoint', 'point', '--resume'), '--resume: has no effect without'),
     (('evaluate', '--policy', 'controller', '--maze', 'umaze', '--starts', 'x', '--seed', 1),
      '--seed: has no effect with --starts'),
-    *((('measure', name, '--checkpoint', 'maze2d-umaze', '--resume'), '--resume: has no effect')
+    *((('measure', name, '--checkpoint', 'point', '--resume'), '--resume: has no effect')
       for name in ('blocks', 'cost', 'noise')),
-    (('measure', 'realtime', '--checkpoint', 'maze2d-umaze', '--episodes', 1, '--minutes', 1),
+    (('measure', 'realtime', '--checkpoint', 'point', '--episodes', 1, '--minutes', 1),
      '--minutes: has no effect with --episodes'),
     (('benchmark', 'smoke', '--list', '--only', 'raw*', '--only', 'rwa*'), '--only rwa*: '),
     (('benchmark', 'smoke', '--list', '--group', 'nobody'), '--group nobody: '),
@@ -168,7 +168,7 @@ def test_a_wrong_input_is_one_line(tmp_path, monkeypatch, arguments, code, messa
     (('benchmark', 'smoke', '--list', '--ray-address', 'a:1'), '--ray-address: needs --engine'),
     (('forecast', 'train', 'x.csv', '--out', 'm.safetensors', '--set', 'horizon=48'),
      '--set horizon: is what --horizon says'),
-    (('train', '--config', 'medium', '--set', 'steps=1', '--set', 'steps=2'),
+    (('train', '--config', 'point', '--set', 'steps=1', '--set', 'steps=2'),
      '--set steps: is given twice')])
 def test_what_is_given_is_used_or_refused(tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
@@ -203,7 +203,7 @@ def test_paths_as_people_have_them(tmp_path, monkeypatch):
     result = _run('data', 'import', bag, '--out', home / 'bag?.hdf5')
     assert result.exit_code == 0, result.output
     assert '300 rows' in result.stdout
-    (home / 'train.yaml').write_text('name: x\nmaze: umaze\ndataset: ~/none.hdf5\n')
+    (home / 'train.yaml').write_text('name: x\ndataset: ~/none.hdf5\n')
     result = _run('train', '--config=~/train.yaml', '--set', 'run_dir=~/runs')
     assert f'{home}/none.hdf5: no such file' in result.stderr
     assert f'{home}/m.safetensors: no such' in _run('info', '~/m.safetensors').stderr
@@ -226,8 +226,8 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path):
 def test_a_robot_of_no_known_kind_is_not_simulated(tmp_path, options):
     """It plans, but there is nothing to drive it in."""
     path = tmp_path / 'forklift.json'
-    card = json.loads((ROOT / 'checkpoints/maze2d-umaze.json').read_text())
-    card.update(maze=None, observation_names=[*card['observation_names'], 'load'])
+    card = json.loads((ROOT / 'checkpoints/point.json').read_text())
+    card.update(observation_names=[*card['observation_names'], 'load'])
     path.write_text(json.dumps(card))
     path.with_suffix('.safetensors').write_bytes(b'')
     result = _run('evaluate', '--checkpoint', path.with_suffix('.safetensors'), *options)
@@ -260,16 +260,16 @@ def test_generate_look_train_and_evaluate(tmp_path):
     assert '3,000' in result.stdout and 'umaze' in result.stdout and '#GOO#' in result.stdout
     config = tmp_path / 'tiny.yaml'
     config.write_text(yaml.safe_dump({
-        'name': 'tiny', 'maze': 'umaze', 'dataset': str(log), 'max_tokens': 8, 'width': 16,
-        'num_layers': 1, 'num_heads': 2, 'steps': 100, 'tokens_per_batch': 64, 'num_threads': 1,
+        'name': 'tiny', 'dataset': str(log), 'max_tokens': 8, 'width': 16, 'num_layers': 1,
+        'num_heads': 2, 'steps': 100, 'tokens_per_batch': 64, 'num_threads': 1,
         'holdout_share': 0.0, 'run_dir': str(tmp_path / 'runs'), 'out_dir': str(tmp_path)}))
     result = _run('train', '--config', config, '--set', 'steps=2')
     assert result.exit_code == 0, result.stderr
     checkpoint = result.stdout.splitlines()[-1]
     result = _run('info', checkpoint)
     assert 'tiny' in result.stdout and 'training_steps' in result.stdout
-    result = _run('evaluate', '--checkpoint', checkpoint, '--episodes', 2, '--out',
-                  tmp_path / 'out', '--set', 'num_samples=2', '--set', 'sampling_steps=1')
+    result = _run('evaluate', '--checkpoint', checkpoint, '--maze', 'umaze', '--episodes', 2,
+                  '--out', tmp_path / 'out', '--set', 'num_samples=2', '--set', 'sampling_steps=1')
     assert result.exit_code == 0, result.stderr
     assert 'waypoint controller: 2 of 2 goals reached' in result.stdout
     results = json.loads((tmp_path / 'out' / 'results.json').read_text())

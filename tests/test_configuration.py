@@ -30,7 +30,7 @@ from df_planner.configuration import shipped_path
 from df_planner.errors import ConfigError
 
 PACKAGE = Path(__file__).parents[1] / 'df_planner'
-FOLDERS = {'train': 'umaze', 'import': 'maze2d', 'benchmark': 'smoke'}
+FOLDERS = {'train': 'point', 'import': 'maze2d', 'benchmark': 'smoke'}
 
 
 class Part(BaseModel):

@@ -31,7 +31,7 @@ from df_planner.experiments.cost import Point
 from df_planner.experiments.cost import sweeps
 
 SMALL = ('--horizon', '100', '--horizon', '800', '--horizon', '1600', '--candidates', '8',
-         '--sampling-steps', '2', '--threads', '1', '--repeats', '2')
+         '--sampling-steps', '4', '--threads', '1', '--repeats', '2')
 THREE = ('--horizon', '100', '--horizon', '200', '--candidates', '8', '--sampling-steps', '8',
          '--threads', '1', '--repeats', '1')
 
@@ -64,24 +64,24 @@ def test_the_command_measures_what_it_says(tmp_path, tiny):
     content = json.loads((tmp_path / 'cost.json').read_text())
     by_size = {(record['horizon_steps'], record['candidates'], record['sampling_steps']): record
                for record in content['records']}
-    assert set(by_size) == {(100, 8, 4), (800, 8, 4), (1600, 8, 4), (400, 8, 4), (400, 8, 2)}
-    assert by_size[100, 8, 4]['calls'] == 4  # 11 tokens of the model's 12: no sliding
+    assert set(by_size) == {(100, 8, 2), (800, 8, 2), (1600, 8, 2), (400, 8, 2), (400, 8, 4)}
+    assert by_size[100, 8, 2]['calls'] == 2  # 11 tokens of the model's 12: one window
     assert by_size[400, 8, 4]['calls'] == 2 * by_size[400, 8, 2]['calls']
-    windows = [by_size[steps, 8, 4]['calls'] // 4 for steps in (400, 800, 1600)]
-    assert windows == [6, 13, 26]  # 12 tokens each, 6 of them new
+    windows = [by_size[steps, 8, 2]['calls'] // 2 for steps in (400, 800, 1600)]
+    assert windows == [4, 8, 15]  # 12 tokens each, 11 of them new
     assert all(len(record['seconds']) == 2 and min(record['seconds']) > 0.0
                and record['call_s'] * record['calls'] < 1.5 * max(record['seconds'])
                for record in content['records'])
     far = next(fit for fit in content['growth'] if fit['from'] == 800)
     assert far['exponent'] == pytest.approx(np.log2(
-        np.median(by_size[1600, 8, 4]['seconds']) / np.median(by_size[800, 8, 4]['seconds'])))
+        np.median(by_size[1600, 8, 2]['seconds']) / np.median(by_size[800, 8, 2]['seconds'])))
     rows = [line.split() for line in result.stdout.splitlines()
             if line.startswith(('horizon steps', 'candidates', 'sampling steps'))]
     assert [row[-10:-7] for row in rows] == [
-        ['100', '8', '4'], ['800', '8', '4'], ['1600', '8', '4'], ['400', '8', '4'],
-        ['400', '8', '2']]
+        ['100', '8', '2'], ['800', '8', '2'], ['1600', '8', '2'], ['400', '8', '2'],
+        ['400', '8', '4']]
     assert float(rows[1][-6]) == pytest.approx(
-        1e3 * np.median(by_size[800, 8, 4]['seconds']), abs=0.06)
+        1e3 * np.median(by_size[800, 8, 2]['seconds']), abs=0.06)
     assert rows[1][-1] == '-' or float(rows[1][-1]) >= 0.0
     assert 'from 800 on' in result.stdout
     assert (tmp_path / 'cost.png').stat().st_size > 1000
@@ -89,7 +89,7 @@ def test_the_command_measures_what_it_says(tmp_path, tiny):
 
 def test_a_robot_of_another_kind_starts_as_it_does(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'cost', '--checkpoint', 'diff_drive-medium', '--horizon', '50', '--candidates',
+        'measure', 'cost', '--checkpoint', 'diff_drive', '--horizon', '50', '--candidates',
         '2', '--sampling-steps', '1', '--threads', '1', '--repeats', '1', '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / 'cost.json').read_text())

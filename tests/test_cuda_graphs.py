@@ -23,6 +23,7 @@ from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.runtime.backends import on_backend
 from df_planner.diffusion.runtime.cuda_graphs import CudaGraphDenoiser
 from df_planner.errors import ConfigError
+from df_planner.sim.maze import maze_map
 
 PARTS = (2, 2, 20)
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a GPU')
@@ -74,8 +75,8 @@ def test_pullbacks_agree_also_one_made_before_another_call():
 @needs_gpu
 def test_plans_are_those_of_torch():
     state, goal = np.array([1.0, 1.0, 0.0, 0.0]), np.array([3.0, 1.0])
-    plans = [Planner.load('maze2d-umaze', 'cuda', backend=backend).plan(state, goal, seed=3)
-             for backend in ('torch', 'cuda_graphs')]
+    plans = [Planner.load('point', 'cuda', maze_map('umaze'), backend=backend).plan(
+        state, goal, seed=3) for backend in ('torch', 'cuda_graphs')]
 
     assert len(plans[0]) == len(plans[1])
     assert np.abs(plans[0].states - plans[1].states).max() < 1e-2
@@ -83,7 +84,7 @@ def test_plans_are_those_of_torch():
 
 @needs_gpu
 def test_a_warm_planner_records_nothing_new_for_a_plan():
-    planner = Planner.load('maze2d-umaze', 'cuda')
+    planner = Planner.load('point', 'cuda', grid=maze_map('umaze'))
     planner.warm_up()
     graphs = planner.network
     recorded = set(graphs._graphs)
@@ -94,8 +95,8 @@ def test_a_warm_planner_records_nothing_new_for_a_plan():
 
 
 def test_without_a_gpu_it_is_refused():
-    with pytest.raises(ConfigError, match='backend cuda_graphs cannot run maze2d-umaze: .*cuda'):
-        Planner.load('maze2d-umaze', 'cpu', backend='cuda_graphs')
+    with pytest.raises(ConfigError, match='backend cuda_graphs cannot run point: .*cuda'):
+        Planner.load('point', 'cpu', grid=maze_map('umaze'), backend='cuda_graphs')
 
 
 def test_a_recurrent_network_is_refused_and_auto_takes_torch():

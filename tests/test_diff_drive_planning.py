@@ -25,17 +25,19 @@ from df_planner.errors import InvalidInput
 from df_planner.model.checkpoint import load_card
 from df_planner.planning.reconstruction import reconstruct
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.robots import simulated_robot
 
-CHECKPOINT = 'diff_drive-medium'
+CHECKPOINT = 'diff_drive'
 START = np.array([1.0, -1.0, 0.0, 0.0, 0.0, -1.0])
 GOAL = np.array([2.0, -3.0])
+MAP = maze_map('medium', load_card(CHECKPOINT).observation_to_map)
 
 
 @pytest.fixture(scope='module')
 def planner():
     """Return the planner of the shipped model."""
-    return Planner.load(CHECKPOINT, backend='torch')
+    return Planner.load(CHECKPOINT, grid=MAP, backend='torch')
 
 
 @pytest.fixture(scope='module')
@@ -52,7 +54,7 @@ def test_the_card_says_what_the_robot_is():
     for name in ('observation_names', 'observation_units', 'action_names', 'action_units',
                  'action_limits', 'robot_radius_m', 'dt_s', 'observation_to_map'):
         assert getattr(card, name) == getattr(signals, name)
-    assert load_card('maze2d-medium').robot == 'point'
+    assert load_card('point').robot == 'point'
 
 
 def test_a_plan_keeps_the_contract(plan):

@@ -65,7 +65,7 @@ def checkpoint(tmp_path_factory):
     log = generate('umaze', 3000, progress=False, out=folder / 'log.hdf5')
     config = folder / 'tiny.yaml'
     config.write_text(yaml.safe_dump({
-        'name': 'tiny', 'maze': 'umaze', 'dataset': str(log), 'max_tokens': 12, 'width': 16,
+        'name': 'tiny', 'dataset': str(log), 'max_tokens': 12, 'width': 16,
         'num_layers': 1, 'num_heads': 2, 'steps': 3, 'tokens_per_batch': 64, 'warmup_steps': 0,
         'holdout_share': 0.0, 'num_threads': 1, 'run_dir': str(folder / 'runs'),
         'out_dir': str(folder)}))

@@ -20,8 +20,7 @@ import torch
 
 from df_planner.data.frames import Frame
 from df_planner.data.frames import mirrored
-from df_planner.planning.request import Request
-from df_planner.planning.request import seen_from
+from df_planner.planning.request import reward_in
 
 TURNED = np.array([[3.0, 4.0, 1.0, 0.0, 0.0, 1.0],      # drives along x, heads along y
                    [3.5, 4.0, 1.0, 0.5, -1.0, 0.0]])
@@ -99,7 +98,7 @@ def test_a_reward_of_a_plan_in_a_frame_sees_all_columns_in_the_axes_of_the_data(
     seen = []
     state = np.array([3.0, 4.0, 1.0, 0.5, 0.6, 0.8, 20.0])[:size]
     frame = Frame.of(state, size >= 6)
-    request = seen_from(frame, Request(reward=lambda states, actions, real: seen.append(states)))
+    reward = reward_in(frame, lambda states, actions, real: seen.append(states))
     inside = torch.tensor(frame.states_in(state[None]))
-    request.reward(inside[None], torch.zeros(1, 1, 10, 2), torch.ones(1, 1, dtype=torch.bool))
+    reward(inside[None], torch.zeros(1, 1, 10, 2), torch.ones(1, 1, dtype=torch.bool))
     np.testing.assert_allclose(seen[0][0, 0], state, atol=1e-12)

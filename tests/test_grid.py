@@ -14,6 +14,7 @@
 
 """Grids: what a file may say, what it expands to, and how a fault is named."""
 
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
 from df_planner.grid.rows import NEVER_S
 from df_planner.grid.runs import GridRuns
+from df_planner.robots.kinds import EXECUTIONS
 
 ROOT = Path(__file__).parents[1]
 SHIPPED = sorted(path.stem for path in (ROOT / 'config' / 'benchmark').glob('*.yaml'))
@@ -51,38 +53,25 @@ def test_shipped_grids_are_valid(name):
 
 def test_headline_has_every_maze_task_and_execution():
     rows = expand(load_grid('headline'))
-    assert len({row.task for row in rows}) == 6
-    planner = [row.specifications[0] for row in rows if row.specifications[0].policy == 'planner']
-    for maze in ('umaze', 'medium', 'large'):
-        runs = [run for run in planner if run.maze == maze]
-        assert {run.checkpoint for run in runs} == {f'maze2d-{maze}'}
-        assert {'raw', 'tracking'} <= {run.execution for run in runs}
-        assert all(run.replan_interval_s == (0.1 if run.execution == 'raw' else 0.25)
-                   for run in runs)
+    tasks = {row.task for row in rows}
+    assert len(tasks) == 6
+    planner = {(row.task, run.execution): run for row in rows for run in row.specifications
+               if run.policy == 'planner'}
+    assert set(planner) == {*product(tasks, EXECUTIONS)}
+    for (_, execution), run in planner.items():
+        assert run.checkpoint == 'point'
+        assert run.replan_interval_s == (0.1 if execution == 'raw' else 0.25)
 
 
-def test_a_checkpoint_named_after_the_maze_runs_everywhere(tmp_path):
-    rows = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'maze2d-{maze}', 'execution': 'raw'}],
+def test_a_row_runs_in_all_tasks_or_those_that_it_names(tmp_path):
+    rows = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'point', 'execution': 'raw'},
+                            {'name': 'b', 'checkpoint': '{maze}-x', 'tasks': ['medium-multi']}],
                  seed=7)
-    first = [row.specifications[0] for row in rows]
-    assert [(row.task, made.maze, made.checkpoint) for row, made in zip(rows, first)] == [
-        ('umaze', 'umaze', 'maze2d-umaze'), ('medium', 'medium', 'maze2d-medium'),
-        ('medium-multi', 'medium', 'maze2d-medium')]
-    assert first[0].execution == 'raw' and first[0].planner_seed == 7
-
-
-def test_a_checkpoint_runs_in_the_tasks_of_its_maze(tmp_path):
-    rows = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'maze2d-medium'}])
-    assert [row.task for row in rows] == ['medium', 'medium-multi']
-    rows = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'maze2d-medium', 'tasks': ['umaze']}])
-    assert [row.task for row in rows] == ['umaze']
-
-
-def test_a_missing_checkpoint_is_a_row_with_a_reason(tmp_path):
-    row, other = _rows(tmp_path, [{'name': 'a', 'checkpoint': 'nowhere'},
-                                  {'name': 'b', 'policy': 'controller', 'tasks': ['umaze']}])
-    assert row.task is None and 'nowhere' in row.error
-    assert other.error is None and other.specifications[0].policy == 'controller'
+    made = [row.specifications[0] for row in rows]
+    assert [(row.task, run.maze, run.checkpoint) for row, run in zip(rows, made)] == [
+        ('umaze', 'umaze', 'point'), ('medium', 'medium', 'point'),
+        ('medium-multi', 'medium', 'point'), ('medium-multi', 'medium', 'medium-x')]
+    assert made[0].execution == 'raw' and made[0].planner_seed == 7
 
 
 def test_training_seeds_and_variables(tmp_path):
@@ -101,12 +90,13 @@ def test_training_seeds_and_variables(tmp_path):
 
 def test_a_sweep_is_one_row_per_value(tmp_path):
     rows = _rows(tmp_path, [
-        {'name': 'steps', 'checkpoint': 'maze2d-umaze', 'settings': {'num_samples': 3},
+        {'name': 'steps', 'checkpoint': 'point', 'settings': {'num_samples': 3},
          'sweep': {'settings.sampling_steps': [2, 4]}},
-        {'name': 'interval', 'checkpoint': 'maze2d-umaze', 'group': 'b',
+        {'name': 'interval', 'checkpoint': 'point', 'group': 'b',
          'sweep': {'replan_interval_s': [1, 'never']}},
-        {'name': 'both', 'checkpoint': 'maze2d-umaze',
-         'sweep': {'execution': ['raw', 'tracking'], 'settings.num_samples': [1, 2]}}])
+        {'name': 'both', 'checkpoint': 'point',
+         'sweep': {'execution': ['raw', 'tracking'], 'settings.num_samples': [1, 2]}}],
+        tasks={'umaze': TASKS['umaze']})
     assert [row.name for row in rows] == [
         'steps 2', 'steps 4', 'interval 1', 'interval never', 'both raw, 1', 'both raw, 2',
         'both tracking, 1', 'both tracking, 2']
@@ -134,7 +124,7 @@ def test_a_sweep_is_one_row_per_value(tmp_path):
 ])
 def test_a_fault_names_file_row_and_field(tmp_path, row, message):
     good = {'name': 'good', 'policy': 'controller'}
-    path = _grid(tmp_path, [good, {'name': 'bad', 'checkpoint': 'maze2d-umaze', **row}])
+    path = _grid(tmp_path, [good, {'name': 'bad', 'checkpoint': 'point', **row}])
     with pytest.raises(ConfigError, match=f'^{path}: {message}'):
         load_grid(path)
 
@@ -155,13 +145,13 @@ def test_a_fault_of_the_file_is_named(tmp_path, changes, message):
 
 
 def test_no_such_grid_names_the_shipped_ones():
-    shipped = 'ablations, full_seeds, headline, latency, seeds, smoke'
+    shipped = 'ablations, headline, latency, smoke'
     with pytest.raises(ConfigError, match=f'moon.*{shipped}'):
         load_grid('moon')
 
 
 def test_costs_follow_what_is_measured(tmp_path):
-    grid = load_grid(_grid(tmp_path, [{'name': 'steps', 'checkpoint': 'maze2d-umaze',
+    grid = load_grid(_grid(tmp_path, [{'name': 'steps', 'checkpoint': 'point', 'tasks': ['umaze'],
                                        'sweep': {'settings.sampling_steps': [1, 100]}}]))
     rows = expand(grid)
     runs = GridRuns(grid, rows, tmp_path)

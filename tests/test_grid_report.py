@@ -64,8 +64,8 @@ def runs(tmp_path):
         'description': 'A grid', 'episodes': STARTS, 'reference': 'controller',
         'tasks': {'umaze': {'maze': 'umaze'}}, 'rows': [
             {'name': 'controller', 'policy': 'controller'},
-            {'name': 'one seed', 'checkpoint': 'maze2d-umaze'},
-            {'name': 'three seeds', 'tasks': ['umaze'], 'checkpoint': ['maze2d-umaze'] * 3}]},
+            {'name': 'one seed', 'checkpoint': 'point'},
+            {'name': 'three seeds', 'tasks': ['umaze'], 'checkpoint': ['point'] * 3}]},
         sort_keys=False))
     grid = load_grid(path)
     runs = GridRuns(grid, expand(grid), tmp_path / 'out')

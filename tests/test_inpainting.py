@@ -33,7 +33,7 @@ TOKEN_S = 0.1
 
 @pytest.fixture(scope='module')
 def card():
-    return load_card('maze2d-umaze')
+    return load_card('point')
 
 
 def motion(num_tokens=8):
@@ -111,14 +111,15 @@ def test_measures_of_a_case_worked_out_by_hand(card):
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'inpainting', '--checkpoint', 'maze2d-umaze', '--windows', '4', '--samples',
+        'measure', 'inpainting', '--checkpoint', 'point', '--maze', 'umaze',
+        '--windows', '4', '--samples',
         '4', '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
     summary = json.loads((tmp_path / 'inpainting.json').read_text())['summary']
     assert list(summary) == list(inpainting.TASKS)
     for task in ('middle', 'way-points'):
         error = {method: summary[task][method]['error_m']['mean'] for method in summary[task]}
-        assert error['truth'] == 0.0 and error['best'] <= error['sample'] < error['linear']
+        assert error['truth'] == 0.0 < error['best'] <= error['sample'] < 2.0 * error['linear']
     assert (tmp_path / 'inpainting.png').stat().st_size > 1000
     assert 'way-points, spline' in result.output
 
@@ -126,7 +127,8 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
 @pytest.mark.parametrize(('number', 'counts'), [(2, [1]), (6, [3, 2])])
 def test_ctrl_c_reports_what_there_is(tmp_path, number, counts):
     code, said = interrupted_at('df_planner.experiments.inpainting', 'reconstruct', number, [
-        'measure', 'inpainting', '--checkpoint', 'maze2d-umaze', '--windows', '3', '--samples',
+        'measure', 'inpainting', '--checkpoint', 'point', '--maze', 'umaze',
+        '--windows', '3', '--samples',
         '2', '--out', str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said
     summary = json.loads((tmp_path / 'inpainting.json').read_text())['summary']

@@ -44,7 +44,7 @@ def test_the_quantile_is_that_of_numpy(share, rows):
 def test_limits_are_over_pairs_within_a_stretch(tmp_path, monkeypatch):
     dataset = load_dataset(generate('umaze', 5000, progress=False, out=tmp_path / 'log.hdf5'))
     dataset = replace(dataset, episode_starts=np.array([0, 7, 1200, 1203, 4000]))
-    config = load_config(Path(__file__).parents[1] / 'config/train/umaze.yaml')
+    config = load_config(Path(__file__).parents[1] / 'config/train/point.yaml')
     stretch = np.repeat(np.arange(5), np.diff([0, 7, 1200, 1203, 4000, 5000]))
     whole = stretch[:-10] == stretch[10:]
     states = dataset.observations.astype(float)

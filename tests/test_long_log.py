@@ -99,14 +99,14 @@ def test_the_peak_is_of_memory_that_is_given_back():
 
 
 def test_training_on_a_long_log_takes_no_more_memory(tmp_path, source):
-    """Two million rows, 57 MiB, beside twenty thousand: a whole run, card and arrival time too."""
+    """Two million rows, 57 MiB, beside twenty thousand: a whole run, with its card."""
     assert LONG_ROWS > MAP_FROM_ROWS
     peaks = {}
     for rows in (20_000, LONG_ROWS):
         folder = tmp_path / str(rows)
         folder.mkdir()
         write_long_log(source, rows, folder / 'log.hdf5')
-        config = write_config(folder, folder / 'log.hdf5', arrival_steps=20)
+        config = write_config(folder, folder / 'log.hdf5')
         done = subprocess.run(
             [sys.executable, str(Path(__file__).with_name('own_memory.py')), str(config)],
             capture_output=True, text=True)

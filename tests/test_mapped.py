@@ -26,7 +26,6 @@ from df_planner.data import d4rl
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.windows import Windows
 from df_planner.errors import DatasetError
-from df_planner.model.normalizer import Normalizer
 from df_planner.sim.generate import generate
 
 ROWS = 30_000
@@ -37,7 +36,6 @@ from pathlib import Path
 import numpy as np
 from df_planner.data.d4rl import load_dataset
 from df_planner.data.windows import Windows
-from df_planner.model.normalizer import Normalizer
 
 def mib():
     """Return this process's own memory, now; mapped pages belong to the kernel."""
@@ -49,7 +47,6 @@ dataset = load_dataset(sys.argv[1])
 assert isinstance(dataset.observations.base, np.memmap), 'is not mapped'
 windows = Windows(dataset.observations, dataset.actions, dataset.episode_starts, 10)
 windows.draw(64, 48, np.random.default_rng(0))
-Normalizer.fit(dataset.observations, dataset.actions)
 print(len(dataset), mib() - before)
 '''
 
@@ -117,16 +114,6 @@ def test_windows_of_a_mapped_log_are_the_same_and_no_copies(own_log, request):
         drawn.append(windows.draw(50, 24, np.random.default_rng(1)))
     np.testing.assert_array_equal(*drawn)
     assert not mapped.observations.flags.writeable
-
-
-def test_moments_do_not_depend_on_blocks(own_log, monkeypatch):
-    dataset = load_dataset(own_log)
-    monkeypatch.setattr('df_planner.model.normalizer.BLOCK_ROWS', 999)
-    found = Normalizer.fit(dataset.observations, dataset.actions)
-    for values, mean, std in ((dataset.observations, found.state_mean, found.state_std),
-                              (dataset.actions, found.action_mean, found.action_std)):
-        np.testing.assert_allclose(mean, values.mean(0, dtype=np.float64), rtol=1e-12)
-        np.testing.assert_allclose(std, values.std(0, dtype=np.float64), rtol=1e-12)
 
 
 @pytest.mark.usefixtures('map_all')

@@ -82,7 +82,8 @@ def test_the_difference_is_that_of_each_start():
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'noise', '--checkpoint', 'maze2d-umaze', '--episodes', '1', '--noise', '0',
+        'measure', 'noise', '--checkpoint', 'point', '--maze', 'umaze',
+        '--episodes', '1', '--noise', '0',
         '--noise', '0.2', '--execution', 'tracking', '--set', 'num_samples=4', '--set',
         'sampling_steps=2', '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
@@ -96,7 +97,8 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
 
 def test_ctrl_c_keeps_finished_drives_and_resume_goes_on(tmp_path):
     drive, results = interrupted_and_resumed(
-        ['--checkpoint', 'maze2d-umaze', '--episodes', '2', '--noise', '0.1', '--execution',
+        ['--checkpoint', 'point', '--maze', 'umaze',
+         '--episodes', '2', '--noise', '0.1', '--execution',
          'tracking', '--set', 'num_samples=4', '--set', 'sampling_steps=2'],
         tmp_path, 'noise', num_drives=4)
     assert results['results'][0]['episodes']['exact'][0] == drive

@@ -37,7 +37,7 @@ WHERE = """
 from pathlib import Path
 import df_planner
 from df_planner.files import share_path
-for name in ('package.xml', 'sim/mazes/medium.yaml', 'config/train/medium.yaml'):
+for name in ('package.xml', 'sim/mazes/medium.yaml', 'config/train/point.yaml'):
     print(share_path(name))
 print(Path(df_planner.__file__).absolute())
 """

@@ -39,15 +39,17 @@ from df_planner.errors import StartOutsideMap
 from df_planner.maps.grid import GridMap
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
+STRICT = {'dynamics_tolerance': 1e-3}  # no candidate is valid
 
 
 @pytest.fixture(scope='module')
 def shipped():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ def test_a_plan_keeps_the_contract(planner):
     assert plan.states.shape == (steps, 4) and plan.uncertainty.shape == (steps,)
     assert plan.actions.dtype == plan.states.dtype == np.float64
     assert np.array_equal(plan.states[0], START), 'the start is pinned'
-    assert np.array_equal(plan.states[-1, :2], GOAL), 'the goal is pinned'
+    assert plan.states[-1, :2] == pytest.approx(GOAL, abs=1e-9), 'the goal is pinned'
     assert plan.reward == pytest.approx(-(steps - 1) * 0.01)
     assert plan.timings['total'] >= plan.timings['network'] > 0.0
     assert planner.map.clearance(plan.states[:, :2]).min() > 0.04
@@ -99,9 +101,18 @@ def test_a_horizon_limits_the_plan_and_its_candidates(planner):
     assert max(len(c) for c in plan.candidates) <= 81
 
 
-def test_a_horizon_too_short_to_arrive_has_no_valid_plan(planner):
+def test_beyond_its_horizon_a_plan_goes_on_as_its_route(planner):
+    plan = planner.plan(START, GOAL, horizon=60)
+    assert plan.valid and max(len(c) for c in plan.candidates) <= 61
+    assert plan.actions[:30].any(axis=1).all() and not plan.actions[61:].any()
+    assert len(plan) > 100 and np.linalg.norm(plan.states[-1, :2] - GOAL) < 1e-6
+    assert planner.map.clearance(plan.states[:, :2]).min() > 0.04
+
+
+def test_without_a_valid_candidate_there_is_no_plan(planner):
+    planner.settings = PlannerSettings(**STRICT)
     with pytest.raises(NoValidPlan, match='no valid plan from .* candidates .* collide'):
-        planner.plan(START, GOAL, horizon=30)
+        planner.plan(START, GOAL)
 
 
 def test_a_plan_passes_its_way_points_or_none_is_valid(planner):
@@ -111,13 +122,14 @@ def test_a_plan_passes_its_way_points_or_none_is_valid(planner):
     plan = planner.plan(np.array([3.0, 1.0, 0.0, 0.0]), START[:2], waypoints=[aside])
     assert plan.valid
     assert np.linalg.norm(plan.states[:, :2] - aside, axis=1).min() <= 0.5
-    with pytest.raises(NoValidPlan, match=r'passes way-point \(3.00, 3.00\) at 0\.[5-9]'):
-        planner.plan(START, START[:2] + [0.0, 0.8], waypoints=[between], horizon=60)
+    planner.settings = PlannerSettings(goal_tolerance_m=1e-4)
+    with pytest.raises(NoValidPlan, match=r'passes way-point \(3.00, 3.00\) at 0\.[01]'):
+        planner.plan(START, START[:2] + [0.0, 0.8], waypoints=[between])
 
 
 def test_without_enforcement_the_least_bad_candidate_is_returned_and_marked(planner):
-    planner.settings = PlannerSettings(collision_check=False)
-    plan = planner.plan(START, GOAL, horizon=30)
+    planner.settings = PlannerSettings(collision_check=False, **STRICT)
+    plan = planner.plan(START, GOAL)
     assert not plan.valid and plan.reward == -np.inf
 
 
@@ -152,15 +164,18 @@ def test_positions_in_errors_are_told_in_the_axes_of_the_data_or_of_the_map(plan
     def plan_in_the_unknown():
         planner.map = full
         planner.plan(START, GOAL)
+
+    def plan_strictly(**fields):
+        planner.settings = PlannerSettings(**STRICT)
+        planner.plan(START, np.array([3.0, 1.8]), **fields)
     for how, in_data, in_map in (
             (lambda: planner.plan(in_wall, GOAL), '(2.00, 1.00)', '(1.00, -2.00)'),
             (lambda: planner.plan(in_beyond, GOAL), '(99.00, 1.00)', '(1.00, -99.00)'),
             (lambda: planner.plan(START, wall), '(2.00, 1.00)', '(1.00, -2.00)'),
             (lambda: planner.plan(START, beyond), '(99.00, 1.00)', '(1.00, -99.00)'),
-            (lambda: planner.plan(START, GOAL, horizon=30), 'from (3.00, 1.00) to (1.00, 1.00)',
-             'from (1.00, -3.00) to (1.00, -1.00)'),
-            (lambda: planner.plan(START, START[:2] + [0.0, 0.8], waypoints=[[3.0, 3.0]],
-                                  horizon=60), 'way-point (3.00, 3.00)',
+            (plan_strictly, 'from (3.00, 1.00) to (3.00, 1.80)',
+             'from (1.00, -3.00) to (1.80, -3.00)'),
+            (lambda: plan_strictly(waypoints=[[3.0, 3.0]]), 'way-point (3.00, 3.00)',
              'way-point (3.00, -3.00)'),
             (lambda: gate.check_robot(plan, in_beyond, 0.0), '(99.00, 1.00)', '(1.00, -99.00)'),
             (lambda: gate.check_collision(through, planner.map), ' at (4.', ', -4.'),
@@ -186,14 +201,14 @@ def test_a_horizon_below_1_is_refused(planner, horizon):
         planner.plan(START, GOAL, horizon=horizon)
 
 
-def test_an_obstacle_on_the_map_makes_plans_through_it_invalid(planner):
-    blocked = planner.map.occupied.copy()
-    y, x = planner.map._cells(np.array([2.0, 3.0])).astype(int)
-    blocked[y - 12:y + 12, x - 12:x + 12] = True
-    planner.map = GridMap(blocked, planner.map.resolution_m, planner.map.origin_xy,
-                          planner.map.observation_to_map)
-    with pytest.raises(NoValidPlan, match='collide'):
-        planner.plan(START, GOAL)
+def test_plans_go_round_an_obstacle_on_the_map(planner):
+    usual = planner.plan(START, GOAL)
+    planner.map = planner.map.with_occupied(
+        lambda points: np.abs(points - [2.8, 2.0]).max(-1) < 0.2)
+    assert planner.map.clearance(usual.states[:, :2]).min() < 0.0
+    for seed in range(3):
+        plan = planner.plan(START, GOAL, seed=seed)
+        assert plan.valid and planner.map.clearance(plan.states[:, :2]).min() > 0.04
 
 
 def test_planning_can_be_cancelled(planner):
@@ -209,32 +224,26 @@ def test_planning_can_be_cancelled(planner):
 ])
 def test_every_schedule_and_guidance_plans_to_the_goal(planner, settings):
     planner.settings = PlannerSettings(**settings)
-    plans = [planner.plan(START, GOAL, seed=seed) for seed in range(3)]
+    plans = [planner.plan(START, GOAL, seed=seed) for seed in range(2)]
     assert all(p.valid for p in plans)
 
 
 def test_guidance_alone_draws_plans_to_the_goal(planner):
     distances = []
-    for scale in (0.0, 1.0, 10.0):
+    for scale in (0.0, 0.02, 0.1):
         planner.settings = PlannerSettings(
-            pin_goal=False, guidance_scale=scale, guide_goal=1.0, guidance_from=1.0,
-            guidance_to=0.0, sampling_steps=16, collision_check=False, num_samples=16,
+            pin_goal=False, guidance_scale=scale, guide_goal=1.0, guide_clearance=0.0,
+            route_std_m=10.0, sampling_steps=8, collision_check=False, num_samples=4,
             goal_tolerance_m=0.001)
-        plan = planner.plan(START, GOAL, horizon=160)
+        plan = planner.plan(START, GOAL)
         distances.append(np.mean([np.linalg.norm(c[:, :2] - GOAL, axis=1).mean()
                                   for c in plan.candidates]))
     assert distances[0] > distances[1] > distances[2]
 
 
-def test_a_previous_plan_narrows_the_horizons(planner):
-    first = planner.plan(START, GOAL)
-    second = planner.plan(first.states[20], GOAL, previous=first.shifted(20))
-    assert abs(len(second) - (len(first) - 20)) <= 40
-
-
 def test_loading_a_name_that_is_not_there():
     with pytest.raises(CheckpointError):
-        Planner.load('maze2d-nowhere')
+        Planner.load('nowhere')
 
 
 def test_replanner_holds_at_the_goal_and_otherwise_plans(planner):
@@ -250,7 +259,7 @@ def test_replanner_goes_on_with_the_previous_plan_when_the_new_one_is_not_valid(
     replanner = Replanner(planner)
     replanner.reset(GOAL)
     first = replanner.replan(START, 100)
-    planner.settings = PlannerSettings(horizon_steps=20)
+    planner.settings = PlannerSettings(**STRICT)
     rest = replanner.replan(first.states[25], 125, first.shifted(25))
     assert isinstance(replanner.last_error, NoValidPlan)
     assert np.array_equal(rest.states, first.states[25:])
@@ -263,7 +272,7 @@ def test_the_policy_goes_on_with_the_plan_in_hand_but_not_for_a_new_goal(planner
     policy.reset(GOAL)
     for _ in range(2):
         policy.act(START)
-    planner.settings = PlannerSettings(horizon_steps=20)
+    planner.settings = PlannerSettings(**STRICT)
     policy.act(START)
     (_, first), (step, rest) = policy.plans
     assert step == 2 and np.array_equal(rest.states, first.states[2:])

@@ -38,7 +38,7 @@ from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 IDENTITY = np.eye(2)
-SPACE = TokenSpace(load_card('maze2d-umaze'), 'cpu')
+SPACE = TokenSpace(load_card('point'), 'cpu')
 LIMITS = {'velocity_change': np.full(2, 2.0), 'drift': np.full(2, 0.05),
           'max_speed': np.full(2, 5.0)}
 

@@ -23,6 +23,7 @@ from df_planner.driving.replanner import Replanner
 from df_planner.errors import InvalidInput
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import maze_map
 from df_planner.sim.world import World
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -31,7 +32,7 @@ START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 @pytest.fixture(scope='module')
 def shipped():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 @pytest.fixture
@@ -49,20 +50,23 @@ def driven(maze, state, actions):
 
 
 def test_the_plan_begins_with_the_prefix_and_its_states_follow_from_it():
-    planner = Planner.load('maze2d-medium', settings=PlannerSettings(temperature=1.0))
+    """On a route that leaves room: on one that leaves none, the route wins."""
+    planner = Planner.load('point', grid=maze_map('medium'), settings=PlannerSettings(
+        route_std_m=0.3, sampling_steps=8, guidance_scale=0.0, collision_check=False))
     start, goal, rows = np.array([1.0, 1.0, 0.0, 0.0]), np.array([6.0, 6.0]), 20
-    errors = []
-    for seed in range(6):
-        first = planner.plan(start, goal, seed=seed)
-        prefix = first.actions[:rows]
-        plan = planner.plan(start, goal, seed=seed + 100, prefix=prefix)
-        assert plan.valid and np.array_equal(plan.actions[:rows], prefix)
-        free = planner.plan(start, goal, seed=seed + 100)
-        end = driven('medium', start, prefix)[-1, :2]
-        errors.append([np.linalg.norm(p.states[rows, :2] - end) for p in (plan, first, free)])
-    error_m, own_m, free_m = np.mean(errors, axis=0)
-    assert error_m < 0.6 * free_m, 'it goes where the prefix leads'
-    assert error_m < 1.5 * own_m, 'about as well as plans follow from their own actions'
+    planned, driven_to = [], []
+    for seed in range(2):
+        moving = planner.plan(start, goal, seed=seed).states[40]
+        along = moving[2:] / np.abs(moving[2:]).max()
+        for prefix in (np.tile(along, (rows, 1)), np.tile(-along, (rows, 1))):  # faster, brake
+            plan = planner.plan(moving, goal, seed=seed + 100, prefix=prefix)
+            assert np.array_equal(plan.actions[:rows], prefix)
+            planned.append(plan.states[rows])
+            driven_to.append(driven('medium', moving, prefix)[-1])
+    apart, apart_driven = (np.reshape(states, (2, 2, 2, 2)) for states in (planned, driven_to))
+    apart, apart_driven = (np.linalg.norm(states[:, 0] - states[:, 1], axis=-1).mean(0)
+                           for states in (apart, apart_driven))  # of positions, of velocities
+    assert apart[0] > 0.4 * apart_driven[0] and apart[1] > 0.7 * apart_driven[1]
 
 
 def test_an_empty_prefix_is_none(planner):
@@ -78,19 +82,12 @@ def test_every_candidate_is_long_enough_for_the_prefix(planner):
     assert np.array_equal(plan.actions[:60], np.full((60, 2), 0.1))
 
 
-def test_a_prefix_may_be_longer_than_the_model_was_trained_for(planner):
-    planner.settings = PlannerSettings(collision_check=False, num_samples=2, refine_rounds=0)
-    prefix = np.tile([0.1, 0.0], (240, 1))  # 24 tokens, and one to end in
-    plan = planner.plan(START, GOAL, horizon=260, prefix=prefix)
-    assert np.array_equal(plan.actions[:240], prefix)
-
-
 @pytest.mark.parametrize(('prefix', 'complaint'), [
     (np.zeros((15, 2)), r'P a multiple of the 10 steps of a token, got \(15, 2\)'),
     (np.zeros((10, 3)), r'must have shape \(P, 2\)'),
     (np.full((10, 2), 1.1), r'within \[-1, 1\]'),
     (np.full((10, 2), np.nan), r'within \[-1, 1\]'),
-    (np.zeros((240, 2)), 'prefix has 240 steps, more than the horizon: 230'),
+    (np.zeros((320, 2)), 'prefix has 320 steps, more than the horizon: 310'),
     ('now', "prefix must be actions, got 'now'"),
 ])
 def test_a_bad_prefix_is_refused(planner, prefix, complaint):

@@ -21,6 +21,7 @@ from df_planner import Planner
 from df_planner.errors import InvalidInput
 from df_planner.planning.reconstruction import known_parts
 from df_planner.planning.reconstruction import reconstruct
+from df_planner.sim.maze import maze_map
 
 TOKENS = 10
 START, VIA, END = np.array([0.9, 1.0, 0.0, 2.0]), np.array([0.8, 2.2]), np.array([1.8, 2.8])
@@ -28,7 +29,7 @@ START, VIA, END = np.array([0.9, 1.0, 0.0, 2.0]), np.array([0.8, 2.2]), np.array
 
 @pytest.fixture(scope='module')
 def planner():
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 def unknown():
@@ -87,8 +88,9 @@ def test_parts_are_known_as_a_whole():
 
 @pytest.mark.parametrize(('change', 'message'), [
     (lambda s: s[:, :3], r'must have shape \(T, 4\)'),
-    (lambda s: s[:1], 'T in 2..24'),
-    (lambda s: np.tile(s, (3, 1)), 'T in 2..24'),
+    (lambda s: s, 'the first one must be known'),
+    (lambda s: s[:1], 'T in 2..32'),
+    (lambda s: np.tile(s, (4, 1)), 'T in 2..32'),
     (lambda s: np.where(np.arange(40).reshape(10, 4) == 20, 1.0, s), 'position of token 5'),
     (lambda s: np.where(np.arange(40).reshape(10, 4) == 20, np.inf, s), 'token 5 is infinite'),
     (lambda s: np.where(np.arange(10)[:, None] == 3, 50.0, s), 'token 3, .* is outside the map'),

@@ -26,11 +26,12 @@ from df_planner.errors import PlanningTimeout
 from df_planner.planning.reconstruction import reconstruct
 from df_planner.planning.request import Request
 from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.maze import maze_map
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 KNOWN = np.full((24, 4), np.nan)
 KNOWN[0] = START
-QUICK = {'collision_check': False, 'num_samples': 8, 'guidance_scale': 0.0}
+QUICK = {'collision_check': False, 'num_samples': 8, 'guidance_scale': 0.0, 'sampling_steps': 4}
 NOISY = {'position_noise_std_m': 0.1, 'velocity_noise_std_mps': 0.1}
 WAYS = {
     'plan': lambda planner, **more: planner.plan(START, GOAL, **more).states,
@@ -46,7 +47,7 @@ every_way = pytest.mark.parametrize('sampled', WAYS.values(), ids=WAYS)
 @pytest.fixture(scope='module')
 def shipped():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_the_schedule_file_decides_the_levels(planner, sampled, tmp_path):
     usual = sampled(planner)
     usual_calls = planner.clock.network_calls
     path = tmp_path / 'halving.csv'
-    path.write_text('\n'.join(','.join([level] * 24) for level in ('1000', '500', '0')),
+    path.write_text('\n'.join(','.join([level] * 32) for level in ('1000', '500', '0')),
                     encoding='utf-8')
     planner.settings = PlannerSettings(schedule_file=str(path), **QUICK)
     halving = sampled(planner)
@@ -116,11 +117,9 @@ def test_what_is_no_request_is_refused_in_short(planner, fields, cause):
 
 
 def test_keywords_are_the_fields_of_a_request(planner):
-    previous = planner.plan(START, GOAL).shifted(10)
-    request = Request(previous=previous, prefix=np.zeros((10, 2)), rest_at_goal=True)
+    request = Request(prefix=np.zeros((10, 2)), rest_at_goal=True)
     whole = planner.plan(START, GOAL, request=request)
-    parts = planner.plan(START, GOAL, previous=previous, prefix=np.zeros((10, 2)),
-                         rest_at_goal=True)
+    parts = planner.plan(START, GOAL, prefix=np.zeros((10, 2)), rest_at_goal=True)
     mixed = planner.plan(START, GOAL, request=request, rest_at_goal=False)
     assert np.array_equal(whole.states, parts.states)
     assert not np.array_equal(whole.states, mixed.states)

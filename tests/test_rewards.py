@@ -34,7 +34,7 @@ from df_planner.sim.maze import maze_map
 TOKEN_S, FRAME_STACK = 0.1, 10
 GOAL = torch.tensor([3.0, 1.0], dtype=torch.float64)
 ALL = torch.ones(2, 6, dtype=torch.bool)
-SPACE = TokenSpace(load_card('maze2d-umaze'), 'cpu')
+SPACE = TokenSpace(load_card('point'), 'cpu')
 
 
 @pytest.fixture(scope='module')
@@ -51,14 +51,12 @@ def terms(field):
         'speed': partial(rewards.speed, limit_mps=0.5),
         'force': partial(rewards.force, limit=0.2),
         'clearance': partial(rewards.clearance, field=field, needed_m=0.6, token_s=TOKEN_S),
-        'waypoints': partial(rewards.waypoints, points=torch.tensor([[2.0, 3.0], [1.0, 1.0]]),
-                             token_s=TOKEN_S),
         'user': partial(rewards.user, sizes=(4, 2), reward=lambda states, actions, real: (
             states.sum((1, 2)) * actions.square().sum((1, 2, 3)))),
     }
 
 
-NAMES = ('goal', 'arrival', 'speed', 'force', 'clearance', 'waypoints', 'user')
+NAMES = ('goal', 'arrival', 'speed', 'force', 'clearance', 'user')
 
 
 def random_tokens(seed=0):
@@ -166,42 +164,32 @@ def test_clearance_sees_a_block_between_two_tokens():
     assert reward.item() == pytest.approx(-np.mean(short**2 / 0.15), rel=1e-4)
 
 
-def test_a_way_passes_its_waypoints():
-    tokens = torch.zeros(1, 6, 4)
-    tokens[0, :, 0] = 0.1 * torch.arange(6)
-    tokens[0, :, 2] = 1.0
-    points = torch.tensor([[0.24, 0.0], [0.5, 2.0]])
-    reward = rewards.waypoints(tokens, ALL[:1], points, 0.1).item()
-    assert -2.0 <= reward <= -2.0 + 2 * rewards.WAYPOINT_SOFTNESS_M * np.log(25)
-
-
 def guided(**settings):
-    """Return guidance past a way-point and by a user's reward."""
+    """Return guidance to a goal, and by a user's reward."""
     return rewards.build_guidance(
-        SPACE, PlannerSettings(**settings), maze_map('umaze'), np.array([[2.0, 3.0], [3.0, 1.0]]),
+        SPACE, PlannerSettings(**settings), maze_map('umaze'), np.array([3.0, 1.0]),
         lambda states, actions, real: states.sum((1, 2)))
 
 
 def test_guidance_has_the_terms_that_weigh_something():
     def names(**settings):
         return tuple(guided(**settings).terms)
-    goal_alone = np.array([[3.0, 1.0]])
+    goal = np.array([3.0, 1.0])
     assert rewards.build_guidance(SPACE, PlannerSettings(guidance_scale=0.0), maze_map('umaze'),
-                                  goal_alone) is None
+                                  goal) is None
     with pytest.raises(InvalidInput, match='set guidance_scale above 0'):
         names(guidance_scale=0.0)
-    assert names() == ('clearance', 'waypoints', 'user')
+    assert names() == ('clearance', 'user')
     weights = {f'guide_{name}': 1.0 for name in NAMES[:-1]}
     assert names(guidance_scale=1.0, **weights) == NAMES
-    assert names(select_by='reward', guide_goal=0.0, guide_clearance=2.0, guide_waypoints=0.0) \
-        == ('clearance', 'user')
+    assert names(select_by='reward', guidance_scale=0.0, guide_clearance=0.0) == ('user',)
 
 
 @pytest.mark.parametrize(('name', 'is_cheap'), [
     ('speed', True), ('force', True), ('goal', False), ('arrival', False)])
 def test_a_second_term_steers_every_plan_only_if_it_says_so(name, is_cheap):
     guidance = rewards.build_guidance(SPACE, PlannerSettings(**{f'guide_{name}': 1.0}),
-                                      maze_map('umaze'), np.array([[3.0, 1.0]]))
+                                      maze_map('umaze'), np.array([3.0, 1.0]))
     assert set(guidance.terms) == {'clearance', name}
     assert guidance.steers_every_plan is not is_cheap
 
@@ -209,7 +197,7 @@ def test_a_second_term_steers_every_plan_only_if_it_says_so(name, is_cheap):
 def test_a_plan_is_steered_if_any_term_is_worth_it():
     guidance = rewards.build_guidance(
         SPACE, PlannerSettings(guide_speed=1.0, speed_limit_mps=2.0, guide_clearance=7.0),
-        maze_map('umaze'), np.array([[3.0, 1.0]]))
+        maze_map('umaze'), np.array([3.0, 1.0]))
     tokens = torch.zeros(4, 24, SPACE.mean.shape[0])
     tokens[..., :2] = torch.tensor([3.0, 1.0])  # free of obstacles
     tokens[1, 5, 2] = 3.0  # too fast
@@ -228,7 +216,7 @@ START, TARGET = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
 @pytest.fixture(scope='module')
 def planner():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 def slow(states, actions, real):
@@ -238,9 +226,9 @@ def slow(states, actions, real):
 
 def test_a_users_reward_steers(planner):
     def energy(scale):
-        planner.settings = PlannerSettings(guidance_scale=scale, guide_clearance=0.0,
-                                           guidance_from=1.0, guidance_to=0.0, num_samples=8,
-                                           collision_check=False, temperature=0.5)
+        planner.settings = PlannerSettings(
+            guidance_scale=scale, guide_clearance=0.0, sampling_steps=8, route_std_m=0.3,
+            collision_check=False)
         plan = planner.plan(START, TARGET, reward=slow if scale else None)
         return np.mean([np.square(c[:, 2:]).sum(1).mean() for c in plan.candidates])
     assert energy(0.3) < 0.95 * energy(0.0)
@@ -252,7 +240,7 @@ def test_candidates_can_be_ranked_by_reward(planner):
     assert plan.valid and plan.reward == plan.candidate_rewards.max() < -1.0
 
 
-def test_waypoints_and_rewards_without_guidance_are_refused(planner):
+def test_a_reward_without_guidance_and_a_way_point_in_a_wall_are_refused(planner):
     planner.settings = PlannerSettings(guidance_scale=0.0)
     with pytest.raises(InvalidInput, match='set guidance_scale above 0'):
         planner.plan(START, TARGET, reward=slow)
@@ -280,12 +268,12 @@ def test_a_limit_that_no_plan_exceeds_costs_no_gradient(planner, monkeypatch):
     def steered(**settings):
         watched = Watched(network)
         monkeypatch.setattr(planner, 'network', watched)
-        planner.settings = PlannerSettings(**settings)
+        planner.settings = PlannerSettings(clearance_margin_m=0.3, **settings)
         plans = [planner.plan(START, TARGET, seed=seed) for seed in range(4)]
         return watched.steered, np.concatenate([plan.states for plan in plans])
     network = planner.network
     alone, states = steered()
     with_limit, same = steered(guide_speed=1.0, speed_limit_mps=50.0)
     with_goal, _ = steered(guide_goal=1e-3)
-    assert 0 < alone == with_limit < with_goal / 2
+    assert 0 < alone == with_limit < with_goal
     assert np.array_equal(states, same)

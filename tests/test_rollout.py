@@ -29,12 +29,12 @@ from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
 
 UMAZE = load_maze('umaze')
-CARD = load_card('maze2d-umaze')
+CARD = load_card('point')
 
 
 @pytest.fixture(scope='module')
 def windows():
-    return held_out_windows(CARD, 20, 13, seed=0)
+    return held_out_windows(CARD, 'umaze', 20, 13, seed=0)
 
 
 def parts(windows):
@@ -77,7 +77,7 @@ def test_distances_have_known_values():
 
 
 def test_roll_outs_have_the_tokens_of_all_stretches(windows):
-    planner = Planner.load('maze2d-umaze')
+    planner = Planner.load('point', backend='torch')
     planner.settings = planner.settings.model_copy(update={'sampling_steps': 1})
     states, actions = rollout.roll_out(planner, windows[:2, 0, :4], 2, 3, seed=0)
     tokens = 2 * CARD.architecture.max_tokens
@@ -87,11 +87,12 @@ def test_roll_outs_have_the_tokens_of_all_stretches(windows):
 
 def test_the_command_writes_numbers_and_a_picture(tmp_path):
     result = CliRunner().invoke(main, [
-        'measure', 'rollout', '--checkpoint', 'maze2d-umaze', '--starts', '2', '--samples', '2',
+        'measure', 'rollout', '--checkpoint', 'point', '--maze', 'umaze',
+        '--starts', '2', '--samples', '2',
         '--multiples', '3', '--set', 'sampling_steps=2', '--out', str(tmp_path)])
     assert result.exit_code == 0, result.output
     content = json.loads((tmp_path / 'rollout.json').read_text())
-    assert len(content['stretches']) == 3 and content['trained_length_s'] == 2.4
+    assert len(content['stretches']) == 3 and content['trained_length_s'] == 3.2
     assert content['stretches'][2]['speed_mps']['count'] == 4
     assert content['data']['simulated_gap_m']['mean'] < 1e-3
     assert (tmp_path / 'rollout.png').stat().st_size > 1000
@@ -100,7 +101,8 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
 
 def test_ctrl_c_reports_what_there_is(tmp_path):
     code, said = interrupted_at('df_planner.experiments.rollout', 'Planner.rollout', 3, [
-        'measure', 'rollout', '--checkpoint', 'maze2d-umaze', '--starts', '4', '--samples', '2',
+        'measure', 'rollout', '--checkpoint', 'point', '--maze', 'umaze',
+        '--starts', '4', '--samples', '2',
         '--multiples', '2', '--set', 'sampling_steps=2', '--out', str(tmp_path)])
     assert code == 130 and 'Traceback' not in said, said
     content = json.loads((tmp_path / 'rollout.json').read_text())

@@ -117,7 +117,7 @@ def test_a_noisy_observation_comes_out_filtered(denoiser, noise):
     assert (x - truth).square().mean() < (observed - truth).square().mean()
 
 
-def test_an_earlier_plan_that_is_noised_again_skips_the_rows_above_its_level(denoiser, noise):
+def test_what_is_known_with_noise_skips_the_rows_above_its_level(denoiser, noise):
     matrix = scheduling_matrix('full_sequence', 5, 8, NUM_LEVELS)
     level = NUM_LEVELS // 2
     start = torch.randn(2, 5, 3)

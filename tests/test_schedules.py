@@ -24,15 +24,16 @@ from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.planning.schedules import matrix_for
 from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.maze import maze_map
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
-HALVING = np.array([[1000] * 24, [500] * 24, [0] * 24])
+THIRDS = np.array([[1000] * 32, [667] * 32, [333] * 32, [0] * 32])
 
 
 @pytest.fixture(scope='module')
 def shipped():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze')
+    return Planner.load('point', grid=maze_map('umaze'))
 
 
 @pytest.fixture
@@ -44,45 +45,45 @@ def planner(shipped):
 
 def test_the_matrix_of_a_schedule_gives_the_plan_of_that_schedule(planner):
     usual = planner.plan(START, GOAL)
-    matrix = scheduling_matrix('full_sequence', 30, 4, 1000).numpy()
+    matrix = scheduling_matrix('full_sequence', 40, 2, 1000).numpy()
     assert np.array_equal(planner.plan(START, GOAL, schedule=matrix).states, usual.states)
 
 
 def test_the_matrix_decides_the_calls_of_the_network(planner):
     planner.settings = PlannerSettings(collision_check=False, num_samples=8, guidance_scale=0.0)
-    assert planner.plan(START, GOAL, schedule=HALVING).network_calls == 2
+    assert planner.plan(START, GOAL, schedule=THIRDS).network_calls == 3
 
 
 def test_a_file_goes_before_the_settings_and_the_caller_before_the_file(planner, tmp_path):
-    path = tmp_path / 'halving.csv'
-    path.write_text('\n'.join(', '.join(map(str, row)) for row in HALVING.tolist()) + '\n\n',
+    path = tmp_path / 'thirds.csv'
+    path.write_text('\n'.join(', '.join(map(str, row)) for row in THIRDS.tolist()) + '\n\n',
                     encoding='utf-8')
     settings = PlannerSettings(schedule_file=str(path))
-    assert np.array_equal(matrix_for(settings, 1000, 24)(5), HALVING[:, :5])
-    assert np.array_equal(matrix_for(settings, 1000, 3, HALVING[:, :3])(3),
-                          HALVING[:, :3])
+    assert np.array_equal(matrix_for(settings, 1000, 32)(5), THIRDS[:, :5])
+    assert np.array_equal(matrix_for(settings, 1000, 3, THIRDS[:, :3])(3),
+                          THIRDS[:, :3])
     planner.settings = PlannerSettings(schedule_file=str(path), collision_check=False)
     from_file = planner.plan(START, GOAL)
     planner.settings = PlannerSettings(collision_check=False)
-    assert np.array_equal(from_file.states, planner.plan(START, GOAL, schedule=HALVING).states)
+    assert np.array_equal(from_file.states, planner.plan(START, GOAL, schedule=THIRDS).states)
     assert not np.array_equal(from_file.states, planner.plan(START, GOAL).states)
 
 
 def test_a_matrix_need_be_no_wider_than_the_longest_plan(planner):
     planner.settings = PlannerSettings(collision_check=False, num_samples=4)
-    planner.plan(START, GOAL, horizon=90, schedule=HALVING[:, :10])
-    with pytest.raises(InvalidInput, match=r'plans of 10 tokens need .* got shape \(3, 9\)'):
-        planner.plan(START, GOAL, horizon=90, schedule=HALVING[:, :9])
-    planner.plan(START, GOAL, horizon=400, schedule=HALVING)  # slides: a window is 24 tokens
+    planner.plan(START, GOAL, horizon=90, schedule=THIRDS[:, :10])
+    with pytest.raises(InvalidInput, match=r'plans of 10 tokens need .* got shape \(4, 9\)'):
+        planner.plan(START, GOAL, horizon=90, schedule=THIRDS[:, :9])
+    planner.plan(START, GOAL, horizon=600, schedule=THIRDS)  # two pieces of up to 32 tokens
 
 
 @pytest.mark.parametrize(('matrix', 'complaint'), [
-    (HALVING / 1.0, 'integer levels, got float64'),
-    (HALVING[::-1], 'row 0 .* must be pure noise'),
-    (HALVING[[0, 2, 1]], 'never re-noise'),
-    (HALVING[:2], 'last row .* must be clean'),
-    (HALVING * 2, r'levels must be in 0\.\.1000'),
-    (HALVING[0], r'got shape \(24,\)'),
+    (THIRDS / 1.0, 'integer levels, got float64'),
+    (THIRDS[::-1], 'row 0 .* must be pure noise'),
+    (THIRDS[[0, 2, 1, 3]], 'never re-noise'),
+    (THIRDS[:3], 'last row .* must be clean'),
+    (THIRDS * 2, r'levels must be in 0\.\.1000'),
+    (THIRDS[0], r'got shape \(32,\)'),
 ])
 def test_a_bad_matrix_is_refused(planner, matrix, complaint):
     with pytest.raises(InvalidInput, match=f'schedule: .*{complaint}'):
@@ -90,7 +91,7 @@ def test_a_bad_matrix_is_refused(planner, matrix, complaint):
 
 
 @pytest.mark.parametrize(('text', 'complaint'), [
-    ('1000,1000\n0,0\n', 'plans of 24 tokens need a matrix of at least as many columns'),
+    ('1000,1000\n0,0\n', 'plans of 32 tokens need a matrix of at least as many columns'),
     ('1000,1000\n500\n0,0\n', r'same number of levels, got \[1, 2\]'),
     ('1000,1000\n0.5,0\n0,0\n', "'0.5'"),
     ('', r'same number of levels, got \[\]'),

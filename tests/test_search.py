@@ -12,9 +12,8 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""Searching for a plan: the order of horizons, deadlines, and going on until they come."""
+"""Searching for a plan: the order of the batches, deadlines, and going on until they come."""
 
-from dataclasses import replace
 import time
 
 import numpy as np
@@ -22,124 +21,90 @@ import pytest
 import torch
 
 from df_planner import Planner
+from df_planner.diffusion.sampler import Sampler
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
-from df_planner.planning import sampling
-from df_planner.planning.horizons import EXPECTED_SHARES
-from df_planner.planning.horizons import horizons
-from df_planner.planning.request import Request
+from df_planner.planning.horizons import along
+from df_planner.planning.horizons import diffused_m
+from df_planner.planning.horizons import SLOWER
+from df_planner.planning.horizons import STAY_TOKENS
 from df_planner.planning.request import Task
+from df_planner.planning.route import Way
 from df_planner.planning.settings import PlannerSettings
+from df_planner.sim.maze import maze_map
 
 START, GOAL = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
+FASTEST_MPS = 5.0
 
 
 @pytest.fixture
 def planner():
     torch.set_num_threads(1)
-    return Planner.load('maze2d-umaze', backend='torch')
+    return Planner.load('point', grid=maze_map('umaze'), backend='torch')
 
 
-def batches(planner, arrival_s, previous=None, faster=False, **settings):
-    task = Task(START, GOAL[None], 2, 24, request=Request(previous=previous, faster=faster))
-    return horizons(task, arrival_s, PlannerSettings(**settings), planner.space,
-                    np.array([5.0, 5.0]))
+def batches(planner, way_m, length_m, fewest=2, most=32, at_goal=False, **settings):
+    """Return the batches along a straight way, of which the first part is diffused."""
+    way = Way(np.stack([np.linspace(0.0, way_m, 50), np.zeros(50)], axis=1))
+    task = Task(np.zeros(4), way.at(np.array([length_m])), fewest, most, at_goal)
+    return along(way, length_m, length_m == way_m, task, planner.space,
+                 PlannerSettings(**settings), FASTEST_MPS)
 
 
-def test_horizons_near_the_expected_arrival_come_first(planner):
-    likely, everywhere = batches(planner, arrival_s=1.2)
-    assert len(likely) == len(EXPECTED_SHARES)
-    assert likely[0].lengths.max() == 13 and likely[0].lengths.min() >= 8
-    none, the_same = batches(planner, arrival_s=None)
-    assert not none
-    for got, wanted in zip(everywhere, the_same, strict=True):
-        assert (got.lengths == wanted.lengths).all()
+def test_the_batches_are_along_the_way_and_slower_and_slower(planner):
+    found = batches(planner, 3.0, 2.0, num_samples=5)
+    assert len(found) == len(SLOWER) and all(len(batch.lengths) == 5 for batch in found)
+    fastest = [int(batch.lengths.min()) for batch in found]
+    assert fastest[0] == 1 + np.ceil(2.0 / (0.95 * FASTEST_MPS * 0.1))
+    assert fastest == sorted(fastest) and fastest[-1] > fastest[0]
+    assert len(set(found[0].lengths)) == 5, 'candidates differ in how long they take'
+    for batch in found:
+        assert not batch.ends_at_goal
+        for row, tokens in zip(batch.route, batch.lengths):
+            assert row[:tokens, 0] == pytest.approx(np.linspace(0.0, 2.0, tokens))
+    assert [batch.wide for batch in found] == [False, True, True, True]
+    assert all(batch.ends_at_goal for batch in batches(planner, 2.0, 2.0))
 
 
-def test_the_fewest_tokens_are_those_of_the_fastest_way_through_the_stops(planner):
-    for stops in ([GOAL], [np.array([1.0, 3.0]), GOAL]):
-        _, everywhere = horizons(Task(START, np.array(stops), 2, 24), None, PlannerSettings(),
-                                 planner.space, np.array([2.0, 2.0]))
-        # 2 m at 2 m/s, tokens of 0.1 s; by the way-point 2 m twice.
-        assert everywhere[0].lengths.min() == 1 + 10 * len(stops)
+def test_horizons_stay_within_what_is_asked_for(planner):
+    for length_m in (0.1, 90.0):
+        for batch in batches(planner, 100.0, length_m, fewest=7, most=20):
+            assert (7 <= batch.lengths).all() and (batch.lengths <= 20).all()
 
 
-def test_the_arrival_by_a_way_point_is_expected_after_both_legs(planner):
-    between = np.array([3.0, 3.0])
-    legs = (planner._arrival_s(START, between),
-            planner._arrival_s(np.array([*between, 0.0, 0.0]), GOAL))
-    assert planner._arrival_s(START, between, GOAL) == pytest.approx(sum(legs))
+def test_a_plan_that_stays_at_its_goal_is_short(planner):
+    assert all(set(batch.lengths) == set(STAY_TOKENS)
+               for batch in batches(planner, 0.2, 0.2, at_goal=True))
 
 
-def test_expected_horizons_stay_within_what_is_asked_for(planner):
-    for arrival_s in (0.0, 100.0):
-        assert all((2 <= batch.lengths).all() and (batch.lengths <= 24).all()
-                   for stage in batches(planner, arrival_s) for batch in stage)
+def test_of_a_long_way_the_first_part_is_diffused_and_a_short_one_to_its_end():
+    long, short = (Way(np.array([[0.0, 0.0], [end_m, 0.0]])) for end_m in (50.0, 5.5))
+    first_m = diffused_m(long, 32, 0.1, FASTEST_MPS)
+    assert 4.0 < first_m < 31 * 0.1 * FASTEST_MPS / 2
+    assert diffused_m(short, 32, 0.1, FASTEST_MPS) == 5.5 > first_m
+    assert diffused_m(long, 12, 0.1, FASTEST_MPS) < first_m / 2
 
 
 def test_what_comes_after_a_failure_is_drawn_with_all_of_the_noise(planner, monkeypatch):
-    stds, slide = [], sampling.slide
+    stds, sample = [], Sampler.sample
 
     def noted(sampler, noise, *more):
         stds.append(float(noise.std()))
-        return slide(sampler, noise, *more)
-    monkeypatch.setattr(sampling, 'slide', noted)
-    planner.settings = PlannerSettings(dynamics_tolerance=1e-3, refine_rounds=2, temperature=0.2)
-    with pytest.raises(NoValidPlan):
+        return sample(sampler, noise, *more)
+    monkeypatch.setattr(Sampler, 'sample', noted)
+    planner.settings = PlannerSettings(temperature=0.2)
+    planner.plan(START, GOAL)
+    assert stds == pytest.approx([0.2], rel=0.1), 'a batch with a valid candidate is the last'
+    assert planner.clock.candidates == planner.settings.num_samples
+    stds.clear()
+    planner.settings = PlannerSettings(dynamics_tolerance=1e-3, temperature=0.2)
+    with pytest.raises(NoValidPlan, match='of 32 candidates .* 32 exceed the dynamics'):
         planner.plan(START, GOAL)
-    likely = len(EXPECTED_SHARES)
-    assert stds[:likely] == pytest.approx([0.2] * likely, rel=0.1)
-    assert stds[likely:] == pytest.approx([1.0] * (len(stds) - likely), rel=0.1)
-    assert len(stds) > likely + 4
-
-
-def test_horizons_below_the_previous_plan_are_tried_anew_if_asked_for(planner):
-    previous = planner.plan(START, GOAL)
-    tokens = (len(previous) - 1) // planner.card.frame_stack + 1
-    (nearby, *rest), _ = batches(planner, 1.2, previous, faster=True)
-    assert nearby.previous is previous and not any(batch.improves for batch in rest[1:])
-    assert rest[0].improves and rest[0].previous is None and rest[0].lengths.max() == tokens - 1
-    assert not any(b.improves for stage in batches(planner, 1.2, previous) for b in stage)
-
-
-def waiting(rows, steps=60):
-    """Return the rows of a plan that stays where it is before it starts."""
-    return np.concatenate([np.repeat(rows[:1], steps, axis=0), rows])
-
-
-def test_looking_for_a_faster_plan_finds_one_where_the_plan_in_hand_is_slow(planner):
-    plan = planner.plan(START, GOAL)
-    slow = replace(plan, states=waiting(plan.states), actions=waiting(plan.actions),
-                   uncertainty=waiting(plan.uncertainty))
-    lengths = {faster: [len(planner.plan(START, GOAL, seed=seed, previous=slow, faster=faster))
-                        for seed in range(10)] for faster in (False, True)}
-    assert np.mean(lengths[True]) < np.mean(lengths[False])
-    assert all(faster <= other for faster, other in zip(lengths[True], lengths[False]))
-
-
-def test_the_arrival_expected_by_the_model_is_that_of_its_plans(planner):
-    planner.settings = PlannerSettings(predict_horizon=False)
-    for state, goal in ((START, GOAL), ([1.0, 1.0, 0.0, 0.0], [3.0, 3.0])):
-        state, goal = np.array(state), np.array(goal)
-        plan_s = len(planner.plan(state, goal)) * planner.card.dt_s
-        planner.settings = PlannerSettings()
-        assert 0.9 < planner._arrival_s(state, goal) / plan_s < 1.6  # data are slower than plans
-        planner.settings = PlannerSettings(predict_horizon=False)
-    assert planner._arrival_s(START, GOAL) is None
-
-
-def test_knowing_the_arrival_saves_calls_of_the_network(planner):
-    calls = {}
-    for predict in (True, False):
-        planner.settings = PlannerSettings(predict_horizon=predict)
-        calls[predict] = np.mean([planner.plan(START, GOAL, seed=seed).network_calls
-                                  for seed in range(5)])
-    assert calls[True] < 0.6 * calls[False]
+    assert stds == pytest.approx([0.2, 1.0, 1.0, 1.0], rel=0.1)
 
 
 def test_the_timings_of_a_plan_add_up(planner):
-    planner.settings = PlannerSettings(guidance_scale=1.0, guidance_from=0.6)
     plan = planner.plan(START, GOAL)
     parts = [seconds for name, seconds in plan.timings.items() if name != 'total']
     assert all(seconds > 0.0 for seconds in parts)
@@ -162,9 +127,8 @@ def slow_down(planner, call_s):
 
 
 def test_a_deadline_ends_a_search_that_found_nothing(planner):
-    slow_down(planner, 0.02)
-    planner.settings = PlannerSettings(
-        deadline_ms=600.0, robot_radius_m=0.45)  # no way is this wide
+    slow_down(planner, 0.1)
+    planner.settings = PlannerSettings(deadline_ms=600.0, dynamics_tolerance=1e-3)
     started = time.monotonic()
     complaint = 'no valid plan .* deadline_ms of 600 exceeded'
     with pytest.raises(PlanningTimeout, match=complaint) as raised:
@@ -192,7 +156,8 @@ def test_no_call_is_begun_that_would_end_after_the_deadline(planner):
             calls.append(time.monotonic())
             return network(*arguments)
     planner.network = Counted()
-    planner.settings = PlannerSettings(deadline_ms=900.0, guidance_scale=0.0, robot_radius_m=0.45)
+    planner.settings = PlannerSettings(deadline_ms=900.0, guidance_scale=0.0,
+                                       dynamics_tolerance=1e-3)
     started = time.monotonic()
     with pytest.raises(PlanningTimeout):
         planner.plan(START, GOAL)
@@ -201,18 +166,24 @@ def test_no_call_is_begun_that_would_end_after_the_deadline(planner):
     assert all(call - started <= 0.71 for call in calls[1:])
 
 
-def test_anytime_returns_a_plan_that_is_as_early_or_earlier_by_the_deadline(planner):
-    for seed in range(3):
-        planner.settings = PlannerSettings(num_samples=64)
-        first = planner.plan(START, GOAL, seed=seed)
-        planner.settings = PlannerSettings(num_samples=64, anytime=True)
-        best = planner.plan(START, GOAL, seed=seed)
-        assert best.valid and len(best) <= len(first)
-        assert best.network_calls >= first.network_calls
-    planner.settings = PlannerSettings(num_samples=64, anytime=True, deadline_ms=2000.0)
-    started = time.monotonic()
-    assert planner.plan(START, GOAL).valid
-    assert time.monotonic() - started < 4.0
+def test_after_the_deadline_a_plan_goes_on_as_its_route(planner):
+    network, calls = planner.network, []
+
+    class Stuck:
+        part_sizes, per_channel = network.part_sizes, network.per_channel
+
+        def __call__(self, *arguments):
+            calls.append(len(calls))
+            time.sleep(2.0 if len(calls) == 3 else 0.0)  # in the second piece
+            return network(*arguments)
+    start, goal = np.array([1.0, 1.0, 0.0, 0.0]), np.array([6.0, 6.0])
+    planner.map, planner.network = maze_map('medium'), Stuck()
+    planner.settings = PlannerSettings(
+        horizon_steps=1000, guidance_scale=0.0, deadline_ms=1900.0)
+    plan = planner.plan(start, goal)
+    assert plan.valid and plan.states[-1, :2] == pytest.approx(goal)
+    assert plan.network_calls == len(calls) == 3
+    assert not plan.actions[-50:].any(), 'the route has no actions'
 
 
 def test_the_caller_still_cancels_under_a_deadline(planner):

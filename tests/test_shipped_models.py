@@ -28,9 +28,9 @@ from df_planner.training.config import TrainConfig
 CARDS = sorted((Path(__file__).parents[1] / 'checkpoints').glob('*.json'))
 
 
-@pytest.mark.parametrize('maze', ['umaze', 'medium', 'large'])
-def test_a_shipped_model_drives_like_the_controller_of_its_data(tmp_path, maze):
-    specification = Specification(maze, checkpoint=f'maze2d-{maze}')
+@pytest.mark.parametrize('maze', ['umaze', 'large'])
+def test_the_shipped_model_drives_like_the_controller_of_its_data(tmp_path, maze):
+    specification = Specification(maze, checkpoint='point')
     results = evaluate(specification, sample_starts(load_maze(maze), 2, seed=0), tmp_path)
     assert results['summary']['reached'] == 2
     assert results['summary']['wall_crossing_share']['max'] < 0.05

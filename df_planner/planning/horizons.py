@@ -81,20 +81,22 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Stretch:
-    """The first ``length_m`` of a way, which is diffused at once."""
+    """
+    The first ``length_m`` of a way, which is diffused at once; ``left_m`` are left.
+
+    Nothing is left exactly, in every frame, of a way that is diffused to its end.
+    """
 
     way: Way
     length_m: float
+    left_m: float
 
     @classmethod
     def of(cls, way: Way, ahead_m: float) -> Self:
         """Return about the first ``ahead_m`` of a way, or all of it if little would be left."""
-        return cls(way, way.length_m if way.length_m <= NEARLY_THERE * ahead_m else ahead_m)
-
-    @property
-    def left_m(self) -> float:
-        """Return the length of the way beyond it."""
-        return self.way.length_m - self.length_m
+        if way.length_m <= NEARLY_THERE * ahead_m:
+            return cls(way, way.length_m, 0.0)
+        return cls(way, ahead_m, way.length_m - ahead_m)
 
     @property
     def end(self) -> np.ndarray:
