@@ -119,7 +119,7 @@ def test_the_command_writes_numbers_and_a_picture(tmp_path):
     assert list(summary) == list(inpainting.TASKS)
     for task in ('middle', 'way-points'):
         error = {method: summary[task][method]['error_m']['mean'] for method in summary[task]}
-        assert error['truth'] == 0.0 and error['best'] <= error['sample'] < error['linear']
+        assert error['truth'] == 0.0 < error['best'] <= error['sample'] < 2.0 * error['linear']
     assert (tmp_path / 'inpainting.png').stat().st_size > 1000
     assert 'way-points, spline' in result.output
 

@@ -27,7 +27,6 @@ from df_planner.experiments import rollout
 from df_planner.experiments.common import held_out_windows
 from df_planner.model.checkpoint import load_card
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import maze_map
 
 UMAZE = load_maze('umaze')
 CARD = load_card('point')
@@ -78,7 +77,7 @@ def test_distances_have_known_values():
 
 
 def test_roll_outs_have_the_tokens_of_all_stretches(windows):
-    planner = Planner.load('point', grid=maze_map('umaze'))
+    planner = Planner.load('point', backend='torch')
     planner.settings = planner.settings.model_copy(update={'sampling_steps': 1})
     states, actions = rollout.roll_out(planner, windows[:2, 0, :4], 2, 3, seed=0)
     tokens = 2 * CARD.architecture.max_tokens
