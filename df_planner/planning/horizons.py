@@ -15,18 +15,22 @@
 """
 Which horizons are tried, in which order.
 
-A way tells where to go, not how long it takes. The candidates of a batch take different times for
-the same way; later batches take longer. Of a long way only the first part is diffused at once, as
+A way tells where to go, not how long it takes. The candidates of a batch drive the same way at
+different speeds, as they can by what the data show: they speed up from where the robot is and slow
+down for bends. Later batches take longer. Of a long way only the first part is diffused at once, as
 far as the model was trained for.
 """
 
 from dataclasses import dataclass
 from dataclasses import replace
+import math
 from typing import Self
 
 import numpy as np
 
+from df_planner.maps.route import SPACING_M
 from df_planner.maps.route import Way
+from df_planner.planning.plan import VELOCITY
 from df_planner.planning.request import Task
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import Known
@@ -35,6 +39,7 @@ from df_planner.planning.tokens import TokenSpace
 BATCH_SIZES = (4, 5, 6, 8)  # of nearly all batches
 SPEEDS = 0.95, 0.25  # of the fastest and slowest candidate, as shares of the fastest in the data
 LOOK_AHEAD = 0.3  # share of the longest window at full speed that is diffused at once
+HEADS_M = 0.3  # of a way tell where it heads
 NEARLY_THERE = 1.2  # a way longer by this factor is diffused to its end
 SLOWER = 1.0, 1.2, 1.4, 1.8  # of the batches that are tried one after the other
 CRUISE = 0.5  # speed at which a plan goes on as its route, as a share of the fastest in the data
@@ -103,6 +108,34 @@ class Stretch:
         """Return its last position (2,)."""
         return self.way.at(np.array([self.length_m]))[0]
 
+    def speed_along(self, velocity: np.ndarray) -> float:
+        """Return how much of a velocity (2,) at its start leads along it, at least 0."""
+        ahead = self.way.at(np.array([0.0, HEADS_M]))
+        ahead = ahead[1] - ahead[0]
+        return max(float(velocity @ ahead) / max(float(np.linalg.norm(ahead)), 1e-9), 0.0)
+
+    def times_s(self, cruise_mps: np.ndarray, first_mps: float, rests: bool, most_mps2: float
+                ) -> tuple[np.ndarray, np.ndarray]:
+        """
+        Return when, (N, P) s, lengths (P,) of it are reached at speeds (N,).
+
+        It speeds up from ``first_mps``, slows down for bends and, if it ``rests``, for the end.
+
+        :param most_mps2: acceleration along and across the way.
+        """
+        along_m = np.linspace(0.0, self.length_m, max(3, math.ceil(self.length_m / SPACING_M) + 1))
+        points, step_m = self.way.at(along_m), along_m[1]
+        heading = np.diff(points, axis=0) / step_m
+        bend = np.linalg.norm(np.diff(heading, axis=0), axis=-1) / step_m  # 1/m
+        limit = np.concatenate([[np.inf], most_mps2 / bend.clip(1e-6), [np.inf]])
+        limit[0], limit[-1] = first_mps ** 2, 0.0 if rests else np.inf
+        squared = np.minimum(limit, np.square(cruise_mps)[:, None])
+        away_m = np.abs(along_m[:, None] - along_m)
+        squared = (squared[:, None] + 2.0 * most_mps2 * away_m).min(-1)
+        speed = np.sqrt(squared)
+        step_s = 2.0 * step_m / (speed[:, 1:] + speed[:, :-1]).clip(1e-3)
+        return np.concatenate([np.zeros((len(speed), 1)), step_s.cumsum(1)], axis=1), along_m
+
 
 def ahead_m(tokens: int, token_s: float, fastest_mps: float) -> float:
     """
@@ -115,27 +148,35 @@ def ahead_m(tokens: int, token_s: float, fastest_mps: float) -> float:
 
 
 def along(stretches: list[Stretch], task: Task, space: TokenSpace, settings: PlannerSettings,
-          fastest_mps: float) -> list[Candidates]:
+          fastest_mps: float, most_mps2: float) -> list[Candidates]:
     """
     Return batches of candidates in the order in which they are tried, the fastest first.
 
     :param stretches: of different ways, in the frame of the tokens; candidates take turns.
-    :param fastest_mps: speed in the data.
+    :param fastest_mps: speed in the data, and ``most_mps2``, acceleration.
     """
     stretch = np.arange(settings.num_samples) % len(stretches)
-    speeds_mps = fastest_mps * np.linspace(*SPEEDS, settings.num_samples)
-    length_m = np.array([each.length_m for each in stretches])[stretch]
     left_s = np.array([each.left_m for each in stretches])[stretch] / (CRUISE * fastest_mps)
     ends = np.stack([each.end for each in stretches])[stretch]
+    speeds_mps = fastest_mps * np.linspace(*SPEEDS, settings.num_samples)
+    moved: dict[int, tuple[np.ndarray, np.ndarray]] = {}  # by candidate: times and lengths
+    for index, each in enumerate(stretches):
+        rests = each.left_m == 0.0 and task.request.rest_at_goal
+        members = np.flatnonzero(stretch == index)
+        times_s, along_m = each.times_s(
+            speeds_mps[members], each.speed_along(task.state[VELOCITY]), rests, most_mps2)
+        moved |= {member: (times, along_m) for member, times in zip(members.tolist(), times_s)}
+    duration_s = np.array([moved[member][0][-1] for member in range(settings.num_samples)])
     batches = []
     for slower in SLOWER:
-        lengths = np.ceil(slower * length_m / (speeds_mps * space.token_s)).astype(int) + 1
+        lengths = np.ceil(slower * duration_s / space.token_s).astype(int) + 1
         if task.at_goal:
             lengths = np.resize(STAY_TOKENS, settings.num_samples)
         lengths = lengths.clip(task.fewest, task.most)
         route = np.zeros((len(lengths), lengths.max(), 2))
-        for row, tokens, index in zip(route, lengths, stretch):
-            each = stretches[index]
-            row[:tokens] = each.way.at(np.linspace(0.0, each.length_m, tokens))
+        for member, (row, tokens) in enumerate(zip(route, lengths)):
+            times, along_m = moved[member]
+            row[:tokens] = stretches[stretch[member]].way.at(np.interp(
+                np.linspace(0.0, times[-1], tokens), times, along_m))
         batches.append(Candidates(lengths, route, stretch, ends, left_s, wide=slower > 1.0))
     return batches

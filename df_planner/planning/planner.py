@@ -108,6 +108,7 @@ class Planner:
         self._limits = {name: np.array(getattr(card.statistics, name))
                         for name in ('velocity_change', 'drift', 'max_speed')}
         self._fastest_mps = float(self._limits['max_speed'].max())
+        self._most_mps2 = float(self._limits['velocity_change'].max()) / self.space.token_s
 
     @classmethod
     def load(cls, checkpoint: str | Path, device: str = 'cpu', grid: GridMap | None = None,
@@ -230,7 +231,7 @@ class Planner:
         try:
             sampling = local.sampling(most, generator, replace(request, reward=reward),
                                       Goal(frame.points_in(stops[0]), self._routes.to(stops[0])))
-            batches = along(ahead, task, space, settings, self._fastest_mps)
+            batches = along(ahead, task, space, settings, self._fastest_mps, self._most_mps2)
             attempt, batch = search(batches, task, sampling, Checks(
                 space, self._limits, local.map, settings))
             plan = self._with_uncertainty(attempt, batch, task, sampling)
