@@ -42,6 +42,8 @@ from df_planner.errors import ConfigError
 from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.metrics import is_reached
 from df_planner.evaluation.picture import sketch
+from df_planner.maps.grid import GridMap
+from df_planner.maps.map_file import load_map
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
 from df_planner.robots.kinds import POINT
@@ -80,6 +82,7 @@ class Specification:
     :param settings: fields of ``PlannerSettings`` that differ from the default.
     :param backend: what evaluates the network (see ``diffusion/runtime/backends.py``).
     :param robot: kind of the robot, that of the checkpoint.
+    :param planner_map: the YAML file of a map that is planned on instead of that of the place.
     :raises ConfigError: naming the field, its value and what is allowed.
     """
 
@@ -93,6 +96,7 @@ class Specification:
     settings: dict = field(default_factory=dict)
     backend: str = 'auto'
     robot: str = POINT.name
+    planner_map: str | None = None
 
     def __post_init__(self):
         check_simulated(self.robot, self.checkpoint)
@@ -169,7 +173,8 @@ class EpisodeRunner:
         from df_planner.planning.planner import Planner
         torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
         planner = Planner.load(specification.checkpoint, specification.device,
-                               self.place.grid.in_axes(robot.signals.observation_to_map),
+                               _planned_on(specification, self.place).in_axes(
+                                   robot.signals.observation_to_map),
                                specification.planner_settings, specification.backend)
         if planner.card.robot != specification.robot:
             raise ConfigError(f'checkpoint {specification.checkpoint} is for the robot '
@@ -207,6 +212,11 @@ class EpisodeRunner:
         return {'record': record, 'sketch': sketch(states, plans, self._signals)}
 
 
+def _planned_on(specification: Specification, place: Place) -> GridMap:
+    return (place.grid if specification.planner_map is None
+            else load_map(specification.planner_map))
+
+
 def identity_of(specification: Specification) -> dict:
     """Return everything but the starts that results depend on, JSON-able."""
     identity = asdict(specification)
@@ -217,6 +227,8 @@ def identity_of(specification: Specification) -> dict:
         weights = find_checkpoint(specification.checkpoint)
         identity['checkpoint_sha256'] = hashlib.sha256(weights.read_bytes()).hexdigest()
         identity['settings'] = specification.planner_settings.model_dump()
+        if specification.planner_map is not None:
+            identity['planner_map_sha256'] = load_map(specification.planner_map).sha256
     identity['df_planner_version'] = df_planner.__version__
     return identity
 
