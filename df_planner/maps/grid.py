@@ -30,7 +30,7 @@ from df_planner.errors import InvalidInput
 AXES_OF_THE_MAP = ((1.0, 0.0), (0.0, 1.0))  # of data that are in the map frame themselves
 OCCUPIED_THRESHOLD = 65  # Nav2's
 NOWHERE = 1e6  # cells to the nearest obstacle where there is none
-LOG_RESOLUTION_M = 0.05
+LOG_RESOLUTION_M = 0.05  # of maps from logs
 MOST_CELLS = 50_000_000  # 7000 x 7000: the distance field takes 8 bytes a cell
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # cells of nav_msgs/OccupancyGrid
 
@@ -105,8 +105,8 @@ class GridMap:
 
     @classmethod
     def from_log(cls, drives: Iterable[np.ndarray], reach_m: float, max_step_m: float,
-                 observation_to_map: np.ndarray | Sequence[Sequence[float]] = AXES_OF_THE_MAP, *,
-                 resolution_m: float = LOG_RESOLUTION_M) -> 'GridMap':
+                 observation_to_map: np.ndarray | Sequence[Sequence[float]] = AXES_OF_THE_MAP
+                 ) -> 'GridMap':
         """
         Return the map that a log tells: where the robot has been is free, all else is unknown.
 
@@ -116,6 +116,7 @@ class GridMap:
         :param max_step_m: a longer move from row to row is a jump: nothing was driven over.
         :raises InvalidInput: without a position, or for more than ``MOST_CELLS``.
         """
+        resolution_m = LOG_RESOLUTION_M
         turn, cells = np.asarray(observation_to_map, float).T, np.zeros((0, 2), np.int64)
         for positions in drives:
             found = swept(np.asarray(positions, float) @ turn / resolution_m,
