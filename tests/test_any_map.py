@@ -63,6 +63,16 @@ def test_a_plan_reaches_the_goal_clear_of_walls(planner):
     assert steps_m.max() < 0.08  # also where the diffused part goes over into the route
 
 
+def test_a_plan_tells_what_of_it_is_not_diffused(planner):
+    plan = planner.plan(START, GOAL)
+    assert 0 < plan.diffused_steps < len(plan)
+    assert plan.actions[:plan.diffused_steps - 1].any(1).all()
+    assert not plan.actions[plan.diffused_steps:].any()
+    assert plan.shifted(50).diffused_steps == plan.diffused_steps - 50
+    assert plan.shifted(len(plan)).diffused_steps == 0
+    assert planner.plan(START, np.array([2.0, 1.0])).diffused_steps is None
+
+
 @pytest.mark.parametrize('place', range(6))
 def test_places_by_seed_are_planned_through(planner, place):
     unseen = unseen_place(place, 2)

@@ -50,7 +50,7 @@ def _run(*arguments):
 @pytest.mark.parametrize('arguments', [
     (), ('data', 'generate'), ('data', 'import'), ('data', 'info'), ('data', 'check'),
     ('measure', 'throughput'), ('measure', 'realtime'), ('measure', 'soak'), ('train',),
-    ('evaluate',), ('demo',), ('doctor',), ('info',),
+    ('plan',), ('evaluate',), ('demo',), ('doctor',), ('info',),
     ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),
     ('measure', 'noise'), ('measure', 'rollout'), ('measure', 'cost'), ('measure', 'latency'),
     ('profile',), ('report',), ('animate',)])

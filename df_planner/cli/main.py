@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The command line: ``df_planner data | train | evaluate | benchmark | measure | demo | report | …``.
+The command line: ``df_planner data | train | plan | evaluate | benchmark | demo | report | …``.
 
 An error of this package becomes one line on stderr and exit code 2. Ctrl-C ends a command with
 exit code 130, SIGTERM with 143. A command's module is imported when the command is asked for, so
@@ -51,6 +51,7 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 COMMANDS = {
     'data': ('cli.main', 'data', 'Generate, import, inspect or check the logs of a robot.'),
     'train': ('cli.model', 'train', 'Train a model on a log; the same command resumes it.'),
+    'plan': ('cli.plan', 'plan', 'Make one plan on a map or in a maze, and draw it.'),
     'evaluate': ('cli.evaluate', 'evaluate', 'Score a planner on a maze or a map, without ROS.'),
     'benchmark': ('cli.benchmark', 'benchmark', 'Run a GRID of evaluations and write one report.'),
     'measure': ('cli.main', 'measure', 'Measure one ability of a planner, or a speed.'),

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from df_planner.driving.executor import Executor
+from df_planner.driving.obstacles import Obstacles
 from df_planner.driving.odometry_watch import OdometryWatch
 from df_planner.driving.rest import Rest
 from df_planner.driving.stamps import has_restarted
@@ -72,16 +73,21 @@ class PlanFollower:
 
     While the odometry does not advance (see ``watch``), no plan counts, also not afterwards.
 
+    A plan whose next part hits an obstacle of the newest local map (``obstacles``) ends at once.
+
     :param odom_timeout_s: a gap this long in the stamps of the odometry ends plans made before,
         and so does something that stands still in it for this long by the wall clock.
     :param limits: (A,) largest magnitudes of the actions.
+    :ivar braked_for: what ended the plan in hand before its time, None if nothing did.
     """
 
     def __init__(self, executor: Executor, control_period_s: float, plan_timeout_s: float,
                  odom_timeout_s: float, lockstep: bool, lockstep_plan_steps: int,
-                 limits: Sequence[float] = (1.0, 1.0)):
+                 limits: Sequence[float] = (1.0, 1.0), obstacles: Obstacles = Obstacles()):
         self.executor = executor
         self.odom_stamp_ns: int | None = None  # of the newest odometry
+        self.obstacles = obstacles
+        self.braked_for: str | None = None
         self.watch = OdometryWatch(odom_timeout_s, RARE_PERIODS * control_period_s)
         self._timeline = Timeline(control_period_s)
         self._plan_timeout_ns = seconds_to_ns(plan_timeout_s)
@@ -188,6 +194,7 @@ class PlanFollower:
         if not self.has_control:
             return None
         self._answered = True
+        self._brake_for_obstacles()
         if not self.has_current_plan:
             self._has_control = self._lockstep or not self._rest.is_reached
             # Braking by a velocity that is not true would drive the robot.
@@ -202,6 +209,22 @@ class PlanFollower:
         self.watch.commanded(float((np.abs(action) / self._limits).max()))
         return Answer(action, self.odom_stamp_ns,
                       float(np.linalg.norm(planned - self._state[:2])), self._seam_jump(action))
+
+    def _brake_for_obstacles(self) -> None:
+        """End the plan in hand if an obstacle is in its way, or nobody looks out for any."""
+        if not (self.obstacles.are_told and self.has_current_plan):
+            return
+        rows = self._timeline.rows_ahead(
+            self.odom_stamp_ns, self.obstacles.steps_ahead(self._timeline.dt_ns))
+        stale = self.obstacles.staleness(self.odom_stamp_ns)
+        if stale is not None:
+            self.braked_for = f'waiting for {stale}'
+        elif self.obstacles.are_in_way(np.vstack([self._state[:2], rows[:, :2]])):
+            self.braked_for = 'an obstacle of the local costmap is in the way'
+        else:
+            self.braked_for = None
+            return
+        self._timeline.take(None, self.odom_stamp_ns, self.odom_stamp_ns)
 
     def _is_far(self, plan: Plan, stamp_ns: int) -> bool:
         ahead_s = max(stamp_ns - self.odom_stamp_ns, 0) / NS_PER_S

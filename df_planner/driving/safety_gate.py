@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from df_planner.driving.obstacles import first_hit
 from df_planner.errors import At
 from df_planner.errors import PlanBeyondLimits
 from df_planner.errors import PlanInCollision
@@ -138,6 +139,14 @@ class SafetyGate:
             raise PlanInCollision(
                 f'the plan hits {what} at ', At(*where),
                 f', {row * plan.dt_s:.2f} s after its start, by {short_m[row]:.2f} m')
+
+    def hits_within(self, plan: Plan, grid: GridMap, time_s: float) -> bool:
+        """Tell whether a plan hits an obstacle of a map within this time from its start."""
+        limits = self._limits
+        rows = int(min(time_s / plan.dt_s, len(plan))) + 1
+        return limits.collision_check and first_hit(
+            plan.states[:rows, :2], grid, limits.robot_radius_m - limits.collision_tolerance_m
+            ) is not None
 
     @staticmethod
     def _check_finite(plan: Plan) -> None:

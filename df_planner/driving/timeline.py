@@ -116,6 +116,17 @@ class Timeline:
             return found
         return TimedPlan(from_nearest_row(self.rest_at(now_ns), state), now_ns)
 
+    def rows_ahead(self, now_ns: int, count: int) -> np.ndarray:
+        """
+        Return the planned states (count, S) from now on, one per control step.
+
+        The robot follows ``current`` until ``ahead`` begins, and stays at the end of a plan.
+        """
+        stamps_ns = now_ns + self.dt_ns * np.arange(count)
+        return np.array([self._row(self.ahead if self.ahead is not None
+                                   and self.ahead.stamp_ns <= stamp_ns else self.current, stamp_ns)
+                         for stamp_ns in stamps_ns.tolist()])
+
     def off(self, state: np.ndarray, now_ns: int) -> np.ndarray | None:
         """
         Return by how much a robot in a state (S,) is off the plan followed now, (4,).

@@ -61,7 +61,8 @@ class RoutePlanner(Planner):
             rows = np.vstack([still, rows])
         rows[-1, VELOCITY] = 0.0
         return Plan(actions=np.zeros((len(rows), len(self.space.action_limits))),
-                    states=np.hstack([rows, others]), dt_s=self.space.dt_s, goal=goal)
+                    states=np.hstack([rows, others]), dt_s=self.space.dt_s, goal=goal,
+                    diffused_steps=0)
 
     def _turn(self, state: np.ndarray, towards: np.ndarray) -> np.ndarray:
         """Return the headings (n, 2) of a turn in place towards a way; none if it is ahead."""

@@ -26,6 +26,7 @@ from df_planner.errors import InvalidInput
 
 AXES_OF_THE_MAP = ((1.0, 0.0), (0.0, 1.0))  # of data that are in the map frame themselves
 OCCUPIED_THRESHOLD = 65  # Nav2's
+NOWHERE = 1e6  # cells to the nearest obstacle where there is none
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # cells of nav_msgs/OccupancyGrid
 
 
@@ -41,7 +42,9 @@ class GridMap:
     :param origin_yaw: the grid's x axis in the map frame, in radians; maps may be turned.
     :param unknown: (H, W) bool, cells that nobody has seen; none by default.
     :param allow_unknown: unknown cells are free; otherwise they are obstacles.
+    :param closed: what lies beyond the grid counts as an obstacle; around a local map it is free.
     :raises InvalidInput: for a grid that describes no plane.
+    :ivar base: of a map with local obstacles (see ``with_local``) the map without them.
 
     ``distance_m`` (H + 2, W + 2) holds the distance at the centres of the cells, with a border of
     one cell around the grid.
@@ -50,7 +53,9 @@ class GridMap:
     def __init__(self, occupied: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
                  observation_to_map: np.ndarray | Sequence[Sequence[float]] = AXES_OF_THE_MAP, *,
                  origin_yaw: float = 0.0, unknown: np.ndarray | None = None,
-                 allow_unknown: bool = False):
+                 allow_unknown: bool = False, closed: bool = True):
+        self.base: GridMap | None = None
+        self.closed = closed
         self.occupied = np.asarray(occupied, bool)
         if self.occupied.ndim != 2 or self.occupied.size == 0:
             raise InvalidInput(f'occupied must be (H, W), got {self.occupied.shape}')
@@ -73,8 +78,8 @@ class GridMap:
         self._to_grid = np.array([[cosine, sine], [-sine, cosine]])  # axes of the map to its cells
         # The distance between cell centres, less half a cell, is the distance to the edge. Beyond
         # the grid nothing is known, so a border of obstacles closes it.
-        solid = np.pad(self.solid, 1, constant_values=True)
-        outside = distance_transform_edt(~solid)
+        solid = np.pad(self.solid, 1, constant_values=closed)
+        outside = distance_transform_edt(~solid) if solid.any() else np.full(solid.shape, NOWHERE)
         inside = distance_transform_edt(solid)
         self.distance_m = self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
 
@@ -82,7 +87,7 @@ class GridMap:
     def from_cells(cls, cells: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
                    observation_to_map: np.ndarray | Sequence[Sequence[float]] = AXES_OF_THE_MAP,
                    *, origin_yaw: float = 0.0, occupied_threshold: int = OCCUPIED_THRESHOLD,
-                   allow_unknown: bool = False) -> 'GridMap':
+                   allow_unknown: bool = False, closed: bool = True) -> 'GridMap':
         """
         Return the map of the cells of a ``nav_msgs/OccupancyGrid``.
 
@@ -90,7 +95,8 @@ class GridMap:
         :param occupied_threshold: cells of this value or above are obstacles.
         """
         return cls(cells >= occupied_threshold, resolution_m, origin_xy, observation_to_map,
-                   origin_yaw=origin_yaw, unknown=cells < 0, allow_unknown=allow_unknown)
+                   origin_yaw=origin_yaw, unknown=cells < 0, allow_unknown=allow_unknown,
+                   closed=closed)
 
     @property
     def solid(self) -> np.ndarray:
@@ -106,8 +112,14 @@ class GridMap:
     def in_axes(self, observation_to_map: np.ndarray | Sequence[Sequence[float]]) -> 'GridMap':
         """Return the same map for positions in other axes."""
         other = copy(self)
+        other.base = None
         other.observation_to_map = np.asarray(observation_to_map, float)
         return other
+
+    def with_unknown_free(self) -> 'GridMap':
+        """Return the same map with unknown cells as free ones."""
+        return GridMap(self.occupied, self.resolution_m, self.origin_xy, self.observation_to_map,
+                       origin_yaw=self.origin_yaw, unknown=self.unknown, allow_unknown=True)
 
     def seen_from(self, origin: np.ndarray, turn: np.ndarray) -> 'GridMap':
         """
@@ -117,6 +129,7 @@ class GridMap:
         :param turn: (2, 2) matrix that turns its axes into those of the data.
         """
         other = copy(self)
+        other.base = None
         other.observation_to_map = self.observation_to_map @ turn
         other.origin_xy = self.origin_xy - self.observation_to_map @ origin
         return other
@@ -127,22 +140,23 @@ class GridMap:
         return np.all((cells >= 0.0) & (cells < self.occupied.shape), axis=-1)
 
     def is_solid(self, points: np.ndarray) -> np.ndarray:
-        """Return whether points (..., 2) lie in an obstacle or beyond the grid."""
+        """Return whether points (..., 2) lie in an obstacle or beyond a closed grid."""
         cells = self._cells(points)
         inside = np.all((cells >= 0.0) & (cells < self.occupied.shape), axis=-1)
         iy, ix = np.moveaxis(np.where(inside[..., None], cells, 0.0).astype(int), -1, 0)
-        return ~inside | self.solid[iy, ix]
+        return (~inside & self.closed) | (inside & self.solid[iy, ix])
 
     def clearance(self, points: np.ndarray) -> np.ndarray:
         """
         Return the distance (...) in metres from points (..., 2) to the nearest obstacle edge.
 
-        Negative inside an obstacle and beyond the grid.
+        Negative inside an obstacle and beyond the grid; beyond an open one infinite.
         """
         cells = self._cells(points) + 0.5  # the border shifts by one, centres by half a cell
         flat = cells.reshape(-1, 2).T
         values = map_coordinates(self.distance_m, flat, order=1, mode='nearest')
-        return values.reshape(cells.shape[:-1])
+        values = values.reshape(cells.shape[:-1])
+        return values if self.closed else np.where(self.contains(points), values, np.inf)
 
     def is_unknown_near(self, point: np.ndarray) -> bool:
         """Tell whether the obstacle nearest to a point (2,) is a cell that nobody has seen."""
@@ -178,6 +192,31 @@ class GridMap:
         return GridMap(self.occupied | covers(points), self.resolution_m, self.origin_xy,
                        self.observation_to_map, origin_yaw=self.origin_yaw, unknown=self.unknown,
                        allow_unknown=self.allow_unknown)
+
+    def with_local(self, local: 'GridMap', needed_m: float, margin_m: float) -> 'GridMap':
+        """
+        Return the map with the obstacles of a local one, which is open, beside its own.
+
+        A local obstacle counts as ``margin_m`` nearer than it is for whoever keeps ``needed_m``
+        from obstacles; but it is touched by nobody who does not touch it.
+        """
+        height, width = local.occupied.shape
+        corners = self._cells(local.centers(np.array(
+            [(iy, ix) for iy in (-0.5, height - 0.5) for ix in (-0.5, width - 0.5)])))
+        low, high = (np.clip(edge, 0, self.occupied.shape).astype(int) for edge in (
+            np.floor(corners.min(axis=0)), np.ceil(corners.max(axis=0))))
+        window = tuple(slice(*ends) for ends in zip(low, high))
+        field = tuple(slice(*ends) for ends in zip(low + 1, high + 1))  # it has a border
+        away_m = local.clearance(self.centers(np.moveaxis(np.mgrid[window], 0, -1)))
+        other = copy(self)
+        other.base = self.base or self
+        other.occupied, other.distance_m = self.occupied.copy(), self.distance_m.copy()
+        other.occupied[window] |= away_m < self.resolution_m / 2
+        other.unknown = self.unknown & ~other.occupied
+        near = away_m * needed_m / (needed_m + margin_m)
+        seen_m = np.where(away_m < needed_m + margin_m, near, away_m - margin_m)
+        other.distance_m[field] = np.minimum(self.distance_m[field], seen_m)
+        return other
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""

@@ -50,6 +50,8 @@ class Plan:
         sampled, such as the rest of an earlier plan.
     :param candidates: states (H_i, S) of every sampled plan, for display.
     :param candidate_rewards: (N,) their rewards, ``-inf`` where a check failed.
+    :param diffused_steps: number of the first rows that the network made; those behind them follow
+        the route as it is. None if it made all.
     """
 
     actions: np.ndarray
@@ -64,6 +66,7 @@ class Plan:
     batches: int = 0
     candidates: list[np.ndarray] = field(default_factory=list)
     candidate_rewards: np.ndarray | None = None
+    diffused_steps: int | None = None
 
     def __post_init__(self):
         if self.actions.ndim != 2 or self.states.ndim != 2:
@@ -87,6 +90,8 @@ class Plan:
     def shifted(self, steps: int) -> 'Plan':
         """Return the plan without its first ``steps`` rows; the arrival row always stays."""
         first = min(max(steps, 0), len(self) - 1)
+        diffused = self.diffused_steps
         return replace(self, actions=self.actions[first:], states=self.states[first:],
                        uncertainty=self.uncertainty[first:], timings={}, network_calls=0,
-                       batches=0, candidates=[], candidate_rewards=None)
+                       candidates=[], candidate_rewards=None, diffused_steps=(
+                           None if diffused is None else max(diffused - first, 0)))

@@ -112,6 +112,9 @@ class PlannerSettings(BaseModel):
     robot_radius_m: float = Field(0.1, ge=0.0, le=10.0, description='radius of the robot')
     collision_tolerance_m: float = Field(0.05, ge=0.0, le=1.0, description=(
         'by how much a plan may overlap an obstacle and still count as free'))
+    obstacle_margin_m: float = Field(0.1, ge=0.0, le=10.0, description=(
+        'distance beyond the robot that plans keep from the obstacles of a local costmap, which '
+        'may move'))
     dynamics_tolerance: float = Field(3.0, gt=0.0, le=100.0, description=(
         'factor by which a plan may exceed the velocity changes and speeds seen in the data'))
     goal_tolerance_m: float = Field(0.5, gt=0.0, le=10.0, description=(

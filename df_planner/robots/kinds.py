@@ -80,7 +80,7 @@ class RobotKind:
         return {
             'planner': {'robot_radius_m': signals.robot_radius_m, **self.planner_settings},
             'follower': {
-                'control_period_s': signals.dt_s,
+                'control_period_s': signals.dt_s, 'robot_radius_m': signals.robot_radius_m,
                 'observation_to_map': [float(x) for row in signals.observation_to_map
                                        for x in row],
                 **dict(zip(self.limit_parameters, signals.action_limits))}}

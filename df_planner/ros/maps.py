@@ -68,12 +68,13 @@ def occupancy_grid_message(data: np.ndarray, origin_xy: np.ndarray, resolution_m
 
 def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
                           occupied_threshold: int = OCCUPIED_THRESHOLD,
-                          allow_unknown: bool = False) -> GridMap:
+                          allow_unknown: bool = False, closed: bool = True) -> GridMap:
     """
     Return a map message as a distance field; its origin may be turned about the vertical.
 
     :param occupied_threshold: cells of this value or above are obstacles.
     :param allow_unknown: unknown cells are free; otherwise they are obstacles.
+    :param closed: what lies beyond the map counts as an obstacle.
     """
     conversions.check_frame(msg.header.frame_id, (frame_id,), 'map')
     height, width = msg.info.height, msg.info.width
@@ -94,7 +95,7 @@ def grid_map_from_message(msg: OccupancyGrid, axes: MapAxes, frame_id: str,
     return GridMap.from_cells(
         cells, round(resolution_m, 6), np.array([x, y]), axes.observation_to_map,
         origin_yaw=math.atan2(heading[1], heading[0]), occupied_threshold=occupied_threshold,
-        allow_unknown=allow_unknown)
+        allow_unknown=allow_unknown, closed=closed)
 
 
 class MapReader:
@@ -125,3 +126,41 @@ class MapReader:
             self._done(Outcome.of(read))
         else:
             self._worker.submit('map', lambda should_stop: read(), self._done)
+
+
+class LocalMapReader:
+    """
+    Subscribe to the local costmap; unknown cells and what lies beyond it are free.
+
+    :param settings: returns the parameters, with ``local_occupied_threshold``.
+    :param frames: returns the frames that it may be in, all taken to equal the map.
+    :param take: called in the executor's thread with every map and its stamp; a bad one is a
+        complaint.
+    :param worker: None to read in the executor's thread.
+    """
+
+    def __init__(self, node: Node, axes: MapAxes, settings: Callable[[], Any],
+                 frames: Callable[[], tuple[str, ...]], take: Callable[[GridMap, int], None],
+                 complaints: Complaints, worker: Worker | None):
+        self._node, self._axes, self._settings, self._worker = node, axes, settings, worker
+        self._frames = frames
+        self._done = guarded(lambda outcome: take(*outcome.result()), 'local_costmap', complaints)
+        self._subscription = qos.subscription(node, topics.LOCAL_COSTMAP, self._on_costmap)
+
+    def close(self) -> None:
+        """Destroy the subscription."""
+        self._node.destroy_subscription(self._subscription)
+
+    def _on_costmap(self, msg: OccupancyGrid) -> None:
+        read = partial(self._read, msg, self._settings().local_occupied_threshold, self._frames())
+        if self._worker is None:
+            self._done(Outcome.of(read))
+        else:
+            self._worker.submit('local costmap', lambda should_stop: read(), self._done)
+
+    def _read(self, msg: OccupancyGrid, threshold: int, frames: tuple[str, ...]
+              ) -> tuple[GridMap, int]:
+        conversions.check_frame(msg.header.frame_id, frames, 'local_costmap')
+        local = grid_map_from_message(msg, self._axes, msg.header.frame_id, threshold,
+                                      allow_unknown=True, closed=False)
+        return local, conversions.stamp_to_ns(msg.header.stamp)

@@ -39,6 +39,19 @@ SHARED: dict[str, dict[str, Any]] = {
     'allow_unknown': {
         'default': False,
         'description': 'Unknown cells of the map are free (true) or obstacles (false).'},
+    'local_occupied_threshold': {
+        'default': 100, 'low': 1, 'high': 100,
+        'description': 'Cells of the local costmap of this value or above are obstacles, all '
+        'others are free. 100 is what Nav2 calls lethal; less is its inflation around that, '
+        'which planning makes by itself.'},
+    'local_costmap_timeout_s': {
+        'default': 1.0, 'low': 0.01,
+        'description': 'A local costmap stamped this long before (or after) the odometry is '
+        'stale: the robot brakes until a newer one comes. Not before the first one.'},
+    'brake_ahead_s': {
+        'default': 0.5, 'low': 0.0, 'high': 60.0,
+        'description': 'Brake at once if the plan in hand hits an obstacle of the local costmap '
+        'within this time; at least the time in which the robot stops.'},
     'global_frame_id': {
         'default': 'map', 'description': 'Frame of the map, of goals and of plans.'},
     'odom_frame_id': {

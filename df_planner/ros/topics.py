@@ -180,6 +180,11 @@ MAP = Topic(
     'Obstacles: goals and plans are checked against them, and the follower with `execution: '
     'time_optimal` keeps clear of them.',
     ('maze_sim',), ('planner', 'follower'), recorded=True, awaited='message')
+LOCAL_COSTMAP = Topic(
+    'local_costmap/costmap', 'nav_msgs/msg/OccupancyGrid', LATCHED,
+    'Obstacles near the robot that are not on the map, as Nav2 publishes them: plans keep clear '
+    'of them too, and a plan in hand that hits one is braked at once. Optional.',
+    (), ('planner', 'follower'), heard=LATEST, recorded=True)
 ODOM = Topic(
     'odom', 'nav_msgs/msg/Odometry', RECORDED, 'State of the robot; twist in `child_frame_id`.',
     ('maze_sim',), ('planner', 'follower'), heard=SENSOR_DATA, lockstep=LATEST,

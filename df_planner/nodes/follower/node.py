@@ -55,6 +55,7 @@ from df_planner.ros.diagnostics import guarded
 from df_planner.ros.diagnostics import OK
 from df_planner.ros.diagnostics import Status
 from df_planner.ros.diagnostics import WARN
+from df_planner.ros.maps import LocalMapReader
 from df_planner.ros.maps import MapReader
 from df_planner.ros.parameters import declare
 from df_planner.ros.realtime import keep_on_time
@@ -91,7 +92,7 @@ class Follower(Node):
                                           p.damping_per_s), p.clearance_m))
         self._follower = PlanFollower(
             self._executor, p.control_period_s, p.plan_timeout_s, p.odom_timeout_s, p.lockstep,
-            p.lockstep_plan_steps, p.action_limits)
+            p.lockstep_plan_steps, p.action_limits, p.obstacles)
         self._waits_for_map = p.execution == 'time_optimal'
         self._unprepared: tuple[Plan | None, int] | None = None
         self._worker = None if p.lockstep else Worker(self)
@@ -121,6 +122,9 @@ class Follower(Node):
         if p.execution == 'time_optimal':
             self._maps = MapReader(
                 self, self._axes, lambda: p, self._take_map, complaints, self._worker)
+        self._local_maps = LocalMapReader(
+            self, self._axes, lambda: p, lambda: (p.odom_frame_id, p.global_frame_id),
+            self._follower.obstacles.take, complaints, self._worker)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self._hold = self.create_timer(HOLD_PERIODS * p.control_period_s, self._end_hold,
                                        clock=steady)
@@ -291,6 +295,8 @@ class Follower(Node):
             return Status(WARN, 'waiting for a map')
         if self._follower.has_current_plan:
             return Status(OK, 'following a plan')
+        if self._follower.braked_for is not None:
+            return Status(WARN, f'braked: {self._follower.braked_for}')
         if self.parameters.lockstep:
             return Status(OK, 'waiting for a plan')
         age_s = self._follower.plan_age_s

@@ -19,6 +19,7 @@ from dataclasses import fields
 
 from df_planner.driving.elastic_band import ElasticBand
 from df_planner.driving.elastic_band import RobotLimits
+from df_planner.driving.obstacles import Obstacles
 from df_planner.driving.tracking import check_execution
 from df_planner.driving.tracking import LAWS
 from df_planner.driving.tracking import PointTracking
@@ -69,6 +70,12 @@ class FollowerParameters:
         'from obstacles.', low=0.0)
     occupied_threshold: int = shared('occupied_threshold')
     allow_unknown: bool = shared('allow_unknown')
+    robot_radius_m: float = fixed(
+        POINT.signals.robot_radius_m, 'Radius of the robot: braking keeps it clear of obstacles '
+        'of the local costmap.', low=0.0)
+    local_occupied_threshold: int = shared('local_occupied_threshold')
+    local_costmap_timeout_s: float = shared('local_costmap_timeout_s')
+    brake_ahead_s: float = shared('brake_ahead_s')
     plan_timeout_s: float = fixed(
         2.0, 'Brake when the odometry a plan was made from is this old.', low=0.01)
     odom_timeout_s: float = fixed(
@@ -112,6 +119,11 @@ class FollowerParameters:
         kind = ROBOTS[self.robot]
         return (tuple(getattr(self, name) for name in kind.limit_parameters)
                 or kind.signals.action_limits)
+
+    @property
+    def obstacles(self) -> Obstacles:
+        """Return what tells whether the robot must brake for an obstacle."""
+        return Obstacles(self.robot_radius_m, self.brake_ahead_s, self.local_costmap_timeout_s)
 
     @property
     def law(self) -> TrackingLaw:

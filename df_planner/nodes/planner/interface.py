@@ -52,6 +52,7 @@ from df_planner.ros.conversions import MapAxes
 from df_planner.ros.diagnostics import Complaints
 from df_planner.ros.diagnostics import guarded
 from df_planner.ros.diagnostics import key_values
+from df_planner.ros.maps import LocalMapReader
 from df_planner.ros.maps import MapReader
 from df_planner.ros.robots.kinds import robot_messages
 from df_planner.ros.robots.messages import RobotMessages
@@ -113,6 +114,9 @@ class Interface:
         closing.append(map_worker.close)
         closing.append(MapReader(
             node, axes, self._parameters, session.set_map, complaints, map_worker).close)
+        closing.append(LocalMapReader(
+            node, axes, self._parameters, self._frames, session.set_local_map, complaints,
+            map_worker).close)
         for topic, callback in (  # goals last: who finds the planner has been found by its inputs
                 (topics.RESUME_GOAL, guarded(self._on_kept_goal, 'goal', complaints)),
                 (topics.ODOM, guarded(self._on_odometry, 'odom', complaints)),

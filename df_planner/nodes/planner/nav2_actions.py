@@ -212,7 +212,7 @@ class NavigateAction:
         navigation, session = self._navigation, self._interface.session
         if navigation is None or not self.server.is_busy:
             return
-        odom = session.odom if session.odom_fault is None else None
+        odom = session.odom if session.watch.fault is None else None
         missing, error = session.missing_inputs(), self._error
         if (odom is not None and not missing and session.rest.is_reached
                 and navigation.is_at_goal(odom.state[:2])):
@@ -222,7 +222,7 @@ class NavigateAction:
             self.server.succeed(self.server.kind.Result())
             return
         if missing:
-            faults = filter(None, (session.odom_fault, self._clock.fault))
+            faults = filter(None, (session.watch.fault, self._clock.fault))
             error = WaitTimeout('; '.join((
                 'navigate_to_pose waits for ' + ', '.join(missing), *faults)))
         try:

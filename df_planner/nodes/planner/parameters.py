@@ -89,6 +89,9 @@ class NodeParameters:
         'goal_pose is always kept.')
     occupied_threshold: int = shared('occupied_threshold', read_only=False)
     allow_unknown: bool = shared('allow_unknown', read_only=False)
+    local_occupied_threshold: int = shared('local_occupied_threshold', read_only=False)
+    local_costmap_timeout_s: float = shared('local_costmap_timeout_s', read_only=False)
+    brake_ahead_s: float = shared('brake_ahead_s', read_only=False)
     global_frame_id: str = shared('global_frame_id', read_only=False)
     equivalent_frame_ids: tuple[str, ...] = parameter(
         ('map', 'odom'), 'Frames that goals and odometry may be in; taken to equal the map.')

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from df_planner.driving.obstacles import Obstacles
 from df_planner.driving.odometry_watch import OdometryWatch
 from df_planner.driving.rest import is_still
 from df_planner.driving.rest import Rest
@@ -85,7 +86,7 @@ class PlanningSession:
         self.goal: Goal | None = None
         self.odom: Reading | None = None
         self.rest = Rest()
-        self._watch = OdometryWatch(LONGEST_STAND_S)
+        self.watch = OdometryWatch(LONGEST_STAND_S)
         self._recent: deque[Reading] = deque(maxlen=RECENT_READINGS)
         self._worker = worker
         self._finish = finish
@@ -93,6 +94,8 @@ class PlanningSession:
         self._planned_goal: Goal | None = None  # of the latest result
         self._plan_stamp_ns: int | None = None  # odometry of the latest result; None: plan now
         self._latency = Latency()
+        self._map: GridMap | None = None  # without local obstacles
+        self._obstacles = Obstacles()
         self._job = PlanningJob(planner)
         self.set_parameters(parameters)
 
@@ -106,11 +109,6 @@ class PlanningSession:
         """Return the control steps that the next plan is expected to take."""
         return self._latency.steps(self.planner.card.dt_s)
 
-    @property
-    def odom_fault(self) -> str | None:
-        """Return why the odometry is not trusted although it arrives; None if it is."""
-        return self._watch.fault
-
     # Inputs
 
     def set_planner(self, planner: 'Planner') -> None:
@@ -122,33 +120,46 @@ class PlanningSession:
     def set_parameters(self, parameters: PlannerParameters) -> None:
         """Take new parameters; a plan that is being made keeps the old ones."""
         self._parameters, job = parameters, self._job
-        self._watch.timeout_s = min(parameters.odom_timeout_s, LONGEST_STAND_S)
+        self._obstacles.timeout_s = parameters.local_costmap_timeout_s
+        self.watch.timeout_s = min(parameters.odom_timeout_s, LONGEST_STAND_S)
         self._gate = SafetyGate(GateLimits.of(parameters), self.planner.card)
         self._worker.submit('parameters', lambda _: job.set_up(parameters))
 
     def set_map(self, grid: GridMap) -> None:
         """Take a new map; if the plan in hand hits it, stop and replan."""
-        self.planner.map = grid
-        if self.odom is not None and self._timeline.in_hand is not None:
+        self._map = grid
+        self._look(float('inf'))
+
+    def set_local_map(self, local: GridMap, stamp_ns: int) -> None:
+        """Take a local map; if the plan in hand hits it, replan, and stop if it does so soon."""
+        self._obstacles.take(local, stamp_ns)
+        self._look(self._parameters.brake_ahead_s)
+
+    def _look(self, brake_ahead_s: float) -> None:
+        """Plan on the newest maps from now on, the plan in hand included."""
+        grid = self.planner.map = self._obstacles.planning_map(self._map, self._parameters)
+        if grid is not None and self.odom is not None and self._timeline.in_hand is not None:
+            rest = self._going_on().plan
             try:
-                self._gate.check_collision(self._going_on().plan, grid)
+                self._gate.check_collision(rest, grid)
             except PlanInCollision as error:
-                self._worker.cancel('plan')
                 self._plan_stamp_ns = None
-                self._timeline.take(None, self.odom.stamp_ns, self.odom.stamp_ns)
-                self._finish(Result(None, error, self.odom.stamp_ns, 0.0))
+                if self._gate.hits_within(rest, grid, brake_ahead_s):
+                    self._worker.cancel('plan')
+                    self._timeline.take(None, self.odom.stamp_ns, self.odom.stamp_ns)
+                    self._finish(Result(None, error, self.odom.stamp_ns, 0.0))
         self.plan_if_due()
 
     def set_goal(self, position: np.ndarray, stamp_ns: int) -> None:
         """Take a new goal (2,), cancelling the plan being made; errors of ``check_goal``."""
         self.goal = Goal(self.planner.check_goal(position), stamp_ns)
-        self._watch.release()
+        self.watch.release()
         self._worker.cancel('plan')
         self.plan_if_due()
 
     def clear_goal(self) -> None:
         """Forget the goal and cancel the plan being made."""
-        self._watch.release()
+        self.watch.release()
         self._worker.cancel('plan')
         self._timeline.clear()
         self.goal = None
@@ -164,11 +175,11 @@ class PlanningSession:
         """
         now_s = time.monotonic()
         if not self._parameters.lockstep:
-            self._watch.hear(state, stamp_ns, now_s, clock_s)
-        if self.odom_fault is not None:
+            self.watch.hear(state, stamp_ns, now_s, clock_s)
+        if self.watch.fault is not None:
             self.odom = Reading(state, stamp_ns, now_s)
             self._distrust(stamp_ns)
-            raise StaleInput(self.odom_fault)
+            raise StaleInput(self.watch.fault)
         if has_restarted(None if self.odom is None else self.odom.stamp_ns, stamp_ns):
             self.restart()
         self.odom = Reading(state, stamp_ns, now_s)
@@ -183,6 +194,7 @@ class PlanningSession:
         self._recent.clear()
         self.rest.begin()
         self._timeline.clear()
+        self._obstacles.take(None)
         self.odom = self._plan_stamp_ns = None
         if self.goal is not None:
             self.goal = replace(self.goal, stamp_ns=0)
@@ -206,8 +218,10 @@ class PlanningSession:
         elif with_odom and (age_s := time.monotonic() - self.odom.received_s
                             ) > self._parameters.odom_timeout_s:
             missing.append(f'odom (last heard {age_s:.0f} s ago)')
-        elif with_odom and not self._watch.is_sound:
+        elif with_odom and not self.watch.is_sound:
             missing.append('odom that advances')
+        elif with_odom and (stale := self._obstacles.staleness(self.odom.stamp_ns)):
+            missing.append(stale)
         if self._parameters.collision_check and self.planner.map is None:
             missing.append('map')
         return missing
