@@ -93,5 +93,5 @@ class Plan:
         diffused = self.diffused_steps
         return replace(self, actions=self.actions[first:], states=self.states[first:],
                        uncertainty=self.uncertainty[first:], timings={}, network_calls=0,
-                       candidates=[], candidate_rewards=None, diffused_steps=(
+                       batches=0, candidates=[], candidate_rewards=None, diffused_steps=(
                            None if diffused is None else max(diffused - first, 0)))
