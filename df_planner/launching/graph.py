@@ -120,6 +120,7 @@ ARGUMENTS = (
     Argument('real_time_factor', 1.0, 'Speed of the simulation, 0 is as fast as possible; not '
              'used in lockstep.', low=0.0),
     Argument('use_sim', True, 'Start the simulator.'),
+    Argument('use_planner', True, 'Start the planner.'),
     Argument('use_follower', True, 'Start the follower.'),
     Argument('use_benchmark', True, 'Start the benchmark; when it ends, all ends. Without it, '
              'publish goals on goal_pose.'),
@@ -247,13 +248,14 @@ def _processes(a: Mapping[str, Value], namespace: str, remappings: Remappings) -
         processes.append(Process('maze_sim', {
             **maze, 'robot': a['robot'], 'seed': a['seed'], 'lockstep': a['lockstep'],
             'real_time_factor': a['real_time_factor']}))
-    processes.append(Process('planner', {
-        **clock, 'robot': a['robot'], 'checkpoint': _absolute(a['checkpoint']),
-        'device': a['device'], 'seed': a['seed'], 'autostart': a['autostart'],
-        'planning_frequency_hz': a['planning_frequency_hz'], 'lockstep': a['lockstep'],
-        'compensate_latency': not a['lockstep'] and a['execution'] != 'time_optimal',
-        **({'realtime_priority': 0} if a['lockstep'] else {}),
-        'hold_at_goal': a['execution'] != 'raw'}, facts['planner']))
+    if a['use_planner']:
+        processes.append(Process('planner', {
+            **clock, 'robot': a['robot'], 'checkpoint': _absolute(a['checkpoint']),
+            'device': a['device'], 'seed': a['seed'], 'autostart': a['autostart'],
+            'planning_frequency_hz': a['planning_frequency_hz'], 'lockstep': a['lockstep'],
+            'compensate_latency': not a['lockstep'] and a['execution'] != 'time_optimal',
+            **({'realtime_priority': 0} if a['lockstep'] else {}),
+            'hold_at_goal': a['execution'] != 'raw'}, facts['planner']))
     if a['use_follower']:
         processes.append(Process('follower', {
             **clock, 'robot': a['robot'], 'execution': a['execution'], 'lockstep': a['lockstep'],
