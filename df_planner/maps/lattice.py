@@ -53,7 +53,8 @@ class Lattice:
         steps = max(1, int(radius_m / grid.resolution_m))
         cell_m = steps * grid.resolution_m
         # Half a cell may be missing where the nearest centre lies beside a narrow passage.
-        return cls(steps, cell_m, radius_m - cell_m / 2, _every(grid, steps, steps // 2, steps // 2))
+        first = steps // 2
+        return cls(steps, cell_m, radius_m - cell_m / 2, _every(grid, steps, first, first))
 
     def coarser(self, grid: GridMap, times: int) -> 'Lattice':
         """Return one of so many times larger cells, which looks between its neighbours, too."""

@@ -112,8 +112,8 @@ def updated(grid: GridMap | None, msg: Any, frame_id: str, occupied_threshold: i
     cells = _cells(msg.data, msg.height, msg.width, 'map_updates')
     height, width = grid.occupied.shape
     if min(msg.x, msg.y) < 0 or msg.x + msg.width > width or msg.y + msg.height > height:
-        raise InvalidInput(f'map_updates: {msg.width} x {msg.height} cells from ({msg.x}, {msg.y}) '
-                           f'on are not within the {width} x {height} of the map')
+        raise InvalidInput(f'map_updates: {msg.width} x {msg.height} cells from ({msg.x}, '
+                           f'{msg.y}) on are not within the {width} x {height} of the map')
     return grid.with_cells(cells, (msg.y, msg.x), occupied_threshold)
 
 
