@@ -121,8 +121,8 @@ def test_updates_of_the_map_shut_and_open_a_way(robot, update_type):
     updates.publish(update_of(update_type, np.zeros((10, 2)), 25, 30))
     wait_for_plan(robot)
     updates.publish(update_of(update_type, np.zeros((10, 2)), 49, 30))
-    robot.wait_for_status('inputs', 'INVALID_INPUT: map_updates: 2 x 10 cells from (49, 30) on are '
-                          'not within the 50 x 50 of the map')
+    robot.wait_for_status('inputs', 'INVALID_INPUT: map_updates: 2 x 10 cells from (49, 30) on '
+                          'are not within the 50 x 50 of the map')
     robot.clear_goal()
 
 
