@@ -52,12 +52,15 @@ MAX_TABLE_EPISODES = 30
     'df_planner evaluate --checkpoint maze2d-medium --execution raw --workers 2 --out results/raw',
     'df_planner evaluate --checkpoint maze2d-umaze --set num_samples=64 --set sampling_steps=4',
     'df_planner evaluate --policy controller --maze large',
+    'df_planner evaluate --policy route --checkpoint point --maze unseen-17 --episodes 10',
     'df_planner evaluate --policy controller --robot diff_drive --map office.yaml --episodes 10'))
 @click.option('--checkpoint', help='A shipped name (maze2d-medium) or a .safetensors file.')
-@click.option('--maze', help='Name or YAML file.  [default: the one the checkpoint was made for]')
+@click.option('--maze', help='Name, YAML file, or a random place as unseen-17.  '
+              '[default: the one the checkpoint was made for]')
 @MAP
-@click.option('--policy', type=click.Choice(['planner', 'controller']), default='planner',
-              help='controller: only the baseline, which needs no checkpoint.')
+@click.option('--policy', type=click.Choice(['planner', 'route', 'controller']), default='planner',
+              help='route: the way on the map without a model, timed by the card of --checkpoint. '
+                   'controller: only the baseline, which needs no checkpoint.')
 @click.option('--robot', type=click.Choice(tuple(ROBOTS)), help='Of the controller.')
 @click.option('--episodes', type=click.IntRange(min=1),
               help='Number of episodes.  [default: 100, or all of --starts]')

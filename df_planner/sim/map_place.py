@@ -25,6 +25,7 @@ from functools import lru_cache
 import hashlib
 import math
 from pathlib import Path
+import re
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -33,6 +34,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from df_planner.configuration import read_yaml
 from df_planner.maps.free_space import FreeSpace
+from df_planner.maps.generator import unseen_place
 from df_planner.maps.grid import GridMap
 from df_planner.maps.map_file import load_map
 from df_planner.sim.maze import load_maze
@@ -41,6 +43,7 @@ from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.place import Box
 from df_planner.sim.place import Place
 
+UNSEEN = 'unseen'  # names of random places begin so: unseen-17
 SKIN_M = 0.15  # walls are boxes down to this depth; further inside, boxes may be hollow
 APART_M = 1.0  # goals from their starts, at least
 EDGE_M = 0.3  # thickness of the wall around the map
@@ -183,12 +186,15 @@ class MapPlace(Place):
 
 def load_place(name_or_path: str | Path) -> Place:
     """
-    Load a shipped maze by name, a maze file, or the YAML of a map.
+    Load a shipped maze by name, a random place (``unseen-17``), a maze file, or a map's YAML.
 
     :raises ConfigError: when there is no such maze, or the file describes neither.
     :raises InvalidInput: if a map has no room for a robot.
     """
     path = Path(name_or_path)
+    if random := re.fullmatch(rf'{UNSEEN}-(\d+)', str(name_or_path)):
+        place = unseen_place(int(random[1]))
+        return MapPlace(place.grid, place.name)
     if str(name_or_path) in MAZE_NAMES or not path.is_file() or 'layout' in read_yaml(path):
         return load_maze(name_or_path)
     return MapPlace.load(path)
