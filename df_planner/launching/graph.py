@@ -98,7 +98,7 @@ class Argument:
 
 ARGUMENTS = (
     Argument('maze', 'medium', 'Maze by name (umaze, medium, large, eval-umaze, eval-medium, '
-             'eval-large), or a YAML file.'),
+             'eval-large, giant), or a YAML file.'),
     Argument('map', '', 'YAML file of a map, as map_server of Nav2 reads it, to drive on instead '
              'of a maze.'),
     Argument('robot', POINT.name, f'Kind of the robot: {DESCRIPTIONS}.', tuple(ROBOTS)),

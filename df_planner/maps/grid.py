@@ -15,8 +15,11 @@
 """The map as the planner sees it: clearance from a signed distance field of an occupancy grid."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from copy import copy
+import hashlib
+import math
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -26,7 +29,10 @@ from df_planner.errors import InvalidInput
 
 AXES_OF_THE_MAP = ((1.0, 0.0), (0.0, 1.0))  # of data that are in the map frame themselves
 OCCUPIED_THRESHOLD = 65  # Nav2's
+FAR_M = 2.0  # nobody asks for more clearance than this
 NOWHERE = 1e6  # cells to the nearest obstacle where there is none
+LOG_RESOLUTION_M = 0.05  # of maps from logs
+MOST_CELLS = 50_000_000  # 7000 x 7000: the distance field takes 8 bytes a cell
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # cells of nav_msgs/OccupancyGrid
 
 
@@ -76,12 +82,9 @@ class GridMap:
         self.allow_unknown = allow_unknown
         cosine, sine = np.cos(self.origin_yaw), np.sin(self.origin_yaw)
         self._to_grid = np.array([[cosine, sine], [-sine, cosine]])  # axes of the map to its cells
-        # The distance between cell centres, less half a cell, is the distance to the edge. Beyond
-        # the grid nothing is known, so a border of obstacles closes it.
-        solid = np.pad(self.solid, 1, constant_values=closed)
-        outside = distance_transform_edt(~solid) if solid.any() else np.full(solid.shape, NOWHERE)
-        inside = distance_transform_edt(solid)
-        self.distance_m = self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
+        # Beyond the grid nothing is known, so a border of obstacles closes it.
+        self.distance_m = self.resolution_m * signed_distance(
+            np.pad(self.solid, 1, constant_values=closed))
 
     @classmethod
     def from_cells(cls, cells: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
@@ -98,6 +101,40 @@ class GridMap:
                    origin_yaw=origin_yaw, unknown=cells < 0, allow_unknown=allow_unknown,
                    closed=closed)
 
+    @classmethod
+    def from_log(cls, drives: Iterable[np.ndarray], reach_m: float, max_step_m: float,
+                 observation_to_map: np.ndarray | Sequence[Sequence[float]] = AXES_OF_THE_MAP
+                 ) -> 'GridMap':
+        """
+        Return the map that a log tells: where the robot has been is free, all else is unknown.
+
+        :param drives: positions (N, 2) in the axes of the data, piece by piece.
+        :param reach_m: how far around its positions the robot has shown that space is free, at
+            least its radius; cells whose centres are nearer are free.
+        :param max_step_m: a longer move from row to row is a jump: nothing was driven over.
+        :raises InvalidInput: without a position, or for more than ``MOST_CELLS``.
+        """
+        resolution_m = LOG_RESOLUTION_M
+        turn, cells = np.asarray(observation_to_map, float).T, np.zeros((0, 2), np.int64)
+        for positions in drives:
+            found = swept(np.asarray(positions, float) @ turn / resolution_m,
+                          max_step_m / resolution_m)
+            cells = np.unique(np.concatenate([cells, found]), axis=0)
+        if not len(cells):
+            raise InvalidInput('a log without positions tells no map')
+        around = math.ceil(reach_m / resolution_m) + 1
+        low = cells.min(axis=0) - around
+        width, height = (cells.max(axis=0) + around + 1 - low).tolist()
+        if width * height > MOST_CELLS:
+            raise InvalidInput(
+                f'the log spans {width * resolution_m:.0f} m x {height * resolution_m:.0f} m, '
+                f'more than {MOST_CELLS} cells; cut it, or look for a position that is wrong')
+        been = np.zeros((height, width), bool)
+        been[*(cells - low).T[::-1]] = True
+        free = distance_transform_edt(~been) < reach_m / resolution_m - 1e-6
+        return cls(np.zeros_like(free), resolution_m, low * resolution_m, observation_to_map,
+                   unknown=~free)
+
     @property
     def solid(self) -> np.ndarray:
         """Return which cells are obstacles, bool (H, W)."""
@@ -108,6 +145,12 @@ class GridMap:
         """Return the cells as in a ``nav_msgs/OccupancyGrid``, int8 (H, W)."""
         known = np.where(self.occupied, OCCUPIED, FREE)
         return np.where(self.unknown, UNKNOWN, known).astype(np.int8)
+
+    @property
+    def sha256(self) -> str:
+        """Return a hash of all that the map says, in its own axes."""
+        numbers = [*self.cells.shape, self.resolution_m, *self.origin_xy, self.origin_yaw]
+        return hashlib.sha256(self.cells.tobytes() + np.array(numbers).tobytes()).hexdigest()
 
     def in_axes(self, observation_to_map: np.ndarray | Sequence[Sequence[float]]) -> 'GridMap':
         """Return the same map for positions in other axes."""
@@ -193,6 +236,48 @@ class GridMap:
                        self.observation_to_map, origin_yaw=self.origin_yaw, unknown=self.unknown,
                        allow_unknown=self.allow_unknown)
 
+    def with_cells(self, cells: np.ndarray, low: Sequence[int] = (0, 0),
+                   occupied_threshold: int = OCCUPIED_THRESHOLD) -> 'GridMap':
+        """
+        Return the map with some cells as they are now, in the time that their number takes.
+
+        Distances above ``FAR_M`` are not kept up to date: they stay above it.
+
+        :param cells: (h, w) int8 as of ``from_cells``.
+        :param low: (iy, ix) of the first of them.
+        """
+        window = tuple(slice(first, first + count) for first, count in zip(low, cells.shape))
+        other = copy(self)
+        other.base = None
+        other.occupied, other.unknown = self.occupied.copy(), self.unknown.copy()
+        other.occupied[window] = cells >= occupied_threshold
+        other.unknown[window] = cells < 0
+        changed = np.argwhere(other._solid_in(window) != self._solid_in(window))
+        if len(changed):
+            far = math.ceil(FAR_M / self.resolution_m)
+            other.distance_m = self.distance_m.copy()
+            other._measure(low + changed.min(axis=0) - far, low + changed.max(axis=0) + far + 1,
+                           far)
+        return other
+
+    def _solid_in(self, window: tuple[slice, ...]) -> np.ndarray:
+        """Return which cells of a window are obstacles."""
+        unknown = self.unknown[window] & (not self.allow_unknown)
+        return self.occupied[window] | unknown
+
+    def _measure(self, low: np.ndarray, high: np.ndarray, far: int) -> None:
+        """Measure the distances of cells from (iy, ix) to before another, as far as ``far``."""
+        size = np.array(self.occupied.shape)
+        low, high = np.maximum(low, -1), np.minimum(high, size + 1)  # the border, too
+        first, last = np.maximum(low - far, -1), np.minimum(high + far, size + 1)
+        solid = np.full(last - first, self.closed)
+        inside = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(first, last, size))
+        solid[*(slice(part.start - a, part.stop - a) for part, a in zip(inside, first))] = (
+            self._solid_in(inside))
+        found = tuple(slice(a - c, b - c) for a, b, c in zip(low, high, first))
+        self.distance_m[*(slice(a + 1, b + 1) for a, b in zip(low, high))] = (
+            self.resolution_m * signed_distance(solid)[found])
+
     def with_local(self, local: 'GridMap', needed_m: float, margin_m: float) -> 'GridMap':
         """
         Return the map with the obstacles of a local one, which is open, beside its own.
@@ -222,3 +307,26 @@ class GridMap:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""
         xy = np.asarray(points, float) @ self.observation_to_map.T
         return ((xy - self.origin_xy) @ self._to_grid.T / self.resolution_m)[..., ::-1]
+
+
+def signed_distance(solid: np.ndarray) -> np.ndarray:
+    """Return the distance (H, W) in cells from the centres of cells to the edge of obstacles."""
+    # The distance between centres, less half a cell, is the distance to the edge.
+    outside, inside = (distance_transform_edt(part) if not part.all()
+                       else np.full(part.shape, NOWHERE) for part in (~solid, solid))
+    return np.where(solid, 0.5 - inside, outside - 0.5)
+
+
+def swept(positions: np.ndarray, max_step: float) -> np.ndarray:
+    """
+    Return the cells (M, 2) that a way leads through, as whole numbers.
+
+    :param positions: (N, 2) in cells; longer steps than ``max_step`` are not taken.
+    """
+    steps = np.diff(positions, axis=0)
+    lengths = np.linalg.norm(steps, axis=-1)
+    taken = lengths <= max_step
+    parts = math.ceil(lengths[taken].max(initial=0.0) * 2.0)  # half a cell each
+    between = [positions[:-1][taken] + share * steps[taken]
+               for share in np.arange(1, parts) / max(parts, 1)]
+    return np.unique(np.floor(np.concatenate([positions, *between])).astype(np.int64), axis=0)

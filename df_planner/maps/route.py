@@ -31,12 +31,12 @@ from typing import Self
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 from scipy.ndimage import label
-from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from df_planner.errors import At
 from df_planner.errors import NoValidPlan
 from df_planner.maps.grid import GridMap
+from df_planner.maps.lattice import Lattice
 
 MARGIN_M = 0.25  # nearer to an obstacle than this, beyond the robot, a metre costs more
 CONTACT_COST = 4.0  # of a metre in touch with an obstacle
@@ -48,6 +48,8 @@ BAND_CELLS = 3.0  # width of what counts as so far ahead
 REACH_M = 1.0  # within which a way comes from a place that is too near to an obstacle
 IN_SIGHT = 16  # cells that are looked at together
 DIAGONALS_TOO = np.ones((3, 3))
+MOST_CELLS = 100_000  # of a search; of more it looks at every second, or third
+COARSEST = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,27 +99,35 @@ class Route:
     def __init__(self, grid: GridMap, goal: np.ndarray, radius_m: float):
         self.goal = np.asarray(goal, float)
         self.grid, self.radius_m = grid, radius_m
-        self._steps, clearance_m, self._free = _lattice(grid, radius_m)
-        self._cell_m = self._steps * grid.resolution_m
-        cells = np.argwhere(self._free)
-        if not len(cells):
+        lattice = Lattice.of(grid, radius_m)
+        count = np.count_nonzero(lattice.free)
+        if not count:
             raise NoValidPlan(f'the map has no room for a robot of radius {radius_m:g} m')
-        self._centers = grid.centers(cells * self._steps + self._steps // 2)
-        self._index = np.full(self._free.shape, -1, np.int32)
-        self._index[self._free] = np.arange(len(cells), dtype=np.int32)
+        times = min(math.ceil(math.sqrt(count / MOST_CELLS)), COARSEST)
+        self._search(lattice if times == 1 else lattice.coarser(grid, times))
+
+    def _search(self, lattice: Lattice) -> None:
+        """Find the cost from every cell of a lattice to the goal."""
+        self._lattice = lattice
+        self._centers = self.grid.centers(
+            np.argwhere(lattice.free) * lattice.steps + lattice.steps // 2)
+        self._index = lattice.numbers()
         near = self._in_sight(self.goal)
         if not len(near):
+            if lattice.finer is not None:
+                return self._search(lattice.finer)
             raise self._enclosed('goal', self.goal)
-        self._edges = _edges(self._index, self._per_m(clearance_m[self._free]), self._cell_m)
-        self._cost, self._next = dijkstra(self._edges, indices=near[0], return_predecessors=True)
+        self._edges = lattice.edges(self._index, self._per_m)
+        self._cost, self._next = dijkstra(
+            self._edges, directed=False, indices=near[0], return_predecessors=True)
 
     @cached_property
     def costs_m(self) -> np.ndarray:
         """Return the cost in metres to the goal of the cells that the search looked at, (H, W)."""
-        costs = np.full(self._free.shape, np.inf)
-        costs[self._free] = self._cost
+        costs = np.full(self._lattice.free.shape, np.inf)
+        costs[self._lattice.free] = self._cost
         away, nearest = distance_transform_edt(np.isinf(costs), return_indices=True)
-        return costs[tuple(nearest)] + self._cell_m * away
+        return costs[tuple(nearest)] + self._lattice.cell_m * away
 
     def to_index(self, grid: GridMap) -> tuple[np.ndarray, np.ndarray]:
         """
@@ -126,7 +136,8 @@ class Route:
         :param grid: the map of the route, in the frame of the points.
         """
         matrix, offset = grid.to_field_index()
-        return matrix / self._steps, (offset - 1.0 - self._steps // 2) / self._steps
+        steps = self._lattice.steps
+        return matrix / steps, (offset - 1.0 - steps // 2) / steps
 
     def way(self, start: np.ndarray) -> Way:
         """Return the best way from a start (2,); NoValidPlan if there is none."""
@@ -142,6 +153,9 @@ class Route:
         """
         near = self._in_sight(start)
         joined = near[np.isfinite(self._cost[near])]
+        if not len(joined) and self._lattice.finer is not None:
+            self._search(self._lattice.finer)
+            return self.ways(start, ahead_m)
         if not len(joined):
             raise self._parted(start, near[0]) if len(near) else self._enclosed('start', start)
         return [self._way(start, cells) for cells in self._similar(joined[0], ahead_m)]
@@ -151,12 +165,14 @@ class Route:
         best = [_followed(self._next, cell)]
         if self._cost[cell] <= ahead_m:
             return best
-        ahead, back = dijkstra(self._edges, indices=cell, limit=ahead_m, return_predecessors=True)
+        free, cell_m = self._lattice.free, self._lattice.cell_m
+        ahead, back = dijkstra(self._edges, directed=False, indices=cell, limit=ahead_m,
+                               return_predecessors=True)
         total = ahead + self._cost
-        there = np.zeros(self._free.shape, bool)
-        there[self._free] = (ahead > ahead_m - BAND_CELLS * self._cell_m) & (
+        there = np.zeros(free.shape, bool)
+        there[free] = (ahead > ahead_m - BAND_CELLS * cell_m) & (
             total <= self._cost[cell] + SIMILAR_M)
-        place = label(there, DIAGONALS_TOO)[0][self._free]
+        place = label(there, DIAGONALS_TOO)[0][free]
         through = [members[total[members].argmin()] for members in (
             np.flatnonzero(place == number) for number in range(1, place.max() + 1))]
         if len(through) < 2:
@@ -216,7 +232,7 @@ class Route:
         """
         matrix, offset = self.to_index(self.grid)
         middle = matrix @ point + offset
-        reach = REACH_M / self._cell_m
+        reach = REACH_M / self._lattice.cell_m
         low = np.maximum(np.floor(middle - reach), 0.0).astype(int)
         high = np.maximum(np.ceil(middle + reach) + 1.0, 0.0).astype(int)
         around = self._index[low[0]:high[0], low[1]:high[1]]
@@ -243,9 +259,10 @@ class Route:
 
         Of the two, the one with less room around it counts as enclosed.
         """
-        region, _ = label(self._free, DIAGONALS_TOO)
-        ends = np.argwhere(self._free)[[cell, self._cost.argmin()]].T
-        areas_m2 = np.bincount(region.ravel())[region[*ends]] * self._cell_m ** 2
+        free = self._lattice.free
+        region, _ = label(free, DIAGONALS_TOO)
+        ends = np.argwhere(free)[[cell, self._cost.argmin()]].T
+        areas_m2 = np.bincount(region.ravel())[region[*ends]] * self._lattice.cell_m ** 2
         what = ('start', 'goal')[areas_m2.argmin()]
         first, last = 0, 1
         if self._region_with_unknown is not None:
@@ -261,7 +278,8 @@ class Route:
         """Return what would be joined if all that is unknown were free, None if all is known."""
         if self.grid.allow_unknown or not self.grid.unknown.any():
             return None
-        return label(_lattice(self.grid.with_unknown_free(), self.radius_m)[2], DIAGONALS_TOO)[0]
+        free = Lattice.of(self.grid.with_unknown_free(), self.radius_m).free
+        return label(free, DIAGONALS_TOO)[0]
 
 
 def even(corners: np.ndarray) -> np.ndarray:
@@ -269,40 +287,6 @@ def even(corners: np.ndarray) -> np.ndarray:
     way = Way(corners)
     count = max(2, round(way.length_m / SPACING_M) + 1)
     return way.at(np.linspace(0.0, way.length_m, count))
-
-
-def _lattice(grid: GridMap, radius_m: float) -> tuple[int, np.ndarray, np.ndarray]:
-    """
-    Return every how many cells of a map a search looks, as coarse as the robot is large.
-
-    :returns: also the clearance (H, W) of what it looks at, and whether that is free, (H, W).
-    """
-    steps = max(1, int(radius_m / grid.resolution_m))
-    clearance_m = grid.distance_m[1:-1, 1:-1][steps // 2::steps, steps // 2::steps]
-    # Half a cell may be missing where the nearest centre lies beside a narrow passage.
-    return steps, clearance_m, clearance_m > radius_m - steps * grid.resolution_m / 2
-
-
-def _edges(index: np.ndarray, per_m: np.ndarray, cell_m: float) -> csr_array:
-    """
-    Return the costs between neighbouring free cells, in both directions.
-
-    :param index: (H, W) numbers of the F free cells, -1 elsewhere; ``per_m`` (F,) the cost of a
-        metre in each.
-    """
-    height, width = index.shape
-    rows, columns, costs = [], [], []
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        left = max(-right, 0)
-        here = index[:height - down, left:width - max(right, 0)]
-        there = index[down:, left + right:width + right - max(right, 0)]
-        both = (here >= 0) & (there >= 0)
-        a, b = here[both], there[both]
-        rows.append(a)
-        columns.append(b)
-        costs.append(cell_m * math.hypot(down, right) / 2.0 * (per_m[a] + per_m[b]))
-    pairs = np.concatenate(rows + columns), np.concatenate(columns + rows)
-    return csr_array((np.concatenate(costs + costs), pairs), shape=(len(per_m), len(per_m)))
 
 
 def _followed(following: np.ndarray, cell: int) -> list[int]:

@@ -16,9 +16,9 @@
 Which horizons are tried, in which order.
 
 A way tells where to go, not how long it takes. The candidates of a batch drive the same way at
-different speeds, as they can by what the data show: they speed up from where the robot is and slow
-down for bends. Later batches take longer. Of a long way only the first part is diffused at once, as
-far as the model was trained for.
+different speeds, as they can by what the data show: they speed up from that of the robot and slow
+down for bends. Later batches take longer. Of a long way only the first part is diffused at once,
+as far as the model was trained for.
 """
 
 from dataclasses import dataclass

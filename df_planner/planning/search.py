@@ -14,6 +14,8 @@
 
 """The search for a plan: batch after batch of candidates, until one of them is valid."""
 
+from dataclasses import replace
+
 from df_planner.errors import At
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningTimeout
@@ -43,8 +45,9 @@ def search(batches: list[Candidates], task: Task, sampling: Sampling, checks: Ch
             tokens = sampling.draw(batch.known(task, space, settings), batch.wide)
             with sampling.clock.spending('checks'):
                 tried.append((checks.attempt(tokens, batch, task, sampling.guidance), batch))
-            if tried[-1][0].plan.valid:
-                return tried[-1]
+            attempt = tried[-1][0]
+            if attempt.plan.valid:
+                return replace(attempt, plan=replace(attempt.plan, batches=len(tried))), batch
     except PlanningTimeout as error:
         timeout = error
     if tried and not settings.collision_check:

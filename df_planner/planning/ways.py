@@ -82,7 +82,8 @@ def joined(plan: Plan, piece: Plan) -> Plan:
         piece, states=np.concatenate([plan.states, piece.states[1:]]),
         actions=np.concatenate([plan.actions[:-1], piece.actions]),
         uncertainty=np.concatenate([plan.uncertainty, piece.uncertainty[1:]]),
-        reward=plan.reward + piece.reward, candidates=plan.candidates,
+        batches=max(plan.batches, piece.batches), reward=plan.reward + piece.reward,
+        candidates=plan.candidates,
         candidate_rewards=plan.candidate_rewards)
 
 
