@@ -54,8 +54,8 @@ UserReward = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 POINT_SIZES = 4, 2  # numbers in a state and in an action of a point that forces push
 SMOOTHING = 1e-3  # m or m/s: lengths have a finite gradient at zero
-# Of clearance, while a plan is sampled: what lacks less comes out valid without guidance, what lacks
-# more does not come out valid with it.
+# Of clearance, while a plan is sampled: what lacks less comes out valid without guidance, what
+# lacks more does not come out valid with it.
 NEAR_MISS = Worth(-2.0, -0.2)
 BEYOND_LIMIT = Worth(-math.inf, -1e-6)
 
