@@ -82,6 +82,8 @@ MEASURE_COMMANDS = {
                    'Hide parts of held-out motion and fill them in.'),
     'latency': ('experiments.latency', 'latency',
                 'Compare latency with a slow reference sampler.'),
+    'moving': ('experiments.moving', 'moving',
+               'Drive among obstacles that move, and the same without seeing them.'),
     'noise': ('experiments.odometry_noise', 'noise',
               'Drive with noisy odometry, told to the planner or not.'),
     'realtime': ('experiments.real_time', 'realtime',

@@ -17,6 +17,7 @@
 from collections.abc import Callable
 from collections.abc import Sequence
 from copy import copy
+from functools import cached_property
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -27,6 +28,8 @@ from df_planner.errors import InvalidInput
 AXES_OF_THE_MAP = ((1.0, 0.0), (0.0, 1.0))  # of data that are in the map frame themselves
 OCCUPIED_THRESHOLD = 65  # Nav2's
 NOWHERE = 1e6  # cells to the nearest obstacle where there is none
+SAME_M = 0.1  # between an obstacle on the map and the same one as a sensor sees it
+AROUND = np.array([(0, 0), *((np.cos(a), np.sin(a)) for a in np.arange(8) * np.pi / 4)])
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # cells of nav_msgs/OccupancyGrid
 
 
@@ -76,12 +79,16 @@ class GridMap:
         self.allow_unknown = allow_unknown
         cosine, sine = np.cos(self.origin_yaw), np.sin(self.origin_yaw)
         self._to_grid = np.array([[cosine, sine], [-sine, cosine]])  # axes of the map to its cells
+
+    @cached_property
+    def distance_m(self) -> np.ndarray:
+        """Return the distance field; it takes seconds on a large map, once."""
         # The distance between cell centres, less half a cell, is the distance to the edge. Beyond
         # the grid nothing is known, so a border of obstacles closes it.
-        solid = np.pad(self.solid, 1, constant_values=closed)
+        solid = np.pad(self.solid, 1, constant_values=self.closed)
         outside = distance_transform_edt(~solid) if solid.any() else np.full(solid.shape, NOWHERE)
         inside = distance_transform_edt(solid)
-        self.distance_m = self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
+        return self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
 
     @classmethod
     def from_cells(cls, cells: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
@@ -187,6 +194,17 @@ class GridMap:
         return GridMap(self.occupied | covers(points), self.resolution_m, self.origin_xy,
                        self.observation_to_map, origin_yaw=self.origin_yaw, unknown=self.unknown,
                        allow_unknown=self.allow_unknown)
+
+    def apart_from(self, other: 'GridMap') -> 'GridMap':
+        """Return the map without obstacles that are those of another, within SAME_M."""
+        cells = np.argwhere(self.occupied)
+        points = self.centers(cells)[:, None] + SAME_M * AROUND
+        same = other.is_solid(points).any(axis=1)
+        occupied = self.occupied.copy()
+        occupied[tuple(cells[same].T)] = False
+        return GridMap(occupied, self.resolution_m, self.origin_xy, self.observation_to_map,
+                       origin_yaw=self.origin_yaw, unknown=self.unknown,
+                       allow_unknown=self.allow_unknown, closed=self.closed)
 
     def with_local(self, local: 'GridMap', needed_m: float, margin_m: float) -> 'GridMap':
         """

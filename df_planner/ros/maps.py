@@ -106,10 +106,13 @@ class MapReader:
         ``allow_unknown``.
     :param take: called in the executor's thread with every map; a bad one is a complaint.
     :param worker: None to read in the executor's thread.
+    :param distances: compute the distance field there, too; it takes longest.
     """
 
     def __init__(self, node: Node, axes: MapAxes, settings: Callable[[], Any],
-                 take: Callable[[GridMap], None], complaints: Complaints, worker: Worker | None):
+                 take: Callable[[GridMap], None], complaints: Complaints, worker: Worker | None,
+                 distances: bool = True):
+        self._distances = distances
         self._node, self._axes, self._settings, self._worker = node, axes, settings, worker
         self._done = guarded(lambda outcome: take(outcome.result()), 'map', complaints)
         self._subscription = qos.subscription(node, topics.MAP, self._on_map)
@@ -120,12 +123,18 @@ class MapReader:
 
     def _on_map(self, msg: OccupancyGrid) -> None:
         settings = self._settings()
-        read = partial(grid_map_from_message, msg, self._axes, settings.global_frame_id,
-                       settings.occupied_threshold, settings.allow_unknown)
+        read = partial(self._read, msg, settings)
         if self._worker is None:
             self._done(Outcome.of(read))
         else:
             self._worker.submit('map', lambda should_stop: read(), self._done)
+
+    def _read(self, msg: OccupancyGrid, settings: Any) -> GridMap:
+        grid = grid_map_from_message(msg, self._axes, settings.global_frame_id,
+                                     settings.occupied_threshold, settings.allow_unknown)
+        if self._distances:
+            grid.distance_m  # noqa: B018  # it is kept
+        return grid
 
 
 class LocalMapReader:
