@@ -24,4 +24,5 @@ LONG = {
     'test_readme', 'test_reference_scores', 'test_report', 'test_rollout', 'test_shipped_models',
     'test_sliding', 'test_throughput', 'test_train', 'test_trained_models', 'test_training_kills',
     'test_training_log', 'test_training_processes', 'test_training_stages',
+    'test_unseen_benchmark',
 }

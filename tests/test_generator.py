@@ -150,7 +150,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
 
 
 @pytest.mark.parametrize('arguments, error', [
-    ({'maze': 'giant', 'num_steps': 10}, ConfigError),
+    ({'maze': 'colossal', 'num_steps': 10}, ConfigError),
     ({'maze': 'umaze', 'num_steps': 1}, InvalidInput),
     ({'maze': 'umaze', 'num_steps': 10, 'noise_std': -0.1}, InvalidInput),
     ({'maze': 'umaze', 'num_steps': 10, 'noise_std': float('nan')}, InvalidInput)])

@@ -164,5 +164,5 @@ def test_bad_maze_file_is_answered_with_its_cause(tmp_path, text, cause):
 
 
 def test_unknown_maze_names_the_known_ones():
-    with pytest.raises(ConfigError, match='no maze .giant.: .*umaze, medium, large'):
-        load_maze('giant')
+    with pytest.raises(ConfigError, match='no maze .colossal.: .*umaze, medium, large'):
+        load_maze('colossal')

@@ -22,6 +22,8 @@ import numpy as np
 import pytest
 from ros.episode_records import without_latencies
 
+from df_planner.evaluation.metrics import BATCH_FIELDS
+from df_planner.evaluation.metrics import crossing_segments
 from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.metrics import LATENCY_FIELDS
 from df_planner.evaluation.metrics import plan_execution_gap
@@ -90,7 +92,7 @@ def test_records_are_plain_json_and_split_into_result_and_latency():
     assert (record['plans'], record['failed_plans']) == (1, 1)
     assert record['planning_time_p50_s'] == pytest.approx(0.3)
     assert record['planning_time_max_s'] == 0.4
-    assert set(record) - set(without_latencies(record)) == set(LATENCY_FIELDS)
+    assert set(record) - set(without_latencies(record)) == {*LATENCY_FIELDS, *BATCH_FIELDS}
 
 
 def test_states_must_outnumber_actions_by_one():
@@ -101,21 +103,21 @@ def test_states_must_outnumber_actions_by_one():
 def test_crossing_share_sees_walls_between_the_samples():
     # umaze: the wall of cell (2, 2) spans rows and columns 1.3 .. 2.3.
     over_the_wall = _plan([[1.0, 2.0], [3.0, 2.0]])
-    assert wall_crossing_share(MAZE, [over_the_wall]) == 1.0
+    assert wall_crossing_share(crossing_segments(MAZE, [over_the_wall])) == 1.0
     around = _plan([[1.0, 2.0], [1.0, 2.8], [2.8, 2.8], [2.8, 2.0]])
-    assert wall_crossing_share(MAZE, [around]) == 0.0
+    assert wall_crossing_share(crossing_segments(MAZE, [around])) == 0.0
     outside = _plan([[1.0, 1.0], [1.0, 1.1], [-4.0, 1.1]])
-    assert wall_crossing_share(MAZE, [outside]) == 0.5
-    assert wall_crossing_share(MAZE, [over_the_wall, around]) == 0.25
+    assert wall_crossing_share(crossing_segments(MAZE, [outside])) == 0.5
+    assert wall_crossing_share(crossing_segments(MAZE, [over_the_wall, around])) == 0.25
     cut_corner = _plan([[1.2, 2.0], [1.8, 2.6]])  # passes (1.31, 2.11), 2 cm inside the corner
-    assert wall_crossing_share(MAZE, [cut_corner]) == 1.0
+    assert wall_crossing_share(crossing_segments(MAZE, [cut_corner])) == 1.0
 
 
 def test_crossing_share_of_a_standing_plan():
-    assert wall_crossing_share(MAZE, [_plan([[1.0, 1.0], [1.0, 1.0]])]) == 0.0
-    assert wall_crossing_share(MAZE, [_plan([[0.0, 0.0], [0.0, 0.0]])]) == 1.0
-    assert wall_crossing_share(MAZE, [_plan([[1.0, 1.0]])]) is None
-    assert wall_crossing_share(MAZE, []) is None
+    assert wall_crossing_share(crossing_segments(MAZE, [_plan([[1.0, 1.0], [1.0, 1.0]])])) == 0.0
+    assert wall_crossing_share(crossing_segments(MAZE, [_plan([[0.0, 0.0], [0.0, 0.0]])])) == 1.0
+    assert wall_crossing_share(crossing_segments(MAZE, [_plan([[1.0, 1.0]])])) is None
+    assert wall_crossing_share(crossing_segments(MAZE, [])) is None
 
 
 def test_gap_compares_only_the_executed_part():

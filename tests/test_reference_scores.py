@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from df_planner.sim.controllers import WaypointController
+from df_planner.sim.maze import D4RL_MAZES
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import MAZE_NAMES
 from df_planner.sim.world import World
 
 EPISODES = 100
@@ -53,7 +53,7 @@ def mean_returns(maze, action):
     return sparse, dense
 
 
-@pytest.mark.parametrize('name', MAZE_NAMES)
+@pytest.mark.parametrize('name', D4RL_MAZES)
 def test_random_policy_has_the_reference_minimum(name):
     maze = load_maze(name)
     rng = legacy_random_state(0)
@@ -66,7 +66,7 @@ def test_random_policy_has_the_reference_minimum(name):
     assert dense == pytest.approx(maze.dense_reference_return[0], abs=5e-6)
 
 
-@pytest.mark.parametrize('name', MAZE_NAMES)
+@pytest.mark.parametrize('name', D4RL_MAZES)
 def test_controller_that_plans_once_has_the_reference_maximum(name):
     maze = load_maze(name)
     controller = WaypointController(maze, np.random.RandomState(0))

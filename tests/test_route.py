@@ -22,6 +22,7 @@ import pytest
 from df_planner.errors import NoValidPlan
 from df_planner.maps.grid import GridMap
 from df_planner.planning.route import Route
+from df_planner.planning.route import Routes
 from df_planner.planning.route import Way
 
 
@@ -63,17 +64,72 @@ def test_a_narrow_passage_is_found_and_a_narrower_one_is_not():
         return room((slice(0, 50), slice(48, 52)), (slice(50 + gap, 100), slice(48, 52)))
     start, goal = np.array([2.0, 5.0]), np.array([8.0, 5.0])
     assert Route(with_gap(5), goal, 0.2).way(start).length_m < 6.5
-    with pytest.raises(NoValidPlan, match='obstacles part them'):
+    with pytest.raises(NoValidPlan, match='is enclosed by obstacles'):
         Route(with_gap(2), goal, 0.2).way(start)
 
 
+BOX = [(slice(20, 40), slice(20, 22)), (slice(20, 40), slice(38, 40)),
+       (slice(20, 22), slice(20, 40)), (slice(38, 40), slice(20, 40))]
+INSIDE, OUTSIDE = np.array([3.0, 3.0]), np.array([8.0, 8.0])
+
+
 def test_a_goal_that_is_walled_in_is_refused_at_once():
-    box = [(slice(20, 40), slice(20, 22)), (slice(20, 40), slice(38, 40)),
-           (slice(20, 22), slice(20, 40)), (slice(38, 40), slice(20, 40))]
     began_s = time.monotonic()
-    with pytest.raises(NoValidPlan, match=r'\(8.00, 8.00\) to \(3.00, 3.00\)'):
-        Route(room(*box), np.array([3.0, 3.0]), 0.1).way(np.array([8.0, 8.0]))
+    with pytest.raises(NoValidPlan, match=r'\(8.00, 8.00\) to \(3.00, 3.00\): the goal, with 2.0 '
+                       'm2 of room around it, is enclosed by obstacles'):
+        Route(room(*BOX), INSIDE, 0.1).way(OUTSIDE)
     assert time.monotonic() - began_s < 0.5
+
+
+def test_the_side_with_less_space_is_the_one_that_is_enclosed():
+    with pytest.raises(NoValidPlan, match='the start, with 2.0 m2 .* is enclosed by obstacles'):
+        Route(room(*BOX), OUTSIDE, 0.1).way(INSIDE)
+
+
+@pytest.mark.parametrize('start, goal, what', [((5.05, 5.0), OUTSIDE, 'start'),
+                                               (OUTSIDE, (5.05, 5.0), 'goal')])
+def test_a_place_too_narrow_for_the_robot_is_not_left_through_its_walls(start, goal, what):
+    """The gap is 0.1 m wide, its walls 0.1 m thick; there is much room behind both."""
+    grid = room((slice(30, 70), slice(49, 50)), (slice(30, 70), slice(51, 52)))
+    with pytest.raises(NoValidPlan, match=rf'the {what} \(5.05, 5.00\) is enclosed by obstacles: '
+                       'around it they leave no room for a robot of radius 0.2 m'):
+        Route(grid, np.array(goal), 0.2).way(np.array(start))
+
+
+def test_a_robot_that_touches_a_wall_finds_its_way():
+    grid = room((slice(30, 70), slice(49, 50)))
+    way = Route(grid, np.array([2.0, 5.0]), 0.2).way(np.array([5.02, 5.0]))
+    assert 6.0 < way.length_m < 8.0  # round the wall, 4 m high, not through it
+    assert grid.clearance(way.points).min() > 0.0
+
+
+def test_the_unknown_that_parts_two_places_is_named():
+    unknown = np.zeros((100, 100), bool)
+    unknown[:, 60:70] = True
+    start, goal = np.array([2.0, 5.0]), np.array([8.0, 5.0])
+
+    def ways(*walls, allow_unknown=False):
+        known = room(*walls)
+        return Route(GridMap(known.occupied, 0.1, np.zeros(2), unknown=unknown,
+                             allow_unknown=allow_unknown), goal, 0.2)
+    with pytest.raises(NoValidPlan, match='the goal, .* enclosed by cells that the map does not '
+                       'know .unknown.: map the place, or set allow_unknown'):
+        ways().way(start)
+    assert ways(allow_unknown=True).way(start).length_m < 6.5
+    with pytest.raises(NoValidPlan, match='the goal, .* is enclosed by obstacles'):
+        ways((slice(0, 100), slice(48, 52))).way(start)
+
+
+def test_what_has_no_way_is_not_searched_again():
+    grid, routes = room(*[(slice(4 * a.start, 4 * a.stop), slice(4 * b.start, 4 * b.stop))
+                          for a, b in BOX], cells=800, resolution_m=0.05), Routes()
+
+    def refuse() -> float:
+        began_s = time.thread_time()
+        with pytest.raises(NoValidPlan, match='the goal'):
+            routes.way(grid, 0.05, np.array([30.0, 30.0]), np.array([6.0, 6.0]))
+        return time.thread_time() - began_s
+    assert refuse() > 3.0 * min(refuse() for _ in range(3))
 
 
 def test_a_way_in_a_turned_map_is_the_same_way_turned():

@@ -115,6 +115,25 @@ def test_logs_the_loss_and_it_falls(config):
     assert float(rows[-1]['held_out_loss']) < float(rows[0]['held_out_loss'])
 
 
+def test_a_training_ends_within_its_minutes_at_a_learning_rate_of_zero(config, tmp_path):
+    started = time.monotonic()
+    card = load_card(train(config(steps=10**6, warmup_steps=1, minutes=0.02,
+                                  log_interval_steps=10**6)))
+    assert time.monotonic() - started < 20.0
+    with (tmp_path / 'runs/small/loss.csv').open() as file:
+        row, = csv.DictReader(file)
+    assert int(row['step']) == card.training_steps < 10**5
+    assert float(row['seconds']) == pytest.approx(1.2, abs=1.0)
+    assert float(row['learning_rate']) < 0.01 * 1e-3
+
+
+def test_minutes_that_are_not_reached_change_nothing(config, tmp_path):
+    weights = [load_file(train(config(
+        run_dir=str(tmp_path / name), out_dir=str(tmp_path / name), minutes=minutes)))
+        for name, minutes in (('a', 0.0), ('b', 10.0**6))]
+    assert all(torch.allclose(weights[0][k], weights[1][k], atol=1e-4) for k in weights[0])
+
+
 def test_going_on_after_a_kill_gives_the_same_weights(config, tmp_path):
     whole = load_file(train(config(
         run_dir=str(tmp_path / 'a'), out_dir=str(tmp_path / 'a'), steps=400)))

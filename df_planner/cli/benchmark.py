@@ -29,6 +29,7 @@ from df_planner.console import out_option
 from df_planner.errors import ConfigError
 from df_planner.evaluation.jobs import LocalEngine
 from df_planner.evaluation.machine import machine_facts
+from df_planner.grid.contact_sheet import draw_contact_sheets
 from df_planner.grid.progress import duration
 from df_planner.grid.progress import grid_progress
 from df_planner.grid.progress import training_progress
@@ -81,8 +82,9 @@ def benchmark(grid, out, workers, engine, ray_address, only, groups, tasks, epis
     Run a GRID of evaluations and write one report.
 
     GRID is a YAML file or a shipped name: headline (three mazes, single task and Multi2D, every
-    execution), ablations (what each part of the method is worth), latency (score against planning
-    time), full_seeds (training seeds), smoke. A grid names tasks and rows; every row drives the
+    execution), unseen (random places and mazes that no model has seen), ablations (what each part
+    of the method is worth), latency (score against planning time), full_seeds (training seeds),
+    smoke. A grid names tasks and rows; every row drives the
     same fixed starts, so that differences between rows are taken start by start. A row with
     several checkpoints (training seeds) states the spread over seeds and the error over starts
     separately. A row may also name a training configuration and seeds, which are trained first.
@@ -170,7 +172,7 @@ def _evaluate(runs, engine, grid_file: Path) -> None:
             results = grid_results(runs, {
                 'grid': grid_file.name, **asked_for(), 'engine': engine.description,
                 'workers': engine.workers, **machine_facts()})
-            write_grid_report(runs.out_dir, results)
+            write_grid_report(runs.out_dir, results, draw_contact_sheets(runs.out_dir, runs))
             click.echo(text_overview(results))
             click.echo(f'report: {runs.out_dir / "report.md"}')
 

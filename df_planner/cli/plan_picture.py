@@ -34,7 +34,8 @@ from df_planner.planning.plan import OTHERS
 from df_planner.planning.plan import Plan
 from df_planner.planning.plan import POSITION
 from df_planner.planning.planner import Planner
-from df_planner.planning.route import Routes
+from df_planner.planning.route import Route
+from df_planner.planning.route import Way
 from df_planner.sim.maze import in_maze
 from df_planner.sim.place import Place
 
@@ -68,7 +69,11 @@ def draw_plan(file: Path, place: Place, planner: Planner, plan: Plan,
     figure.set_size_inches(max(scale_in * width, SHORTEST_SIDE_IN) + 0.6,
                            max(scale_in * height, SHORTEST_SIDE_IN) + 1.4)
     positions = plan.states[:, POSITION]
-    way = Routes().way(planner.map, planner.settings.robot_radius_m, positions[0], *stops)
+    ways = [positions[:1]]
+    for stop in stops:
+        route = Route(planner.map, stop, planner.settings.robot_radius_m)
+        ways.append(route.way(ways[-1][-1]).points)
+    way = Way(np.concatenate(ways))
     axis.add_collection(LineCollection(
         [drawn(states[:, POSITION]) for states in plan.candidates], colors=CANDIDATE_COLOR,
         linewidths=0.8, zorder=3))

@@ -20,6 +20,7 @@ nor the order nor the speed of the machine changes a result. The code that decid
 module and what it imports (``code_revision``).
 """
 
+from copy import copy
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
@@ -28,6 +29,7 @@ from functools import lru_cache
 import hashlib
 import json
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import ValidationError
@@ -42,6 +44,10 @@ from df_planner.errors import ConfigError
 from df_planner.evaluation.metrics import episode_record
 from df_planner.evaluation.metrics import is_reached
 from df_planner.evaluation.picture import sketch
+from df_planner.evaluation.places import first_episode
+from df_planner.evaluation.places import place_name
+from df_planner.maps.grid import GridMap
+from df_planner.maps.map_file import load_map
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
 from df_planner.robots.kinds import POINT
@@ -52,9 +58,12 @@ from df_planner.sim.robots import Controller
 from df_planner.sim.robots import simulated_robot
 from df_planner.sim.robots import SimulatedRobot
 
-POLICIES = ('planner', 'controller')
+if TYPE_CHECKING:
+    from df_planner.planning.planner import Planner
+
+POLICIES = ('planner', 'route', 'controller')
 BASELINE_NAME = 'waypoint controller'
-LOADED_RUNNERS = 4  # a process keeps so many: changing between rows of a grid is cheap
+LOADED = 4  # a process keeps so many planners and places: changing between rows is cheap
 
 
 def check_simulated(robot: str | None, checkpoint: str | None) -> None:
@@ -70,9 +79,11 @@ class Specification:
     """
     What is evaluated, in plain values that travel to worker processes.
 
-    :param maze: a shipped maze's name, or the YAML file of a maze or of a map.
-    :param policy: ``planner``, or ``controller`` for the baseline alone.
-    :param checkpoint: of the planner, a shipped name or a path.
+    :param maze: a shipped maze's name, the YAML file of a maze or of a map, or ``unseen`` for
+        random places.
+    :param policy: ``planner``, ``route`` for the way on the map without a model, or
+        ``controller`` for the baseline alone.
+    :param checkpoint: of the planner, a shipped name or a path; a route takes its card.
     :param execution: ``raw``, ``tracking`` or ``time_optimal``.
     :param replan_interval_s: control time between two plans.
     :param planner_seed: of the noise; the same in every episode, as it is for the planner node.
@@ -80,6 +91,7 @@ class Specification:
     :param settings: fields of ``PlannerSettings`` that differ from the default.
     :param backend: what evaluates the network (see ``diffusion/runtime/backends.py``).
     :param robot: kind of the robot, that of the checkpoint.
+    :param planner_map: the YAML file of a map that is planned on instead of that of the place.
     :raises ConfigError: naming the field, its value and what is allowed.
     """
 
@@ -93,6 +105,7 @@ class Specification:
     settings: dict = field(default_factory=dict)
     backend: str = 'auto'
     robot: str = POINT.name
+    planner_map: str | None = None
 
     def __post_init__(self):
         check_simulated(self.robot, self.checkpoint)
@@ -101,8 +114,10 @@ class Specification:
             if getattr(self, name) not in allowed:
                 raise ConfigError(f'{name} must be one of {", ".join(allowed)}, '
                                   f'got {getattr(self, name)!r}')
-        if self.policy == 'planner' and not self.checkpoint:
-            raise ConfigError('the planner needs a checkpoint: a shipped name or a path')
+        if self.policy != 'controller' and not self.checkpoint:
+            raise ConfigError(f'the {self.policy} needs a checkpoint: a shipped name or a path')
+        if (self.policy, self.execution) == ('route', 'raw'):
+            raise ConfigError('execution raw: a route has no actions to play; take tracking')
         check_execution(self.robot, self.execution)
         if not 0.0 < self.replan_interval_s < float('inf'):
             raise ConfigError('replan_interval_s must be above 0 and finite, '
@@ -154,27 +169,25 @@ class ControllerPolicy:
 class EpisodeRunner:
     """One policy in one place, built once for many episodes."""
 
-    def __init__(self, specification: Specification):
-        """Load the place and the policy; CheckpointError if that fails."""
-        self.place = load_place(specification.maze)
+    def __init__(self, specification: Specification, episode: int = 0):
+        """Load the policy and the place of an episode; CheckpointError if that fails."""
+        self.place = load_place(place_name(specification.maze, episode))
         robot = simulated_robot(specification.robot)
         self._signals = robot.signals
         self._world = robot.world(self.place)
         if specification.policy == 'controller':
             self._policy = ControllerPolicy(robot, self.place)
             return
-        import torch
-
         from df_planner.driving.policy import Policy
-        from df_planner.planning.planner import Planner
-        torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
-        planner = Planner.load(specification.checkpoint, specification.device,
-                               self.place.grid.in_axes(robot.signals.observation_to_map),
-                               specification.planner_settings, specification.backend)
+        planner = copy(_planner(specification.policy, specification.checkpoint,
+                                _weights_sha256(specification.checkpoint), specification.device,
+                                specification.backend))
+        planner.map = _planned_on(specification, self.place).in_axes(
+            robot.signals.observation_to_map)
+        planner.settings = specification.planner_settings
         if planner.card.robot != specification.robot:
             raise ConfigError(f'checkpoint {specification.checkpoint} is for the robot '
                               f'{planner.card.robot}, not for {specification.robot}')
-        planner.warm_up()
         self._policy = Policy(planner, specification.execution, specification.replan_interval_s,
                               specification.planner_seed)
 
@@ -207,16 +220,21 @@ class EpisodeRunner:
         return {'record': record, 'sketch': sketch(states, plans, self._signals)}
 
 
+def _planned_on(specification: Specification, place: Place) -> GridMap:
+    return (place.grid if specification.planner_map is None
+            else load_map(specification.planner_map))
+
+
 def identity_of(specification: Specification) -> dict:
     """Return everything but the starts that results depend on, JSON-able."""
     identity = asdict(specification)
     if specification.policy == 'controller':
         identity = {key: identity[key] for key in ('maze', 'policy', 'robot')}
     else:
-        from df_planner.model.checkpoint import find_checkpoint
-        weights = find_checkpoint(specification.checkpoint)
-        identity['checkpoint_sha256'] = hashlib.sha256(weights.read_bytes()).hexdigest()
+        identity['checkpoint_sha256'] = _weights_sha256(specification.checkpoint)
         identity['settings'] = specification.planner_settings.model_dump()
+        if specification.planner_map is not None:
+            identity['planner_map_sha256'] = load_map(specification.planner_map).sha256
     identity['df_planner_version'] = df_planner.__version__
     return identity
 
@@ -230,17 +248,39 @@ def run_episode(specification: Specification, identity: dict, episode: int, star
     :returns: of ``EpisodeRunner.run``, with its ``seconds``.
     :raises CheckpointError: if the checkpoint is no longer that of the identity.
     """
-    runner = _runner(json.dumps(asdict(specification)), json.dumps(identity, sort_keys=True))
+    first = first_episode(specification.maze, episode)
+    runner = _runner(json.dumps(asdict(specification)), json.dumps(identity, sort_keys=True),
+                     first)
     started = time.perf_counter()
     result = runner.run(episode, start, goal)
     return {**result, 'seconds': time.perf_counter() - started}
 
 
-@lru_cache(LOADED_RUNNERS)
-def _runner(specification: str, identity: str) -> EpisodeRunner:
-    """Return the runner of a specification; the texts are JSON."""
+def _weights_sha256(checkpoint: str) -> str:
+    from df_planner.model.checkpoint import find_checkpoint
+    return hashlib.sha256(find_checkpoint(checkpoint).read_bytes()).hexdigest()
+
+
+@lru_cache(LOADED)
+def _runner(specification: str, identity: str, first_episode: int) -> EpisodeRunner:
+    """Return the runner of the place of an episode; the texts are JSON."""
     fields = Specification(**json.loads(specification))
     now = json.loads(json.dumps(identity_of(fields)))
     if not now.items() <= json.loads(identity).items():
         raise CheckpointError(f'{fields.checkpoint}: changed since this evaluation began')
-    return EpisodeRunner(fields)
+    return EpisodeRunner(fields, first_episode)
+
+
+@lru_cache(LOADED)
+def _planner(policy: str, checkpoint: str, weights_sha256: str, device: str, backend: str
+             ) -> 'Planner':
+    """Return a planner that is ready, whatever its map and its settings."""
+    import torch
+
+    from df_planner.evaluation.route_planner import RoutePlanner
+    from df_planner.planning.planner import Planner
+    torch.set_num_threads(1)  # sums, and so results, depend on the number of threads
+    planner = (RoutePlanner if policy == 'route' else Planner).load(
+        checkpoint, device, backend=backend)
+    planner.warm_up()
+    return planner

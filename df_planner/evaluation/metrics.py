@@ -38,8 +38,10 @@ from df_planner.sim.place import Place
 
 LATENCY_FIELDS = ('planning_time_p50_s', 'planning_time_p99_s', 'planning_time_max_s',
                   'planning_times_s')
+BATCH_FIELDS = ('calls', 'first_batches', 'valid_candidates')  # what only a planner tells
 SUMMARY_FIELDS = ('score', 'return', 'latched_return', 'first_reach_step', 'path_length_m',
-                  'touches', 'plans', 'failed_plans', 'wall_crossing_share', 'plan_execution_gap')
+                  'touches', 'plans', 'failed_plans', 'wall_crossing_share', 'crossing_plans',
+                  *BATCH_FIELDS, 'plan_execution_gap')
 CROSSING_STEP_M = 0.01
 
 
@@ -56,9 +58,12 @@ def episode_record(place: Place, episode: int, start: np.ndarray, goal: np.ndarr
     (normalised, 100 = D4RL's reference; None for a place or a robot without one),
     ``latched_return`` (every step from the first reach on), ``reached``, ``first_reach_step`` (1
     is the first step; None if never), ``path_length_m``, ``touches`` (times that the robot hit a
-    wall), ``plans``, ``failed_plans``, ``wall_crossing_share``, ``plan_execution_gap`` (metres),
-    and the latencies ``LATENCY_FIELDS`` (seconds). A field about plans is None where the policy
-    publishes no plan.
+    wall), ``plans``, ``failed_plans``, ``wall_crossing_share``, ``crossing_plans`` (plans with a
+    segment in a wall), ``calls`` (of the planner, those near the goal left out), ``first_batches``
+    (calls in which a candidate of the first batch was valid), ``valid_candidates`` (their share in
+    the first batch, mean over calls), ``plan_execution_gap`` (metres), and the latencies
+    ``LATENCY_FIELDS`` (seconds). A field about plans is None where the policy publishes no plan,
+    one about batches also where plans do not tell it.
 
     :param episode: index of the episode in its starts.
     :param start: (S,) and ``goal`` (2,), in the axes of the states, as all that follows.
@@ -80,6 +85,7 @@ def episode_record(place: Place, episode: int, start: np.ndarray, goal: np.ndarr
     scored = place.reference_return is not None and signals == MAZE2D
     times_s = [float(seconds) for seconds, (_, plan) in zip(planning_times_s, plans)
                if plan is None or len(plan) > 1]
+    crossing = crossing_segments(place, [plan for _, plan in plans if plan is not None], signals)
     latency = statistics(times_s)
     made = [(step, plan) for step, plan in plans if plan is not None]
     return {
@@ -97,7 +103,9 @@ def episode_record(place: Place, episode: int, start: np.ndarray, goal: np.ndarr
         'touches': touches,
         'plans': len(made),
         'failed_plans': len(plans) - len(made),
-        'wall_crossing_share': wall_crossing_share(place, [plan for _, plan in made], signals),
+        'wall_crossing_share': wall_crossing_share(crossing),
+        'crossing_plans': sum(bool(segments.any()) for segments in crossing) if crossing else None,
+        **batch_counts([plan for _, plan in plans]),
         'plan_execution_gap': plan_execution_gap(states, plans),
         **{f'planning_time_{name}_s': latency[name] for name in ('p50', 'p99', 'max')},
         'planning_times_s': times_s,
@@ -118,16 +126,15 @@ def _start_for_users(place: Place, start: np.ndarray, signals: Signals) -> list[
             *start[4:].tolist()]
 
 
-def wall_crossing_share(place: Place, plans: Sequence[Plan], signals: Signals = MAZE2D
-                        ) -> float | None:
+def crossing_segments(place: Place, plans: Sequence[Plan], signals: Signals = MAZE2D
+                      ) -> list[np.ndarray]:
     """
-    Return the share of planned segments that touch a wall or leave the place.
+    Return for every plan of two rows or more which segments touch a wall or leave the place.
 
     A segment joins two consecutive planned positions and is checked every centimetre; what counts
-    is the centre of the robot. All rows of all plans count, executed or not; None without any.
+    is the centre of the robot. All rows of all plans count, executed or not.
     """
-    crossing = 0
-    segments = 0
+    found = []
     for plan in plans:
         if len(plan) < 2:
             continue
@@ -136,9 +143,30 @@ def wall_crossing_share(place: Place, plans: Sequence[Plan], signals: Signals = 
         longest = np.linalg.norm(step, axis=-1).max()
         share = np.linspace(0.0, 1.0, max(int(np.ceil(longest / CROSSING_STEP_M)), 1) + 1)
         points = begin[:, None] + share[:, None] * step[:, None]
-        crossing += int(place.is_wall(points).any(axis=1).sum())
-        segments += len(begin)
-    return crossing / segments if segments else None
+        found.append(place.is_wall(points).any(axis=1))
+    return found
+
+
+def wall_crossing_share(crossing: Sequence[np.ndarray]) -> float | None:
+    """Return the share of the segments of ``crossing_segments`` that do; None without any."""
+    return float(np.concatenate(crossing).mean()) if crossing else None
+
+
+def batch_counts(plans: Sequence[Plan | None]) -> dict:
+    """
+    Return the fields of a record that tell how often the first batch of candidates was enough.
+
+    :param plans: of every call, None where it failed.
+    """
+    calls = [plan for plan in plans if plan is None or len(plan) > 1]
+    sampled = [plan for plan in calls if plan is not None and plan.batches]
+    if not sampled and any(plan is not None for plan in calls) or not calls:
+        return dict.fromkeys(BATCH_FIELDS)
+    first = [plan for plan in sampled if plan.batches == 1 and plan.valid]
+    shares = [np.isfinite(plan.candidate_rewards).mean() for plan in first
+              if plan.candidate_rewards is not None]
+    return {'calls': len(calls), 'first_batches': len(first),
+            'valid_candidates': float(sum(shares)) / len(calls) if shares or not first else None}
 
 
 def plan_execution_gap(states: np.ndarray, plans: Sequence[tuple[int, Plan | None]]
@@ -178,10 +206,20 @@ def summarize(records: Sequence[dict]) -> dict:
         'dt_s': records[0].get('dt_s', DT_S) if records else None,
         'reached': sum(reached),
         'reach_rate': statistics(reached)['mean'],
-        **{name: statistics([record[name] for record in records]) for name in SUMMARY_FIELDS},
+        **{name: statistics([record.get(name) for record in records]) for name in SUMMARY_FIELDS},
+        'first_batch_rate': pooled_share(records, 'first_batches', 'calls'),
+        'crossing_plan_rate': pooled_share(records, 'crossing_plans', 'plans'),
         'planning_time_s': statistics(
             [value for record in records for value in record['planning_times_s']]),
     }
+
+
+def pooled_share(records: Sequence[dict], part: str, whole: str) -> float | None:
+    """Return the sum of one field as a share of that of another, None if no record has both."""
+    pairs = [(record[part], record[whole]) for record in records
+             if record.get(part) is not None]
+    total = sum(pair[1] for pair in pairs)
+    return sum(pair[0] for pair in pairs) / total if total else None
 
 
 def statistics(values: Sequence[float | None]) -> dict:

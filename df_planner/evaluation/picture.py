@@ -79,9 +79,6 @@ def draw_paths(file: str | Path | BinaryIO, place: Place, records: Sequence[dict
     :param records: of ``episode_record``; one panel each.
     :param sketches: of ``sketch``, in the order of the records.
     """
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import LinearSegmentedColormap
-    from matplotlib.colors import Normalize
     from matplotlib.figure import Figure
 
     shown = _panels(records)
@@ -94,14 +91,13 @@ def draw_paths(file: str | Path | BinaryIO, place: Place, records: Sequence[dict
         figsize=(width_in * across + 0.8, (width_in * rows / columns + 0.3) * down + 0.8),
         layout='constrained', facecolor='white')
     axes = figure.subplots(down, across, squeeze=False).ravel().tolist()
-    plans = [_plans_on_the_way(records[index], sketches[index]) for index in shown]
+    plans = [plans_on_the_way(records[index], sketches[index]) for index in shown]
     dt_s = records[0].get('dt_s', DT_S)
     last_plan_s = max((step * dt_s for found in plans for step, _ in found), default=0.0)
-    colors = ScalarMappable(Normalize(0.0, max(last_plan_s, dt_s)),
-                            LinearSegmentedColormap.from_list('plan time', PLAN_COLORS))
+    colors = plan_colors(max(last_plan_s, dt_s))
     for axis, index, found in zip(axes, shown, plans):
         draw_walls(axis, place)
-        _draw_episode(axis, place, records[index], sketches[index]['driven'], found, colors)
+        draw_episode(axis, place, records[index], sketches[index]['driven'], found, colors)
     for axis in axes[len(shown):]:
         axis.set_axis_off()
     if any(plans):
@@ -109,7 +105,7 @@ def draw_paths(file: str | Path | BinaryIO, place: Place, records: Sequence[dict
         bar.set_label('when the plan was made [s]', fontsize=9)
         bar.ax.tick_params(labelsize=8, length=2)
         bar.outline.set_visible(False)
-    _draw_legend(figure, any(plans), columns=4 if across > 1 else 2)
+    draw_legend(figure, any(plans), columns=4 if across > 1 else 2)
     note = (f'{len(shown)} of {len(records)} episodes, evenly spaced from best to worst'
             if len(shown) < len(records) else '')
     figure.suptitle('  ·  '.join(part for part in (title, note) if part), fontsize=11)
@@ -136,11 +132,21 @@ def _columns(panels: int) -> int:
     return min(range(min(panels, 4), min(panels, 3) - 1, -1), key=lambda across: -panels % across)
 
 
-def _plans_on_the_way(record: dict, paths: dict) -> list[tuple[int, np.ndarray]]:
+def plans_on_the_way(record: dict, paths: dict) -> list[tuple[int, np.ndarray]]:
     """Return the plans (step, (n, 2)) made before the goal was first reached."""
     arrival = record['first_reach_step'] or record['steps']
     return [(step, np.array(points)) for step, points in paths['plans']
             if step < arrival and len(points) > 1]
+
+
+def plan_colors(last_s: float):
+    """Return the ScalarMappable of the time at which plans were made, up to ``last_s``."""
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.colors import Normalize
+
+    return ScalarMappable(Normalize(0.0, last_s),
+                          LinearSegmentedColormap.from_list('plan time', PLAN_COLORS))
 
 
 def view(place: Place) -> np.ndarray:
@@ -172,7 +178,14 @@ def draw_walls(axis, place: Place) -> None:
         spine.set_visible(False)
 
 
-def _draw_episode(axis, place: Place, record: dict, driven: list, plans: list, colors) -> None:
+def draw_episode(axis, place: Place, record: dict, driven: list, plans: list, colors) -> None:
+    """
+    Draw one episode over the walls.
+
+    :param driven: (n, 2) of ``sketch``.
+    :param plans: (step, (n, 2)) of ``plans_on_the_way``.
+    :param colors: the ScalarMappable of the time when plans were made.
+    """
     from matplotlib.collections import LineCollection
     from matplotlib.patches import Circle
 
@@ -204,7 +217,8 @@ def _caption(record: dict) -> str:
     return f'#{record["episode"]}   {value}   {arrival}'
 
 
-def _draw_legend(figure, planned: bool, columns: int) -> None:
+def draw_legend(figure, planned: bool, columns: int) -> None:
+    """Say below the panels what is drawn."""
     from matplotlib.lines import Line2D
 
     handles = [

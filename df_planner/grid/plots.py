@@ -80,9 +80,8 @@ def draw_plots(folder: Path, results: dict) -> dict[str, str]:
 
 
 def _score(row: dict) -> dict:
-    """Return the statistics of the score, or of the return where there is none."""
-    summary = row['summary']
-    return summary['score'] if summary['score']['count'] else summary['return']
+    """Return the statistics of what rows are compared by: the score, where there is one."""
+    return row['measured']
 
 
 def _panels(count: int, width_in: float, height_in: float) -> tuple:
@@ -136,7 +135,8 @@ def _differences(rows: list[dict], known: dict, results: dict):
         if other is None or other is row:
             continue
         pairs = sorted(value - other['by_start'][index]
-                       for index, value in row['by_start'].items() if index in other['by_start'])
+                       for index, value in row['by_start'].items()
+                       if None not in (value, other['by_start'].get(index)))
         if len(pairs) > 1:
             lines.setdefault(row['task'], []).append((row, pairs))
     if not lines:

@@ -31,12 +31,14 @@ from df_planner.evaluation.report import number
 from df_planner.files import replace_files
 from df_planner.grid.plots import draw_plots
 from df_planner.grid.results import LIMIT
+from df_planner.grid.results import SECONDS
 from df_planner.sim.maze import DT_S
 
 KINDS = {'measured': 'measured here', 'controller': 'controller, measured here',
          'published': 'published', 'reference': 'controller, other starts', 'limit': 'limit'}
 LEGEND = (
-    'Score: 100 = the reference return of D4RL. Return: observations within 0.5 m of the goal. '
+    'Score: 100 = the reference return of D4RL; on a map, where an episode ends at its goal, rows '
+    'are compared by the seconds to it. Return: observations within 0.5 m of the goal. '
     'Latched return: every step after the first reach counts. First reach: of the episodes that '
     'reached the goal.',
     '± is the standard error over starts. Where a row has several training seeds, its episodes '
@@ -44,24 +46,35 @@ LEGEND = (
     'deviation of the mean scores of the seeds.',
     '*difference*: mean over the same starts of (this row minus the reference row), with the '
     'standard error of these differences, which is tighter than that of two separate means.',
-    '*in walls*: share of planned segments, executed or not, that touch a wall. *gap*: mean '
+    '*touches*: of walls, per drive, where an episode ends at its goal. *in walls*: share of '
+    'planned segments, executed or not, that touch a wall; *plans in walls*: of plans with such a '
+    'segment. *first batch*: share of the calls of the planner in which a candidate of the first '
+    'batch passed all checks; *valid*: share of the candidates there that did. *gap*: mean '
     'distance between planned and executed positions. Latency: wall time of a planning call; it '
     'depends on the machine and on what else runs there.',
     '*measured here*: on the starts of this report. *published*: by its authors, on other starts. '
     '*limit*: what an exhaustive search on the exact physics achieves, on other starts.',
 )
 HEADER = ('row', 'kind', 'episodes', 'score', 'sd over seeds', 'difference', 'return', 'latched',
-          'reached', 'first reach [s]', 'in walls [%]', 'gap [cm]', 'latency p50 / p95 / p99 [ms]')
+          'reached', 'first reach [s]', 'touches', 'in walls [%]',
+          'plans in walls [%]', 'first batch [%]', 'valid [%]', 'gap [cm]',
+          'latency p50 / p95 / p99 [ms]')
 
 
-def write_grid_report(out_dir: str | Path, results: dict) -> None:
-    """Write the report of ``grid_results``, every file whole or not at all."""
+def write_grid_report(out_dir: str | Path, results: dict, pictures: dict[str, str] | None = None
+                      ) -> None:
+    """
+    Write the report of ``grid_results``, every file whole or not at all.
+
+    :param pictures: that are in the folder already, file name to caption.
+    """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     replace_files({
         out_dir / 'results.json': json.dumps(results, indent=1, allow_nan=False) + '\n',
         out_dir / 'results.csv': csv_text(results)})
-    replace_files({out_dir / 'report.md': markdown(results, draw_plots(out_dir, results))})
+    replace_files({out_dir / 'report.md': markdown(
+        results, {**draw_plots(out_dir, results), **(pictures or {})})})
 
 
 def csv_text(results: dict) -> str:
@@ -69,7 +82,8 @@ def csv_text(results: dict) -> str:
     text = io.StringIO()
     names = ('task', 'group', 'row', 'kind', 'episodes', 'seeds', 'score', 'score_stderr',
              'score_std', 'score_std_over_seeds', 'difference', 'difference_stderr', 'reference',
-             'return', 'latched_return', 'reach_rate', 'first_reach_s', 'wall_crossing_share',
+             'return', 'latched_return', 'reach_rate', 'first_reach_s', 'touches',
+             'wall_crossing_share', 'crossing_plan_rate', 'first_batch_rate', 'valid_candidates',
              'plan_execution_gap_m', 'latency_p50_s', 'latency_p95_s', 'latency_p99_s', 'failure',
              'source')
     writer = csv.DictWriter(text, names, lineterminator='\n')
@@ -86,8 +100,12 @@ def csv_text(results: dict) -> str:
             'reference': difference.get('reference'), 'return': summary['return']['mean'],
             'latched_return': summary['latched_return']['mean'],
             'reach_rate': summary['reach_rate'],
-            'first_reach_s': None if first is None else DT_S * first,
+            'first_reach_s': None if first is None else (summary['dt_s'] or DT_S) * first,
+            'touches': summary['touches']['mean'],
             'wall_crossing_share': summary['wall_crossing_share']['mean'],
+            'crossing_plan_rate': summary['crossing_plan_rate'],
+            'first_batch_rate': summary['first_batch_rate'],
+            'valid_candidates': summary['valid_candidates']['mean'],
             'plan_execution_gap_m': summary['plan_execution_gap']['mean'],
             'latency_p50_s': summary['planning_time_s']['p50'],
             'latency_p95_s': summary['planning_time_s']['p95'],
@@ -123,7 +141,8 @@ def markdown(results: dict, plots: dict[str, str]) -> str:
             members = [row for row in rows if row['group'] != group
                        and row['name'] in references] + members
             others = _others(results, task) if position == 0 else []
-            lines += [f'### {group}', '', markdown_table([*_rows(members), *others]), '']
+            table = _without_empty([*_rows(members), *others])
+            lines += [f'### {group}', '', markdown_table(table), '']
     lines += ['## What the rows are', '', markdown_table(_settings(results)), '',
               '## Scores of others', '', markdown_table([['row', 'kind', 'source'], *(
                   [other['name'], KINDS[other['kind']], other['source']]
@@ -139,13 +158,12 @@ def text_overview(results: dict) -> str:
 
 
 def score_cell(row: dict) -> str:
-    """Return the score of a row, or its return where the maze has no reference."""
-    score, in_steps = row['summary']['score'], row['summary']['return']
-    if score['count']:
-        return _with_error(score)
-    if in_steps['count']:
-        return f'return {_with_error(in_steps)}'
-    return 'failed' if row['failure'] else MISSING
+    """Return the score of a row; where there is none, seconds on a map, a return in a maze."""
+    measured = row['measured']
+    if measured['mean'] is None:
+        return 'failed' if row['failure'] else MISSING
+    return {'return': 'return {}', SECONDS: '{} s'}.get(measured['name'], '{}').format(
+        _with_error(measured, '.2f' if measured['name'] == SECONDS else '.1f'))
 
 
 def _state(results: dict) -> list[str]:
@@ -187,21 +205,40 @@ def _rows(rows: list[dict]) -> list[list[str]]:
     """Return the cells of rows measured here, the header first."""
     lines = [list(HEADER)]
     for row in rows:
-        summary, seeds, difference = row['summary'], row['seeds'], row['difference']
+        summary, seeds = row['summary'], row['seeds']
         latency = summary['planning_time_s']
         lines.append([
             row['name'], KINDS[row['kind']], str(row['episodes']), score_cell(row),
             MISSING if seeds['std'] is None else f'{seeds["std"]:.1f} ({seeds["count"]} seeds)',
-            MISSING if not difference or difference['mean'] is None else
-            _with_error(difference, '+.1f') + f' to {difference["reference"]}',
-            _with_error(summary['return']), _with_error(summary['latched_return']),
+            _difference_cell(row),
+            *([MISSING] * 2 if row['measured']['name'] == SECONDS else
+              [_with_error(summary['return']), _with_error(summary['latched_return'])]),
             number(summary['reach_rate'], '{:.1f} %', 100.0),
-            _with_error(summary['first_reach_step'], '.2f', DT_S),
+            _with_error(summary['first_reach_step'], '.2f', summary['dt_s'] or DT_S),
+            _with_error(summary['touches'], '.2f'),
             _with_error(summary['wall_crossing_share'], '.2f', 100.0),
+            number(summary['crossing_plan_rate'], '{:.2f}', 100.0),
+            number(summary['first_batch_rate'], '{:.1f}', 100.0),
+            _with_error(summary['valid_candidates'], '.1f', 100.0),
             _with_error(summary['plan_execution_gap'], '.1f', 100.0),
             ' / '.join(number(latency[share], '{:.0f}', 1e3) for share in ('p50', 'p95', 'p99')),
         ])
     return lines
+
+
+def _without_empty(lines: list[list[str]]) -> list[list[str]]:
+    """Return a table without the columns that say nothing about any row."""
+    kept = [index for index in range(len(lines[0]))
+            if any(line[index] != MISSING for line in lines[1:])]
+    return [[line[index] for index in kept] for line in lines]
+
+
+def _difference_cell(row: dict) -> str:
+    difference = row['difference']
+    if not difference or difference['mean'] is None:
+        return MISSING
+    pattern = '+.2f' if row['measured']['name'] == SECONDS else '+.1f'
+    return f'{_with_error(difference, pattern)} to {difference["reference"]}'
 
 
 def _others(results: dict, task: dict) -> list[list[str]]:
@@ -211,7 +248,7 @@ def _others(results: dict, task: dict) -> list[list[str]]:
         score = other['scores'].get(task['published_as'])
         if score is not None:
             name = f'**{other["name"]}**' if other['kind'] == LIMIT else other['name']
-            lines.append([name, KINDS[other['kind']], MISSING, f'{score:.1f}', *[MISSING] * 9])
+            lines.append([name, KINDS[other['kind']], MISSING, f'{score:.1f}', *[MISSING] * 13])
     return lines
 
 

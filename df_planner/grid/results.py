@@ -37,9 +37,14 @@ from df_planner.grid.rows import Row
 from df_planner.grid.runs import GridRuns
 from df_planner.grid.runs import RowRun
 from df_planner.grid.schema import Grid
-from df_planner.sim.maze import load_maze
+from df_planner.robots.kinds import POINT
+from df_planner.robots.kinds import ROBOTS
+from df_planner.sim.map_place import load_place
+from df_planner.sim.map_place import UNSEEN
+from df_planner.sim.maze import DT_S
 
 FORMAT_VERSION = 1
+SECONDS = 'seconds'  # to the goal: less is better
 MEASURED, CONTROLLER, PUBLISHED, LIMIT = 'measured', 'controller', 'published', 'limit'
 
 
@@ -79,9 +84,10 @@ def average_records(records: Sequence[dict]) -> dict:
     """Return the record of one start, averaged over training seeds; a None does not count."""
     if len(records) == 1:
         return records[0]
-    merged = {name: statistics([record[name] for record in records])['mean']
+    merged = {name: statistics([record.get(name) for record in records])['mean']
               for name in SUMMARY_FIELDS}
-    return {**merged, 'reached': float(np.mean([record['reached'] for record in records])),
+    return {**merged, 'dt_s': records[0].get('dt_s', DT_S),
+            'reached': float(np.mean([record['reached'] for record in records])),
             'planning_times_s': sum((record['planning_times_s'] for record in records), [])}
 
 
@@ -91,7 +97,8 @@ def _row(row: Row, runs: GridRuns) -> dict:
     records = [average_records([run.episodes[index]['record'] for run in started])
                for index in common]
     summary = summarize(records)
-    value = 'score' if summary['score']['count'] else 'return'
+    value = _value(summary)
+    by_start = [_measured(record, value) for record in records]
     means = [_mean(run, value, common) for run in started]
     return {
         'name': row.name, 'group': row.group, 'task': row.task, 'sweep': row.sweep,
@@ -102,11 +109,27 @@ def _row(row: Row, runs: GridRuns) -> dict:
         'seeds': {'count': len(started), 'wanted': len(row.specifications),
                   'std': float(np.std(means, ddof=1)) if len(means) > 1 else None},
         'summary': summary,
-        'by_start': {str(index): record[value] for index, record in zip(common, records)},
+        'measured': {'name': value, **statistics(by_start)},
+        'by_start': {str(index): number for index, number in zip(common, by_start)},
         'seconds_per_episode': statistics([episode['seconds'] for run in started
                                            for episode in run.episodes.values()])['mean'],
         'runs': [_run(run, value, common) for run in runs.of(row)],
     }
+
+
+def _value(summary: dict) -> str:
+    """Return what episodes are compared by: a score, seconds to the goal on a map, a return."""
+    if summary['score']['count']:
+        return 'score'
+    return SECONDS if summary['touches']['count'] else 'return'
+
+
+def _measured(record: dict, value: str) -> float | None:
+    """Return a number of a record; seconds to the goal only if it was reached."""
+    if value != SECONDS:
+        return record[value]
+    step = record['first_reach_step']
+    return None if step is None else step * record['dt_s']
 
 
 def _run(run: RowRun, value: str, common: Sequence[int]) -> dict:
@@ -128,14 +151,14 @@ def _readable(specification: Specification) -> dict:
     if specification.policy == 'controller':
         return {}
     interval = specification.replan_interval_s
-    return {'execution': specification.execution,
+    return {'policy': specification.policy, 'execution': specification.execution,
             'replan_interval_s': NEVER if interval == NEVER_S else interval,
             'planner_seed': specification.planner_seed, 'device': specification.device,
             'backend': specification.backend, **specification.settings}
 
 
 def _mean(run: RowRun, value: str, episodes: Sequence[int]) -> float | None:
-    return statistics([run.episodes[index]['record'][value] for index in episodes
+    return statistics([_measured(run.episodes[index]['record'], value) for index in episodes
                        if index in run.episodes])['mean']
 
 
@@ -145,7 +168,7 @@ def _difference(row: dict, scores: dict[tuple[str, str], dict]) -> dict | None:
     if not other or row['reference'] == row['name']:
         return None
     pairs = statistics([value - other[index] for index, value in row['by_start'].items()
-                        if index in other])
+                        if None not in (value, other.get(index))])
     return {'reference': row['reference'],
             **{key: pairs[key] for key in ('count', 'mean', 'stderr')}}
 
@@ -153,8 +176,13 @@ def _difference(row: dict, scores: dict[tuple[str, str], dict]) -> dict | None:
 def _task(name: str, grid: Grid) -> dict:
     """Return what a task is, and the key of its published scores."""
     task = grid.tasks[name]
-    maze = load_maze(task.maze)
-    goals = 'Multi2D (a goal per start)' if task.multi_goal else 'single task'
-    return {'title': f'{maze.name}, {goals}', 'maze': maze.name, 'multi_goal': task.multi_goal,
-            'steps': maze.max_episode_steps,
-            'published_as': maze.name + ('-multi' if task.multi_goal else '')}
+    common = {'maze': task.maze, 'robot': task.robot, 'multi_goal': task.multi_goal}
+    if task.maze == UNSEEN:
+        return {**common, 'title': f'random places, {task.robot}', 'published_as': name}
+    place = load_place(task.maze)
+    goals = 'a goal per start' if place.ends_at_goal else (
+        'Multi2D (a goal per start)' if task.multi_goal else 'single task')
+    of_robot = '' if task.robot == POINT.name else f', {task.robot}'
+    return {**common, 'title': f'{place.name}, {goals}{of_robot}', 'maze': place.name,
+            'steps': place.episode_steps(ROBOTS[task.robot].signals.dt_s),
+            'published_as': place.name + ('-multi' if task.multi_goal else '') + of_robot}

@@ -29,13 +29,15 @@ from df_planner.configuration import shipped_path
 from df_planner.errors import CheckpointError
 from df_planner.errors import ConfigError
 from df_planner.evaluation.episodes import Specification
+from df_planner.evaluation.places import facts_of
 from df_planner.grid.schema import Grid
 from df_planner.grid.schema import RowConfig
 from df_planner.grid.schema import SPECIFICATION_FIELDS
 from df_planner.grid.training import Training
 from df_planner.grid.training import training
 from df_planner.model.checkpoint import load_card
-from df_planner.sim.maze import load_maze
+from df_planner.sim.maze import DT_S
+from df_planner.sim.robots import simulated_robot
 
 NEVER = 'never'
 NEVER_S = 1e6  # longer than any episode
@@ -126,7 +128,8 @@ def _check(grid: Grid) -> None:
     """Raise ConfigError for faults that the schema alone does not find."""
     for name, task in grid.tasks.items():
         try:
-            load_maze(task.maze)
+            facts_of(task.maze, DT_S)
+            simulated_robot(task.robot)
         except ConfigError as error:
             raise ConfigError(f'task {name!r}: {error}') from error
     names = []
@@ -196,7 +199,7 @@ def _tasks(config: RowConfig, fields: dict, grid: Grid) -> list[str]:
     if config.tasks is not None:
         return config.tasks
     checkpoint = _checkpoints(fields)[0]
-    if checkpoint is None or '{maze}' in checkpoint:
+    if checkpoint is None or '{maze}' in checkpoint or '{robot}' in checkpoint:
         return list(grid.tasks)
     maze = load_card(checkpoint.format(**grid.variables)).maze
     tasks = [name for name, task in grid.tasks.items() if task.maze == maze]
@@ -213,16 +216,17 @@ def _checkpoints(fields: dict) -> list[str | None]:
 
 def _specifications(fields: dict, grid: Grid, task: str, row: str = '') -> Iterator[Specification]:
     """Yield one specification per checkpoint; ConfigError names the row and the field."""
-    maze = grid.tasks[task].maze
+    maze, robot = grid.tasks[task].maze, grid.tasks[task].robot
     values = dict(fields)
     if values.get('replan_interval_s') == NEVER:
         values['replan_interval_s'] = NEVER_S
     for checkpoint in _checkpoints(fields):
         try:
             if checkpoint is not None:
-                checkpoint = str(checkpoint).format(**grid.variables, maze=Path(maze).stem)
+                checkpoint = str(checkpoint).format(
+                    **grid.variables, maze=Path(maze).stem, robot=robot)
             yield TypeAdapter(Specification).validate_python(
-                {**values, 'maze': maze, 'checkpoint': checkpoint})
+                {**values, 'maze': maze, 'checkpoint': checkpoint, 'robot': robot})
         except ValidationError as error:
             raise ConfigError(f'row {row!r}: {faults(error)}') from error
         except (KeyError, IndexError, ValueError) as error:

@@ -51,13 +51,14 @@ from df_planner.evaluation.jobs import locked
 from df_planner.evaluation.jobs import reason
 from df_planner.evaluation.journal import Journal
 from df_planner.evaluation.journal import read_episodes
-from df_planner.evaluation.protocol import sample_starts
+from df_planner.evaluation.places import facts_of
+from df_planner.evaluation.places import starts_of
 from df_planner.evaluation.protocol import Starts
+from df_planner.grid.contact_sheet import is_shown
 from df_planner.grid.revision import code_revision
 from df_planner.grid.rows import Row
 from df_planner.grid.schema import Grid
-from df_planner.sim.maze import DT_S
-from df_planner.sim.maze import load_maze
+from df_planner.robots.kinds import ROBOTS
 
 EPISODES_FOLDER = 'episodes'
 
@@ -68,6 +69,7 @@ GRADIENT_CALLS = 3  # what a call with its gradient costs
 REPLAN_SAMPLES = 10  # candidates when there is a previous plan
 MOVING_SHARE = 0.4  # of an episode; then an execution that stops at the goal plans no more
 TOKENS = 40
+RANDOM_PLACE_S = 20.0  # of an episode
 
 
 @dataclass
@@ -76,7 +78,8 @@ class RowRun:
     One specification on the starts of one task.
 
     :param identity: all that its results depend on, JSON-able.
-    :param episodes: the finished ones by index: ``record``, ``seconds`` and ``code``.
+    :param episodes: the finished ones by index: ``record``, ``seconds``, ``code``, ``state`` and
+        ``goal`` (the start in the axes of the robot), and ``sketch`` of those to be drawn.
     :param failure: why the run cannot go on.
     """
 
@@ -125,8 +128,8 @@ class GridRuns:
         self._runs: dict[str, RowRun] = {}
         self._of_row: dict[int, list[RowRun]] = {}
         self._starts = {
-            name: sample_starts(load_maze(task.maze), self.num_episodes, grid.seed,
-                                task.multi_goal)
+            name: starts_of(task.maze, min(self.num_episodes, task.episodes or self.num_episodes),
+                            grid.seed, task.multi_goal, task.robot)
             for name, task in grid.tasks.items()}
         for row in rows:
             self._of_row[id(row)] = [self._run(row.task, specification)
@@ -194,21 +197,23 @@ class GridRuns:
                     opened[run.key] = journals.enter_context(
                         Journal(run.path, run.identity, resume=True))
                 episode = {'record': outcome['record'], 'seconds': outcome['seconds'],
-                           'code': code_revision()}
+                           'code': code_revision(), **_start(run, outcome['record'])}
+                if is_shown(run.specification.maze, outcome['record']):
+                    episode['sketch'] = outcome['sketch']
                 opened[run.key].add(episode)
                 run.episodes[episode['record']['episode']] = episode
                 on_episode(run, episode)
 
     def _run(self, task: str, specification: Specification) -> RowRun:
         """Return the run of a specification, the same one for all rows that share it."""
-        config, maze = self.grid.tasks[task], load_maze(specification.maze)
+        config = self.grid.tasks[task]
         failure = None
         try:
             identity = identity_of(specification)
         except CheckpointError as error:
             identity = {'missing': repr(specification)}
             failure = self._untrained.get(specification.checkpoint, reason(error))
-        identity = {**identity, 'layout': list(maze.rows), 'steps': maze.max_episode_steps,
+        identity = {**identity, **facts_of(config.maze, ROBOTS[config.robot].signals.dt_s),
                     'starts_seed': self.grid.seed, 'multi_goal': config.multi_goal}
         key = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         if key not in self._runs:
@@ -217,11 +222,22 @@ class GridRuns:
             run.episodes = {
                 index: episode for index, episode in sorted(
                     read_episodes(run.path, identity).items())
-                if index < len(run.starts)
-                and episode['record']['start'] == run.starts.state[index].tolist()
-                and episode['record']['goal'] == run.starts.goal[index].tolist()}
+                if index < len(run.starts) and _is_of(episode, run.starts, index)}
             self._runs[key] = run
         return self._runs[key]
+
+
+def _start(run: RowRun, record: dict) -> dict:
+    """Return the start of an episode; the record has it in the axes of users."""
+    index = record['episode']
+    return {'state': run.starts.state[index].tolist(), 'goal': run.starts.goal[index].tolist()}
+
+
+def _is_of(episode: dict, starts: Starts, index: int) -> bool:
+    """Tell whether an episode began at this start; older ones do not say it themselves."""
+    record = episode['record']
+    return (episode.get('state', record['start']) == starts.state[index].tolist()
+            and episode.get('goal', record['goal']) == starts.goal[index].tolist())
 
 
 def _jobs(run: RowRun) -> list[Job]:
@@ -232,7 +248,8 @@ def _jobs(run: RowRun) -> list[Job]:
 
 def guessed_seconds(specification: Specification) -> float:
     """Return a rough guess of the seconds of one episode on one core."""
-    steps = load_maze(specification.maze).max_episode_steps
+    dt_s = ROBOTS[specification.robot].signals.dt_s
+    steps = facts_of(specification.maze, dt_s)['steps'] or RANDOM_PLACE_S / dt_s
     if specification.policy == 'controller':
         return steps * STEP_S
     settings = specification.planner_settings
@@ -245,7 +262,7 @@ def guessed_seconds(specification: Specification) -> float:
         mcg = settings.schedule != 'full_sequence'
         calls *= GRADIENT_CALLS * (settings.guidance_samples if mcg else 1)
     moving = 1.0 if specification.execution == 'raw' else MOVING_SHARE
-    plans = moving * steps * DT_S / specification.replan_interval_s
+    plans = moving * steps * dt_s / specification.replan_interval_s
     samples = settings.num_samples
     later = min(REPLAN_SAMPLES, samples) if settings.pin_goal else samples
     return steps * STEP_S + SAMPLE_CALL_S * calls * (samples + max(plans - 1.0, 0.0) * later)

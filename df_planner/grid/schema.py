@@ -22,8 +22,10 @@ A grid of evaluations as a YAML file: tasks times rows.
     tasks:
       medium: {maze: medium}
       medium-multi: {maze: medium, multi_goal: true}
+      random: {maze: unseen, robot: diff_drive, episodes: 200}  # random places, two drives in each
     rows:
       - {name: controller, policy: controller}
+      - {name: route, policy: route, checkpoint: point}  # the way on the map, without a model
       - name: raw               # any field of ``evaluate.Specification``
         checkpoint: maze2d-{maze}
         execution: raw
@@ -39,7 +41,7 @@ A grid of evaluations as a YAML file: tasks times rows.
         sweep: {settings.sampling_steps: [2, 4, 8, 16]}
 
 A row runs in its ``tasks``; by default in all of them if it is a controller or its checkpoint
-names ``{maze}``, else in those of the maze its checkpoint was made for.
+names ``{maze}`` or ``{robot}``, else in those of the maze its checkpoint was made for.
 """
 
 from dataclasses import fields
@@ -51,8 +53,10 @@ from pydantic import Field
 from pydantic import model_validator
 
 from df_planner.evaluation.episodes import Specification
+from df_planner.robots.kinds import POINT
 
-SPECIFICATION_FIELDS = {field.name for field in fields(Specification)} - {'maze', 'checkpoint'}
+SPECIFICATION_FIELDS = {field.name for field in fields(Specification)} - {
+    'maze', 'checkpoint', 'robot'}
 
 
 class _Section(BaseModel):
@@ -62,7 +66,9 @@ class _Section(BaseModel):
 class Task(_Section):
     """Where episodes take place."""
 
-    maze: str = Field(description='name of a shipped maze, or a YAML file')
+    maze: str = Field(description='name of a shipped maze, a YAML file, or unseen: random places')
+    robot: str = Field(POINT.name, description='kind of the robot')
+    episodes: int | None = Field(None, ge=1, description='at most so many starts')
     multi_goal: bool = Field(False, description='a goal of its own for every start (Multi2D)')
 
 

@@ -100,7 +100,7 @@ class Argument:
 
 ARGUMENTS = (
     Argument('maze', 'medium', 'Maze by name (umaze, medium, large, eval-umaze, eval-medium, '
-             'eval-large), or a YAML file.'),
+             'eval-large, giant), or a YAML file.'),
     Argument('map', '', 'YAML file of a map, as map_server of Nav2 reads it, to drive on instead '
              'of a maze.'),
     Argument('robot', POINT.name, f'Kind of the robot: {DESCRIPTIONS}.', tuple(ROBOTS)),
@@ -124,6 +124,7 @@ ARGUMENTS = (
     Argument('moving_obstacles', 0, 'Discs and boxes that wander about in the simulation; it then '
              'has a lidar and publishes a local costmap, too.', low=0),
     Argument('use_sim', True, 'Start the simulator.'),
+    Argument('use_planner', True, 'Start the planner.'),
     Argument('use_follower', True, 'Start the follower.'),
     Argument('use_benchmark', True, 'Start the benchmark; when it ends, all ends. Without it, '
              'publish goals on goal_pose.'),
@@ -252,13 +253,14 @@ def _processes(a: Mapping[str, Value], namespace: str, remappings: Remappings) -
             **maze, 'robot': a['robot'], 'seed': a['seed'], 'lockstep': a['lockstep'],
             'real_time_factor': a['real_time_factor'], 'moving_obstacles': a['moving_obstacles'],
             **({'scan_frequency_hz': SCAN_HZ} if a['moving_obstacles'] else {})}))
-    processes.append(Process('planner', {
-        **clock, 'robot': a['robot'], 'checkpoint': _absolute(a['checkpoint']),
-        'device': a['device'], 'seed': a['seed'], 'autostart': a['autostart'],
-        'planning_frequency_hz': a['planning_frequency_hz'], 'lockstep': a['lockstep'],
-        'compensate_latency': not a['lockstep'] and a['execution'] != 'time_optimal',
-        **({'realtime_priority': 0} if a['lockstep'] else {}),
-        'hold_at_goal': a['execution'] != 'raw'}, facts['planner']))
+    if a['use_planner']:
+        processes.append(Process('planner', {
+            **clock, 'robot': a['robot'], 'checkpoint': _absolute(a['checkpoint']),
+            'device': a['device'], 'seed': a['seed'], 'autostart': a['autostart'],
+            'planning_frequency_hz': a['planning_frequency_hz'], 'lockstep': a['lockstep'],
+            'compensate_latency': not a['lockstep'] and a['execution'] != 'time_optimal',
+            **({'realtime_priority': 0} if a['lockstep'] else {}),
+            'hold_at_goal': a['execution'] != 'raw'}, facts['planner']))
     if a['use_follower']:
         processes.append(Process('follower', {
             **clock, 'robot': a['robot'], 'execution': a['execution'], 'lockstep': a['lockstep'],

@@ -81,8 +81,8 @@ PIECES = {
         'maze', 'map', 'robot', 'seed', 'lockstep', 'real_time_factor')),
     'planner': Piece(('planner', 'follower'), '', (
         'maze', 'map', 'robot', 'checkpoint', 'device', 'seed', 'execution',
-        'planning_frequency_hz', 'lockstep', 'use_sim', 'use_follower', 'autostart',
-        'use_sim_time')),
+        'planning_frequency_hz', 'lockstep', 'use_sim', 'use_planner', 'use_follower',
+        'autostart', 'use_sim_time')),
     'rviz': Piece(('rviz2',), 'use_rviz', ('rviz_config_file', 'use_sim', 'use_sim_time')),
     'benchmark': Piece(('maze_benchmark',), 'use_benchmark', (
         'maze', 'map', 'robot', 'episodes', 'seed', 'starts', 'results_dir', 'use_sim',

@@ -46,6 +46,8 @@ class Plan:
     :param valid: every check passed (collision, dynamics seen in the data, arrival).
     :param timings: wall seconds per part of planning, ``total`` among them.
     :param network_calls: calls of the network that it took.
+    :param batches: of candidates that were sampled before it was found, 0 for what was not
+        sampled, such as the rest of an earlier plan.
     :param candidates: states (H_i, S) of every sampled plan, for display.
     :param candidate_rewards: (N,) their rewards, ``-inf`` where a check failed.
     :param diffused_steps: number of the first rows that the network made; those behind them follow
@@ -61,6 +63,7 @@ class Plan:
     valid: bool = True
     timings: dict[str, float] = field(default_factory=dict)
     network_calls: int = 0
+    batches: int = 0
     candidates: list[np.ndarray] = field(default_factory=list)
     candidate_rewards: np.ndarray | None = None
     diffused_steps: int | None = None
@@ -90,5 +93,5 @@ class Plan:
         diffused = self.diffused_steps
         return replace(self, actions=self.actions[first:], states=self.states[first:],
                        uncertainty=self.uncertainty[first:], timings={}, network_calls=0,
-                       candidates=[], candidate_rewards=None, diffused_steps=(
+                       batches=0, candidates=[], candidate_rewards=None, diffused_steps=(
                            None if diffused is None else max(diffused - first, 0)))

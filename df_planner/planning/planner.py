@@ -239,7 +239,8 @@ class Planner:
         if best is None or not best.plan.valid and self.settings.collision_check:
             raise search.failure(task, timeout)
         return replace(best.plan, uncertainty=self._uncertainty(best, task, sampling),
-                       timings=self.clock.timings, network_calls=self.clock.network_calls)
+                       timings=self.clock.timings, network_calls=self.clock.network_calls,
+                       batches=len(search.attempts))
 
     def rollout(self, state: np.ndarray, horizon: int, num_samples: int = 8, seed: int = 0,
                 goal: np.ndarray | None = None,

@@ -26,6 +26,7 @@ from functools import cached_property
 import math
 
 import numpy as np
+from scipy.ndimage import label
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
@@ -39,6 +40,9 @@ MARGIN_M = 0.25  # nearer to an obstacle than this, beyond the robot, a metre co
 CONTACT_COST = 4.0  # of a metre in touch with an obstacle
 SPACING_M = 0.1  # of the points of a way
 SMOOTHINGS = 10
+REACH_M = 1.0  # within which a way comes from a place that is too near to an obstacle
+IN_SIGHT = 16  # cells that are looked at together
+DIAGONALS_TOO = np.ones((3, 3))
 JOIN_M = 1.0  # within which the rest of a way comes from the end of a plan to the way
 
 
@@ -100,31 +104,33 @@ class Route:
 
     :param goal: (2,) in the axes of the data.
     :param radius_m: of the robot; its centre keeps so far from obstacles.
-    :raises NoValidPlan: if obstacles are nearer to the goal than that on all sides.
+    :raises NoValidPlan: if there is no room for the robot, anywhere or around the goal.
     """
 
     def __init__(self, grid: GridMap, goal: np.ndarray, radius_m: float):
         self.goal = np.asarray(goal, float)
         self.grid, self.radius_m = grid, radius_m
-        clearance_m = grid.distance_m[1:-1, 1:-1]
-        steps = max(1, int(radius_m / grid.resolution_m))  # as coarse as the robot is large
-        clearance_m = clearance_m[steps // 2::steps, steps // 2::steps]
-        self._cell_m = steps * grid.resolution_m
-        # Half a cell may be missing where the nearest centre lies beside a narrow passage.
-        free = clearance_m > radius_m - self._cell_m / 2
-        self._cells = np.argwhere(free) * steps + steps // 2
-        if not len(self._cells):
+        self._steps, clearance_m, self._free = _lattice(grid, radius_m)
+        self._cell_m = self._steps * grid.resolution_m
+        cells = np.argwhere(self._free)
+        if not len(cells):
             raise NoValidPlan(f'the map has no room for a robot of radius {radius_m:g} m')
-        self._centers = grid.centers(self._cells)
+        self._centers = grid.centers(cells * self._steps + self._steps // 2)
+        self._index = np.full(self._free.shape, -1, np.int32)
+        self._index[self._free] = np.arange(len(cells), dtype=np.int32)
+        near = self._in_sight(self.goal)
+        if not len(near):
+            raise self._enclosed('goal', self.goal)
         self._cost, self._next = dijkstra(
-            _edges(free, self._per_m(clearance_m[free]), self._cell_m), directed=False,
-            indices=self._nearest(self.goal), return_predecessors=True)
+            _edges(self._index, self._per_m(clearance_m[self._free]), self._cell_m),
+            directed=False, indices=near[0], return_predecessors=True)
 
     def cost_to_go(self, points: np.ndarray) -> np.ndarray:
         """Return the cost (...) in metres from points (..., 2) to the goal; inf without a way."""
-        index = np.array([self._nearest(point) for point in points.reshape(-1, 2)])
-        away_m = np.linalg.norm(self._centers[index] - points.reshape(-1, 2), axis=-1)
-        return (self._cost[index] + away_m).reshape(points.shape[:-1])
+        costs = [min((self._cost[cell] + np.linalg.norm(self._centers[cell] - point)
+                      for cell in self._in_sight(point)[:1]), default=math.inf)
+                 for point in points.reshape(-1, 2)]
+        return np.reshape(costs, points.shape[:-1])
 
     def way(self, start: np.ndarray) -> Way:
         """
@@ -132,11 +138,11 @@ class Route:
 
         :raises NoValidPlan: if there is none.
         """
-        index = self._nearest(start)
-        if not np.isfinite(self._cost[index]):
-            raise NoValidPlan('no way on the map leads from ', At(*start), ' to ', At(*self.goal),
-                              ': obstacles part them')
-        cells = [index]
+        near = self._in_sight(start)
+        joined = near[np.isfinite(self._cost[near])]
+        if not len(joined):
+            raise self._parted(start, near[0]) if len(near) else self._enclosed('start', start)
+        cells = [joined[0]]
         while self._next[cells[-1]] >= 0:
             cells.append(self._next[cells[-1]])
         points = np.vstack([start, self._centers[cells[1:-1]], self.goal])
@@ -175,8 +181,60 @@ class Route:
         short = np.maximum(1.0 - (clearance_m - self.radius_m) / MARGIN_M, 0.0)
         return 1.0 + (CONTACT_COST - 1.0) * short ** 2
 
-    def _nearest(self, point: np.ndarray) -> int:
-        return int(np.square(self._centers - point).sum(-1).argmin())
+    def _in_sight(self, point: np.ndarray) -> np.ndarray:
+        """
+        Return free cells (n,) that straight lines lead to from a point (2,), the nearest first.
+
+        They lie within ``REACH_M``; there are none only if no cell is in sight.
+        """
+        matrix, offset = self.grid.to_field_index()
+        middle = (matrix @ point + offset - 1.0 - self._steps // 2) / self._steps
+        reach = REACH_M / self._cell_m
+        low = np.maximum(np.floor(middle - reach), 0.0).astype(int)
+        high = np.maximum(np.ceil(middle + reach) + 1.0, 0.0).astype(int)
+        around = self._index[low[0]:high[0], low[1]:high[1]]
+        near = around[around >= 0]
+        away_m = np.linalg.norm(self._centers[near] - point, axis=-1)
+        near = near[np.argsort(away_m, kind='stable')]
+        shares = np.linspace(0.0, 1.0, math.ceil(REACH_M / self.grid.resolution_m) + 1)[1:, None]
+        found = near[:0]
+        for some in np.array_split(near, len(near) // IN_SIGHT + 1):
+            lines = point + shares * (self._centers[some, None] - point)
+            sees = (self.grid.clearance(lines) > 0.0).all(axis=1)
+            found = np.append(found, some[sees])
+            if len(found):
+                break
+        return found
+
+    def _enclosed(self, what: str, point: np.ndarray) -> NoValidPlan:
+        return NoValidPlan(f'the {what} ', At(*point), ' is enclosed by obstacles: around it they '
+                           f'leave no room for a robot of radius {self.radius_m:g} m')
+
+    def _parted(self, start: np.ndarray, cell: int) -> NoValidPlan:
+        """
+        Return the error that says why no way leads from a start (2,), in a free cell, to the goal.
+
+        Of the two, the one with less room around it counts as enclosed.
+        """
+        region, _ = label(self._free, DIAGONALS_TOO)
+        ends = np.argwhere(self._free)[[cell, self._cost.argmin()]].T
+        areas_m2 = np.bincount(region.ravel())[region[*ends]] * self._cell_m ** 2
+        what = ('start', 'goal')[areas_m2.argmin()]
+        first, last = 0, 1
+        if self._region_with_unknown is not None:
+            first, last = self._region_with_unknown[*ends]
+        by = ('obstacles' if first != last else 'cells that the map does not know (unknown): map '
+              'the place, or set allow_unknown')
+        return NoValidPlan('no way on the map leads from ', At(*start), ' to ', At(*self.goal),
+                           f': the {what}, with {areas_m2.min():.1f} m2 of room around it, '
+                           f'is enclosed by {by}')
+
+    @cached_property
+    def _region_with_unknown(self) -> np.ndarray | None:
+        """Return what would be joined if all that is unknown were free, None if all is known."""
+        if self.grid.allow_unknown or not self.grid.unknown.any():
+            return None
+        return label(_lattice(self.grid.with_unknown_free(), self.radius_m)[2], DIAGONALS_TOO)[0]
 
 
 class Routes:
@@ -195,18 +253,18 @@ class Routes:
         if grid is None:
             return Way(_even(np.array([start, *stops])))
         base = grid.base or grid
-        points, routes = [start[None]], {}
+        points, before = [start[None]], self._to
+        self._to = {}  # kept also if there is no way: it will be asked for again
         for stop in stops:
-            route = self._to.get(stop.tobytes())
+            route = before.get(stop.tobytes())
             if route is None or route.grid is not base or route.radius_m != radius_m:
                 route = Route(base, stop, radius_m)
-            routes[stop.tobytes()] = route
+            self._to[stop.tobytes()] = route
             way = route.way(points[-1][-1]).points
             needed_m = np.minimum(base.clearance(way), radius_m)
             if (grid.clearance(way) < needed_m).any():
                 way = Route(grid, stop, radius_m).way(points[-1][-1]).points
             points.append(way[1:])
-        self._to = routes
         return Way(np.concatenate(points))
 
 
@@ -217,15 +275,26 @@ def _even(corners: np.ndarray) -> np.ndarray:
     return way.at(np.linspace(0.0, way.length_m, count))
 
 
-def _edges(free: np.ndarray, per_m: np.ndarray, cell_m: float) -> csr_array:
+def _lattice(grid: GridMap, radius_m: float) -> tuple[int, np.ndarray, np.ndarray]:
+    """
+    Return every how many cells of a map a search looks, as coarse as the robot is large.
+
+    :returns: also the clearance (H, W) of what it looks at, and whether that is free, (H, W).
+    """
+    steps = max(1, int(radius_m / grid.resolution_m))
+    clearance_m = grid.distance_m[1:-1, 1:-1][steps // 2::steps, steps // 2::steps]
+    # Half a cell may be missing where the nearest centre lies beside a narrow passage.
+    return steps, clearance_m, clearance_m > radius_m - steps * grid.resolution_m / 2
+
+
+def _edges(index: np.ndarray, per_m: np.ndarray, cell_m: float) -> csr_array:
     """
     Return the costs between neighbouring free cells, each pair once.
 
-    :param free: (H, W) bool; ``per_m`` (F,) the cost of a metre in each of the F free cells.
+    :param index: (H, W) numbers of the F free cells, -1 elsewhere; ``per_m`` (F,) the cost of a
+        metre in each.
     """
-    index = np.full(free.shape, -1, np.int32)
-    index[free] = np.arange(len(per_m), dtype=np.int32)
-    height, width = free.shape
+    height, width = index.shape
     rows, columns, costs = [], [], []
     for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
         left = max(-right, 0)

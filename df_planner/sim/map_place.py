@@ -22,9 +22,9 @@ told otherwise, think the same. So is the edge of the map.
 from collections.abc import Sequence
 from functools import cached_property
 from functools import lru_cache
-import hashlib
 import math
 from pathlib import Path
+import re
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -33,6 +33,7 @@ from scipy.sparse.csgraph import dijkstra
 
 from df_planner.configuration import read_yaml
 from df_planner.maps.free_space import FreeSpace
+from df_planner.maps.generator import unseen_place
 from df_planner.maps.grid import GridMap
 from df_planner.maps.map_file import load_map
 from df_planner.sim.maze import load_maze
@@ -41,6 +42,7 @@ from df_planner.sim.maze import OBSERVATION_TO_MAP
 from df_planner.sim.place import Box
 from df_planner.sim.place import Place
 
+UNSEEN = 'unseen'  # names of random places begin so: unseen-17
 SKIN_M = 0.15  # walls are boxes down to this depth; further inside, boxes may be hollow
 APART_M = 1.0  # goals from their starts, at least
 EDGE_M = 0.3  # thickness of the wall around the map
@@ -57,7 +59,7 @@ class MapPlace(Place):
     """
     A map with walls.
 
-    :raises InvalidInput: if there is no room for a robot.
+    To draw a position is an InvalidInput if there is no room for a robot.
     """
 
     kind = 'map'
@@ -70,20 +72,21 @@ class MapPlace(Place):
         self.name = name
         self._grid = grid
         self._in_place = grid.in_axes(OBSERVATION_TO_MAP)
-        self._space = FreeSpace(self._in_place, str(self))
         self._way_tree = lru_cache(8)(self._ways_to)
 
     @classmethod
     def load(cls, path: str | Path) -> 'MapPlace':
-        """Load a map from its YAML file; ConfigError for a bad one, InvalidInput without room."""
+        """Load a map from its YAML file; ConfigError for a bad one."""
         return cls(load_map(path), Path(path).stem)
+
+    @cached_property
+    def _space(self) -> FreeSpace:
+        return FreeSpace(self._in_place, str(self))
 
     @property
     def layout(self) -> tuple[str, ...]:
         """Return a hash of all that a map says."""
-        g = self.grid
-        return (hashlib.sha256(g.cells.tobytes() + np.array(
-            [*g.cells.shape, g.resolution_m, *g.origin_xy, g.origin_yaw]).tobytes()).hexdigest(),)
+        return (self.grid.sha256,)
 
     @property
     def grid(self) -> GridMap:
@@ -183,12 +186,14 @@ class MapPlace(Place):
 
 def load_place(name_or_path: str | Path) -> Place:
     """
-    Load a shipped maze by name, a maze file, or the YAML of a map.
+    Load a shipped maze by name, a random place (``unseen-17``), a maze file, or a map's YAML.
 
     :raises ConfigError: when there is no such maze, or the file describes neither.
-    :raises InvalidInput: if a map has no room for a robot.
     """
     path = Path(name_or_path)
+    if random := re.fullmatch(rf'{UNSEEN}-(\d+)', str(name_or_path)):
+        place = unseen_place(int(random[1]))
+        return MapPlace(place.grid, place.name)
     if str(name_or_path) in MAZE_NAMES or not path.is_file() or 'layout' in read_yaml(path):
         return load_maze(name_or_path)
     return MapPlace.load(path)

@@ -55,7 +55,8 @@ MOVES = ((0, 0), (0, -1), (0, 1), (-1, 0), (1, 0))  # in the order in which ties
 DISCOUNT = 0.99
 VALUE_SWEEPS = 50
 MAX_WAYPOINTS = 100
-MAZE_NAMES = ('umaze', 'medium', 'large', 'eval-umaze', 'eval-medium', 'eval-large')
+D4RL_MAZES = ('umaze', 'medium', 'large', 'eval-umaze', 'eval-medium', 'eval-large')
+MAZE_NAMES = (*D4RL_MAZES, 'giant')
 
 
 def observation_to_map(vector: np.ndarray) -> np.ndarray:

@@ -62,6 +62,9 @@ class RunConfig(BaseModel):
     num_layers: int = Field(6, ge=1, description='blocks of a transformer, layers of a gru')
     num_heads: int = Field(4, ge=1, description='attention heads of a transformer')
     steps: int = Field(10000, ge=1, description='optimiser steps')
+    minutes: float = Field(0.0, ge=0.0, description=(
+        'wall time that the training ends within, if its steps are not done before: the learning '
+        'rate is zero by then; 0 = no end'))
     tokens_per_batch: int = Field(3072, ge=1, description='windows per batch times their tokens')
     learning_rate: float = Field(1e-3, gt=0.0, description='peak learning rate of AdamW')
     warmup_steps: int = Field(500, ge=0, description='steps of linear warm-up before the cosine')

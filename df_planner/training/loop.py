@@ -132,8 +132,10 @@ class TrainingRun:
             while not self._finished() and not stopped:
                 self._take_step()
                 self.seconds = seconds_before + time.monotonic() - started
+                if config.minutes:  # all processes must agree
+                    self.seconds = self._fabric.broadcast(self.seconds)
                 bar.update()
-                if self.step % config.log_interval_steps == 0 or self.step == config.steps:
+                if self.step % config.log_interval_steps == 0 or self._is_over():
                     self._add_row(log, bar)
                 if first and time.monotonic() - saved > config.save_interval_s:
                     self._save()
@@ -149,15 +151,25 @@ class TrainingRun:
 
     def _finished(self) -> bool:
         config = self.config
-        if self.step >= config.steps:
+        if self._is_over():
             return True
         return bool(config.patience_steps and self.step % config.log_interval_steps == 0
                     and self.step - self.best_step >= config.patience_steps)
 
+    def _is_over(self) -> bool:
+        """Tell whether the steps are done, or the minutes have passed."""
+        return self.step >= self.config.steps or self._share_spent >= 1.0
+
+    @property
+    def _share_spent(self) -> float:
+        """Return the share of the minutes that have passed, if these are limited."""
+        return self.seconds / (60.0 * self.config.minutes) if self.config.minutes else 0.0
+
     def _take_step(self) -> None:
         config, fabric = self.config, self._fabric
         for group in self._optimizer.param_groups:
-            group['lr'] = config.learning_rate * learning_rate_factor(self.step, config)
+            group['lr'] = config.learning_rate * learning_rate_factor(
+                self.step, self._share_spent, config)
         self._optimizer.zero_grad(set_to_none=True)
         losses = []
         for share in self._shares:
@@ -265,9 +277,13 @@ def read_state(path: Path, config: RunConfig) -> dict | None:
     return state
 
 
-def learning_rate_factor(step: int, config: RunConfig) -> float:
-    """Return the share of the peak learning rate: linear warm-up, then a cosine to zero."""
+def learning_rate_factor(step: int, share_spent: float, config: RunConfig) -> float:
+    """
+    Return the share of the peak learning rate: linear warm-up, then a cosine to zero.
+
+    :param share_spent: of the minutes of the training; it falls faster if there is less time.
+    """
     if step < config.warmup_steps:
         return (step + 1) / config.warmup_steps
     done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return 0.5 * (1.0 + math.cos(math.pi * done))
+    return 0.5 * (1.0 + math.cos(math.pi * min(max(done, share_spent), 1.0)))

@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 
 from df_planner.sim.env import Maze2DEnv
+from df_planner.sim.maze import D4RL_MAZES
 from df_planner.sim.maze import load_maze
-from df_planner.sim.maze import MAZE_NAMES
 from df_planner.sim.world import World
 
 
@@ -32,7 +32,7 @@ def runs():
         return dict(file)
 
 
-@pytest.mark.parametrize('name', MAZE_NAMES)
+@pytest.mark.parametrize('name', D4RL_MAZES)
 def test_every_step_agrees(runs, name):
     states, actions = runs[f'{name}/states'], runs[f'{name}/actions']
     at_wall = runs[f'{name}/contacts']
@@ -51,7 +51,7 @@ def test_every_step_agrees(runs, name):
     np.testing.assert_array_equal(touched, at_wall)
 
 
-@pytest.mark.parametrize('name', MAZE_NAMES)
+@pytest.mark.parametrize('name', D4RL_MAZES)
 def test_whole_run_agrees(runs, name):
     states, actions = runs[f'{name}/states'], runs[f'{name}/actions']
     env = Maze2DEnv(name)
@@ -61,7 +61,7 @@ def test_whole_run_agrees(runs, name):
     np.testing.assert_array_equal([step[1] for step in steps], runs[f'{name}/rewards'])
 
 
-@pytest.mark.parametrize('name', MAZE_NAMES)
+@pytest.mark.parametrize('name', D4RL_MAZES)
 def test_seeded_reset_and_action_agree(runs, name):
     rng = legacy_random_state(0)
     cells = load_maze(name).cells

@@ -14,9 +14,11 @@
 
 """Records of episodes, for the tests."""
 
+from df_planner.evaluation.metrics import BATCH_FIELDS
 from df_planner.evaluation.metrics import LATENCY_FIELDS
 
 
 def without_latencies(record):
-    """Return the part of a record that does not depend on the speed of the machine."""
-    return {key: value for key, value in record.items() if key not in LATENCY_FIELDS}
+    """Return what a record has of any planner, on a machine of any speed."""
+    left_out = (*LATENCY_FIELDS, *BATCH_FIELDS)
+    return {key: value for key, value in record.items() if key not in left_out}

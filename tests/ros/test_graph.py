@@ -101,6 +101,8 @@ def test_without_benchmark_it_runs_in_real_time_until_stopped():
     found = processes(use_benchmark='false', execution='time_optimal')
     assert found['planner'].parameters['compensate_latency'] is False
     assert list(processes(use_benchmark=False, use_sim=False, use_follower=False)) == ['planner']
+    assert list(processes(use_benchmark=False, use_planner=False, use_follower=False,
+                          record=True)) == ['recorder', 'maze_sim']
 
 
 def test_arguments_reach_every_node_they_concern(tmp_path):

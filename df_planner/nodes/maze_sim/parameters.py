@@ -27,7 +27,7 @@ class MazeSimParameters:
     """How the simulator runs; only its pace changes at run time."""
 
     maze: str = fixed(
-        'medium', 'Maze: umaze, medium, large, eval-umaze, eval-medium or eval-large.')
+        'medium', 'Maze: umaze, medium, large, eval-umaze, eval-medium, eval-large or giant.')
     maze_file: str = fixed(
         '', 'YAML file of another maze, or of a map (map_server); replaces maze unless empty.')
     robot: str = shared('robot')
