@@ -84,7 +84,7 @@ MEASURE_COMMANDS = {
     'latency': ('experiments.latency', 'latency',
                 'Compare latency with a slow reference sampler.'),
     'moving': ('experiments.moving', 'moving',
-               'Drive among obstacles that move, and the same without seeing them.'),
+               "Drive among 1, 3 and 5 obstacles that move at up to half the robot's speed."),
     'noise': ('experiments.odometry_noise', 'noise',
               'Drive with noisy odometry, told to the planner or not.'),
     'realtime': ('experiments.real_time', 'realtime',
