@@ -148,7 +148,6 @@ def test_no_command_but_braking_into_an_obstacle_that_the_costmap_showed_before(
     robot, planner = simulated_robot('point'), Planner.load('point', grid=UMAZE.grid)
     axes = robot.signals.observation_to_map
     planner.map = UMAZE.grid.in_axes(axes)
-    planner.settings = planner.settings.model_copy(update={'refine_rounds': 0})
     movers = Movers(UMAZE, 3, 1.8, seed=2)
     world, policy = robot.world(UMAZE, movers=movers), Policy(planner, replan_interval_s=0.1)
     start, goal = np.array([3.0, 1.0, 0.0, 0.0]), np.array([1.0, 1.0])
@@ -177,8 +176,7 @@ def test_no_command_but_braking_into_an_obstacle_that_the_costmap_showed_before(
 
 
 def test_the_command_reports_both_arms(tmp_path):
-    args = ['--checkpoint', 'point', '--maze', 'umaze', '--episodes', '1', '--out', str(tmp_path),
-            '--set', 'refine_rounds=0']
+    args = ['--checkpoint', 'point', '--maze', 'umaze', '--episodes', '1', '--out', str(tmp_path)]
     result = CliRunner().invoke(moving, args)
     assert result.exit_code == 0, result.output
     for row in ('1, local map', '1, map alone', '5, local map'):

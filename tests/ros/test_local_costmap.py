@@ -174,7 +174,7 @@ def test_the_simulator_publishes_what_its_lidar_sees_and_a_robot_drives_among_wh
         start_node, probe):
     lockstep = {'lockstep': True, 'realtime_priority': 0}
     start_node('planner', checkpoint='point', planning_frequency_hz=10.0, backend='torch',
-               compensate_latency=False, refine_rounds=0, **lockstep).wait_for_log(
+               compensate_latency=False, **lockstep).wait_for_log(
         'Ready for goals', 90.0)
     start_node('follower', lockstep_plan_steps=10, **lockstep)
     scans = probe.listen(LaserScan, 'scan', profiles.SENSOR_DATA_QOS)
