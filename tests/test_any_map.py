@@ -124,7 +124,7 @@ def test_a_plan_without_a_map_goes_straight():
 
 
 def test_roll_outs_and_reconstructions_begin_where_the_robot_is(planner):
-    states, actions = planner.rollout(START, 100, num_samples=3, goal=np.array([2.0, 2.0]))
+    states, actions = planner.rollout(START, 100, num_samples=3)
     np.testing.assert_allclose(states[:, 0], np.tile(START, (3, 1)), atol=1e-5)
     assert states.shape == (3, 100, 4) and actions.shape == (3, 100, 2)
     given = np.full((8, 4), np.nan)

@@ -30,7 +30,9 @@ from df_planner.planning.checks import complaint
 from df_planner.planning.checks import spread
 from df_planner.planning.checks import spread_about
 from df_planner.planning.curves import interpolate
+from df_planner.planning.horizons import Candidates
 from df_planner.planning.plan import Plan
+from df_planner.planning.request import Task
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import TokenSpace
 from df_planner.sim.maze import load_maze
@@ -145,24 +147,42 @@ def test_interpolation_is_exact_for_constant_acceleration():
 
 def candidates(*paths):
     """Tokens at constant speed along the given row of x positions, y = 1."""
-    tokens = np.zeros((len(paths), len(paths[0]), 4))
+    tokens = np.zeros((len(paths), len(paths[0]), 24))
     for token, path in zip(tokens, paths):
         token[:, 0], token[:, 1] = path, 1.0
         token[:, 2] = (path[1] - path[0]) / 0.1
     return tokens
 
 
-def judged(tokens, lengths, goal, grid=None, way=(), **settings):
+def attempt(tokens, lengths, goal, grid=None, way=(), at_goal=False, left_s=0.0, **settings):
+    count, goal = len(tokens), np.array(goal)
+    batch = Candidates(np.array(lengths), tokens[..., :2], np.zeros(count, int),
+                       np.tile(goal, (count, 1)), np.broadcast_to(left_s, count))
+    task = Task(tokens[0, 0, :4], np.reshape(way, (-1, 2)), goal, 2, 32, at_goal)
     checks = Checks(SPACE, LIMITS, grid, PlannerSettings(**settings))
-    return checks.judge(interpolate(tokens, 10, 0.01), tokens, np.array(lengths),
-                        np.array([*way, goal]))
+    return checks.attempt(tokens, batch, task, None)
+
+
+def judged(*arguments, **settings):
+    return attempt(*arguments, **settings).verdict
 
 
 def test_the_shortest_valid_candidate_wins():
     tokens = candidates([1.0, 1.2, 1.4, 1.6], [1.0, 1.3, 1.6, 1.9], [1.0, 1.2, 1.4, 1.6])
-    verdict = judged(tokens, [4, 3, 4], [1.6, 1.0])
-    assert verdict.valid.all() and verdict.best(stay=False) == 1
-    assert verdict.arrival_steps.tolist() == [30, 20, 30]
+    found = attempt(tokens, [4, 3, 4], [1.6, 1.0])
+    assert found.verdict.valid.all() and found.chosen == 1
+    assert found.verdict.arrival_steps.tolist() == [30, 20, 30]
+    assert found.plan.valid and found.plan.reward == pytest.approx(-0.2)
+    assert np.array_equal(found.plan.states, found.plan.candidates[1])
+
+
+@pytest.mark.parametrize(('left_s', 'chosen'), [(0.05, 0), (0.15, 1)])
+def test_what_is_left_of_its_way_counts_for_a_candidate(left_s, chosen):
+    """The first arrives 0.1 s earlier, but more is left of its way."""
+    tokens = candidates([1.0, 1.3, 1.6, 1.9], [1.0, 1.2, 1.4, 1.6])
+    found = attempt(tokens, [3, 4], [1.6, 1.0], left_s=np.array([0.5 + left_s, 0.5]))
+    assert found.verdict.valid.all() and found.chosen == chosen
+    assert found.plan.candidate_rewards == pytest.approx([-0.7 - left_s, -0.8])
 
 
 def test_a_candidate_through_a_wall_is_not_valid():
@@ -177,9 +197,10 @@ def test_a_candidate_through_a_wall_is_not_valid():
 def test_at_the_goal_the_candidate_that_strays_least_wins():
     tokens = candidates([1.0, 1.2, 1.0], [1.0, 1.1, 1.0], [1.0, 1.3, 1.0])
     tokens[:, 1:, 2] = 0.0
-    verdict = judged(tokens, [3, 3, 3], [1.0, 1.0], dynamics_tolerance=100.0)
-    assert verdict.valid.all() and verdict.best(stay=True) == 1
-    assert verdict.best(stay=False) == 0
+    stays, goes = (attempt(tokens, [3, 3, 3], [1.0, 1.0], at_goal=at_goal,
+                           dynamics_tolerance=100.0) for at_goal in (True, False))
+    assert stays.verdict.valid.all() and stays.chosen == 1
+    assert goes.verdict.valid.all() and goes.chosen == 0
 
 
 def test_padding_beyond_the_horizon_is_not_judged():
@@ -210,8 +231,9 @@ def test_a_candidate_that_misses_a_way_point_is_not_valid():
     tokens[1, 1:3, 1] = 1.3
     near, far = (1.3, 1.4), (1.3, 1.9)
     tolerant = {'goal_tolerance_m': 0.3, 'dynamics_tolerance': 100.0}
-    verdict = judged(tokens, [4, 4], [1.6, 1.0], way=[near], **tolerant)
-    assert verdict.valid.tolist() == [False, True] and verdict.best(stay=False) == 1
+    found = attempt(tokens, [4, 4], [1.6, 1.0], way=[near], **tolerant)
+    verdict = found.verdict
+    assert verdict.valid.tolist() == [False, True] and found.chosen == 1
     assert verdict.missed_m[0] == pytest.approx([0.4], abs=0.01)
     assert verdict.failure[0] > verdict.failure[1] == 0.0
     verdict = judged(tokens, [4, 4], [1.6, 1.0], way=[near, far], **tolerant)
@@ -229,16 +251,21 @@ def test_a_plan_does_not_arrive_before_it_has_passed_the_way_point():
 
 
 def test_spread_is_zero_for_equal_candidates_and_grows_with_disagreement():
-    same = interpolate(candidates(*[[1.0, 1.2, 1.4]] * 4), 10, 0.01)
-    assert spread(same, np.full(4, 20), 0).max() == 0.0
-    fan = interpolate(candidates(*[[1.0, 1.0 + d, 1.0 + 2 * d] for d in (0.1, 0.2, 0.3, 0.4)]),
-                      10, 0.01)
-    uncertainty = spread(fan, np.full(4, 20), 1)
+    alike = np.ones(4, bool)
+    same = SPACE.states_of(candidates(*[[1.0, 1.2, 1.4]] * 4))
+    assert spread(same, np.full(4, 20), 0, alike).max() == 0.0
+    fan = SPACE.states_of(candidates(
+        *[[1.0, 1.0 + d, 1.0 + 2 * d] for d in (0.1, 0.2, 0.3, 0.4)]))
+    uncertainty = spread(fan, np.full(4, 20), 1, alike)
     assert uncertainty.shape == (21,) and uncertainty[0] == 0.0
     factor = spread_about(np.zeros((1, 2)), np.array([[[1.0, 0.0]]] * 3)).item()
     assert uncertainty[-1] == pytest.approx(factor * np.sqrt(np.mean([0.2**2, 0.2**2, 0.4**2])))
     assert (np.diff(uncertainty) > 0).all()
-    assert spread(fan[:1], np.full(1, 20), 0).tolist() == [0.0] * 21, 'nothing to compare with'
+    along_its_way = np.array([True, True, False, False])
+    assert np.array_equal(spread(fan, np.full(4, 20), 1, along_its_way),
+                          spread(fan[:2], np.full(2, 20), 1, along_its_way[:2]))
+    assert spread(fan[:1], np.full(1, 20), 0, alike[:1]).tolist() == [0.0] * 21, (
+        'nothing to compare with')
 
 
 @pytest.mark.parametrize('count', [3, 4, 7, 16, 32, 256])

@@ -36,8 +36,6 @@ NOISY = {'position_noise_std_m': 0.1, 'velocity_noise_std_mps': 0.1}
 WAYS = {
     'plan': lambda planner, **more: planner.plan(START, GOAL, **more).states,
     'rollout': lambda planner, **more: planner.rollout(START, 90, 2, **more)[0],
-    'rollout to a goal': lambda planner, **more: planner.rollout(START, 90, 2, goal=GOAL,
-                                                                 **more)[0],
     'long rollout': lambda planner, **more: planner.rollout(START, 400, 2, **more)[0],
     'reconstruct': lambda planner, **more: reconstruct(planner, KNOWN, None, 2, **more).states,
 }

@@ -21,9 +21,11 @@ import pytest
 import torch
 
 from df_planner import Planner
+from df_planner.data.frames import Frame
 from df_planner.errors import GoalOccupied
 from df_planner.errors import InvalidInput
 from df_planner.maps.grid import GridMap
+from df_planner.maps.route import Route
 from df_planner.model.checkpoint import load_card
 from df_planner.planning import rewards
 from df_planner.planning.curves import interpolate
@@ -32,9 +34,14 @@ from df_planner.planning.tokens import TokenSpace
 from df_planner.sim.maze import maze_map
 
 TOKEN_S, FRAME_STACK = 0.1, 10
-GOAL = torch.tensor([3.0, 1.0], dtype=torch.float64)
+GOAL = np.array([3.0, 1.0])
 ALL = torch.ones(2, 6, dtype=torch.bool)
 SPACE = TokenSpace(load_card('point'), 'cpu')
+
+
+def straight_to(goal):
+    """Return what gives the metres straight to a goal."""
+    return rewards.Goal(np.array(goal)).to_go(None, torch.zeros(0, dtype=torch.float64))
 
 
 @pytest.fixture(scope='module')
@@ -46,8 +53,9 @@ def field():
 def terms(field):
     """Return every term with what it needs to know, hard to satisfy so that it is in force."""
     return {
-        'goal': partial(rewards.goal_distance, goal=GOAL),
-        'arrival': partial(rewards.arrival, goal=GOAL, tolerance_m=0.5, token_s=TOKEN_S),
+        'goal': partial(rewards.goal_distance, to_go=straight_to(GOAL)),
+        'arrival': partial(rewards.arrival, to_go=straight_to(GOAL), tolerance_m=0.5,
+                           token_s=TOKEN_S),
         'speed': partial(rewards.speed, limit_mps=0.5),
         'force': partial(rewards.force, limit=0.2),
         'clearance': partial(rewards.clearance, field=field, needed_m=0.6, token_s=TOKEN_S),
@@ -107,15 +115,15 @@ def test_goal_distance_is_the_sum_over_future_real_tokens_in_metres():
     tokens = torch.zeros(2, 4, 4)
     tokens[:, :, 0] = torch.tensor([9.0, 3.0, 3.0, 7.0])
     real = torch.tensor([[True] * 4, [True, True, True, False]])
-    reward = rewards.goal_distance(tokens, real, torch.tensor([0.0, 4.0]))
+    reward = rewards.goal_distance(tokens, real, straight_to([0.0, 4.0]))
     assert reward.tolist() == pytest.approx([-(5.0 + 5.0 + 65.0**0.5), -10.0], abs=1e-3)
 
 
 def test_arrival_counts_the_seconds_away_from_the_goal():
     tokens = torch.zeros(1, 5, 4)
     tokens[0, :, 0] = torch.tensor([0.0, 1.0, 0.5, 0.0, 0.0])
-    reward = rewards.arrival(tokens, ALL[:1, :5], torch.zeros(2), 0.5, 0.1)
-    assert reward.item() == pytest.approx(-0.1 * (0.8 + 0.5 + 0.0 + 0.0))
+    reward = rewards.arrival(tokens, ALL[:1, :5], straight_to([0.0, 0.0]), 0.5, 0.1)
+    assert reward.item() == pytest.approx(-0.1 * (0.8 + 0.5 + 0.0 + 0.0), rel=1e-4)
 
 
 @pytest.mark.parametrize('padded', [24, 32])
@@ -124,8 +132,28 @@ def test_of_the_same_drive_the_one_that_arrives_first_is_ranked_first(padded):
         tokens = torch.zeros(1, width, 4)
         tokens[0, :num_tokens, 0] = torch.linspace(0.0, 3.0, num_tokens)
         return rewards.arrival(tokens, torch.arange(width)[None] < num_tokens,
-                               torch.tensor([3.0, 0.0]), 0.5, 0.1).item()
+                               straight_to([3.0, 0.0]), 0.5, 0.1).item()
     assert straight(24, padded) > straight(32, 32)
+
+
+def test_the_metres_to_go_are_those_of_the_way_and_fall_along_it():
+    grid, goal = maze_map('umaze'), np.array([1.0, 1.0])  # a wall lies between it and (3, 1)
+    route = Route(grid, goal, 0.1)
+    points = route.way(np.array([3.0, 1.0])).points
+    for frame in (Frame(np.zeros(2), np.array([1.0, 0.0])),
+                  Frame(np.array([3.0, 1.0]), np.array([0.6, 0.8]))):
+        positions = torch.tensor(frame.points_in(points), requires_grad=True)
+        to_go = rewards.Goal(frame.points_in(goal), route).to_go(
+            grid.seen_from(frame.origin, frame.matrix), positions)
+        left_m = to_go(positions)
+        assert left_m[0] > 2.4 * np.linalg.norm(points[0] - goal) and left_m[-1] < 0.15
+        assert np.diff(left_m.detach()).max() < 0.0
+        assert (to_go(positions + 1e-9) - left_m).abs().max() < 1e-7
+        downhill = -torch.autograd.grad(left_m.sum(), positions)[0].numpy()[2:-4:4]
+        ahead = np.diff(positions.detach().numpy(), axis=0)[2:-3:4]
+        cosine = (downhill * ahead).sum(-1) / np.prod(
+            [np.linalg.norm(each, axis=-1) for each in (downhill, ahead)], axis=0)
+        assert cosine.min() > 0.6
 
 
 def test_speed_and_force_cost_only_what_exceeds_the_limit():
@@ -167,16 +195,15 @@ def test_clearance_sees_a_block_between_two_tokens():
 def guided(**settings):
     """Return guidance to a goal, and by a user's reward."""
     return rewards.build_guidance(
-        SPACE, PlannerSettings(**settings), maze_map('umaze'), np.array([3.0, 1.0]),
+        SPACE, PlannerSettings(**settings), maze_map('umaze'), rewards.Goal(GOAL),
         lambda states, actions, real: states.sum((1, 2)))
 
 
 def test_guidance_has_the_terms_that_weigh_something():
     def names(**settings):
         return tuple(guided(**settings).terms)
-    goal = np.array([3.0, 1.0])
     assert rewards.build_guidance(SPACE, PlannerSettings(guidance_scale=0.0), maze_map('umaze'),
-                                  goal) is None
+                                  rewards.Goal(GOAL)) is None
     with pytest.raises(InvalidInput, match='set guidance_scale above 0'):
         names(guidance_scale=0.0)
     assert names() == ('clearance', 'user')
@@ -189,7 +216,7 @@ def test_guidance_has_the_terms_that_weigh_something():
     ('speed', True), ('force', True), ('goal', False), ('arrival', False)])
 def test_a_second_term_steers_every_plan_only_if_it_says_so(name, is_cheap):
     guidance = rewards.build_guidance(SPACE, PlannerSettings(**{f'guide_{name}': 1.0}),
-                                      maze_map('umaze'), np.array([3.0, 1.0]))
+                                      maze_map('umaze'), rewards.Goal(GOAL))
     assert set(guidance.terms) == {'clearance', name}
     assert guidance.steers_every_plan is not is_cheap
 
@@ -197,7 +224,7 @@ def test_a_second_term_steers_every_plan_only_if_it_says_so(name, is_cheap):
 def test_a_plan_is_steered_if_any_term_is_worth_it():
     guidance = rewards.build_guidance(
         SPACE, PlannerSettings(guide_speed=1.0, speed_limit_mps=2.0, guide_clearance=7.0),
-        maze_map('umaze'), np.array([3.0, 1.0]))
+        maze_map('umaze'), rewards.Goal(GOAL))
     tokens = torch.zeros(4, 24, SPACE.mean.shape[0])
     tokens[..., :2] = torch.tensor([3.0, 1.0])  # free of obstacles
     tokens[1, 5, 2] = 3.0  # too fast
@@ -264,16 +291,33 @@ class Watched:
         return self._network.with_pullback(x, *more)
 
 
-def test_a_limit_that_no_plan_exceeds_costs_no_gradient(planner, monkeypatch):
-    def steered(**settings):
+@pytest.fixture
+def steered(planner, monkeypatch):
+    """Return what plans, and counts the candidates whose gradient is asked for."""
+    network = planner.network
+
+    def planned(**settings):
         watched = Watched(network)
         monkeypatch.setattr(planner, 'network', watched)
-        planner.settings = PlannerSettings(clearance_margin_m=0.3, **settings)
-        plans = [planner.plan(START, TARGET, seed=seed) for seed in range(4)]
+        planner.settings = PlannerSettings(collision_check=False, **settings)
+        plans = [planner.plan(START, TARGET, seed=seed) for seed in range(2)]
         return watched.steered, np.concatenate([plan.states for plan in plans])
-    network = planner.network
-    alone, states = steered()
-    with_limit, same = steered(guide_speed=1.0, speed_limit_mps=50.0)
-    with_goal, _ = steered(guide_goal=1e-3)
-    assert 0 < alone == with_limit < with_goal
+    return planned
+
+
+def test_a_limit_that_no_plan_exceeds_costs_no_gradient(steered):
+    none, states = steered(guidance_scale=0.0)
+    with_limit, same = steered(guide_clearance=0.0, guide_speed=1.0, speed_limit_mps=50.0)
+    with_goal, other = steered(guide_clearance=0.0, guide_goal=1e-3)
+    assert none == with_limit == 0 < with_goal
+    assert np.array_equal(states, same) and not np.array_equal(states, other)
+
+
+def test_clearance_alone_steers_only_after_a_batch_without_a_valid_plan(steered):
+    wide = {'clearance_margin_m': 0.3}
+    none, states = steered(guidance_scale=0.0)
+    first_batches, same = steered(**wide)
+    with_limit, _ = steered(**wide, guide_speed=1.0, speed_limit_mps=50.0)
+    all_batches, _ = steered(**wide, dynamics_tolerance=1e-3)
+    assert none == first_batches == 0 < with_limit and all_batches > 0
     assert np.array_equal(states, same)

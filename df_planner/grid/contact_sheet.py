@@ -30,8 +30,8 @@ from df_planner.evaluation.picture import view
 from df_planner.evaluation.places import DRIVES
 from df_planner.evaluation.places import place_name
 from df_planner.files import replace_files
-from df_planner.planning.route import Route
-from df_planner.planning.route import Way
+from df_planner.maps.route import Route
+from df_planner.maps.route import Way
 from df_planner.robots.kinds import ROBOTS
 from df_planner.sim.map_place import load_place
 from df_planner.sim.map_place import UNSEEN

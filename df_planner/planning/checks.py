@@ -68,16 +68,15 @@ class Verdict:
                    + np.maximum(self.dynamics - 1.0, 0.0) + 1e-9 + self.missed_m.sum(1))
         return np.where(self.valid, 0.0, np.nan_to_num(failure, nan=np.inf))
 
-    def best(self, stay: bool, rewards: np.ndarray | None = None) -> int:
+    def best(self, stay: bool, rewards: np.ndarray) -> int:
         """
-        Return the valid candidate that arrives first, else the one that fails by least.
+        Return the valid candidate of the highest reward (N,), else the one that fails by least.
 
-        With ``rewards`` (N,) it is the valid one of the highest reward; with ``stay``, for a robot
-        that is at the goal already, the valid one that strays least.
+        With ``stay``, for a robot that is at the goal already, it is the valid one that strays
+        least.
         """
         if self.valid.any():
-            cost = self.arrival_steps if rewards is None else -rewards
-            cost = self.stray_m if stay else cost
+            cost = self.stray_m if stay else -rewards
             return int(np.argmin(np.where(self.valid, cost, np.inf)))
         return int(np.argmin(self.failure))
 
