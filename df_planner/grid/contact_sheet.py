@@ -70,9 +70,9 @@ def draw_contact_sheets(folder: Path, runs) -> dict[str, str]:
             replace_files({folder / name:
                            lambda file, drawn=figure: drawn.savefig(file, format='png', dpi=100)})
             captions[name] = (
-                f'{row.title}: the first drives in the first {PLACES} places, then those '
-                f'elsewhere that did not arrive or touched most, at most {MOST_OTHERS}; green: the way on '
-                'the map, coloured: plans, early ones blue, black: driven')
+                f'{row.title}: the first drives in the first {PLACES} places, then those that did '
+                f'not arrive or touched most, at most {MOST_OTHERS}; green: the way on the map, '
+                'coloured: plans, early ones blue, black: driven')
     return captions
 
 
