@@ -48,7 +48,8 @@ def _run(*arguments):
 
 
 @pytest.mark.parametrize('arguments', [
-    (), ('data', 'generate'), ('data', 'import'), ('data', 'info'), ('data', 'check'),
+    (), ('data', 'generate'), ('data', 'import'), ('data', 'map'), ('data', 'info'),
+    ('data', 'check'),
     ('measure', 'throughput'), ('measure', 'realtime'), ('measure', 'soak'), ('train',),
     ('plan',), ('evaluate',), ('demo',), ('doctor',), ('info',),
     ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),

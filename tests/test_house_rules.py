@@ -40,8 +40,6 @@ APART = {
     'df_planner.driving.following',
     # A command (cli/) and a measurement use these alike.
     'df_planner.evaluation.evaluate', 'df_planner.launching.runner',
-    # How a map gets in, with or without the simulator.
-    'df_planner.maps.map_file',
     # A Gymnasium environment for users, which the bench times.
     'df_planner.sim.env',
 }

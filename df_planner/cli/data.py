@@ -12,7 +12,7 @@
 # See the License for the specific language governing permissions and
 # limitations under the License.
 
-"""The commands ``df_planner data generate | import | info | check``."""
+"""The commands ``df_planner data generate | import | map | info | check``."""
 
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +36,8 @@ from df_planner.data.summary import find_problems
 from df_planner.data.summary import Summary
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
+from df_planner.maps.grid import GridMap
+from df_planner.maps.map_file import save_map
 from df_planner.robots.kinds import DESCRIPTIONS
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
@@ -126,6 +128,36 @@ def import_command(sources: tuple[str, ...], out: Path, config: str | None):
     resumed = f', {imported.num_resumed} sources were done before' if imported.num_resumed else ''
     click.echo(f'{imported.path}: {imported.num_rows:,} rows, {imported.num_episodes} ends of '
                f'episodes{resumed}')
+
+
+@click.command('map', epilog=examples(
+    'df_planner data map data/maze2d-medium.hdf5 --out medium.yaml',
+    'df_planner data map my_bag --config diff_drive --out office.yaml',
+    'df_planner plan --checkpoint diff_drive --map office.yaml --start 1 2 0 --goal 7 5'))
+@click.argument('source')
+@CONFIG
+@click.option('--margin-m', type=click.FloatRange(0.0, 10.0), default=0.05,
+              help='How far beyond the robot space is taken for free.')
+@click.option('--out', required=True, type=click.Path(dir_okay=False, path_type=Path),
+              help='The YAML file, as map_server of Nav2 reads it; a PNG beside it.')
+def map_command(source: str, config: str | None, margin_m: float, out: Path):
+    """
+    Write the map that a log tells.
+
+    Where the robot has been is free, all else is unknown. For whoever has no map: any --map takes
+    the file. SOURCE is an HDF5 file with the keys of D4RL, a bag, or a Minari data set.
+    """
+    with _opened(source, config) as (log, on_progress):
+        signals = log.signals
+        grid = GridMap.from_log(
+            (block['observations'][:, :2]
+             for block in log.blocks(lambda problem: refuse(log, problem), on_progress)),
+            signals.robot_radius_m + margin_m, signals.max_step_m, signals.observation_to_map)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    save_map(out, grid)
+    height, width = grid.occupied.shape
+    free_m2 = float((~grid.unknown).sum()) * grid.resolution_m ** 2
+    click.echo(f'{out}: {width} x {height} cells of {grid.resolution_m} m, {free_m2:.1f} m2 free')
 
 
 @click.command('info', epilog=examples(

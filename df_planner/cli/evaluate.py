@@ -58,6 +58,9 @@ MAX_TABLE_EPISODES = 30
 @click.option('--maze', help='Name, YAML file, or a random place as unseen-17.  '
               '[default: the one the checkpoint was made for]')
 @MAP
+@click.option('--planner-map', type=click.Path(path_type=Path), metavar='YAML',
+              help='Map that is planned on instead of that of the place, for example of '
+                   '`data map`.')
 @click.option('--policy', type=click.Choice(['planner', 'route', 'controller']), default='planner',
               help='route: the way on the map without a model, timed by the card of --checkpoint. '
                    'controller: only the baseline, which needs no checkpoint.')
@@ -85,9 +88,9 @@ MAX_TABLE_EPISODES = 30
               help='Run the way-point controller on the same starts.')
 @RESUME
 @out_option('the report', 'results/evaluate-MAZE-TIME')
-def evaluate(checkpoint, maze, map_file, policy, robot, episodes, seed, starts, multi_goal,
-             execution, replan_interval_s, planner_seed, settings, device, backend, workers,
-             baseline, resume, out):
+def evaluate(checkpoint, maze, map_file, planner_map, policy, robot, episodes, seed, starts,
+             multi_goal, execution, replan_interval_s, planner_seed, settings, device, backend,
+             workers, baseline, resume, out):
     """
     Score a planner on a maze or a map, without ROS.
 
@@ -100,7 +103,7 @@ def evaluate(checkpoint, maze, map_file, policy, robot, episodes, seed, starts, 
     from df_planner.evaluation.evaluate import evaluate as evaluated
     if policy == 'controller':
         refuse_given('on the controller', 'execution', 'replan_interval_s', 'planner_seed',
-                     'settings', 'device', 'backend', 'baseline')
+                     'settings', 'device', 'backend', 'baseline', 'planner_map')
     elif checkpoint:
         refuse_given('with --checkpoint, which says what robot it is for', 'robot')
     if starts is not None and (policy == 'controller' or planner_seed is not None):
@@ -113,7 +116,8 @@ def evaluate(checkpoint, maze, map_file, policy, robot, episodes, seed, starts, 
     place = MapPlace.load(map_file) if map_file is not None else load_place(maze)
     specification = Specification(
         maze, policy, checkpoint, execution, replan_interval_s, seed if planner_seed is None
-        else planner_seed, device, assignments(settings), backend, robot)
+        else planner_seed, device, assignments(settings), backend, robot,
+        None if planner_map is None else str(planner_map))
     if starts is None:
         chosen = protocol.sample_starts(place, episodes or 100, seed, multi_goal, robot)
     elif multi_goal:

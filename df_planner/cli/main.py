@@ -49,7 +49,7 @@ EXIT_TERMINATED = 128 + signal.SIGTERM
 
 # By name: the module of the command, its name there, the first line of its help.
 COMMANDS = {
-    'data': ('cli.main', 'data', 'Generate, import, inspect or check the logs of a robot.'),
+    'data': ('cli.main', 'data', 'Generate, import, map, inspect or check the logs of a robot.'),
     'train': ('cli.model', 'train', 'Train a model on a log; the same command resumes it.'),
     'plan': ('cli.plan', 'plan', 'Make one plan on a map or in a maze, and draw it.'),
     'evaluate': ('cli.evaluate', 'evaluate', 'Score a planner on a maze or a map, without ROS.'),
@@ -70,6 +70,7 @@ COMMANDS = {
 DATA_COMMANDS = {
     'generate': ('cli.data', 'generate', "Write a log like D4RL's."),
     'import': ('cli.data', 'import_command', 'Bring logs into one file for `df_planner train`.'),
+    'map': ('cli.data', 'map_command', 'Write the map that a log tells.'),
     'info': ('cli.data', 'info', 'Show counts, rates, ranges, lengths and coverage of a log.'),
     'check': ('cli.data', 'check', 'List everything that is wrong with a log.'),
 }
@@ -181,7 +182,7 @@ def main():
 
 @click.group(cls=LazyGroup, table=DATA_COMMANDS)
 def data():
-    """Generate, import, inspect or check the logs of a robot."""
+    """Generate, import, map, inspect or check the logs of a robot."""
 
 
 @click.group(cls=LazyGroup, table=MEASURE_COMMANDS)

@@ -65,7 +65,11 @@ class Policy:
         self.plans, self.planning_times_s = [], []
 
     def act(self, state: np.ndarray) -> np.ndarray:
-        """Return the action (A,) for this state (S,); the errors of ``Planner.check_state``."""
+        """
+        Return the action (A,) for this state (S,).
+
+        :raises DFPlannerError: those of ``Planner.check_state``, of the map only without a plan.
+        """
         state = np.array(state, np.float64)
         self.replanner.observe(state, self._step)
         plan_step = self._step % self.interval_steps

@@ -24,7 +24,10 @@ from collections.abc import Callable
 import numpy as np
 
 from df_planner.driving.timeline import from_nearest_row
+from df_planner.errors import DFPlannerError
 from df_planner.errors import NoValidPlan
+from df_planner.errors import StartOccupied
+from df_planner.errors import StartOutsideMap
 from df_planner.planning.filtering import History
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
@@ -54,7 +57,7 @@ class Replanner:
         self.hold_at_goal = hold_at_goal
         self.seed = whole(seed, 0, 'seed')
         self.goal: np.ndarray | None = None
-        self.last_error: NoValidPlan | None = None
+        self.last_error: DFPlannerError | None = None
         self._history = History(planner.card.frame_stack, planner.card.dt_s,
                                 len(planner.card.observation_names))
         self._count = 0
@@ -75,13 +78,20 @@ class Replanner:
         """
         Return the plan to execute from this state on, its first row being now.
 
-        A new plan if one is valid, else what is left of the plan in hand, else None: brake.
+        A new plan if one is valid, else what is left of the plan in hand, else None: brake. Where
+        the map says that no robot can be, the plan in hand goes on.
 
         :param step: control steps since any fixed time.
         :param in_hand: what is left by now of the plan towards this goal that is executed.
         """
-        state = self.planner.check_state(state)
         previous = None if in_hand is None else from_nearest_row(in_hand, state)
+        try:
+            state = self.planner.check_state(state)
+        except (StartOccupied, StartOutsideMap) as error:
+            if previous is None:
+                raise
+            self.last_error = error
+            return previous
         seed = int(np.random.SeedSequence([self.seed, self._count]).generate_state(1)[0])
         self.last_error = None
         if self.hold_at_goal and np.linalg.norm(state[:2] - self.goal) <= HOLD_RADIUS_M:

@@ -46,6 +46,8 @@ from df_planner.evaluation.metrics import is_reached
 from df_planner.evaluation.picture import sketch
 from df_planner.evaluation.places import first_episode
 from df_planner.evaluation.places import place_name
+from df_planner.maps.grid import GridMap
+from df_planner.maps.map_file import load_map
 from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.settings import settings_for
 from df_planner.robots.kinds import POINT
@@ -89,6 +91,7 @@ class Specification:
     :param settings: fields of ``PlannerSettings`` that differ from the default.
     :param backend: what evaluates the network (see ``diffusion/runtime/backends.py``).
     :param robot: kind of the robot, that of the checkpoint.
+    :param planner_map: the YAML file of a map that is planned on instead of that of the place.
     :raises ConfigError: naming the field, its value and what is allowed.
     """
 
@@ -102,6 +105,7 @@ class Specification:
     settings: dict = field(default_factory=dict)
     backend: str = 'auto'
     robot: str = POINT.name
+    planner_map: str | None = None
 
     def __post_init__(self):
         check_simulated(self.robot, self.checkpoint)
@@ -178,7 +182,8 @@ class EpisodeRunner:
         planner = copy(_planner(specification.policy, specification.checkpoint,
                                 _weights_sha256(specification.checkpoint), specification.device,
                                 specification.backend))
-        planner.map = self.place.grid.in_axes(robot.signals.observation_to_map)
+        planner.map = _planned_on(specification, self.place).in_axes(
+            robot.signals.observation_to_map)
         planner.settings = specification.planner_settings
         if planner.card.robot != specification.robot:
             raise ConfigError(f'checkpoint {specification.checkpoint} is for the robot '
@@ -215,6 +220,11 @@ class EpisodeRunner:
         return {'record': record, 'sketch': sketch(states, plans, self._signals)}
 
 
+def _planned_on(specification: Specification, place: Place) -> GridMap:
+    return (place.grid if specification.planner_map is None
+            else load_map(specification.planner_map))
+
+
 def identity_of(specification: Specification) -> dict:
     """Return everything but the starts that results depend on, JSON-able."""
     identity = asdict(specification)
@@ -223,6 +233,8 @@ def identity_of(specification: Specification) -> dict:
     else:
         identity['checkpoint_sha256'] = _weights_sha256(specification.checkpoint)
         identity['settings'] = specification.planner_settings.model_dump()
+        if specification.planner_map is not None:
+            identity['planner_map_sha256'] = load_map(specification.planner_map).sha256
     identity['df_planner_version'] = df_planner.__version__
     return identity
 

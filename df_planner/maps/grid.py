@@ -15,8 +15,11 @@
 """The map as the planner sees it: clearance from a signed distance field of an occupancy grid."""
 
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Sequence
 from copy import copy
+import hashlib
+import math
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -27,6 +30,8 @@ from df_planner.errors import InvalidInput
 AXES_OF_THE_MAP = ((1.0, 0.0), (0.0, 1.0))  # of data that are in the map frame themselves
 OCCUPIED_THRESHOLD = 65  # Nav2's
 NOWHERE = 1e6  # cells to the nearest obstacle where there is none
+LOG_RESOLUTION_M = 0.05  # of maps from logs
+MOST_CELLS = 50_000_000  # 7000 x 7000: the distance field takes 8 bytes a cell
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # cells of nav_msgs/OccupancyGrid
 
 
@@ -98,6 +103,40 @@ class GridMap:
                    origin_yaw=origin_yaw, unknown=cells < 0, allow_unknown=allow_unknown,
                    closed=closed)
 
+    @classmethod
+    def from_log(cls, drives: Iterable[np.ndarray], reach_m: float, max_step_m: float,
+                 observation_to_map: np.ndarray | Sequence[Sequence[float]] = AXES_OF_THE_MAP
+                 ) -> 'GridMap':
+        """
+        Return the map that a log tells: where the robot has been is free, all else is unknown.
+
+        :param drives: positions (N, 2) in the axes of the data, piece by piece.
+        :param reach_m: how far around its positions the robot has shown that space is free, at
+            least its radius; cells whose centres are nearer are free.
+        :param max_step_m: a longer move from row to row is a jump: nothing was driven over.
+        :raises InvalidInput: without a position, or for more than ``MOST_CELLS``.
+        """
+        resolution_m = LOG_RESOLUTION_M
+        turn, cells = np.asarray(observation_to_map, float).T, np.zeros((0, 2), np.int64)
+        for positions in drives:
+            found = swept(np.asarray(positions, float) @ turn / resolution_m,
+                          max_step_m / resolution_m)
+            cells = np.unique(np.concatenate([cells, found]), axis=0)
+        if not len(cells):
+            raise InvalidInput('a log without positions tells no map')
+        around = math.ceil(reach_m / resolution_m) + 1
+        low = cells.min(axis=0) - around
+        width, height = (cells.max(axis=0) + around + 1 - low).tolist()
+        if width * height > MOST_CELLS:
+            raise InvalidInput(
+                f'the log spans {width * resolution_m:.0f} m x {height * resolution_m:.0f} m, '
+                f'more than {MOST_CELLS} cells; cut it, or look for a position that is wrong')
+        been = np.zeros((height, width), bool)
+        been[*(cells - low).T[::-1]] = True
+        free = distance_transform_edt(~been) < reach_m / resolution_m - 1e-6
+        return cls(np.zeros_like(free), resolution_m, low * resolution_m, observation_to_map,
+                   unknown=~free)
+
     @property
     def solid(self) -> np.ndarray:
         """Return which cells are obstacles, bool (H, W)."""
@@ -108,6 +147,12 @@ class GridMap:
         """Return the cells as in a ``nav_msgs/OccupancyGrid``, int8 (H, W)."""
         known = np.where(self.occupied, OCCUPIED, FREE)
         return np.where(self.unknown, UNKNOWN, known).astype(np.int8)
+
+    @property
+    def sha256(self) -> str:
+        """Return a hash of all that the map says, in its own axes."""
+        numbers = [*self.cells.shape, self.resolution_m, *self.origin_xy, self.origin_yaw]
+        return hashlib.sha256(self.cells.tobytes() + np.array(numbers).tobytes()).hexdigest()
 
     def in_axes(self, observation_to_map: np.ndarray | Sequence[Sequence[float]]) -> 'GridMap':
         """Return the same map for positions in other axes."""
@@ -222,3 +267,18 @@ class GridMap:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""
         xy = np.asarray(points, float) @ self.observation_to_map.T
         return ((xy - self.origin_xy) @ self._to_grid.T / self.resolution_m)[..., ::-1]
+
+
+def swept(positions: np.ndarray, max_step: float) -> np.ndarray:
+    """
+    Return the cells (M, 2) that a way leads through, as whole numbers.
+
+    :param positions: (N, 2) in cells; longer steps than ``max_step`` are not taken.
+    """
+    steps = np.diff(positions, axis=0)
+    lengths = np.linalg.norm(steps, axis=-1)
+    taken = lengths <= max_step
+    parts = math.ceil(lengths[taken].max(initial=0.0) * 2.0)  # half a cell each
+    between = [positions[:-1][taken] + share * steps[taken]
+               for share in np.arange(1, parts) / max(parts, 1)]
+    return np.unique(np.floor(np.concatenate([positions, *between])).astype(np.int64), axis=0)

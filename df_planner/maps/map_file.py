@@ -46,10 +46,10 @@ from df_planner.errors import ConfigError
 from df_planner.files import replace_files
 from df_planner.maps.grid import FREE
 from df_planner.maps.grid import GridMap
+from df_planner.maps.grid import MOST_CELLS
 from df_planner.maps.grid import OCCUPIED
 from df_planner.maps.grid import UNKNOWN
 
-MOST_CELLS = 50_000_000  # 7000 x 7000: the distance field takes 8 bytes a cell
 SHADES_OF_COLOURS = (0.212656, 0.715158, 0.072186)  # of red, green and blue (Rec. 709)
 
 

@@ -22,7 +22,6 @@ told otherwise, think the same. So is the edge of the map.
 from collections.abc import Sequence
 from functools import cached_property
 from functools import lru_cache
-import hashlib
 import math
 from pathlib import Path
 import re
@@ -60,7 +59,7 @@ class MapPlace(Place):
     """
     A map with walls.
 
-    :raises InvalidInput: if there is no room for a robot.
+    To draw a position is an InvalidInput if there is no room for a robot.
     """
 
     kind = 'map'
@@ -73,20 +72,21 @@ class MapPlace(Place):
         self.name = name
         self._grid = grid
         self._in_place = grid.in_axes(OBSERVATION_TO_MAP)
-        self._space = FreeSpace(self._in_place, str(self))
         self._way_tree = lru_cache(8)(self._ways_to)
 
     @classmethod
     def load(cls, path: str | Path) -> 'MapPlace':
-        """Load a map from its YAML file; ConfigError for a bad one, InvalidInput without room."""
+        """Load a map from its YAML file; ConfigError for a bad one."""
         return cls(load_map(path), Path(path).stem)
+
+    @cached_property
+    def _space(self) -> FreeSpace:
+        return FreeSpace(self._in_place, str(self))
 
     @property
     def layout(self) -> tuple[str, ...]:
         """Return a hash of all that a map says."""
-        g = self.grid
-        return (hashlib.sha256(g.cells.tobytes() + np.array(
-            [*g.cells.shape, g.resolution_m, *g.origin_xy, g.origin_yaw]).tobytes()).hexdigest(),)
+        return (self.grid.sha256,)
 
     @property
     def grid(self) -> GridMap:
@@ -189,7 +189,6 @@ def load_place(name_or_path: str | Path) -> Place:
     Load a shipped maze by name, a random place (``unseen-17``), a maze file, or a map's YAML.
 
     :raises ConfigError: when there is no such maze, or the file describes neither.
-    :raises InvalidInput: if a map has no room for a robot.
     """
     path = Path(name_or_path)
     if random := re.fullmatch(rf'{UNSEEN}-(\d+)', str(name_or_path)):
