@@ -41,9 +41,9 @@ LEVELS = (
 LEAVES = {'configuration', 'console', 'errors', 'files', 'geometry'}
 ROS_MODULES = {
     'action_msgs', 'ament_index_python', 'builtin_interfaces', 'diagnostic_msgs', 'geometry_msgs',
-    'launch', 'launch_ros', 'lifecycle_msgs', 'nav2_msgs', 'nav_msgs', 'rcl_interfaces', 'rclpy',
-    'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_msgs', 'tf2_ros',
-    'trajectory_msgs', 'visualization_msgs',
+    'launch', 'launch_ros', 'lifecycle_msgs', 'map_msgs', 'nav2_msgs', 'nav_msgs',
+    'rcl_interfaces', 'rclpy', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_msgs',
+    'tf2_ros', 'trajectory_msgs', 'visualization_msgs',
 }
 
 

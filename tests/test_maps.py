@@ -24,6 +24,7 @@ import torch
 from df_planner.errors import ConfigError
 from df_planner.errors import InvalidInput
 from df_planner.maps.generator import unseen_place
+from df_planner.maps.grid import FAR_M
 from df_planner.maps.grid import GridMap
 from df_planner.maps.map_file import load_map
 from df_planner.maps.map_file import save_map
@@ -220,6 +221,44 @@ def test_a_grid_that_describes_no_plane_is_refused(change):
     good = {'occupied': np.zeros((3, 3), bool), 'resolution_m': 0.1, 'origin_xy': [0.0, 0.0]}
     with pytest.raises(InvalidInput):
         GridMap(**{**good, **change})
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_cells_that_change_are_measured_as_if_all_were(seed):
+    """Near obstacles to the last bit; farther than anybody looks both say so."""
+    rng = np.random.default_rng(seed)
+    known = {'resolution_m': rng.choice([0.05, 0.25]), 'origin_xy': np.zeros(2),
+             'allow_unknown': bool(seed % 2)}
+    cells = np.where(rng.random((150, 200)) < 0.003, 100, 0).astype(np.int8)
+    grid = GridMap.from_cells(cells, **known)
+    for changed in (100, -1, 0):
+        height, width = rng.integers(1, 50, 2)
+        iy, ix = rng.integers(0, (150 - height, 200 - width)) if seed % 3 else (0, 200 - width)
+        cells[iy:iy + height, ix:ix + width] = np.where(
+            rng.random((height, width)) < rng.choice([0.05, 1.0]), changed, 0)
+        before = grid.cells
+        grid = grid.with_cells(cells[iy:iy + height, ix:ix + width].copy(), (iy, ix))
+        all_new = GridMap.from_cells(cells, **known)
+        assert np.array_equal(grid.cells, cells) and not np.shares_memory(grid.cells, before)
+        near = np.minimum(np.abs(grid.distance_m), np.abs(all_new.distance_m)) < FAR_M
+        assert near.any()
+        np.testing.assert_array_equal(grid.distance_m[near], all_new.distance_m[near])
+        np.testing.assert_array_equal(grid.distance_m > 0.0, all_new.distance_m > 0.0)
+
+
+def test_cells_change_in_a_small_part_of_the_time_of_a_map():
+    cells = np.where(np.random.default_rng(0).random((2000, 2000)) < 0.002, 100, 0)
+    cells = cells.astype(np.int8)
+
+    def time_s(make) -> float:
+        began_s = time.thread_time()
+        make()
+        return time.thread_time() - began_s
+    whole_s = time_s(lambda: GridMap.from_cells(cells, 0.05, np.zeros(2)))
+    grid, box = GridMap.from_cells(cells, 0.05, np.zeros(2)), np.full((100, 100), 100, np.int8)
+    assert time_s(lambda: grid.with_cells(box, (900, 900))) < whole_s / 10  # 8 of 500 ms
+    cells[900:1000, 900:1000] = box
+    assert time_s(lambda: grid.with_cells(cells)) < whole_s / 5  # 24 ms
 
 
 def test_a_large_map_is_read_within_seconds():

@@ -120,6 +120,46 @@ def test_the_unknown_that_parts_two_places_is_named():
         ways((slice(0, 100), slice(48, 52))).way(start)
 
 
+@pytest.mark.parametrize('radius_m, cells, most_s', [
+    (0.05, 400, 0.02), (0.1, 400, 0.02), (0.2, 400, 0.02), (0.1, 2000, 0.2), (0.2, 2000, 0.2)])
+def test_a_search_takes_milliseconds(radius_m, cells, most_s):
+    """Of the time of a thread, whatever else the machine does: an office of rooms and boxes."""
+    rng = np.random.default_rng(0)
+    walls = [(slice(5 * k, 5 * k + 3), slice(0, cells)) for k in range(20, cells // 5, 20)]
+    grid = room(*walls, *((b, a) for a, b in walls), cells=cells, resolution_m=0.05)
+    occupied = grid.occupied.copy()
+    for k in range(100, cells, 100):
+        for j in range(50, cells, 100):
+            occupied[k:k + 3, j:j + 20] = occupied[j:j + 20, k:k + 3] = False
+    for iy, ix in rng.integers(5, cells - 20, (cells * cells // 8000, 2)):
+        occupied[iy:iy + 6, ix:ix + 6] = True
+    grid = GridMap(occupied, 0.05, np.zeros(2))
+    free = np.argwhere(grid.distance_m[1:-1, 1:-1] > 0.4)
+    start, goal = grid.centers(free[[10, -10]])
+    times_s = []
+    for _ in range(3):
+        began_s = time.thread_time()
+        route = Route(grid, goal, radius_m)
+        times_s.append(time.thread_time() - began_s)
+    way = route.way(start)
+    assert way.length_m > np.linalg.norm(goal - start)
+    assert grid.clearance(way.points).min() > radius_m - 0.05
+    assert min(times_s) < most_s
+
+
+def test_on_a_large_map_a_passage_that_a_coarse_search_misses_is_found():
+    """A gap of 0.25 m for a robot of 0.2 m; the other map has a wall of one cell instead."""
+    def with_gap(gap: int) -> GridMap:
+        return room((slice(0, 401), slice(400, 401)), (slice(401 + gap, 1000), slice(400, 401)),
+                    cells=1000, resolution_m=0.05)
+    start, goal = np.array([10.0, 10.0]), np.array([30.0, 30.0])
+    way = Route(with_gap(5), goal, 0.1).way(start)
+    assert np.linalg.norm(way.points - [20.0, 20.15], axis=-1).min() < 0.2
+    assert with_gap(5).clearance(way.points).min() > 0.05
+    with pytest.raises(NoValidPlan, match='is enclosed by obstacles'):
+        Route(with_gap(0), goal, 0.1).way(start)
+
+
 def test_what_has_no_way_is_not_searched_again():
     grid, routes = room(*[(slice(4 * a.start, 4 * a.stop), slice(4 * b.start, 4 * b.stop))
                           for a, b in BOX], cells=800, resolution_m=0.05), Routes()

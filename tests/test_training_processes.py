@@ -83,6 +83,15 @@ def assert_same(alone, other):
         torch.testing.assert_close(others[name], weight, **WEIGHTS)
 
 
+def test_two_processes_end_within_the_minutes_after_the_same_step(tmp_path, dataset):
+    run = start(ONCE, tmp_path, dataset, 'devices=2', steps=10**6, minutes=0.03)
+    _, errors = run.communicate(timeout=120)
+    assert run.returncode == 0, errors
+    last = read_log(tmp_path)[-1]
+    assert last['step'] == load_card(tmp_path / 'out/small').training_steps < 10**5
+    assert last['learning_rate'] < 0.01 * 1e-3
+
+
 @pytest.mark.parametrize('batch, count', [(7, 3), (3, 3), (10, 1), (5, 8)])
 def test_shares_are_the_batch(batch, count):
     rows = [list(range(batch))[Share(i, count).rows(batch)] for i in range(count)]

@@ -29,6 +29,7 @@ from df_planner.errors import InvalidInput
 
 AXES_OF_THE_MAP = ((1.0, 0.0), (0.0, 1.0))  # of data that are in the map frame themselves
 OCCUPIED_THRESHOLD = 65  # Nav2's
+FAR_M = 2.0  # nobody asks for more clearance than this
 NOWHERE = 1e6  # cells to the nearest obstacle where there is none
 LOG_RESOLUTION_M = 0.05  # of maps from logs
 MOST_CELLS = 50_000_000  # 7000 x 7000: the distance field takes 8 bytes a cell
@@ -81,12 +82,9 @@ class GridMap:
         self.allow_unknown = allow_unknown
         cosine, sine = np.cos(self.origin_yaw), np.sin(self.origin_yaw)
         self._to_grid = np.array([[cosine, sine], [-sine, cosine]])  # axes of the map to its cells
-        # The distance between cell centres, less half a cell, is the distance to the edge. Beyond
-        # the grid nothing is known, so a border of obstacles closes it.
-        solid = np.pad(self.solid, 1, constant_values=closed)
-        outside = distance_transform_edt(~solid) if solid.any() else np.full(solid.shape, NOWHERE)
-        inside = distance_transform_edt(solid)
-        self.distance_m = self.resolution_m * np.where(solid, 0.5 - inside, outside - 0.5)
+        # Beyond the grid nothing is known, so a border of obstacles closes it.
+        self.distance_m = self.resolution_m * signed_distance(
+            np.pad(self.solid, 1, constant_values=closed))
 
     @classmethod
     def from_cells(cls, cells: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
@@ -238,6 +236,48 @@ class GridMap:
                        self.observation_to_map, origin_yaw=self.origin_yaw, unknown=self.unknown,
                        allow_unknown=self.allow_unknown)
 
+    def with_cells(self, cells: np.ndarray, low: Sequence[int] = (0, 0),
+                   occupied_threshold: int = OCCUPIED_THRESHOLD) -> 'GridMap':
+        """
+        Return the map with some cells as they are now, in the time that their number takes.
+
+        Distances above ``FAR_M`` are not kept up to date: they stay above it.
+
+        :param cells: (h, w) int8 as of ``from_cells``.
+        :param low: (iy, ix) of the first of them.
+        """
+        window = tuple(slice(first, first + count) for first, count in zip(low, cells.shape))
+        other = copy(self)
+        other.base = None
+        other.occupied, other.unknown = self.occupied.copy(), self.unknown.copy()
+        other.occupied[window] = cells >= occupied_threshold
+        other.unknown[window] = cells < 0
+        changed = np.argwhere(other._solid_in(window) != self._solid_in(window))
+        if len(changed):
+            far = math.ceil(FAR_M / self.resolution_m)
+            other.distance_m = self.distance_m.copy()
+            other._measure(low + changed.min(axis=0) - far, low + changed.max(axis=0) + far + 1,
+                           far)
+        return other
+
+    def _solid_in(self, window: tuple[slice, ...]) -> np.ndarray:
+        """Return which cells of a window are obstacles."""
+        unknown = self.unknown[window] & (not self.allow_unknown)
+        return self.occupied[window] | unknown
+
+    def _measure(self, low: np.ndarray, high: np.ndarray, far: int) -> None:
+        """Measure the distances of cells from (iy, ix) to before another, as far as ``far``."""
+        size = np.array(self.occupied.shape)
+        low, high = np.maximum(low, -1), np.minimum(high, size + 1)  # the border, too
+        first, last = np.maximum(low - far, -1), np.minimum(high + far, size + 1)
+        solid = np.full(last - first, self.closed)
+        inside = tuple(slice(max(a, 0), min(b, n)) for a, b, n in zip(first, last, size))
+        solid[*(slice(part.start - a, part.stop - a) for part, a in zip(inside, first))] = (
+            self._solid_in(inside))
+        found = tuple(slice(a - c, b - c) for a, b, c in zip(low, high, first))
+        self.distance_m[*(slice(a + 1, b + 1) for a, b in zip(low, high))] = (
+            self.resolution_m * signed_distance(solid)[found])
+
     def with_local(self, local: 'GridMap', needed_m: float, margin_m: float) -> 'GridMap':
         """
         Return the map with the obstacles of a local one, which is open, beside its own.
@@ -267,6 +307,14 @@ class GridMap:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""
         xy = np.asarray(points, float) @ self.observation_to_map.T
         return ((xy - self.origin_xy) @ self._to_grid.T / self.resolution_m)[..., ::-1]
+
+
+def signed_distance(solid: np.ndarray) -> np.ndarray:
+    """Return the distance (H, W) in cells from the centres of cells to the edge of obstacles."""
+    # The distance between centres, less half a cell, is the distance to the edge.
+    outside, inside = (distance_transform_edt(part) if not part.all()
+                       else np.full(part.shape, NOWHERE) for part in (~solid, solid))
+    return np.where(solid, 0.5 - inside, outside - 0.5)
 
 
 def swept(positions: np.ndarray, max_step: float) -> np.ndarray:

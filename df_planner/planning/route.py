@@ -27,12 +27,12 @@ import math
 
 import numpy as np
 from scipy.ndimage import label
-from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from df_planner.errors import At
 from df_planner.errors import NoValidPlan
 from df_planner.maps.grid import GridMap
+from df_planner.maps.lattice import Lattice
 from df_planner.planning.plan import OTHERS
 from df_planner.planning.plan import Plan
 
@@ -43,6 +43,8 @@ SMOOTHINGS = 10
 REACH_M = 1.0  # within which a way comes from a place that is too near to an obstacle
 IN_SIGHT = 16  # cells that are looked at together
 DIAGONALS_TOO = np.ones((3, 3))
+MOST_CELLS = 100_000  # of a search; of more it looks at every second, or third
+COARSEST = 3
 JOIN_M = 1.0  # within which the rest of a way comes from the end of a plan to the way
 
 
@@ -110,20 +112,27 @@ class Route:
     def __init__(self, grid: GridMap, goal: np.ndarray, radius_m: float):
         self.goal = np.asarray(goal, float)
         self.grid, self.radius_m = grid, radius_m
-        self._steps, clearance_m, self._free = _lattice(grid, radius_m)
-        self._cell_m = self._steps * grid.resolution_m
-        cells = np.argwhere(self._free)
-        if not len(cells):
+        lattice = Lattice.of(grid, radius_m)
+        count = np.count_nonzero(lattice.free)
+        if not count:
             raise NoValidPlan(f'the map has no room for a robot of radius {radius_m:g} m')
-        self._centers = grid.centers(cells * self._steps + self._steps // 2)
-        self._index = np.full(self._free.shape, -1, np.int32)
-        self._index[self._free] = np.arange(len(cells), dtype=np.int32)
+        times = min(math.ceil(math.sqrt(count / MOST_CELLS)), COARSEST)
+        self._search(lattice if times == 1 else lattice.coarser(grid, times))
+
+    def _search(self, lattice: Lattice) -> None:
+        """Find the cost from every cell of a lattice to the goal."""
+        self._lattice = lattice
+        self._centers = self.grid.centers(
+            np.argwhere(lattice.free) * lattice.steps + lattice.steps // 2)
+        self._index = lattice.numbers()
         near = self._in_sight(self.goal)
         if not len(near):
+            if lattice.finer is not None:
+                return self._search(lattice.finer)
             raise self._enclosed('goal', self.goal)
         self._cost, self._next = dijkstra(
-            _edges(self._index, self._per_m(clearance_m[self._free]), self._cell_m),
-            directed=False, indices=near[0], return_predecessors=True)
+            lattice.edges(self._index, self._per_m), directed=False, indices=near[0],
+            return_predecessors=True)
 
     def cost_to_go(self, points: np.ndarray) -> np.ndarray:
         """Return the cost (...) in metres from points (..., 2) to the goal; inf without a way."""
@@ -140,6 +149,9 @@ class Route:
         """
         near = self._in_sight(start)
         joined = near[np.isfinite(self._cost[near])]
+        if not len(joined) and self._lattice.finer is not None:
+            self._search(self._lattice.finer)
+            return self.way(start)
         if not len(joined):
             raise self._parted(start, near[0]) if len(near) else self._enclosed('start', start)
         cells = [joined[0]]
@@ -188,8 +200,9 @@ class Route:
         They lie within ``REACH_M``; there are none only if no cell is in sight.
         """
         matrix, offset = self.grid.to_field_index()
-        middle = (matrix @ point + offset - 1.0 - self._steps // 2) / self._steps
-        reach = REACH_M / self._cell_m
+        steps = self._lattice.steps
+        middle = (matrix @ point + offset - 1.0 - steps // 2) / steps
+        reach = REACH_M / self._lattice.cell_m
         low = np.maximum(np.floor(middle - reach), 0.0).astype(int)
         high = np.maximum(np.ceil(middle + reach) + 1.0, 0.0).astype(int)
         around = self._index[low[0]:high[0], low[1]:high[1]]
@@ -216,9 +229,10 @@ class Route:
 
         Of the two, the one with less room around it counts as enclosed.
         """
-        region, _ = label(self._free, DIAGONALS_TOO)
-        ends = np.argwhere(self._free)[[cell, self._cost.argmin()]].T
-        areas_m2 = np.bincount(region.ravel())[region[*ends]] * self._cell_m ** 2
+        free = self._lattice.free
+        region, _ = label(free, DIAGONALS_TOO)
+        ends = np.argwhere(free)[[cell, self._cost.argmin()]].T
+        areas_m2 = np.bincount(region.ravel())[region[*ends]] * self._lattice.cell_m ** 2
         what = ('start', 'goal')[areas_m2.argmin()]
         first, last = 0, 1
         if self._region_with_unknown is not None:
@@ -234,7 +248,8 @@ class Route:
         """Return what would be joined if all that is unknown were free, None if all is known."""
         if self.grid.allow_unknown or not self.grid.unknown.any():
             return None
-        return label(_lattice(self.grid.with_unknown_free(), self.radius_m)[2], DIAGONALS_TOO)[0]
+        free = Lattice.of(self.grid.with_unknown_free(), self.radius_m).free
+        return label(free, DIAGONALS_TOO)[0]
 
 
 class Routes:
@@ -273,37 +288,3 @@ def _even(corners: np.ndarray) -> np.ndarray:
     way = Way(corners)
     count = max(2, round(way.length_m / SPACING_M) + 1)
     return way.at(np.linspace(0.0, way.length_m, count))
-
-
-def _lattice(grid: GridMap, radius_m: float) -> tuple[int, np.ndarray, np.ndarray]:
-    """
-    Return every how many cells of a map a search looks, as coarse as the robot is large.
-
-    :returns: also the clearance (H, W) of what it looks at, and whether that is free, (H, W).
-    """
-    steps = max(1, int(radius_m / grid.resolution_m))
-    clearance_m = grid.distance_m[1:-1, 1:-1][steps // 2::steps, steps // 2::steps]
-    # Half a cell may be missing where the nearest centre lies beside a narrow passage.
-    return steps, clearance_m, clearance_m > radius_m - steps * grid.resolution_m / 2
-
-
-def _edges(index: np.ndarray, per_m: np.ndarray, cell_m: float) -> csr_array:
-    """
-    Return the costs between neighbouring free cells, each pair once.
-
-    :param index: (H, W) numbers of the F free cells, -1 elsewhere; ``per_m`` (F,) the cost of a
-        metre in each.
-    """
-    height, width = index.shape
-    rows, columns, costs = [], [], []
-    for down, right in ((0, 1), (1, 0), (1, 1), (1, -1)):
-        left = max(-right, 0)
-        here = index[:height - down, left:width - max(right, 0)]
-        there = index[down:, left + right:width + right - max(right, 0)]
-        both = (here >= 0) & (there >= 0)
-        a, b = here[both], there[both]
-        rows.append(a)
-        columns.append(b)
-        costs.append(cell_m * math.hypot(down, right) / 2.0 * (per_m[a] + per_m[b]))
-    return csr_array((np.concatenate(costs), (np.concatenate(rows), np.concatenate(columns))),
-                     shape=(len(per_m), len(per_m)))

@@ -180,6 +180,10 @@ MAP = Topic(
     'Obstacles: goals and plans are checked against them, and the follower with `execution: '
     'time_optimal` keeps clear of them.',
     ('maze_sim',), ('planner', 'follower'), recorded=True, awaited='message')
+MAP_UPDATES = Topic(
+    'map_updates', 'map_msgs/msg/OccupancyGridUpdate', STANDARD,
+    'Cells of the map that have changed; where `map_msgs` is installed.',
+    (), ('planner', 'follower'), heard=RECORDING)
 LOCAL_COSTMAP = Topic(
     'local_costmap/costmap', 'nav_msgs/msg/OccupancyGrid', LATCHED,
     'Obstacles near the robot that are not on the map, as Nav2 publishes them: plans keep clear '

@@ -15,7 +15,8 @@
 """
 Build message packages that have no wheel from their definitions, with ROS 2's own generators.
 
-``interfaces/`` holds the parts of ``nav2_msgs`` (Jazzy) and ``tf2_msgs`` that this package uses.
+``interfaces/`` holds the parts of ``nav2_msgs`` (Jazzy), ``tf2_msgs`` and ``map_msgs`` that this
+package uses.
 Within ``installed()`` this process and those it starts find them, as they would under a ROS 2
 installation. It takes a C++ compiler and about 10 seconds.
 """

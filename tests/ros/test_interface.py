@@ -54,7 +54,8 @@ OF_EVERY_NODE = re.compile(
 KINDS = {'pub': 'publish', 'sub': 'subscribe', 'srv': 'reply', 'client': 'request',
          'act': 'execute'}
 # A part of the policy that only matters with a package that may not be installed.
-OPTIONAL = {'actions': 'nav2_msgs', '/tf': 'tf2_msgs', '/tf_static': 'tf2_msgs'}
+OPTIONAL = {'actions': 'nav2_msgs', '/tf': 'tf2_msgs', '/tf_static': 'tf2_msgs',
+            '/map_updates': 'map_msgs'}
 
 
 class Live:

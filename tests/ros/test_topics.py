@@ -76,7 +76,7 @@ def test_constants_and_tuples_have_the_same_rows():
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row.name)
 def test_rows_have_a_type_a_sentence_and_users(row):
     package = row.kind.split('/')[0]
-    if package not in ('nav2_msgs', 'tf2_msgs'):  # of a ROS 2 installation
+    if package not in ('map_msgs', 'nav2_msgs', 'tf2_msgs'):  # of a ROS 2 installation
         assert qos.interface_type(row.kind).__name__ == row.kind.split('/')[-1]
     assert re.match(r'[A-Z`].*[^ ]\.$', row.description)
     users = ({row.server, *row.clients} if isinstance(row, topics.Service) else
