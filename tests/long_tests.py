@@ -19,7 +19,7 @@ LONG = {
     'test_d4rl_package', 'test_diff_drive_generator', 'test_drive', 'test_engines', 'test_env',
     'test_evaluate', 'test_forecast', 'test_generator', 'test_grid_run', 'test_gymnasium_robotics',
     'test_import', 'test_inpainting', 'test_latency', 'test_long_log', 'test_map_place',
-    'test_mapped',
+    'test_mapped', 'test_movers',
     'test_odometry_noise', 'test_packaging', 'test_planner', 'test_prefix', 'test_profile',
     'test_readme', 'test_reference_scores', 'test_report', 'test_rollout', 'test_shipped_models',
     'test_sliding', 'test_throughput', 'test_train', 'test_trained_models', 'test_training_kills',

@@ -53,8 +53,8 @@ def _run(*arguments):
     ('measure', 'throughput'), ('measure', 'realtime'), ('measure', 'soak'), ('train',),
     ('plan',), ('evaluate',), ('demo',), ('doctor',), ('info',),
     ('measure', 'blocks'), ('measure', 'calibration'), ('measure', 'inpainting'),
-    ('measure', 'noise'), ('measure', 'rollout'), ('measure', 'cost'), ('measure', 'latency'),
-    ('profile',), ('report',), ('animate',)])
+    ('measure', 'moving'), ('measure', 'noise'), ('measure', 'rollout'), ('measure', 'cost'),
+    ('measure', 'latency'), ('profile',), ('report',), ('animate',)])
 def test_help_teaches_with_examples(arguments):
     result = _run(*arguments, '--help')
     assert result.exit_code == 0, result.stderr

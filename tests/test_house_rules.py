@@ -56,6 +56,8 @@ PUBLIC = {
     'df_planner.sim.env.Maze2DEnv(dense)', 'df_planner.sim.env.Maze2DEnv(multi_goal)',
     'df_planner.sim.env.Maze2DEnv(robot)',
 }
+# Classes that are called by the name of a field.
+CALLED_AS = {'world': ('RobotWorld', 'World', 'BaseWorld')}  # of a simulated robot
 
 
 def modules() -> dict[str, Path]:
@@ -145,7 +147,8 @@ def calls(paths: list[Path]) -> dict[str, list[ast.Call]]:
             if getattr(called, 'id', getattr(called, 'attr', None)) == 'partial' and arguments:
                 called, arguments = arguments[0], arguments[1:]
             name = getattr(called, 'id', getattr(called, 'attr', None))
-            owners = class_names(path) if name == 'cls' else [aliases.get(name, name)]
+            owners = class_names(path) if name == 'cls' else (
+                CALLED_AS.get(name) or [aliases.get(name, name)])
             for owner in owners:
                 found[owner].append(ast.Call(func=called, args=arguments, keywords=node.keywords))
     return found

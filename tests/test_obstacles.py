@@ -114,11 +114,29 @@ def test_a_way_leads_around_a_local_obstacle_and_is_not_searched_again_without_o
 def test_the_first_hit_is_found_and_an_obstacle_may_be_left():
     local = window((0.0, 0.0), (0.5, 0.0))
     line = np.stack([np.linspace(-0.5, 1.5, 201), np.zeros(201)], axis=-1)
-    assert line[first_hit(line, local, 0.1), 0] == pytest.approx(0.2, abs=0.04)
-    assert first_hit(line, local, 0.0) > first_hit(line, local, 0.1)
-    assert first_hit(line[:50], local, 0.1) is None
-    leaving = line[75:0:-1]  # from 0.05 m off the disc
-    assert first_hit(leaving, local, 0.1) is None and first_hit(line[75:], local, 0.1) == 1
+    clearance_m = local.clearance(line)
+    assert line[first_hit(clearance_m, 0.1), 0] == pytest.approx(0.2, abs=0.04)
+    assert first_hit(clearance_m, 0.0) > first_hit(clearance_m, 0.1)
+    assert first_hit(clearance_m[:50], 0.1) is None
+    leaving = clearance_m[75:0:-1]  # from 0.05 m off the disc
+    assert first_hit(leaving, 0.1) is None and first_hit(clearance_m[75:], 0.1) == 1
+
+
+@pytest.mark.parametrize(('mps', 'is_met'), [(1.5, True), (0.0, False), (-0.8, False)])
+def test_an_obstacle_that_comes_nearer_is_braked_for_before_it_is_in_the_way(mps, is_met):
+    obstacles = Obstacles(0.1, 0.5)
+    points = np.tile([0.0, 0.0], (51, 1)) + np.linspace(0.0, 0.05, 51)[:, None] * (1, 0)
+    for tick in range(0, 60, 10):
+        obstacles.take(window((0.0, 0.0), (0.8 + mps * (0.5 - 0.01 * tick), 0.0)), tick * TICK_NS)
+        assert not obstacles.are_in_way(points[:2], 0.01, tick * TICK_NS)
+    assert obstacles.are_in_way(points, 0.01, 50 * TICK_NS) == is_met
+
+
+def test_an_obstacle_that_appears_has_not_come_from_far_away():
+    obstacles = Obstacles(0.1, 0.5)
+    for tick, disc in ((0, (9.0, 0.0)), (25, (0.8, 0.0))):
+        obstacles.take(window((0.0, 0.0), disc), tick * TICK_NS)
+    assert not obstacles.are_in_way(np.zeros((51, 2)), 0.01, 25 * TICK_NS)
 
 
 def along(speed_mps=1.0, steps=300):
@@ -186,13 +204,33 @@ def test_a_stale_local_map_stops_the_robot_until_a_newer_one_comes(late_steps):
 
 def test_plans_are_made_on_the_map_with_what_the_local_one_shows():
     grid, obstacles, settings = hall(), Obstacles(), PlannerSettings()
-    assert obstacles.planning_map(grid, settings) is grid
     obstacles.take(window((0.5, 0.5), (0.9, 0.8)))
-    assert obstacles.planning_map(None, settings) is None, 'without a map there is no plan'
+    assert obstacles.planning_map(settings) is None, 'without a map there is no plan'
+    obstacles.map = grid
+    obstacles.take(window((0.5, 0.5), (0.9, 0.8)))
     needed_m = settings.robot_radius_m - settings.collision_tolerance_m
     beside = np.array([0.9, 0.8]) + (0.2 + settings.robot_radius_m, 0.0)
-    both = obstacles.planning_map(grid, settings)
+    both = obstacles.planning_map(settings)
     assert both.clearance(beside + (0.5 * settings.obstacle_margin_m, 0.0)) < needed_m
     assert both.clearance(beside + (1.6 * settings.obstacle_margin_m, 0.0)) > needed_m
+    assert both.base is grid
     obstacles.take(None)
-    assert obstacles.planning_map(grid, settings) is grid
+    assert obstacles.planning_map(settings) is grid
+
+
+def test_a_wall_that_is_on_the_map_is_kept_clear_of_like_any_wall_and_not_braked_for():
+    wall = hall().with_occupied(lambda points: points[..., 0] > 1.0)
+    seen = window((0.5, 0.5), (0.0, 0.0), radius_m=0.0)
+    cells = seen.with_occupied(lambda points: points[..., 0] > 0.97)
+    local = GridMap(cells.occupied, 0.05, cells.origin_xy, closed=False)
+    obstacles = Obstacles(0.1)
+    obstacles.map = wall
+    obstacles.take(local)
+    along_the_wall = np.stack([np.full(30, 0.9), np.linspace(0.0, 0.6, 30)], axis=-1)
+    assert not obstacles.are_in_way(along_the_wall, 0.01, 0)
+    assert obstacles.planning_map(PlannerSettings()).clearance(
+        along_the_wall) == pytest.approx(0.05, abs=0.02)
+    obstacles.map = hall()
+    obstacles.take(local)
+    towards = np.stack([np.linspace(0.4, 0.9, 30), np.zeros(30)], axis=-1)
+    assert obstacles.are_in_way(towards, 0.01, 0)

@@ -83,6 +83,8 @@ MEASURE_COMMANDS = {
                    'Hide parts of held-out motion and fill them in.'),
     'latency': ('experiments.latency', 'latency',
                 'Compare latency with a slow reference sampler.'),
+    'moving': ('experiments.moving', 'moving',
+               "Drive among 1, 3 and 5 obstacles that move at up to half the robot's speed."),
     'noise': ('experiments.odometry_noise', 'noise',
               'Drive with noisy odometry, told to the planner or not.'),
     'realtime': ('experiments.real_time', 'realtime',

@@ -219,7 +219,9 @@ class PlanFollower:
         stale = self.obstacles.staleness(self.odom_stamp_ns)
         if stale is not None:
             self.braked_for = f'waiting for {stale}'
-        elif self.obstacles.are_in_way(np.vstack([self._state[:2], rows[:, :2]])):
+        elif self.obstacles.are_in_way(
+                np.vstack([self._state[:2], rows[:, :2]]), self._timeline.dt_ns / NS_PER_S,
+                self.odom_stamp_ns):
             self.braked_for = 'an obstacle of the local costmap is in the way'
         else:
             self.braked_for = None

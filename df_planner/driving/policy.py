@@ -20,9 +20,15 @@ import numpy as np
 
 from df_planner.driving.elastic_band import ElasticBand
 from df_planner.driving.executor import Executor
+from df_planner.driving.obstacles import first_hit
+from df_planner.driving.obstacles import Obstacles
 from df_planner.driving.replanner import Replanner
+from df_planner.driving.stamps import seconds_to_ns
 from df_planner.driving.tracking import check_execution
 from df_planner.driving.tracking import tracking_law
+from df_planner.errors import GoalOccupied
+from df_planner.errors import StartOccupied
+from df_planner.maps.grid import GridMap
 from df_planner.planning.plan import Plan
 from df_planner.planning.planner import Planner
 
@@ -53,16 +59,34 @@ class Policy:
         self.executor = Executor(execution, law, ElasticBand(planner.map))
         self.replanner = Replanner(planner, hold_at_goal=execution != 'raw', seed=seed)
         self.interval_steps = max(1, round(replan_interval_s / planner.card.dt_s))
+        self.obstacles = Obstacles(planner.settings.robot_radius_m)
+        self.obstacles.map = planner.map
         self.plan: Plan | None = None
         self.plans: list[tuple[int, Plan | None]] = []
         self.planning_times_s: list[float] = []
-        self._step = 0
+        self._in_hand: Plan | None = None  # the plan before the executor prepared it
+        self._step = self._since = 0  # steps of the episode, and since the plan in hand began
 
     def reset(self, goal: np.ndarray) -> None:
         """Start an episode towards ``goal`` (2,); the errors of ``Planner.check_goal``."""
+        self._look(None)
         self.replanner.reset(goal)
-        self.plan, self._step = None, 0
+        self.plan = self._in_hand = None
+        self._step, self._since = 0, self.interval_steps
         self.plans, self.planning_times_s = [], []
+
+    def see(self, local: GridMap) -> None:
+        """
+        Take an open map of what is near; a plan in hand that it blocks is replaced at once.
+
+        Positions on it are in the axes of the data.
+        """
+        self._look(local)
+        planner, settings = self.replanner.planner, self.replanner.planner.settings
+        if self.plan is None or first_hit(
+                planner.map.clearance(self.plan.shifted(self._since).states[:, :2]),
+                settings.robot_radius_m - settings.collision_tolerance_m) is not None:
+            self._since = max(self._since, self.interval_steps)
 
     def act(self, state: np.ndarray) -> np.ndarray:
         """
@@ -72,18 +96,40 @@ class Policy:
         """
         state = np.array(state, np.float64)
         self.replanner.observe(state, self._step)
-        plan_step = self._step % self.interval_steps
-        if plan_step == 0:
-            latest = self.plans[-1][1] if self.plans else None
-            in_hand = None if latest is None else latest.shifted(self.interval_steps)
-            started = time.perf_counter()
-            plan = self.replanner.replan(state, self._step, in_hand)
-            self.planning_times_s.append(time.perf_counter() - started)
-            self.plans.append((self._step, plan))
-            self.plan = self.executor.prepare(plan)
-        action = self.executor.action(self.plan, plan_step, state)
+        if self._since >= self.interval_steps:
+            self._replan(state)
+        if self.plan is not None and self.obstacles.are_told:
+            ahead = self.plan.shifted(self._since).states[
+                :self.obstacles.steps_ahead(seconds_to_ns(self.plan.dt_s)), :2]
+            if self.obstacles.are_in_way(
+                    np.vstack([state[:2], ahead]), self.plan.dt_s, self._now_ns):
+                self.plan = self._in_hand = None
+        action = self.executor.action(self.plan, self._since, state)
         self._step += 1
+        self._since += 1
         return action
+
+    @property
+    def _now_ns(self) -> int:
+        return self._step * seconds_to_ns(self.replanner.planner.card.dt_s)
+
+    def _look(self, local: GridMap | None) -> None:
+        planner = self.replanner.planner
+        self.obstacles.take(local, self._now_ns)
+        planner.map = self.obstacles.planning_map(planner.settings)
+
+    def _replan(self, state: np.ndarray) -> None:
+        in_hand = None if self._in_hand is None else self._in_hand.shifted(self._since)
+        started = time.perf_counter()
+        try:
+            plan = self.replanner.replan(state, self._step, in_hand)
+        except (StartOccupied, GoalOccupied):
+            if not self.obstacles.are_told:
+                raise
+            plan = None  # wait until the obstacle has gone
+        self.planning_times_s.append(time.perf_counter() - started)
+        self.plans.append((self._step, plan))
+        self._in_hand, self.plan, self._since = plan, self.executor.prepare(plan), 0
 
 
 class PolicyPlanner(Planner):

@@ -145,8 +145,8 @@ class SafetyGate:
         limits = self._limits
         rows = int(min(time_s / plan.dt_s, len(plan))) + 1
         return limits.collision_check and first_hit(
-            plan.states[:rows, :2], grid, limits.robot_radius_m - limits.collision_tolerance_m
-            ) is not None
+            grid.clearance(plan.states[:rows, :2]),
+            limits.robot_radius_m - limits.collision_tolerance_m) is not None
 
     @staticmethod
     def _check_finite(plan: Plan) -> None:

@@ -49,6 +49,8 @@ PACKAGE = 'df_planner'
 # Name of the folder of the run of this process; others may start in the same second.
 RUN_NAME = f'{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}'
 
+SCAN_HZ = 20.0
+
 Value = bool | int | float | str
 Remappings = tuple[tuple[str, str], ...]
 
@@ -119,6 +121,8 @@ ARGUMENTS = (
              ('auto', 'true', 'false')),
     Argument('real_time_factor', 1.0, 'Speed of the simulation, 0 is as fast as possible; not '
              'used in lockstep.', low=0.0),
+    Argument('moving_obstacles', 0, 'Discs and boxes that wander about in the simulation; it then '
+             'has a lidar and publishes a local costmap, too.', low=0),
     Argument('use_sim', True, 'Start the simulator.'),
     Argument('use_planner', True, 'Start the planner.'),
     Argument('use_follower', True, 'Start the follower.'),
@@ -247,7 +251,8 @@ def _processes(a: Mapping[str, Value], namespace: str, remappings: Remappings) -
     if a['use_sim']:
         processes.append(Process('maze_sim', {
             **maze, 'robot': a['robot'], 'seed': a['seed'], 'lockstep': a['lockstep'],
-            'real_time_factor': a['real_time_factor']}))
+            'real_time_factor': a['real_time_factor'], 'moving_obstacles': a['moving_obstacles'],
+            **({'scan_frequency_hz': SCAN_HZ} if a['moving_obstacles'] else {})}))
     if a['use_planner']:
         processes.append(Process('planner', {
             **clock, 'robot': a['robot'], 'checkpoint': _absolute(a['checkpoint']),

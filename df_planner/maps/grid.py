@@ -18,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 from copy import copy
+from functools import cached_property
 import hashlib
 import math
 
@@ -31,6 +32,8 @@ AXES_OF_THE_MAP = ((1.0, 0.0), (0.0, 1.0))  # of data that are in the map frame 
 OCCUPIED_THRESHOLD = 65  # Nav2's
 FAR_M = 2.0  # nobody asks for more clearance than this
 NOWHERE = 1e6  # cells to the nearest obstacle where there is none
+SAME_M = 0.1  # between an obstacle on the map and the same one as a sensor sees it
+AROUND = np.array([(0, 0), *((np.cos(a), np.sin(a)) for a in np.arange(8) * np.pi / 4)])
 LOG_RESOLUTION_M = 0.05  # of maps from logs
 MOST_CELLS = 50_000_000  # 7000 x 7000: the distance field takes 8 bytes a cell
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100  # cells of nav_msgs/OccupancyGrid
@@ -82,9 +85,13 @@ class GridMap:
         self.allow_unknown = allow_unknown
         cosine, sine = np.cos(self.origin_yaw), np.sin(self.origin_yaw)
         self._to_grid = np.array([[cosine, sine], [-sine, cosine]])  # axes of the map to its cells
+
+    @cached_property
+    def distance_m(self) -> np.ndarray:
+        """Return the distance field; it takes seconds on a large map, once."""
         # Beyond the grid nothing is known, so a border of obstacles closes it.
-        self.distance_m = self.resolution_m * signed_distance(
-            np.pad(self.solid, 1, constant_values=closed))
+        return self.resolution_m * signed_distance(
+            np.pad(self.solid, 1, constant_values=self.closed))
 
     @classmethod
     def from_cells(cls, cells: np.ndarray, resolution_m: float, origin_xy: np.ndarray,
@@ -236,6 +243,17 @@ class GridMap:
                        self.observation_to_map, origin_yaw=self.origin_yaw, unknown=self.unknown,
                        allow_unknown=self.allow_unknown)
 
+    def apart_from(self, other: 'GridMap') -> 'GridMap':
+        """Return the map without obstacles that are those of another, within SAME_M."""
+        cells = np.argwhere(self.occupied)
+        points = self.centers(cells)[:, None] + SAME_M * AROUND
+        same = other.is_solid(points).any(axis=1)
+        occupied = self.occupied.copy()
+        occupied[tuple(cells[same].T)] = False
+        return GridMap(occupied, self.resolution_m, self.origin_xy, self.observation_to_map,
+                       origin_yaw=self.origin_yaw, unknown=self.unknown,
+                       allow_unknown=self.allow_unknown, closed=self.closed)
+
     def with_cells(self, cells: np.ndarray, low: Sequence[int] = (0, 0),
                    occupied_threshold: int = OCCUPIED_THRESHOLD) -> 'GridMap':
         """
@@ -253,7 +271,7 @@ class GridMap:
         other.occupied[window] = cells >= occupied_threshold
         other.unknown[window] = cells < 0
         changed = np.argwhere(other._solid_in(window) != self._solid_in(window))
-        if len(changed):
+        if len(changed) and 'distance_m' in vars(self):  # else it is measured when asked for
             far = math.ceil(FAR_M / self.resolution_m)
             other.distance_m = self.distance_m.copy()
             other._measure(low + changed.min(axis=0) - far, low + changed.max(axis=0) + far + 1,

@@ -135,10 +135,13 @@ class MapReader:
         ``allow_unknown``.
     :param take: called in the executor's thread with every map; a bad one is a complaint.
     :param worker: None to read in the executor's thread.
+    :param distances: compute the distance field there, too; it takes longest.
     """
 
     def __init__(self, node: Node, axes: MapAxes, settings: Callable[[], Any],
-                 take: Callable[[GridMap], None], complaints: Complaints, worker: Worker | None):
+                 take: Callable[[GridMap], None], complaints: Complaints, worker: Worker | None,
+                 distances: bool = True):
+        self._distances = distances
         self._node, self._axes, self._settings, self._worker = node, axes, settings, worker
         self._done = guarded(lambda outcome: take(outcome.result()), 'map', complaints)
         self._unread: deque[Any] = deque()  # messages that no job has taken yet
@@ -170,6 +173,8 @@ class MapReader:
             else:
                 self._grid = updated(self._grid, msg, settings.global_frame_id,
                                      settings.occupied_threshold)
+        if self._distances and self._grid is not None:
+            self._grid.distance_m  # noqa: B018  # it is kept
         return self._grid
 
 

@@ -16,6 +16,8 @@
 
 from typing import Any
 
+from df_planner.driving.obstacles import BRAKE_AHEAD_S
+from df_planner.driving.obstacles import TIMEOUT_S
 from df_planner.robots.kinds import DESCRIPTIONS
 from df_planner.robots.kinds import POINT
 from df_planner.robots.kinds import ROBOTS
@@ -45,11 +47,11 @@ SHARED: dict[str, dict[str, Any]] = {
         'others are free. 100 is what Nav2 calls lethal; less is its inflation around that, '
         'which planning makes by itself.'},
     'local_costmap_timeout_s': {
-        'default': 1.0, 'low': 0.01,
+        'default': TIMEOUT_S, 'low': 0.01,
         'description': 'A local costmap stamped this long before (or after) the odometry is '
         'stale: the robot brakes until a newer one comes. Not before the first one.'},
     'brake_ahead_s': {
-        'default': 0.5, 'low': 0.0, 'high': 60.0,
+        'default': BRAKE_AHEAD_S, 'low': 0.0, 'high': 60.0,
         'description': 'Brake at once if the plan in hand hits an obstacle of the local costmap '
         'within this time; at least the time in which the robot stops.'},
     'global_frame_id': {

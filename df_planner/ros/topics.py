@@ -187,8 +187,13 @@ MAP_UPDATES = Topic(
 LOCAL_COSTMAP = Topic(
     'local_costmap/costmap', 'nav_msgs/msg/OccupancyGrid', LATCHED,
     'Obstacles near the robot that are not on the map, as Nav2 publishes them: plans keep clear '
-    'of them too, and a plan in hand that hits one is braked at once. Optional.',
-    (), ('planner', 'follower'), heard=LATEST, recorded=True)
+    'of them too, and a plan in hand that hits one is braked at once. Optional; the simulator '
+    'makes it of `scan`.',
+    ('maze_sim',), ('planner', 'follower'), heard=LATEST, recorded=True)
+SCAN = Topic(
+    'scan', 'sensor_msgs/msg/LaserScan', SENSOR_DATA,
+    'What the simulated lidar measures, all around; with `scan_frequency_hz`.', ('maze_sim',),
+    recorded=True)
 ODOM = Topic(
     'odom', 'nav_msgs/msg/Odometry', RECORDED, 'State of the robot; twist in `child_frame_id`.',
     ('maze_sim',), ('planner', 'follower'), heard=SENSOR_DATA, lockstep=LATEST,

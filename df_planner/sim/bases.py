@@ -32,7 +32,10 @@ from df_planner.files import share_path
 from df_planner.robots.kinds import DIFF_DRIVE
 from df_planner.robots.kinds import OMNI
 from df_planner.robots.signals import Signals
+from df_planner.sim import lidar
+from df_planner.sim.maze import map_to_observation
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.movers import Movers
 from df_planner.sim.place import Place
 from df_planner.sim.world import finite
 
@@ -53,8 +56,9 @@ class BaseWorld(ABC):
     model_name: str  # of sim/NAME.xml
     signals: Signals
 
-    def __init__(self, place: Place):
+    def __init__(self, place: Place, *, movers: Movers | None = None):
         self.place = place
+        self.movers = movers
         spec = mujoco.MjSpec.from_file(str(share_path(f'sim/{self.model_name}.xml')))
         wall = spec.find_default('wall')
         for box in place.boxes:
@@ -63,8 +67,13 @@ class BaseWorld(ABC):
                 wall, name=box.name, pos=[x, y, WALL_CENTER_M],
                 size=[box.size_m[1] / 2, box.size_m[0] / 2, WALL_CENTER_M],
                 quat=[math.cos(box.yaw / 2), 0.0, 0.0, math.sin(box.yaw / 2)])
+        if movers is not None:
+            movers.add_to(spec, WALL_CENTER_M)
         self._model = spec.compile()
         self._data = mujoco.MjData(self._model)
+        if movers is not None:
+            movers.bind(self._model, lambda positions: np.pad(
+                observation_to_map(positions), ((0, 0), (0, 1)), constant_values=WALL_CENTER_M))
         self._substeps = round(self.signals.dt_s / self._model.opt.timestep)
 
     @property
@@ -77,6 +86,18 @@ class BaseWorld(ABC):
     def in_contact(self) -> bool:
         """Tell whether the robot touches a wall."""
         return self._data.ncon > 0
+
+    @property
+    def touches_mover(self) -> bool:
+        """Tell whether the robot touches an obstacle that moves."""
+        return self.movers is not None and self.movers.are_touched(self._data)
+
+    def ranges(self) -> np.ndarray:
+        """Return what a lidar above the robot measures (see ``lidar.ranges``)."""
+        angles = self._yaw() + lidar.bearings()
+        origin = np.array([*self._data.qpos[:2], WALL_CENTER_M])
+        return lidar.ranges(self._model, self._data, origin,
+                            np.stack([np.cos(angles), np.sin(angles)], axis=-1), 'chassis')
 
     def set_state(self, state: Sequence[float] | np.ndarray) -> None:
         """
@@ -92,11 +113,18 @@ class BaseWorld(ABC):
         self._data.qpos[:2] = x, y
         self._data.qvel[:2] = vx, vy
         self._turn_to(math.atan2(sine, cosine))
+        if self.movers is not None:
+            self.movers.place_in(self._data)
         mujoco.mj_forward(self._model, self._data)
 
     def step(self, action: Sequence[float] | np.ndarray) -> np.ndarray:
         """Drive with velocities (A,), clipped to the limits, for 50 ms; return the state (6,)."""
         limits = np.array(self.signals.action_limits)
+        if self.movers is not None:
+            self.movers.advance(
+                self.signals.dt_s, map_to_observation(self._data.qpos[:2]),
+                self.signals.robot_radius_m, float(np.linalg.norm(self._data.qvel[:2])))
+            self.movers.place_in(self._data)
         self._drive(*np.clip(finite(action, limits.shape, 'action'), -limits, limits).tolist())
         return self.state
 

@@ -38,6 +38,7 @@ from df_planner.sim.controllers import WaypointController
 from df_planner.sim.maze import in_maze
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.movers import Movers
 from df_planner.sim.place import Place
 from df_planner.sim.world import MAX_SPEED_MPS
 from df_planner.sim.world import World
@@ -48,9 +49,10 @@ class RobotWorld(Protocol):
 
     signals: Signals
     place: Place
+    movers: Movers | None
 
-    def __init__(self, place: Place):
-        """Build the physics of a place."""
+    def __init__(self, place: Place, *, movers: Movers | None = None):
+        """Build the physics of a place, and of obstacles that move in it."""
 
     @property
     def state(self) -> np.ndarray:
@@ -59,6 +61,13 @@ class RobotWorld(Protocol):
     @property
     def in_contact(self) -> bool:
         """Tell whether the robot touches a wall."""
+
+    @property
+    def touches_mover(self) -> bool:
+        """Tell whether the robot touches an obstacle that moves."""
+
+    def ranges(self) -> np.ndarray:
+        """Return what a lidar on the robot measures (see ``lidar.ranges``)."""
 
     def set_state(self, state: Sequence[float] | np.ndarray) -> None:
         """Put the robot into a state (S,)."""

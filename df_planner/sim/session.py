@@ -21,6 +21,7 @@ ahead by one second, so that nothing stamped before can be taken for current.
 
 from collections import deque
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
@@ -30,10 +31,16 @@ from df_planner.errors import InvalidInput
 from df_planner.errors import StaleInput
 from df_planner.errors import StartOccupied
 from df_planner.errors import StartOutsideMap
+from df_planner.maps.grid import GridMap
 from df_planner.robots.kinds import POINT
+from df_planner.robots.signals import PLANAR_SIZE
+from df_planner.sim.lidar import local_costmap
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.movers import Movers
 from df_planner.sim.place import Place
+from df_planner.sim.robots import RobotWorld
 from df_planner.sim.robots import simulated_robot
+from df_planner.sim.robots import SimulatedRobot
 
 NS_PER_S = 1_000_000_000
 EPISODE_GAP_NS = NS_PER_S
@@ -52,7 +59,9 @@ class SessionSettings:
     :param command_delay_s: time between a command and its effect.
     :param action_noise_std: standard deviation of Gaussian noise on the action, as a share of its
         limits.
-    :param seed: of the noise and of the starts after a reset.
+    :param seed: of the noise, of the starts after a reset and of what moves.
+    :param moving_obstacles: how many there are.
+    :param moving_obstacle_speed_mps: the highest speed of one.
     """
 
     robot: str = POINT.name
@@ -61,6 +70,8 @@ class SessionSettings:
     command_delay_s: float = 0.0
     action_noise_std: float = 0.0
     seed: int = 0
+    moving_obstacles: int = 0
+    moving_obstacle_speed_mps: float = 0.5
 
     def __post_init__(self):
         for name in ('velocity_gain', 'cmd_timeout_s', 'command_delay_s', 'action_noise_std'):
@@ -75,7 +86,9 @@ class Session:
         """Start the first episode at a random start."""
         self.place = place
         self._robot = simulated_robot(settings.robot)
-        self.world = self._robot.world(place)
+        self.world = self._robot.world(place, movers=Movers(
+            place, settings.moving_obstacles, settings.moving_obstacle_speed_mps,
+            settings.seed) if settings.moving_obstacles else None)
         self.tick_ns = round(self.world.signals.dt_s * NS_PER_S)
         self.time_ns = 0
         self.episode = 0
@@ -92,9 +105,18 @@ class Session:
         return self.world.state
 
     @property
+    def ticks(self) -> int:
+        """Return how many ticks long the time is by now."""
+        return self.time_ns // self.tick_ns
+
+    @property
     def goal(self) -> np.ndarray:
         """Return the goal of the place, (2,), in the axes of the states."""
         return self._robot.from_maze(self.place.goal)
+
+    def local_map(self) -> tuple[np.ndarray, GridMap]:
+        """Return what a lidar measures now, (RAYS,), and the local map that this makes."""
+        return local_map(self.world, self._robot)
 
     def command(self, command: np.ndarray, stamp_ns: int = 0) -> None:
         """
@@ -149,6 +171,8 @@ class Session:
             raise StartOutsideMap('the start ', At(*state[:2]), f' is outside of {self.place}')
         if self.place.is_wall(position):
             raise StartOccupied('the start ', At(*state[:2]), f' is inside a wall of {self.place}')
+        if self.world.movers is not None:
+            self.world.movers.start(position[None], self._settings.seed + self.episode)
         self.world.set_state(state)
         self._commands.clear()
         self.time_ns += EPISODE_GAP_NS
@@ -168,3 +192,10 @@ class Session:
         since_ns, command = self._commands[0]
         timed_out = self._timeout_ns and self.time_ns - since_ns >= self._timeout_ns
         return np.zeros_like(command) if timed_out else command
+
+
+def local_map(world: RobotWorld, robot: SimulatedRobot) -> tuple[np.ndarray, GridMap]:
+    """Return what a lidar on a robot measures, (RAYS,), and the local map, in map axes."""
+    ranges_m, state = world.ranges(), world.state
+    yaw = math.atan2(state[5], state[4]) if len(state) > PLANAR_SIZE else 0.0
+    return ranges_m, local_costmap(ranges_m, observation_to_map(robot.to_maze(state[:2])), yaw)

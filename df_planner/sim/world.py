@@ -29,17 +29,22 @@ import numpy as np
 from df_planner.errors import InvalidInput
 from df_planner.files import share_path
 from df_planner.robots.signals import MAZE2D
+from df_planner.sim import lidar
 from df_planner.sim.maze import Block
+from df_planner.sim.maze import map_to_observation
 from df_planner.sim.maze import observation_to_world
+from df_planner.sim.movers import Movers
 from df_planner.sim.place import Place
 
 MAX_SPEED_MPS = 5.0  # per axis, enforced before a step
+WALL_HALF_HEIGHT_M = 0.2
 POSITION_DIGITS = 9  # of walls: those of a maze stand at whole numbers, exactly
 
 
-def build_model(place: Place, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
+def build_model(place: Place, blocks: Sequence[Block] = (), movers: Movers | None = None
+                ) -> mujoco.MjModel:
     """
-    Compile the ball, the walls and blocks that stand between them.
+    Compile the ball, the walls and what stands or moves between them.
 
     Contacts are as soft as in MuJoCo 2.0, which D4RL ran on: it gave a body without rotation 2/3
     of today's inverse weight.
@@ -48,14 +53,16 @@ def build_model(place: Place, blocks: Sequence[Block] = ()) -> mujoco.MjModel:
     wall = spec.find_default('wall')
     for box in place.boxes:
         spec.worldbody.add_geom(
-            wall, name=box.name, size=[box.size_m[0] / 2, box.size_m[1] / 2, 0.2],
+            wall, name=box.name, size=[box.size_m[0] / 2, box.size_m[1] / 2, WALL_HALF_HEIGHT_M],
             pos=[*observation_to_world(box.center).round(POSITION_DIGITS), 0.0],
             quat=[math.cos(box.yaw / 2), 0.0, 0.0, math.sin(box.yaw / 2)])
     for index, block in enumerate(blocks):
         half_m = block.edge_m / 2
         spec.worldbody.add_geom(
-            wall, name=f'block_{index}', size=[half_m, half_m, 0.2],
+            wall, name=f'block_{index}', size=[half_m, half_m, WALL_HALF_HEIGHT_M],
             pos=[*observation_to_world(block.center), 0.0])
+    if movers is not None:
+        movers.add_to(spec, WALL_HALF_HEIGHT_M)
     model = spec.compile()
     ball = model.body('ball').id
     model.body_invweight0[ball, 0] = 2.0 / (3.0 * model.body_mass[ball])
@@ -67,14 +74,19 @@ class World:
     One ball in a place. States (4,) are (row, column, row velocity, column velocity).
 
     :param blocks: obstacles that stand there besides the walls.
+    :param movers: obstacles that move.
     """
 
     signals = MAZE2D
 
-    def __init__(self, place: Place, blocks: Sequence[Block] = ()):
+    def __init__(self, place: Place, blocks: Sequence[Block] = (), movers: Movers | None = None):
         self.place = place
-        self._model = build_model(place, blocks)
+        self.movers = movers
+        self._model = build_model(place, blocks, movers)
         self._data = mujoco.MjData(self._model)
+        if movers is not None:
+            movers.bind(self._model, lambda positions: np.pad(
+                observation_to_world(positions), ((0, 0), (0, 1))))
 
     @property
     def state(self) -> np.ndarray:
@@ -86,16 +98,34 @@ class World:
         """Tell whether the ball touched a wall in the last step (or touches it after a set)."""
         return self._data.ncon > 0
 
+    @property
+    def touches_mover(self) -> bool:
+        """Tell whether the ball touched an obstacle that moves in the last step."""
+        return self.movers is not None and self.movers.are_touched(self._data)
+
+    def ranges(self) -> np.ndarray:
+        """Return what a lidar on the ball measures (see ``lidar.ranges``); it does not turn."""
+        angles = lidar.bearings()
+        directions = map_to_observation(np.stack([np.cos(angles), np.sin(angles)], axis=-1))
+        return lidar.ranges(self._model, self._data, self._data.body('ball').xpos, directions,
+                            'ball')
+
     def set_state(self, state: Sequence[float] | np.ndarray) -> None:
         """Put the ball into a state (4,)."""
         state = finite(state, (4,), 'state')
         self._data.qpos[:] = state[:2]
         self._data.qvel[:] = state[2:]
+        if self.movers is not None:
+            self.movers.place_in(self._data)
         mujoco.mj_forward(self._model, self._data)
 
     def step(self, action: Sequence[float] | np.ndarray) -> np.ndarray:
         """Apply an action (2,), clipped to [-1, 1], for 10 ms and return the new state (4,)."""
         action = finite(action, (2,), 'action')
+        if self.movers is not None:
+            self.movers.advance(self.signals.dt_s, self._data.qpos, self.signals.robot_radius_m,
+                                float(np.linalg.norm(self._data.qvel)))
+            self.movers.place_in(self._data)
         return np.array(self.advance(float(action[0]), float(action[1])))
 
     def advance(self, row_action: float, column_action: float) -> list[float]:

@@ -200,6 +200,12 @@ def test_the_parameters_of_the_differential_drive_are_those_of_its_signals():
     assert PlannerSettings(**shipped['planner']).model_dump() == settings
 
 
+def test_a_simulation_with_obstacles_that_move_has_a_lidar():
+    assert 'scan_frequency_hz' not in processes()['maze_sim'].parameters
+    parameters = processes(moving_obstacles='3')['maze_sim'].parameters
+    assert parameters['moving_obstacles'] == 3 and parameters['scan_frequency_hz'] == 20.0
+
+
 def test_robots_with_a_namespace_are_kept_apart():
     assert build_graph({}).remappings == ()
     apart = build_graph({'namespace': 'robot1'}).remappings

@@ -20,10 +20,13 @@ from follower_robot import Robot
 from follower_robot import TICK_NS
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import OccupancyGrid
+from nav_msgs.msg import Odometry
 import numpy as np
 import profiles
 import pytest
+from sensor_msgs.msg import LaserScan
 from trajectory_msgs.msg import MultiDOFJointTrajectory
+from visualization_msgs.msg import MarkerArray
 
 from df_planner.driving.executor import Executor
 from df_planner.maps.grid import GridMap
@@ -165,3 +168,38 @@ def test_a_costmap_that_stops_stops_the_robot_and_is_named(drive):
         drive.wait_for_status(name, task)
     drive.show((-1.0, 1.0), START[:2], late_ns, frame_id='nowhere')
     drive.wait_for_status('planner: inputs', 'local_costmap: frame_id must be one of')
+
+
+def test_the_simulator_publishes_what_its_lidar_sees_and_a_robot_drives_among_what_moves(
+        start_node, probe):
+    lockstep = {'lockstep': True, 'realtime_priority': 0}
+    start_node('planner', checkpoint='point', planning_frequency_hz=10.0, backend='torch',
+               compensate_latency=False, refine_rounds=0, **lockstep).wait_for_log(
+        'Ready for goals', 90.0)
+    start_node('follower', lockstep_plan_steps=10, **lockstep)
+    scans = probe.listen(LaserScan, 'scan', profiles.SENSOR_DATA_QOS)
+    costmaps = probe.listen(OccupancyGrid, 'local_costmap/costmap', profiles.LATCHED_QOS)
+    odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
+    markers = probe.listen(MarkerArray, 'maze_sim/markers', profiles.LATCHED_QOS)
+    start_node('maze_sim', maze='umaze', moving_obstacles=2, scan_frequency_hz=20.0, seed=1,
+               **lockstep)
+    goals = probe.publisher(PoseStamped, 'goal_pose', profiles.LATEST_QOS, subscribers=2)
+    probe.wait_until(lambda: scans and costmaps and odometry, 'what the simulator sees')
+    start = odometry[0].pose.pose.position
+    goal = PoseStamped()
+    goal.header.frame_id = 'map'
+    goal.pose.position.x, goal.pose.position.y = max(
+        ((1.0, -1.0), (1.0, -3.0)), key=lambda xy: abs(xy[0] - start.x) + abs(xy[1] - start.y))
+    goals.publish(goal)
+
+    def distance_m():
+        at = odometry[-1].pose.pose.position
+        return np.hypot(at.x - goal.pose.position.x, at.y - goal.pose.position.y)
+    probe.wait_until(lambda: distance_m() < 0.5, 'the goal', 120.0)
+    scan, costmap = scans[-1], costmaps[-1]
+    assert scan.header.frame_id == 'base_link' and len(scan.ranges) == 360
+    assert costmap.header.frame_id == 'odom' and set(costmap.data) == {-1, 0, 100}
+    assert 0.05 < np.nanmin(scan.ranges) <= scan.range_max
+    stamps = np.array([stamp_to_ns(msg.header.stamp) for msg in costmaps])
+    assert (np.diff(stamps) == 5 * TICK_NS).mean() > 0.5
+    assert sum(marker.ns == 'moving' for marker in markers[-1].markers) == 2

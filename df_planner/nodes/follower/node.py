@@ -119,9 +119,9 @@ class Follower(Node):
         # The events executor of lockstep knows no callbacks with the message info.
         qos.subscription(self, topics.ODOM, take_odometry if p.lockstep else hear_odometry,
                          lockstep=p.lockstep)
-        if p.execution == 'time_optimal':
-            self._maps = MapReader(
-                self, self._axes, lambda: p, self._take_map, complaints, self._worker)
+        self._maps = MapReader(
+            self, self._axes, lambda: p, self._take_map, complaints, self._worker,
+            distances=self._waits_for_map)
         self._local_maps = LocalMapReader(
             self, self._axes, lambda: p, lambda: (p.odom_frame_id, p.global_frame_id),
             self._follower.obstacles.take, complaints, self._worker)
@@ -184,9 +184,11 @@ class Follower(Node):
         self._prepare()
 
     def _take_map(self, grid: GridMap) -> None:
-        self._executor.band = replace(self._executor.band, grid=grid)
-        self._waits_for_map = False
-        self._prepare()
+        self._follower.obstacles.map = grid
+        if self._executor.execution == 'time_optimal':
+            self._executor.band = replace(self._executor.band, grid=grid)
+            self._waits_for_map = False
+            self._prepare()
 
     def _prepare(self) -> None:
         """Prepare the newest plan: at once in lockstep, else in the second thread."""

@@ -14,6 +14,7 @@
 
 """What RViz and Foxglove show of a simulation: walls, robot and goal."""
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 from geometry_msgs.msg import Point
@@ -31,6 +32,7 @@ from df_planner.sim.maze import CELL_M
 from df_planner.sim.maze import GOAL_RADIUS_M
 from df_planner.sim.maze import Maze
 from df_planner.sim.maze import observation_to_map
+from df_planner.sim.movers import Movers
 from df_planner.sim.place import Place
 
 WALL_HEIGHT_M = 0.4
@@ -39,13 +41,16 @@ ROBOT_COLOR = ColorRGBA(r=0.05, g=0.45, b=0.9, a=1.0)
 # Of a robot: type of marker, and its size in diameters. The box is longer than wide.
 SHAPES = {'sphere': (Marker.SPHERE, (1.0, 1.0, 1.0)), 'box': (Marker.CUBE, (1.0, 0.5, 0.5)),
           'cylinder': (Marker.CYLINDER, (1.0, 1.0, 0.5))}
+MOVING_COLOR = ColorRGBA(r=0.85, g=0.5, b=0.1, a=1.0)
 GOAL_COLOR = ColorRGBA(r=0.85, g=0.2, b=0.3, a=0.4)
 
 
-def place_markers(place: Place, robot: str, robot_pose: Pose, goal_pose: Pose, header: Header
-                  ) -> MarkerArray:
+def place_markers(place: Place, robot: str, robot_pose: Pose, goal_pose: Pose,
+                  movers: Movers | None, header: Header) -> MarkerArray:
     """
     Return the walls of a maze as a list of cubes, the robot in the shape of its kind, the goal.
+
+    Obstacles that move are round here, boxes too.
 
     The cubes of a list are of one size, so that the walls of a map are seen on the map only.
     """
@@ -59,7 +64,18 @@ def place_markers(place: Place, robot: str, robot_pose: Pose, goal_pose: Pose, h
     disc = (2 * GOAL_RADIUS_M, 2 * GOAL_RADIUS_M, 0.02)
     return MarkerArray(markers=[
         walls, _marker('robot', header, shape, ROBOT_COLOR, size, robot_pose),
-        _marker('goal', header, Marker.CYLINDER, GOAL_COLOR, disc, goal_pose)])
+        _marker('goal', header, Marker.CYLINDER, GOAL_COLOR, disc, goal_pose),
+        *([] if movers is None else _moving(movers, header))])
+
+
+def _moving(movers: Movers, header: Header) -> Iterator[Marker]:
+    for number, (position, radius_m) in enumerate(
+            zip(observation_to_map(movers.positions).tolist(), movers.radii_m.tolist())):
+        marker = _marker('moving', header, Marker.CYLINDER, MOVING_COLOR, (
+            2 * radius_m, 2 * radius_m, WALL_HEIGHT_M), Pose(orientation=Quaternion(w=1.0)))
+        marker.id = number
+        marker.pose.position.x, marker.pose.position.y = position
+        yield marker
 
 
 def _marker(namespace: str, header: Header, kind: int, color: ColorRGBA, size: Sequence[float],

@@ -80,7 +80,8 @@ class MazeSim(Node):
         takes_velocity = ROBOTS[p.robot].takes_forces and p.control_mode == 'velocity'
         self._session = Session(load_place(p.maze_file or p.maze), SessionSettings(
             p.robot, p.velocity_gain if takes_velocity else None, p.cmd_timeout_s,
-            p.command_delay_s, p.action_noise_std, p.seed))
+            p.command_delay_s, p.action_noise_std, p.seed, p.moving_obstacles,
+            p.moving_obstacle_speed_mps))
         signals = self._session.world.signals
         self._axes = conversions.MapAxes(signals.observation_to_map)
         self._robot = robot_messages(

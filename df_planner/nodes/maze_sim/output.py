@@ -21,6 +21,7 @@ from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import LaserScan
 from std_msgs.msg import Bool
 from std_msgs.msg import Header
 from std_msgs.msg import UInt32
@@ -33,6 +34,8 @@ from df_planner.ros import topics
 from df_planner.ros.maps import occupancy_grid_message
 from df_planner.ros.rclpy_gaps import optional_type
 from df_planner.ros.robots.messages import RobotMessages
+from df_planner.sim.lidar import bearings
+from df_planner.sim.lidar import RANGE_M
 from df_planner.sim.session import Session
 
 # Shortest wall time between two messages of /clock: every subscriber pays for each, and faster
@@ -59,6 +62,10 @@ class SimulatorOutput:
         self._clock = qos.publisher(node, topics.CLOCK)
         self._odom = qos.publisher(node, topics.ODOM)
         self._map = qos.publisher(node, topics.MAP)
+        self._scan = qos.publisher(node, topics.SCAN)
+        self._costmap = qos.publisher(node, topics.LOCAL_COSTMAP)
+        self._scan_ticks = p.scan_frequency_hz and max(
+            1, round(1.0 / (p.scan_frequency_hz * session.world.signals.dt_s)))
         self._markers = qos.publisher(node, topics.MARKERS)
         self._contact = qos.publisher(node, topics.CONTACT)
         self._episode = qos.publisher(node, topics.EPISODE)
@@ -99,6 +106,8 @@ class SimulatorOutput:
         p = self._parameters
         if all_clocks or time.monotonic() - self._clock_at_s >= CLOCK_PERIOD_S:
             self.publish_clock()
+        if self._scan_ticks and self._session.ticks % self._scan_ticks == 0:
+            self._publish_scan()
         odom = self._robot.odometry(
             self._session.state, self._stamp(), p.odom_frame_id, p.base_frame_id)
         self._odom.publish(odom)
@@ -108,6 +117,17 @@ class SimulatorOutput:
         if self._session.world.in_contact != self.in_contact:
             self.in_contact = self._session.world.in_contact
             self._contact.publish(Bool(data=self.in_contact))
+
+    def _publish_scan(self) -> None:
+        """Publish what the lidar measures, and the costmap that this makes."""
+        p, (ranges_m, local) = self._parameters, self._session.local_map()
+        angles = bearings()
+        self._scan.publish(LaserScan(
+            header=Header(stamp=self._stamp(), frame_id=p.base_frame_id),
+            angle_min=angles[0], angle_max=angles[-1], angle_increment=angles[1] - angles[0],
+            scan_time=1.0 / p.scan_frequency_hz, range_max=RANGE_M, ranges=ranges_m))
+        self._costmap.publish(occupancy_grid_message(
+            local.cells, local.origin_xy, local.resolution_m, self._stamp(), p.odom_frame_id))
 
     def publish_episode(self) -> None:
         """Publish that the robot has been put elsewhere."""
@@ -125,6 +145,7 @@ class SimulatorOutput:
         self._markers.publish(place_markers(
             self._session.place, self._parameters.robot, self._robot.pose(self._session.state),
             conversions.pose_from_position(self.goal, self._robot.axes),
+            self._session.world.movers,
             Header(stamp=self._stamp(), frame_id=self._parameters.global_frame_id)))
 
     def _stamp(self) -> Time:

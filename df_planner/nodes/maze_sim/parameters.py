@@ -59,6 +59,14 @@ class MazeSimParameters:
     map_resolution_m: float = fixed(
         0.1, 'Edge of a cell of the published map of a maze; 1 m must be a whole number of them.',
         low=0.01, high=1.0)
+    moving_obstacles: int = fixed(
+        0, 'Discs and boxes that wander about; they turn back before a robot that stands still.',
+        low=0, high=100)
+    moving_obstacle_speed_mps: float = fixed(
+        0.5, 'Speed of the fastest; the slowest has a quarter of it.', low=0.0)
+    scan_frequency_hz: float = fixed(
+        0.0, 'Scans of the lidar, each with a local costmap, per second of simulated time; 0 = '
+        'none.', low=0.0)
     publish_tf: bool = fixed(
         True, 'Publish the transforms map -> odom and odom -> base_link, where tf2_msgs is '
         'installed.')

@@ -94,7 +94,6 @@ class PlanningSession:
         self._planned_goal: Goal | None = None  # of the latest result
         self._plan_stamp_ns: int | None = None  # odometry of the latest result; None: plan now
         self._latency = Latency()
-        self._map: GridMap | None = None  # without local obstacles
         self._obstacles = Obstacles()
         self._job = PlanningJob(planner)
         self.set_parameters(parameters)
@@ -127,7 +126,7 @@ class PlanningSession:
 
     def set_map(self, grid: GridMap) -> None:
         """Take a new map; if the plan in hand hits it, stop and replan."""
-        self._map = grid
+        self._obstacles.map = grid
         self._look(float('inf'))
 
     def set_local_map(self, local: GridMap, stamp_ns: int) -> None:
@@ -137,7 +136,7 @@ class PlanningSession:
 
     def _look(self, brake_ahead_s: float) -> None:
         """Plan on the newest maps from now on, the plan in hand included."""
-        grid = self.planner.map = self._obstacles.planning_map(self._map, self._parameters)
+        grid = self.planner.map = self._obstacles.planning_map(self._parameters)
         if grid is not None and self.odom is not None and self._timeline.in_hand is not None:
             rest = self._going_on().plan
             try:
@@ -195,6 +194,7 @@ class PlanningSession:
         self.rest.begin()
         self._timeline.clear()
         self._obstacles.take(None)
+        self.planner.map = self._obstacles.map
         self.odom = self._plan_stamp_ns = None
         if self.goal is not None:
             self.goal = replace(self.goal, stamp_ns=0)
