@@ -40,8 +40,6 @@ APART = {
     'df_planner.driving.following',
     # A command (cli/) and a measurement use these alike.
     'df_planner.evaluation.evaluate', 'df_planner.launching.runner',
-    # What a search looks at is a matter of the map; what it searches for, of planning.
-    'df_planner.maps.lattice',
     # A Gymnasium environment for users, which the bench times.
     'df_planner.sim.env',
 }

@@ -25,12 +25,12 @@ from df_planner.diffusion.sampler import Sampler
 from df_planner.errors import NoValidPlan
 from df_planner.errors import PlanningCancelled
 from df_planner.errors import PlanningTimeout
+from df_planner.maps.route import Way
 from df_planner.planning.horizons import along
 from df_planner.planning.horizons import diffused_m
 from df_planner.planning.horizons import SLOWER
 from df_planner.planning.horizons import STAY_TOKENS
 from df_planner.planning.request import Task
-from df_planner.planning.route import Way
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import maze_map
 

@@ -33,8 +33,8 @@ from df_planner.grid.contact_sheet import is_shown
 from df_planner.grid.rows import expand
 from df_planner.grid.rows import load_grid
 from df_planner.maps.generator import unseen_place
+from df_planner.maps.route import Way
 from df_planner.planning.plan import Plan
-from df_planner.planning.route import Way
 from df_planner.sim.map_place import load_place
 from df_planner.sim.maze import in_maze
 
