@@ -32,6 +32,7 @@ from df_planner.planning.horizons import ahead_m
 from df_planner.planning.horizons import along
 from df_planner.planning.horizons import CRUISE
 from df_planner.planning.horizons import SLOWER
+from df_planner.planning.horizons import SPEEDS
 from df_planner.planning.horizons import STAY_TOKENS
 from df_planner.planning.horizons import Stretch
 from df_planner.planning.request import Request
@@ -74,7 +75,7 @@ def test_the_batches_are_along_the_way_and_slower_and_slower(planner):
     found = batches(planner, straight(3.0, 2.0), num_samples=5)
     assert len(found) == len(SLOWER) and all(len(batch.lengths) == 5 for batch in found)
     fastest = [int(batch.lengths.min()) for batch in found]
-    cruise = 0.95 * FASTEST_MPS
+    cruise = SPEEDS[0] * FASTEST_MPS
     at_once_s = cruise / MOST_MPS2 + (2.0 - cruise ** 2 / (2 * MOST_MPS2)) / cruise
     assert fastest[0] == 1 + np.ceil(at_once_s / 0.1)
     assert fastest == sorted(fastest) and fastest[-1] > fastest[0]

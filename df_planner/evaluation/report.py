@@ -207,6 +207,10 @@ def _summary_rows(summary: dict, baseline: dict | None) -> list[list[str]]:
         ('first reach [s]', lambda s: _mean_and_error(s['first_reach_step'], _dt_s(s), 2)),
         ('planned segments in walls [%]',
          lambda s: _mean_and_error(s['wall_crossing_share'], 100.0, 2)),
+        ('plans with a segment in a wall [%]',
+         lambda s: number(s.get('crossing_plan_rate'), '{:.2f}', 100.0)),
+        ('calls with a valid candidate in the first batch [%]',
+         lambda s: number(s.get('first_batch_rate'), '{:.1f}', 100.0)),
         ('plan-execution gap [cm]', lambda s: _mean_and_error(s['plan_execution_gap'], 100.0, 1)),
         ('planning latency p50 / p99 [ms]',
          lambda s: f'{number(s["planning_time_s"]["p50"], "{:.0f}", 1e3)} / '

@@ -61,17 +61,19 @@ ROWS_PER_ROW = 2  # of the log for every row of a window, so that windows lie ap
 LIKE_THE_DATA = ('temperature=1',)  # as much noise as the model learnt from; plans use less
 
 
-def measure_options(name: str, seed_of: str, files: str | None = None) -> Callable:
+def measure_options(name: str, seed_of: str, files: str | None = None,
+                    places: str = 'Name or YAML file.') -> Callable:
     """
     Return a decorator that adds --checkpoint, --maze, --seed, --set, --device and --out.
 
     :param name: of the folder and the files of the results.
     :param seed_of: what the seed decides.
     :param files: the files of the results, by default a JSON file and a picture.
+    :param places: what --maze may be.
     """
     options = (
         click.option('--checkpoint', required=True, help='A shipped name or a .safetensors file.'),
-        click.option('--maze', default='medium', show_default=True, help='Name or YAML file.'),
+        click.option('--maze', default='medium', show_default=True, help=places),
         seed_option(seed_of), SETTINGS, DEVICE,
         out_option(files or f'{name}.json and {name}.png', f'results/{name}-TIME'))
 

@@ -130,13 +130,12 @@ def table(summary: dict[str, dict]) -> list[list[str]]:
 @click.command(epilog=examples(
     'df_planner measure moving --checkpoint point --episodes 40',
     'df_planner measure moving --checkpoint diff_drive --maze rooms --episodes 40'))
-@click.option('--maze', default='medium', show_default=True,
-              help=f'Maze by name, or the YAML file of a maze or a map; {ROOMS}: rooms that '
-                   'nobody has seen, others in every drive.')
 @click.option('--episodes', type=click.IntRange(min=1), default=40)
 @RESUME
 @common.measure_options('moving', seed_of='starts, obstacles and plans',
-                        files='moving.json and drives.jsonl')
+                        files='moving.json and drives.jsonl',
+                        places='Maze by name, or the YAML file of a maze or a map; '
+                               f'{ROOMS}: rooms that nobody has seen, others in every drive.')
 def moving(checkpoint, maze, episodes, seed, settings, resume, device, out):
     """
     Drive among 1, 3 and 5 obstacles that move at up to half the robot's speed.
@@ -147,7 +146,7 @@ def moving(checkpoint, maze, episodes, seed, settings, resume, device, out):
     the same starts among the same obstacles. Every drive is on disk at once: after Ctrl-C,
     --resume with the same --out goes on.
     """
-    specification = common.specification_of(checkpoint, device, settings)
+    specification = common.specification_of(checkpoint, maze, device, settings)
     torch.set_num_threads(1)
     robot = ROBOTS[specification.robot]
     planner = Planner.load(checkpoint, device, place_of(maze, 0).grid.in_axes(
@@ -158,8 +157,8 @@ def moving(checkpoint, maze, episodes, seed, settings, resume, device, out):
     folder = common.result_folder('moving', out)
     rows = [(f'{count}, {arm}', count, sees) for count in COUNTS for arm, sees in ARMS.items()]
     records: dict[str, list[dict]] = {name: [] for name, *_ in rows}
-    with common.open_journal(folder / 'drives.jsonl', specification, resume, place=maze,
-                             seed=seed) as kept, \
+    with common.open_journal(folder / 'drives.jsonl', specification, resume, seed=seed
+                             ) as kept, \
             common.progress(episodes * len(rows), 'drives') as advance:
         for index in range(episodes * len(rows)):
             name, count, sees = rows[index % len(rows)]

@@ -13,7 +13,7 @@
 # limitations under the License.
 
 """
-The pictures of drives in random places: the first places, and every drive that failed.
+The pictures of drives in random places: the first places, and what went wrong elsewhere.
 
 A panel shows the way on the map, the plans that were made on the way and the path driven.
 """
@@ -39,7 +39,7 @@ from df_planner.sim.maze import in_maze
 from df_planner.sim.place import Place
 
 PLACES = 12  # that are shown in any case, their first drives
-MOST_FAILURES = 24
+MOST_OTHERS = 12  # drives that did not reach their goal first, then those that touched a wall
 ACROSS = 4
 ROUTE_COLOR = '#12a594'
 
@@ -61,17 +61,18 @@ def draw_contact_sheets(folder: Path, runs) -> dict[str, str]:
             shown = [episode for episode in run.episodes.values() if 'sketch' in episode]
             if not any(episode['sketch']['plans'] for episode in shown):
                 continue
-            failed = [e for e in shown if not _is_first(e['record'])][:MOST_FAILURES]
-            panels = [e for e in shown if _is_first(e['record'])] + failed
+            others = sorted((e for e in shown if not _is_first(e['record'])), key=lambda episode: (
+                episode['record']['reached'], -episode['record']['touches']))
+            panels = [e for e in shown if _is_first(e['record'])] + others[:MOST_OTHERS]
             name = re.sub(r'[^\w-]+', '-', f'places-{row.task}-{row.name}') + '.png'
             robot = ROBOTS[run.specification.robot].signals
             figure = _sheet(panels, robot.observation_to_map, robot.robot_radius_m)
             replace_files({folder / name:
                            lambda file, drawn=figure: drawn.savefig(file, format='png', dpi=100)})
             captions[name] = (
-                f'{row.title}: the first drives in the first {PLACES} places, then drives that '
-                'failed or touched a wall; green: the way on the map, coloured: plans, early ones '
-                'blue, black: driven')
+                f'{row.title}: the first drives in the first {PLACES} places, then those that did '
+                f'not arrive or touched most, at most {MOST_OTHERS}; green: the way on the map, '
+                'coloured: plans, early ones blue, black: driven')
     return captions
 
 

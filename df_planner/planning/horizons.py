@@ -37,7 +37,7 @@ from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace
 
 BATCH_SIZES = (4, 5, 6, 8)  # of nearly all batches
-SPEEDS = 0.95, 0.25  # of the fastest and slowest candidate, as shares of the fastest in the data
+SPEEDS = 1.2, 0.4  # of the fastest and slowest candidate, as shares of the fastest in the data
 LOOK_AHEAD = 0.3  # share of the longest window at full speed that is diffused at once
 HEADS_M = 0.3  # of a way tell where it heads
 NEARLY_THERE = 1.2  # a way longer by this factor is diffused to its end

@@ -177,8 +177,8 @@ TF_STATIC = Topic(
     recorded=True)
 MAP = Topic(
     'map', 'nav_msgs/msg/OccupancyGrid', LATCHED,
-    'Obstacles: goals and plans are checked against them, and the follower with `execution: '
-    'time_optimal` keeps clear of them.',
+    'Obstacles: goals and plans are checked against them; the follower knows which of the local '
+    'ones are new, and with `execution: time_optimal` keeps clear of all.',
     ('maze_sim',), ('planner', 'follower'), recorded=True, awaited='message')
 MAP_UPDATES = Topic(
     'map_updates', 'map_msgs/msg/OccupancyGridUpdate', STANDARD,
@@ -210,7 +210,9 @@ ACTIVE_GOAL = Topic(
     ('planner',), ('follower',), recorded=True)
 PLAN = Topic(
     'plan', 'nav_msgs/msg/Path', LATCHED,
-    'Stamp = when the robot is, or will be, at its first point; empty = no valid plan, brake.',
+    'The whole way to the goal: as many points as `planner/planning_time_detail` tells are '
+    'diffused, the others its route. Stamp = when the robot is, or will be, at its first point; '
+    'empty = no valid plan, brake.',
     ('planner',), recorded=True)
 PLAN_TRAJECTORY = Topic(
     'plan_trajectory', 'trajectory_msgs/msg/MultiDOFJointTrajectory', PLANS,
@@ -228,7 +230,8 @@ PLANNING_TIME = Topic(
     ('planner',), keepers=('maze_benchmark',), recorded=True)
 PLANNING_TIME_DETAIL = Topic(
     'planner/planning_time_detail', 'diagnostic_msgs/msg/DiagnosticStatus', STANDARD,
-    'Where they went, in ms: network, guidance, checks, other; network calls.', ('planner',),
+    'Where they went, in ms: network, guidance, checks, other; network calls; '
+    '`diffused_steps`, the points of `plan` that the network made.', ('planner',),
     recorded=True, awaited='publisher')
 TRACKING_ERROR = Topic(
     'follower/tracking_error', 'std_msgs/msg/Float64', STANDARD,

@@ -157,8 +157,13 @@ def test_the_follower_brakes_at_the_next_odometry_without_waiting_for_the_planne
 
 
 def test_a_costmap_that_stops_stops_the_robot_and_is_named(drive):
-    drive.show((-1.0, 1.0), START[:2], 10**9, frame_id='map')
     states, began_ns, _ = drive.next_plan(START, 10**9)
+    drive.show((-1.0, 1.0), START[:2], began_ns, frame_id='map')
+
+    def follows():
+        action = drive.robot.answer(states[10], began_ns + 10 * TICK_NS)
+        return np.linalg.norm(action - brake(states[10])) > 0.1
+    drive.probe.wait_until(follows, 'the plan to be followed')
     late_ns = began_ns + 150 * TICK_NS  # 1.5 s after the costmap
     drive.probe.spin_for(0.2)
     answer = drive.robot.answer(states[60], late_ns)

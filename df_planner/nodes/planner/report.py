@@ -45,7 +45,7 @@ PERCENTILES = (50, 95, 99)
 
 def parts_of(plan: Plan, duration_s: float) -> dict[str, float]:
     """
-    Return the milliseconds by part of planning and, if the plan knows them, the network calls.
+    Return the milliseconds by part of planning, and how much of the plan the network made.
 
     ``other_ms`` is the rest: choosing, interpolating, waiting for the interpreter.
     """
@@ -55,7 +55,9 @@ def parts_of(plan: Plan, duration_s: float) -> dict[str, float]:
     found = {'total_ms': 1e3 * duration_s, **parts_ms, 'other_ms': max(other_ms, 0.0)}
     calls = plan.network_calls
     if calls:
-        found |= {'network_calls': calls, 'ms_per_call': parts_ms['network_ms'] / calls}
+        diffused = len(plan) if plan.diffused_steps is None else plan.diffused_steps
+        found |= {'network_calls': calls, 'ms_per_call': parts_ms['network_ms'] / calls,
+                  'diffused_steps': diffused}
     return found
 
 
