@@ -49,6 +49,7 @@ ASK_AGAIN_S = 1.0
 
 os.environ['ROS_DOMAIN_ID'] = str(own_domain())
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+os.environ['PYTHONFAULTHANDLER'] = '1'  # a node that crashes shows where in its log
 
 
 class NodeProcess:
