@@ -30,7 +30,7 @@ from df_planner.model.normalizer import Normalizer
 from df_planner.training.config import TrainConfig
 from df_planner.training.routes import routes
 
-FITTED_WINDOWS = 4096
+FITTED_WINDOWS, FITTED_AT_ONCE = 4096, 256
 LEAST_STD = 1e-6
 
 
@@ -102,6 +102,7 @@ class Batches:
         :raises ConfigError: if they hold no window of ``max_tokens``.
         """
         self.dataset, self.config = dataset, config
+        normalizer = _normalizer_of(dataset, config)  # first: what it takes is free again then
         first, last, _ = rows.indices(len(dataset.observations))
 
         def windows(starts: np.ndarray) -> Windows:
@@ -112,7 +113,7 @@ class Batches:
         self.windows = windows(dataset.episode_starts)
         self.drives = windows(np.union1d(dataset.episode_starts,
                                          np.flatnonzero(dataset.timeouts) + 1))
-        if self.windows.count(config.max_tokens) == 0:
+        if normalizer is None or self.windows.count(config.max_tokens) == 0:
             wanted = f'max_tokens = {config.max_tokens} tokens of {config.frame_stack} steps'
             if first == 0:
                 raise ConfigError(f'{dataset.path}: no continuous stretch holds {wanted}')
@@ -120,7 +121,7 @@ class Batches:
                 f'{dataset.path}: the held-out last {100.0 * config.holdout_share:g} % '
                 f'({last - first} rows) holds no continuous stretch of {wanted}; raise '
                 'holdout_share, lower max_tokens, or set holdout_share: 0')
-        self.normalizer = _normalizer_of(dataset, config)
+        self.normalizer = normalizer
         mean, std = self.normalizer.token_moments(config.frame_stack)
         self.mean, self.std = mean.astype(np.float32), std.astype(np.float32)
 
@@ -157,28 +158,34 @@ class Batches:
                      torch.from_numpy(route), torch.from_numpy(level))
 
 
-def _normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer:
+def _normalizer_of(dataset: Dataset, config: TrainConfig) -> Normalizer | None:
     """
     Fit the normaliser to windows of the log in the frames of their first poses.
 
     By the symmetries of the robot its motion has means of 0, and the axes of a vector have one
-    deviation. What is constant has a deviation of 1.
+    deviation. What is constant has a deviation of 1. None if the log holds no window.
     """
     signals, random = dataset.signals, np.random.default_rng(config.seed)
     size = signals.observation_size
     windows = Windows(dataset.observations, dataset.actions, dataset.episode_starts,
                       config.frame_stack)
-    tokens = windows.draw(FITTED_WINDOWS, config.max_tokens, random)
-    states = Frame.of(tokens[:, 0, :size], signals.has_heading).states_in(
-        tokens[..., :size]).astype(np.float64)
-    actions = tokens[..., size:].reshape(-1, signals.action_size).astype(np.float64)
+    if windows.count(config.max_tokens) == 0:
+        return None
+    parts, squares = [], []
+    for _ in range(FITTED_WINDOWS // FITTED_AT_ONCE):
+        tokens = windows.draw(FITTED_AT_ONCE, config.max_tokens, random)
+        parts.append(Frame.of(tokens[:, 0, :size], signals.has_heading).states_in(
+            tokens[..., :size]))
+        actions = tokens[..., size:].reshape(-1, signals.action_size)
+        squares.append(np.square(actions, dtype=np.float64).mean(0))
+    states = np.concatenate(parts).astype(np.float64)
     vectors = PLANAR[:2 + signals.has_heading]
     state_mean = np.zeros(size)
     state_mean[vectors[-1].stop:] = states[..., vectors[-1].stop:].mean((0, 1))
     state_std = np.sqrt(np.square(states - state_mean).mean((0, 1)))
     for columns in vectors:
         state_std[columns] = np.sqrt(np.square(state_std[columns]).mean())
-    action_std = np.sqrt(np.square(actions).mean(0))
+    action_std = np.sqrt(np.mean(squares, axis=0))
     if not signals.has_heading and signals.action_size == 2:  # its forces are a vector, too
         action_std[:] = np.sqrt(np.square(action_std).mean())
     for std in (state_std, action_std):

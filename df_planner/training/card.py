@@ -36,7 +36,7 @@ from df_planner.training.config import TrainConfig
 from df_planner.training.loop import TrainingRun
 
 ROOT = Path(__file__).resolve().parents[2]
-BLOCK_ROWS = 131072  # a mapped log is not read into memory as a whole
+BLOCK_ROWS = 32768  # a mapped log is not read into memory as a whole
 DYNAMICS_QUANTILE = 0.9995
 
 
