@@ -21,6 +21,7 @@ import torch
 from df_planner import Planner
 from df_planner.driving.replanner import Replanner
 from df_planner.errors import InvalidInput
+from df_planner.planning.plan import Plan
 from df_planner.planning.settings import PlannerSettings
 from df_planner.sim.maze import load_maze
 from df_planner.sim.maze import maze_map
@@ -117,3 +118,13 @@ def test_the_delay_takes_no_more_than_the_plan_in_hand_has(planner):
                               first.shifted(25))
     kept = rest // 10 * 10
     assert np.array_equal(second.actions[:kept], first.actions[25:25 + kept])
+
+
+def test_the_prefix_ends_with_what_was_diffused_since_a_route_has_no_actions(planner):
+    planner.settings = PlannerSettings(delay_steps=200)
+    replanner = Replanner(planner)
+    replanner.reset(GOAL)
+    in_hand = Plan(np.full((300, 2), 0.1), np.tile(START, (300, 1)), 0.01, GOAL,
+                   diffused_steps=48)
+    assert replanner._prefix(in_hand).shape == (40, 2)
+    assert replanner._prefix(in_hand.shifted(45)) is None

@@ -106,12 +106,17 @@ class Replanner:
         return plan
 
     def _prefix(self, in_hand: Plan | None) -> np.ndarray | None:
-        """Return the actions (P, A) of the ``delay_steps`` from now on, in whole tokens."""
+        """
+        Return the actions (P, A) of the ``delay_steps`` from now on, in whole tokens.
+
+        They end with what the network made of the plan in hand: its route has no actions.
+        """
         delay_steps = self.planner.settings.delay_steps
         if in_hand is None or delay_steps == 0:
             return None
         frame_stack = self.planner.card.frame_stack
-        tokens = min(-(-delay_steps // frame_stack), (len(in_hand) - 1) // frame_stack)
+        made = len(in_hand) if in_hand.diffused_steps is None else in_hand.diffused_steps
+        tokens = min(-(-delay_steps // frame_stack), max(made - 1, 0) // frame_stack)
         return in_hand.actions[:tokens * frame_stack] if tokens else None
 
     def _hold(self, state: np.ndarray) -> Plan:
