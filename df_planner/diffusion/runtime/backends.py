@@ -64,8 +64,9 @@ class OpenVinoDenoiser:
             warnings.simplefilter('ignore')  # of tracing, on constants that are meant to be some
             decoder = TorchScriptPythonDecoder(denoiser, example_input=example)
         model = frontend.convert(frontend.load(decoder))
-        # The "snippets" of OpenVINO (seen with 2025.4.1, 2026.2.0 and 2026.4.1) write beyond their
-        # memory with this network: programs abort at their end. Without them it is no slower.
+        # OpenVINO (2025.4.1, 2026.2.0 and 2026.4.1) writes beyond its memory with this network, so
+        # that programs may abort at their end: much less often without its "snippets", and no
+        # slower.
         self._request = openvino.Core().compile_model(model, 'CPU', {
             'PERFORMANCE_HINT': 'LATENCY', 'SNIPPETS_MODE': 'DISABLE',
             'INFERENCE_NUM_THREADS': torch.get_num_threads()}).create_infer_request()
