@@ -21,7 +21,6 @@ from follower_robot import Robot as FollowerRobot
 from follower_robot import START_NS
 from follower_robot import TICK_NS
 import message_build
-from nav_msgs.msg import OccupancyGrid
 import numpy as np
 import profiles
 import pytest
