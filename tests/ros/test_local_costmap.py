@@ -83,6 +83,7 @@ class Drive:
 
     def go(self, states, began_ns, steps):
         """Drive some steps of a plan, and then be beside it; return the last answer."""
+        self.probe.spin_for(1.0)  # the follower may hear of the plan later than the probe
         for step in range(1, steps):
             self.robot.answer(states[step], began_ns + step * TICK_NS)
         return self.robot.answer(states[steps] + OFF, began_ns + steps * TICK_NS)
