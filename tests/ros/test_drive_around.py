@@ -32,7 +32,7 @@ SECONDS = 8
 
 @pytest.mark.parametrize('robot', ['diff_drive', 'omni'])
 def test_it_drives_about_for_so_long_and_ends(start_node, probe, robot):
-    start_node('maze_sim', maze='umaze', robot=robot, real_time_factor=8.0)
+    start_node('maze_sim', maze='umaze', robot=robot, real_time_factor=2.0)
     odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
     commands = probe.listen(TwistStamped, 'cmd_vel', profiles.RECORDING_QOS)
     probe.wait_until(lambda: odometry, 'odometry')

@@ -196,15 +196,16 @@ def test_the_simulator_publishes_what_its_lidar_sees_and_a_robot_drives_among_wh
     costmaps = probe.listen(OccupancyGrid, 'local_costmap/costmap', profiles.LATCHED_QOS)
     odometry = probe.listen(Odometry, 'odom', profiles.RECORDING_QOS)
     markers = probe.listen(MarkerArray, 'maze_sim/markers', profiles.LATCHED_QOS)
-    start_node('maze_sim', maze='umaze', moving_obstacles=2, scan_frequency_hz=20.0, seed=1,
+    start_node('maze_sim', maze='medium', moving_obstacles=2, scan_frequency_hz=20.0, seed=1,
                **lockstep)
     goals = probe.publisher(PoseStamped, 'goal_pose', profiles.LATEST_QOS, subscribers=2)
     probe.wait_until(lambda: scans and costmaps and odometry, 'what the simulator sees')
     start = odometry[0].pose.pose.position
     goal = PoseStamped()
     goal.header.frame_id = 'map'
-    goal.pose.position.x, goal.pose.position.y = max(
-        ((1.0, -1.0), (1.0, -3.0)), key=lambda xy: abs(xy[0] - start.x) + abs(xy[1] - start.y))
+    corners = [(x, y) for x in (1.0, 6.0) for y in (-1.0, -6.0)]
+    goal.pose.position.x, goal.pose.position.y = sorted(
+        corners, key=lambda xy: np.hypot(xy[0] - start.x, xy[1] - start.y))[1]
     goals.publish(goal)
 
     def distance_m():

@@ -330,7 +330,8 @@ def test_the_command_measures_and_leaves_a_report(model, tmp_path):
         assert words in result.stdout
     found = json.loads((tmp_path / 'out/realtime.json').read_text())
     assert found['episodes'] == 1
-    assert 200 < found['ticks']['count'] < 500  # of an episode of 300 steps
+    # Of an episode of 300 steps; a busy machine skips some.
+    assert 100 < found['ticks']['count'] < 500
     assert found['diagnostics']['planner: inference']['plans']
     assert found['settings'] == {
         'collision_check': False, 'num_samples': 4, 'sampling_steps': 2}
