@@ -31,6 +31,7 @@ from df_planner.maps.route import Way
 from df_planner.planning.horizons import ahead_m
 from df_planner.planning.horizons import along
 from df_planner.planning.horizons import CRUISE
+from df_planner.planning.horizons import FIRST
 from df_planner.planning.horizons import SLOWER
 from df_planner.planning.horizons import SPEEDS
 from df_planner.planning.horizons import STAY_TOKENS
@@ -59,11 +60,11 @@ def over(*corners):
 
 def batches(planner, *stretches, velocity=(0.0, 0.0), fewest=2, most=32, at_goal=False, rest=False,
             **settings):
-    """Return the batches along stretches of ways from the origin."""
+    """Return what is sampled together along stretches of ways from the origin."""
     task = Task(np.array([0.0, 0.0, *velocity]), np.zeros((0, 2)), stretches[0].way.points[-1],
                 fewest, most, at_goal, request=Request(rest_at_goal=rest))
-    return along([*stretches], task, planner.space, PlannerSettings(**settings), FASTEST_MPS,
-                 MOST_MPS2)
+    return [*along([*stretches], task, planner.space, PlannerSettings(**settings), FASTEST_MPS,
+                   MOST_MPS2)]
 
 
 def straight(way_m, length_m):
@@ -72,14 +73,14 @@ def straight(way_m, length_m):
 
 
 def test_the_batches_are_along_the_way_and_slower_and_slower(planner):
-    found = batches(planner, straight(3.0, 2.0), num_samples=5)
-    assert len(found) == len(SLOWER) and all(len(batch.lengths) == 5 for batch in found)
+    found = batches(planner, straight(3.0, 2.0), num_samples=4)
+    assert len(found) == len(SLOWER) and all(len(batch.lengths) == 4 for batch in found)
     fastest = [int(batch.lengths.min()) for batch in found]
     cruise = SPEEDS[0] * FASTEST_MPS
     at_once_s = cruise / MOST_MPS2 + (2.0 - cruise ** 2 / (2 * MOST_MPS2)) / cruise
     assert fastest[0] == 1 + np.ceil(at_once_s / 0.1)
     assert fastest == sorted(fastest) and fastest[-1] > fastest[0]
-    assert len(set(found[0].lengths)) == 5, 'candidates differ in how long they take'
+    assert len(set(found[0].lengths)) == 4, 'candidates differ in how long they take'
     for batch in found:
         assert (batch.ends == [2.0, 0.0]).all()
         assert batch.left_s == pytest.approx(1.0 / (CRUISE * FASTEST_MPS))
@@ -87,20 +88,30 @@ def test_the_batches_are_along_the_way_and_slower_and_slower(planner):
             steps_m = np.diff(row[:tokens, 0])
             assert row[[0, tokens - 1], 0] == pytest.approx([0.0, 2.0]) and (steps_m > 0.0).all()
             assert steps_m[0] < 0.8 * steps_m.max() == pytest.approx(0.8 * steps_m[-1], rel=1e-3)
-    assert [batch.wide for batch in found] == [False, True, True, True]
+    assert [batch.batch for batch in found] == [1, 2, 3, 4]
     assert all((batch.left_s == 0.0).all() for batch in batches(planner, straight(2.0, 2.0)))
+
+
+def test_the_fastest_of_a_batch_are_sampled_first(planner):
+    parts = batches(planner, straight(3.0, 2.0), num_samples=9)
+    assert [len(part.lengths) for part in parts] == [4, 5] * 4
+    assert [part.batch for part in parts] == [1, 1, 2, 2, 3, 3, 4, 4]
+    for fast, slow in zip(parts[::2], parts[1::2]):
+        assert fast.lengths.max() <= slow.lengths.min()
+    compared = batches(planner, straight(3.0, 2.0), num_samples=9, select_by='reward')
+    assert [len(batch.lengths) for batch in compared] == [9] * 4, 'by reward all are compared'
 
 
 def test_candidates_take_turns_along_the_ways(planner):
     aside = Stretch(over((0, 0), (0, 4)), 1.0, 3.0)
-    for batch in batches(planner, straight(3.0, 2.0), aside, num_samples=5):
+    for batch in batches(planner, straight(3.0, 2.0), aside, num_samples=5, select_by='reward'):
         assert batch.stretch.tolist() == [0, 1, 0, 1, 0]
         ends = np.array([[2.0, 0.0], [0.0, 1.0]])[batch.stretch]
         assert batch.ends == pytest.approx(ends)
         assert batch.left_s[1] == pytest.approx(3.0 * batch.left_s[0])
         last = batch.route[np.arange(5), batch.lengths - 1]
         assert last == pytest.approx(ends)
-        again = batch.again(1, 3)
+        again = batch.only(np.full(3, 1))
         assert (again.stretch == 1).all() and (again.lengths == batch.lengths[1]).all()
         assert (again.ends == [0.0, 1.0]).all() and (again.left_s == batch.left_s[1]).all()
 
@@ -178,12 +189,12 @@ def test_what_comes_after_a_failure_is_drawn_with_all_of_the_noise(planner, monk
     planner.settings = PlannerSettings(temperature=0.2)
     planner.plan(START, GOAL)
     assert stds == pytest.approx([0.2], rel=0.1), 'a batch with a valid candidate is the last'
-    assert planner.clock.candidates == planner.settings.num_samples
+    assert planner.clock.candidates == FIRST
     stds.clear()
     planner.settings = PlannerSettings(dynamics_tolerance=1e-3, temperature=0.2)
     with pytest.raises(NoValidPlan, match='of 32 candidates .* 32 exceed the dynamics'):
         planner.plan(START, GOAL)
-    assert stds == pytest.approx([0.2, 1.0, 1.0, 1.0], rel=0.1)
+    assert stds == pytest.approx([0.2] * 2 + [1.0] * 6, rel=0.1)
 
 
 def test_the_timings_of_a_plan_add_up(planner):

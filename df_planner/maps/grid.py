@@ -323,8 +323,9 @@ class GridMap:
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""
-        xy = np.asarray(points, float) @ self.observation_to_map.T
-        return ((xy - self.origin_xy) @ self._to_grid.T / self.resolution_m)[..., ::-1]
+        matrix, offset = self.to_field_index()
+        # Not by a product of matrices: for many points NumPy gives that to all processor cores.
+        return np.einsum('...j,ij->...i', np.asarray(points, float), matrix) + (offset - 0.5)
 
 
 def signed_distance(solid: np.ndarray) -> np.ndarray:

@@ -41,9 +41,14 @@ from df_planner.maps.lattice import Lattice
 MARGIN_M = 0.25  # nearer to an obstacle than this, beyond the robot, a metre costs more
 CONTACT_COST = 4.0  # of a metre in touch with an obstacle
 SPACING_M = 0.1  # of the points of a way
+NODES_M = 0.2  # between the points that straight lines of a way lead to
+LINES = 1, 2, 4, 8, 16, 32  # nodes from one end of a line to the other
+BLOCKED = 100.0  # cost of a metre that is not free
 SMOOTHINGS = 10
 SIMILAR_M = 1.0  # by how much another way may cost more
 MOST_WAYS = 3
+KNOT_M = 4.0  # between places from which the rest of a way is found once
+KNOT_AHEAD_M = 2.0  # beyond what is asked for: ways that part have come together by then
 BAND_CELLS = 3.0  # width of what counts as so far ahead
 REACH_M = 1.0  # within which a way comes from a place that is too near to an obstacle
 IN_SIGHT = 16  # cells that are looked at together
@@ -117,6 +122,7 @@ class Route:
             if lattice.finer is not None:
                 return self._search(lattice.finer)
             raise self._enclosed('goal', self.goal)
+        self._rests: dict[int, np.ndarray] = {}
         self._edges = lattice.edges(self._index, self._per_m)
         self._cost, self._next = dijkstra(
             self._edges, directed=False, indices=near[0], return_predecessors=True)
@@ -147,8 +153,9 @@ class Route:
         """
         Return the ways from a start (2,), the best first.
 
-        :param ahead_m: ways that lead to different places so far ahead, and cost at most
-            ``SIMILAR_M`` more than the best, are returned, too.
+        :param ahead_m: of a way that are looked at now; what comes later may be from before. Ways
+            that lead to different places so far ahead, and cost at most ``SIMILAR_M`` more than
+            the best, are returned, too.
         :raises NoValidPlan: if there is none.
         """
         near = self._in_sight(start)
@@ -158,7 +165,8 @@ class Route:
             return self.ways(start, ahead_m)
         if not len(joined):
             raise self._parted(start, near[0]) if len(near) else self._enclosed('start', start)
-        return [self._way(start, cells) for cells in self._similar(joined[0], ahead_m)]
+        return [self._way(start, cells, ahead_m)
+                for cells in self._similar(joined[0], ahead_m)]
 
     def _similar(self, cell: int, ahead_m: float) -> list[list[int]]:
         """Return the cells of the best way from a cell, and of similar ones."""
@@ -181,43 +189,62 @@ class Route:
         return [_followed(back, via)[:0:-1] + _followed(self._next, via)
                 for via in through[:MOST_WAYS]]
 
-    def _way(self, start: np.ndarray, cells: list[int]) -> Way:
+    def _way(self, start: np.ndarray, cells: list[int], ahead_m: float) -> Way:
         """Return the way from a start (2,) over cells to the goal."""
-        points = np.vstack([start, self._centers[cells[1:-1]], self.goal])
-        points = self._pulled(self._pulled(points)[::-1])[::-1]
+        left_m = self._cost[cells[0]] - ahead_m - KNOT_AHEAD_M
+        if left_m < KNOT_M:
+            return Way.over([self._shortened(np.vstack([
+                start, self._centers[cells[1:-1]], self.goal]))])
+        knot = int((self._cost[cells] <= left_m // KNOT_M * KNOT_M).argmax())
+        rest = self._rests.get(cells[knot])
+        if rest is None:
+            rest = self._rests[cells[knot]] = self._shortened(
+                np.vstack([self._centers[cells[knot:-1]], self.goal]))
+        head = self._shortened(np.vstack([start, self._centers[cells[1:knot + 1]]]))
+        return Way.over([np.vstack([head, rest[1:]])])
+
+    def _shortened(self, points: np.ndarray) -> np.ndarray:
+        """
+        Return a way from cell to cell (N, 2) as it is driven: short, and smooth.
+
+        :returns: points SPACING_M apart.
+        """
+        points = self._straightened(self._straightened(points))
         for _ in range(SMOOTHINGS):
             smooth = (points[:-2] + 2.0 * points[1:-1] + points[2:]) / 4.0
             keeps = self.grid.clearance(smooth) >= self.radius_m
             points[1:-1] = np.where(keeps[:, None], smooth, points[1:-1])
-        return Way.over([points])
+        return points
 
-    def _pulled(self, points: np.ndarray) -> np.ndarray:
-        """Return a way from cell to cell (N, 2) with straight lines where these cost no more."""
-        points = even(points)
-        steps_m = np.linalg.norm(np.diff(points, axis=0), axis=-1)
-        per_m = self._per_m(self.grid.clearance(points))
-        cost = np.concatenate([[0.0], np.cumsum(steps_m * (per_m[1:] + per_m[:-1]) / 2.0)])
-        corners = [0]
-        while corners[-1] < len(points) - 1:
-            here, left = corners[-1], len(points) - 1 - corners[-1]
-            ahead = here + left // 2 ** np.arange(left.bit_length())
-            cheaper = self._line_costs(points[here], points[ahead]) <= cost[ahead] - cost[here]
-            cheaper[-1] = True  # the next point
-            corners.append(int(ahead[cheaper.argmax()]))
-        return even(points[corners])
+    def _straightened(self, points: np.ndarray) -> np.ndarray:
+        """Return the cheapest sequence of straight lines between points (N, 2) of a way."""
+        nodes = even(points, NODES_M)
+        starts = np.arange(len(nodes))[:, None] - np.array(LINES)
+        inside = starts >= 0
+        starts[~inside] = 0
+        costs = np.full(starts.shape, np.inf)
+        costs[inside] = self._line_costs(nodes[starts[inside]], nodes[inside.nonzero()[0]])
+        # The next node can be reached, if badly.
+        costs[1:, 0] = np.minimum(costs[1:, 0], BLOCKED * NODES_M)
+        cost, before = np.zeros(len(nodes)), np.full(len(nodes), -1)
+        for end in range(1, len(nodes)):
+            over = cost[starts[end]] + costs[end]
+            before[end], cost[end] = starts[end, over.argmin()], over.min()
+        return even(nodes[_followed(before, len(nodes) - 1)[::-1]])
 
-    def _line_costs(self, start: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Return the costs (N,) of straight lines from a point (2,) to points (N, 2)."""
-        lengths_m = np.linalg.norm(ends - start, axis=-1)
+    def _line_costs(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Return the costs (N,) of straight lines between points (N, 2); blocked, infinite."""
+        lengths_m = np.linalg.norm(ends - starts, axis=-1)
         counts = np.ceil(lengths_m / SPACING_M).astype(int) + 1
         first = np.cumsum(counts) - counts
         line = np.repeat(np.arange(len(ends)), counts)
         shares = (np.arange(len(line)) - first[line]) / np.maximum(counts[line] - 1, 1)
-        clearance_m = self.grid.clearance(start + shares[:, None] * (ends[line] - start))
+        clearance_m = self.grid.clearance(
+            starts[line] + shares[:, None] * (ends - starts)[line])
         within = (shares > 0.0) & (shares < 1.0)
-        blocked = np.logical_or.reduceat(within & (clearance_m < self.radius_m), first)
-        means = np.add.reduceat(self._per_m(clearance_m), first) / counts
-        return np.where(blocked, np.inf, lengths_m * means)
+        per_m = self._per_m(clearance_m)
+        per_m[within & (clearance_m < self.radius_m)] = np.inf
+        return lengths_m * np.add.reduceat(per_m, first) / counts
 
     def _per_m(self, clearance_m: np.ndarray) -> np.ndarray:
         """Return the cost of a metre at these distances from obstacles."""
@@ -282,10 +309,10 @@ class Route:
         return label(free, DIAGONALS_TOO)[0]
 
 
-def even(corners: np.ndarray) -> np.ndarray:
-    """Return a polyline (N, 2) as points SPACING_M apart."""
+def even(corners: np.ndarray, spacing_m: float = SPACING_M) -> np.ndarray:
+    """Return a polyline (N, 2) as points about so far apart, two at least."""
     way = Way(corners)
-    count = max(2, round(way.length_m / SPACING_M) + 1)
+    count = max(2, round(way.length_m / spacing_m) + 1)
     return way.at(np.linspace(0.0, way.length_m, count))
 
 

@@ -17,10 +17,12 @@ Which horizons are tried, in which order.
 
 A way tells where to go, not how long it takes. The candidates of a batch drive the same way at
 different speeds, as they can by what the data show: they speed up from that of the robot and slow
-down for bends. Later batches take longer. Of a long way only the first part is diffused at once,
-as far as the model was trained for.
+down for bends. The fastest are sampled first, the others only if none of these is valid. Later
+batches take longer. Of a long way only the first part is diffused at once, as far as the model was
+trained for.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import replace
 import math
@@ -36,7 +38,8 @@ from df_planner.planning.settings import PlannerSettings
 from df_planner.planning.tokens import Known
 from df_planner.planning.tokens import TokenSpace
 
-BATCH_SIZES = (4, 5, 6, 8)  # of nearly all batches
+FIRST = 4  # candidates of a batch that are sampled before the others
+BATCH_SIZES = FIRST, 8  # of nearly all that is sampled together
 SPEEDS = 1.2, 0.4  # of the fastest and slowest candidate, as shares of the fastest in the data
 LOOK_AHEAD = 0.3  # share of the longest window at full speed that is diffused at once
 HEADS_M = 0.3  # of a way tell where it heads
@@ -49,14 +52,14 @@ STAY_TOKENS = range(3, 7)  # horizons of plans that start and end at the goal
 @dataclass(frozen=True)
 class Candidates:
     """
-    What to sample as one batch.
+    What to sample together: a batch, or a part of it.
 
     :param lengths: (N,) token counts.
     :param route: (N, T, 2) positions as a way tells them.
     :param stretch: (N,) index of the stretch of a way that each follows.
     :param ends: (N, 2) where they end: the goal or, as yet, a place on the way to it.
     :param left_s: (N,) seconds that what is left of the way may take.
-    :param wide: sampled with the noise of training, after less noise has failed.
+    :param batch: number of the batch, from 1.
     """
 
     lengths: np.ndarray
@@ -64,11 +67,10 @@ class Candidates:
     stretch: np.ndarray
     ends: np.ndarray
     left_s: np.ndarray
-    wide: bool = False
+    batch: int = 1
 
-    def again(self, index: int, count: int) -> Self:
-        """Return ``count`` times the candidate ``index``."""
-        rows = np.full(count, index)
+    def only(self, rows: np.ndarray | slice) -> Self:
+        """Return the candidates with the indices ``rows``."""
         return replace(self, lengths=self.lengths[rows], route=self.route[rows],
                        stretch=self.stretch[rows], ends=self.ends[rows],
                        left_s=self.left_s[rows])
@@ -148,9 +150,9 @@ def ahead_m(tokens: int, token_s: float, fastest_mps: float) -> float:
 
 
 def along(stretches: list[Stretch], task: Task, space: TokenSpace, settings: PlannerSettings,
-          fastest_mps: float, most_mps2: float) -> list[Candidates]:
+          fastest_mps: float, most_mps2: float) -> Iterator[Candidates]:
     """
-    Return batches of candidates in the order in which they are tried, the fastest first.
+    Give batches of candidates, in parts, in the order in which they are tried, the fastest first.
 
     :param stretches: of different ways, in the frame of the tokens; candidates take turns.
     :param fastest_mps: speed in the data, and ``most_mps2``, acceleration.
@@ -167,8 +169,8 @@ def along(stretches: list[Stretch], task: Task, space: TokenSpace, settings: Pla
             speeds_mps[members], each.speed_along(task.state[VELOCITY]), rests, most_mps2)
         moved |= {member: (times, along_m) for member, times in zip(members.tolist(), times_s)}
     duration_s = np.array([moved[member][0][-1] for member in range(settings.num_samples)])
-    batches = []
-    for slower in SLOWER:
+    compared = task.at_goal or settings.select_by == 'reward'  # with all of the batch
+    for batch, slower in enumerate(SLOWER, 1):
         lengths = np.ceil(slower * duration_s / space.token_s).astype(int) + 1
         if task.at_goal:
             lengths = np.resize(STAY_TOKENS, settings.num_samples)
@@ -178,5 +180,9 @@ def along(stretches: list[Stretch], task: Task, space: TokenSpace, settings: Pla
             times, along_m = moved[member]
             row[:tokens] = stretches[stretch[member]].way.at(np.interp(
                 np.linspace(0.0, times[-1], tokens), times, along_m))
-        batches.append(Candidates(lengths, route, stretch, ends, left_s, wide=slower > 1.0))
-    return batches
+        candidates = Candidates(lengths, route, stretch, ends, left_s, batch)
+        if compared or settings.num_samples <= FIRST:
+            yield candidates
+        else:
+            yield candidates.only(slice(FIRST))
+            yield candidates.only(slice(FIRST, None))

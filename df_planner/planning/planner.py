@@ -320,7 +320,7 @@ class Planner:
         if samples == 0:
             return plan
         try:
-            tokens = sampling.draw(batch.again(attempt.chosen, samples).known(
+            tokens = sampling.draw(batch.only(np.full(samples, attempt.chosen)).known(
                 task, self.space, self.settings))
         except PlanningTimeout:
             return plan

@@ -14,6 +14,7 @@
 
 """The search for a plan: batch after batch of candidates, until one of them is valid."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from df_planner.errors import At
@@ -28,11 +29,13 @@ from df_planner.planning.request import Task
 from df_planner.planning.sampling import Sampling
 
 
-def search(batches: list[Candidates], task: Task, sampling: Sampling, checks: Checks
+def search(batches: Iterable[Candidates], task: Task, sampling: Sampling, checks: Checks
            ) -> tuple[Attempt, Candidates]:
     """
     Sample batches of candidates until one is valid.
 
+    :param batches: in the order in which they are tried; those after the first are sampled with
+        the noise of training.
     :returns: what became of the batch that holds the best plan, valid and early, and the batch.
     :raises NoValidPlan: if none is valid and ``collision_check`` is on; PlanningTimeout, a kind of
         it, if the deadline came first.
@@ -42,12 +45,12 @@ def search(batches: list[Candidates], task: Task, sampling: Sampling, checks: Ch
     timeout = None
     try:
         for batch in batches:
-            tokens = sampling.draw(batch.known(task, space, settings), batch.wide)
+            tokens = sampling.draw(batch.known(task, space, settings), batch.batch > 1)
             with sampling.clock.spending('checks'):
                 tried.append((checks.attempt(tokens, batch, task, sampling.guidance), batch))
             attempt = tried[-1][0]
             if attempt.plan.valid:
-                return replace(attempt, plan=replace(attempt.plan, batches=len(tried))), batch
+                return replace(attempt, plan=replace(attempt.plan, batches=batch.batch)), batch
     except PlanningTimeout as error:
         timeout = error
     if tried and not settings.collision_check:
