@@ -132,7 +132,7 @@ def test_leaves_import_nothing_of_the_package():
 
 def test_diffusion_knows_only_tensors():
     """The algorithm reads without robots, files or ROS: numpy, torch and a network compiler."""
-    allowed = set(sys.stdlib_module_names) | {'df_planner', 'numpy', 'openvino', 'torch'}
+    allowed = set(sys.stdlib_module_names) | {'df_planner', 'numpy', 'onnxruntime', 'torch'}
     for path in sources('diffusion'):
         assert tops(path) <= allowed, relative(path)
         assert folders_imported(path) <= {'diffusion'}, relative(path)

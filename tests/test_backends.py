@@ -26,7 +26,7 @@ import torch
 from df_planner import Planner
 from df_planner.diffusion.networks import build_denoiser
 from df_planner.diffusion.runtime.backends import on_backend
-from df_planner.diffusion.runtime.backends import OpenVinoDenoiser
+from df_planner.diffusion.runtime.backends import OnnxDenoiser
 from df_planner.errors import ConfigError
 from df_planner.model.checkpoint import load_checkpoint
 from df_planner.sim.maze import maze_map
@@ -36,20 +36,19 @@ MEET_ALL_SHAPES = """
 import psutil
 import torch
 from df_planner import Planner
-from df_planner.planning.horizons import BATCH_SIZES
 
 torch.set_num_threads(1)
-planner = Planner.load('point', backend='openvino')
+planner = Planner.load('point', backend='onnxruntime')
 planner.warm_up()
-compiled = planner.network
+network = planner.network
 def own_mib():
     memory = psutil.Process().memory_info()
     return (memory.rss - memory.shared) / 2**20
 before_mib = own_mib()
-for batch in BATCH_SIZES:
-    for tokens in range(2, compiled.max_tokens + 1):
-        x = torch.zeros(batch, tokens, sum(compiled.part_sizes))
-        compiled(x, torch.zeros(batch, tokens, len(compiled.part_sizes), dtype=torch.long))
+for batch in range(1, 17):
+    for tokens in range(2, network.max_tokens + 1):
+        x = torch.zeros(batch, tokens, sum(network.part_sizes))
+        network(x, torch.zeros(batch, tokens, len(network.part_sizes), dtype=torch.long))
 print(own_mib() - before_mib)
 """
 
@@ -64,9 +63,9 @@ def network(name):
 
 @pytest.mark.parametrize('name', ['transformer', 'causal_transformer'])
 @pytest.mark.parametrize(('batch', 'tokens'), [(1, 2), (3, 7), (8, 20)])
-def test_openvino_agrees_with_torch_for_any_shape(name, batch, tokens):
+def test_onnxruntime_agrees_with_torch_for_any_shape(name, batch, tokens):
     denoiser = network(name)
-    compiled = on_backend(denoiser, 'openvino', 'cpu')
+    compiled = on_backend(denoiser, 'onnxruntime', 'cpu')
     x = torch.randn(batch, tokens, sum(PARTS))
     levels = torch.randint(0, 1001, (batch, tokens, len(PARTS)))
     lengths = torch.randint(2, tokens + 1, (batch,))
@@ -75,23 +74,21 @@ def test_openvino_agrees_with_torch_for_any_shape(name, batch, tokens):
         expected, got = denoiser(x, levels, given), compiled(x, levels, given)
         if given is not None:
             expected, got = expected[real], got[real]
-        # bfloat16, where the CPU has it, keeps 8 bits.
-        assert (got - expected).square().mean() < 1e-2 * expected.square().mean()
+        assert got == pytest.approx(expected, abs=1e-5)
 
 
-def test_openvino_agrees_on_a_trained_model():
+def test_onnxruntime_agrees_on_a_trained_model():
     denoiser, card = load_checkpoint('point')
-    compiled = on_backend(denoiser, 'openvino', 'cpu')
+    compiled = on_backend(denoiser, 'onnxruntime', 'cpu')
     x = torch.randn(4, 12, sum(card.architecture.part_sizes))
     for level in (1000, 500, 100):
         levels = torch.full((4, 12, len(card.architecture.part_sizes)), level)
-        error = compiled(x, levels) - denoiser(x, levels)
-        assert error.square().mean().sqrt() < 0.03  # of values of size 1
+        assert compiled(x, levels) == pytest.approx(denoiser(x, levels), abs=1e-4)
 
 
 def test_gradients_are_those_of_torch():
     denoiser = network('transformer')
-    compiled = on_backend(denoiser, 'openvino', 'cpu')
+    compiled = on_backend(denoiser, 'onnxruntime', 'cpu')
     x, levels = torch.randn(2, 5, sum(PARTS)), torch.full((2, 5, len(PARTS)), 500)
     gradient = torch.randn(x.shape)
     v, pullback = compiled.with_pullback(x, levels)
@@ -104,7 +101,7 @@ def test_gradients_are_those_of_torch():
 @pytest.mark.parametrize('duplicate', [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))],
                          ids=['deepcopy', 'pickle'])
 def test_a_copy_of_a_policy_acts_as_the_original(duplicate):
-    planner = Planner.load('point', grid=maze_map('umaze'), backend='openvino')
+    planner = Planner.load('point', grid=maze_map('umaze'), backend='onnxruntime')
     policy = planner.policy()
     policy.reset([1.0, 1.0])
     state = [3.0, 1.0, 0.0, 0.0]
@@ -116,25 +113,25 @@ def test_a_copy_of_a_policy_acts_as_the_original(duplicate):
 
 
 def test_auto_takes_what_works():
-    assert isinstance(on_backend(network('transformer'), 'auto', 'cpu'), OpenVinoDenoiser)
+    assert isinstance(on_backend(network('transformer'), 'auto', 'cpu'), OnnxDenoiser)
     gru = network('gru')
     assert on_backend(gru, 'auto', 'cpu') is gru
     transformer = network('transformer')
     assert on_backend(transformer, 'torch', 'cpu') is transformer
 
 
-def test_without_openvino_auto_falls_back_and_openvino_is_refused(monkeypatch):
-    monkeypatch.setitem(sys.modules, 'openvino', None)  # importing it now raises ImportError
+def test_without_onnxruntime_auto_falls_back_and_onnxruntime_is_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'onnxruntime', None)  # importing it now raises ImportError
     transformer = network('transformer')
     assert on_backend(transformer, 'auto', 'cpu') is transformer
-    with pytest.raises(ConfigError, match='backend openvino cannot run point'):
-        Planner.load('point', backend='openvino')
+    with pytest.raises(ConfigError, match='backend onnxruntime cannot run point'):
+        Planner.load('point', backend='onnxruntime')
 
 
 @pytest.mark.skipif(not Path('/proc/self/statm').exists(), reason='memory is read from /proc')
-def test_a_prepared_network_needs_no_memory_for_new_shapes():
+def test_new_shapes_need_hardly_any_memory():
     """In a process of its own, where nothing else takes or frees memory."""
     grown_mib = float(subprocess.run(
         [sys.executable, '-c', MEET_ALL_SHAPES], capture_output=True, text=True, check=True,
         timeout=60).stdout)
-    assert grown_mib < 3.0  # unprepared, 60
+    assert grown_mib < 5.0

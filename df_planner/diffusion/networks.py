@@ -40,15 +40,15 @@ class Attention(nn.Module):
         self.project_in = nn.Linear(width, 3 * width)
         self.project_out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Map (B, T, W) to (B, T, W); mask, of (B, 1, T, T), is False on what is not seen."""
-        batch, tokens, width = x.shape
-        qkv = self.project_in(x).view(batch, tokens, 3, self.num_heads, width // self.num_heads)
+    def forward(self, x: Tensor, batch: int, mask: Tensor | None) -> Tensor:
+        """Map (B * T, W) to (B * T, W); mask, of (B, 1, T, T), is False on what is not seen."""
+        width = x.shape[-1]
+        qkv = self.project_in(x).view(batch, -1, 3 * self.num_heads, width // self.num_heads)
         # float32 under autocast too: backwards, the bfloat16 kernel for CPUs is ten times slower.
-        query, key, value = qkv.float().permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.float().transpose(1, 2).split(self.num_heads, dim=1)
         with torch.autocast(x.device.type, enabled=False):
             x = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return self.project_out(x.transpose(1, 2).reshape(batch, tokens, width))
+        return self.project_out(x.transpose(1, 2).reshape(-1, width))
 
 
 class Block(nn.Module):
@@ -62,9 +62,9 @@ class Block(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(approximate='tanh'),
                                  nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Map (B, T, W) to (B, T, W)."""
-        x = x + self.attention(self.norm_attention(x), mask)
+    def forward(self, x: Tensor, batch: int, mask: Tensor | None) -> Tensor:
+        """Map (B * T, W) to (B * T, W)."""
+        x = x + self.attention(self.norm_attention(x), batch, mask)
         return x + self.mlp(self.norm_mlp(x))
 
 
@@ -107,9 +107,10 @@ class TransformerDenoiser(Denoiser):
         else:
             mask = (index < lengths[:, None])[:, None, None, :]
             hidden = hidden + self.from_end((lengths[:, None] - 1 - index).clamp(min=0))
+        hidden = hidden.flatten(0, 1)  # two dimensions: layers that backends fuse with their bias
         for block in self.blocks:
-            hidden = block(hidden, mask)
-        return self.read_out(self.norm(hidden))
+            hidden = block(hidden, batch, mask)
+        return self.read_out(self.norm(hidden)).view(x.shape)
 
 
 class RecurrentDenoiser(Denoiser):

@@ -323,8 +323,7 @@ class GridMap:
 
     def _cells(self, points: np.ndarray) -> np.ndarray:
         """Return (..., 2) fractional (iy, ix) of points, 0 at the lower-left corner."""
-        matrix, offset = self.to_field_index()
-        # Not by a product of matrices: for many points NumPy gives that to all processor cores.
+        matrix, offset = self.to_field_index()  # `@` would take all cores for many points
         return np.einsum('...j,ij->...i', np.asarray(points, float), matrix) + (offset - 0.5)
 
 

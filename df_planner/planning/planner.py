@@ -119,7 +119,7 @@ class Planner:
         :param device: ``cpu``, ``cuda`` or ``auto``.
         :param grid: the map; None plans straight to the goal, without collision check.
         :param settings: by default those for the robot in the model card.
-        :param backend: what evaluates the network: ``torch``, ``openvino``, ``cuda_graphs``, or
+        :param backend: what evaluates the network: ``torch``, ``onnxruntime``, ``cuda_graphs``, or
             ``auto``, the fastest of those that can.
         :raises CheckpointError: if the checkpoint is missing, broken or of another format.
         :raises ConfigError: if there is no such device, or the backend cannot run the model.

@@ -15,16 +15,16 @@
 """
 Backends: what evaluates a trained network.
 
-``torch`` runs it as it is. ``openvino`` compiles it for the CPU, in bfloat16 where the CPU has
-instructions for that. ``cuda_graphs`` replays it on a GPU (see ``cuda_graphs.py``).
+``torch`` runs it as it is. ``onnxruntime`` runs it on the CPU, in half the time. ``cuda_graphs``
+replays it on a GPU (see ``cuda_graphs.py``).
 """
 
 from collections.abc import Iterable
+from io import BytesIO
 import warnings
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from df_planner.diffusion.denoiser import Denoiser
 from df_planner.diffusion.denoiser import Network
@@ -32,24 +32,21 @@ from df_planner.diffusion.networks import TransformerDenoiser
 from df_planner.diffusion.runtime.cuda_graphs import CudaGraphDenoiser
 from df_planner.diffusion.runtime.names import Backend
 
-TOKENS = 4  # OpenVINO's lengths are multiples of it: fewer shapes for little padding
+OPSET = 20  # of ONNX: the first that knows GELU
 
 
-class OpenVinoDenoiser:
+class OnnxDenoiser:
     """
-    A network compiled by OpenVINO, to be called like the one it was made from.
+    A network that ONNX Runtime evaluates, to be called like the one it was made from.
 
-    Gradients are still torch's: written out and compiled, too, they were hardly faster. OpenVINO
-    keeps code of its own for every shape that it has seen, about 1 MB, and takes 5 ms to make it.
+    Gradients are still torch's. Threads are as many as torch has when it is made.
 
     :param denoiser: a transformer on the CPU, in evaluation mode.
-    :raises ImportError: without the ``openvino`` package.
+    :raises ImportError: without the packages ``onnx`` and ``onnxruntime``.
     """
 
     def __init__(self, denoiser: TransformerDenoiser):
-        import openvino
-        from openvino.frontend import FrontEndManager
-        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+        import onnxruntime
         self._denoiser = denoiser
         self.part_sizes = denoiser.part_sizes
         self.max_tokens = denoiser.max_tokens
@@ -58,51 +55,48 @@ class OpenVinoDenoiser:
         channels, parts = sum(denoiser.part_sizes), len(denoiser.part_sizes)
         example = (torch.zeros(2, 3, channels), torch.zeros(2, 3, parts, dtype=torch.long),
                    torch.tensor([3, 2]))
-        # The front end itself: openvino.convert_model does the same, and reports its use.
-        frontend = FrontEndManager().load_by_framework('pytorch')
+        batch, tokens, model = {0: 'batch'}, {0: 'batch', 1: 'tokens'}, BytesIO()
         with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # of tracing, on constants that are meant to be some
-            decoder = TorchScriptPythonDecoder(denoiser, example_input=example)
-        model = frontend.convert(frontend.load(decoder))
-        # OpenVINO (2025.4.1, 2026.2.0 and 2026.4.1) writes beyond its memory with this network, so
-        # that programs may abort at their end: much less often without its "snippets", and no
-        # slower.
-        self._request = openvino.Core().compile_model(model, 'CPU', {
-            'PERFORMANCE_HINT': 'LATENCY', 'SNIPPETS_MODE': 'DISABLE',
-            'INFERENCE_NUM_THREADS': torch.get_num_threads()}).create_infer_request()
+            # Of tracing, on constants that are meant to be some; and that there is a newer
+            # exporter, which needs a package more and ten times as long.
+            warnings.simplefilter('ignore')
+            torch.onnx.export(
+                denoiser, example, model, dynamo=False, opset_version=OPSET,
+                input_names=['x', 'levels', 'lengths'], output_names=['v'],
+                dynamic_axes={'x': tokens, 'levels': tokens, 'lengths': batch, 'v': tokens})
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.inter_op_num_threads = 1
+        # Threads that wait for work leave the processor to others.
+        options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+        self._session = onnxruntime.InferenceSession(
+            model.getvalue(), options, providers=['CPUExecutionProvider'])
+        self._reads = {entry.name for entry in self._session.get_inputs()}  # not all read lengths
 
     def __reduce__(self) -> tuple:
-        """Copy and pickle the network; the copy compiles it again."""
+        """Copy and pickle the network; the copy makes its session again."""
         return type(self), (self._denoiser,)
 
     def __call__(self, x: Tensor, levels: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Return v (B, T, C); see ``Denoiser``."""
-        num_tokens = x.shape[1]
         if lengths is None:
-            lengths = torch.full((len(x),), num_tokens)
-        more = min(-num_tokens % TOKENS, self.max_tokens - num_tokens)
-        x, levels = (functional.pad(tensor, (0, 0, 0, more)) for tensor in (x, levels))
-        inputs = [tensor.contiguous().numpy() for tensor in (x, levels, lengths)]
-        v = self._request.infer(inputs, share_inputs=True)[0]
-        return torch.from_numpy(v[:, :num_tokens].copy())
+            lengths = torch.full((len(x),), x.shape[1])
+        given = {'x': x, 'levels': levels, 'lengths': lengths}
+        v, = self._session.run(None, {name: given[name].numpy() for name in self._reads})
+        return torch.from_numpy(v)
 
     def prepare(self, batch_sizes: Iterable[int]) -> None:
-        """Make the code for batches of these sizes now, rather than when they are first met."""
-        for batch in batch_sizes:
-            for num_tokens in range(TOKENS, self.max_tokens + TOKENS, TOKENS):
-                shape = batch, min(num_tokens, self.max_tokens)
-                self(torch.zeros(*shape, sum(self.part_sizes)),
-                     torch.zeros(*shape, len(self.part_sizes), dtype=torch.long))
+        """Do nothing: no shape needs code of its own."""
 
 
 def on_backend(denoiser: Denoiser, backend: Backend, device: str) -> Network:
     """
     Return the network as ``backend`` evaluates it.
 
-    ``auto`` is, for a transformer, OpenVINO on the CPU, where it is installed, and CUDA graphs on
-    a GPU; else torch.
+    ``auto`` is, for a transformer, ONNX Runtime on the CPU, where it is installed, and CUDA graphs
+    on a GPU; else torch.
 
-    :raises ImportError: if ``openvino`` is asked for and not installed.
+    :raises ImportError: if ``onnxruntime`` is asked for and not installed.
     :raises RuntimeError: if the backend cannot run this network or on this device.
     """
     if backend == 'torch':
@@ -117,7 +111,7 @@ def on_backend(denoiser: Denoiser, backend: Backend, device: str) -> Network:
             return CudaGraphDenoiser(denoiser)
         if device != 'cpu':
             raise RuntimeError('it runs on the cpu only')
-        return OpenVinoDenoiser(denoiser)
+        return OnnxDenoiser(denoiser)
     except (ImportError, RuntimeError):
         if backend == 'auto':
             return denoiser

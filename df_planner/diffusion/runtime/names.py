@@ -17,5 +17,5 @@
 from typing import get_args
 from typing import Literal
 
-Backend = Literal['auto', 'torch', 'openvino', 'cuda_graphs']
+Backend = Literal['auto', 'torch', 'onnxruntime', 'cuda_graphs']
 BACKENDS: tuple[str, ...] = get_args(Backend)
