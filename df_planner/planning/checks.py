@@ -116,12 +116,14 @@ class Checks:
 
     :param limits: ``velocity_change``, ``drift`` and ``max_speed`` (2,) seen in the data.
     :param grid: the map; None checks no collision.
+    :param room_m: between the way, where it is narrowest, and obstacles.
     """
 
     space: TokenSpace
     limits: dict[str, np.ndarray]
     grid: GridMap | None
     settings: PlannerSettings
+    room_m: float = np.inf
 
     def attempt(self, tokens: np.ndarray, batch: Candidates, task: Task,
                 guidance: Guidance | None) -> Attempt:
@@ -177,7 +179,7 @@ class Checks:
         goal_distance, missed = distance[every, arrival], missed[every, arrival]
         before = step <= arrival[:, None]
         stray = np.sqrt(np.where(before, distance**2, 0.0).sum(1) / (arrival + 1))
-        collision = np.where(before, self._overlap(positions), 0.0).max(1)
+        collision = np.where(before, self._overlap(positions, batch.batch == 1), 0.0).max(1)
         moves = np.arange(tokens.shape[1] - 1) * frame_stack < arrival[:, None]
         dynamics = np.where(moves, self._excess(tokens), 0.0).max(1)
         valid = (np.isfinite(states).all((1, 2)) & (collision == 0.0) & (dynamics <= 1.0)
@@ -186,14 +188,16 @@ class Checks:
         return Verdict(arrival, collision, dynamics, goal_distance, stray, missed, waypoints,
                        valid)
 
-    def _overlap(self, positions: np.ndarray) -> np.ndarray:
+    def _overlap(self, positions: np.ndarray, padded: bool) -> np.ndarray:
         """Return by how many metres positions (N, H, 2) are too near to an obstacle, (N, H)."""
         if self.grid is None:
             return np.zeros(positions.shape[:2])
-        clearance = self.grid.clearance(positions)
+        clearance, settings = self.grid.clearance(positions), self.settings
+        least = settings.robot_radius_m - settings.collision_tolerance_m
+        needed = np.clip(self.room_m, least, settings.robot_radius_m + settings.padding_m
+                         ) if padded else least
         # A robot that touches an obstacle may leave it, but get no nearer.
-        needed = np.minimum(self.settings.robot_radius_m - self.settings.collision_tolerance_m,
-                            np.maximum(clearance[:, :1], 0.0))
+        needed = np.minimum(needed, np.maximum(clearance[:, :1], 0.0))
         return np.maximum(needed - clearance, 0.0)
 
     def _excess(self, tokens: np.ndarray) -> np.ndarray:

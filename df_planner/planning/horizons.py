@@ -106,6 +106,11 @@ class Stretch:
         return cls(way, ahead_m, way.length_m - ahead_m)
 
     @property
+    def points(self) -> np.ndarray:
+        """Return which points of the way lie in it, (N, 2)."""
+        return self.way.points[self.way.lengths_m <= self.length_m + SPACING_M]
+
+    @property
     def end(self) -> np.ndarray:
         """Return its last position (2,)."""
         return self.way.at(np.array([self.length_m]))[0]

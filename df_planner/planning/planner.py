@@ -232,8 +232,10 @@ class Planner:
             sampling = local.sampling(most, generator, replace(request, reward=reward),
                                       Goal(frame.points_in(stops[0]), self._routes.to(stops[0])))
             batches = along(ahead, task, space, settings, self._fastest_mps, self._most_mps2)
+            room_m = np.inf if local.map is None else min(
+                local.map.clearance(each.points).min() for each in ahead)
             attempt, batch = search(batches, task, sampling, Checks(
-                space, self._limits, local.map, settings))
+                space, self._limits, local.map, settings, room_m))
             plan = self._with_uncertainty(attempt, batch, task, sampling)
         except DFPlannerError as error:
             raise error.moved(frame.points_out)

@@ -96,8 +96,11 @@ class PlannerSettings(BaseModel):
     collision_check: bool = Field(True, description=(
         'refuse plans that hit an obstacle or exceed the dynamics seen in the data'))
     robot_radius_m: float = Field(0.1, ge=0.0, le=10.0, description='radius of the robot')
-    collision_tolerance_m: float = Field(0.05, ge=0.0, le=1.0, description=(
+    collision_tolerance_m: float = Field(0.02, ge=0.0, le=1.0, description=(
         'by how much a plan may overlap an obstacle and still count as free'))
+    padding_m: float = Field(0.0, ge=0.0, le=10.0, description=(
+        'distance beyond the robot that plans keep from obstacles, because driving is not exactly '
+        'as planned; less where the way has less room, and in batches after the first'))
     obstacle_margin_m: float = Field(0.1, ge=0.0, le=10.0, description=(
         'distance beyond the robot that plans keep from the obstacles of a local costmap, which '
         'may move'))
