@@ -70,6 +70,11 @@ def test_the_command_takes_turns_and_reports_its_records(tmp_path):
         assert (one['state'], one['calls'], one['steps']) == (
             other['state'], other['calls'], other['steps'])
     assert content['settings']['reference']['sampling_steps'] == 16
+    published_s = content['as_published_s']
+    assert 1 <= len(published_s) <= 5 and min(published_s) > 10 * min(
+        record['seconds'] for record in cold if record['who'] == 'planner')
+    assert 'one plan at the settings of the paper' in result.output
+    assert content['machine']['instructions'] in (tmp_path / 'report.md').read_text()
     drawn = [record['candidates'] for record in cold if record['who'] == 'reference']
     assert max(drawn) <= 256 and not any(count % 64 for count in drawn)  # until one is valid
     assert content['settings']['planner']['num_samples'] == 8

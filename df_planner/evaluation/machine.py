@@ -22,6 +22,8 @@ import platform
 import df_planner
 from df_planner.files import git_revision
 
+INSTRUCTIONS = {'avx2': 'AVX2', 'avx512f': 'AVX-512', 'avx512_bf16': 'AVX-512 in bfloat16',
+                'amx_tile': 'AMX'}
 PACKAGES = ('torch', 'numpy', 'mujoco', 'scipy')
 
 
@@ -30,6 +32,7 @@ def machine_facts() -> dict:
     packages = ', '.join(f'{name} {metadata.version(name)}' for name in PACKAGES)
     return {
         'processor': _processor(),
+        'instructions': _instructions(),
         'cores': len(os.sched_getaffinity(0)),
         'load_average': round(os.getloadavg()[0], 1),
         'system': f'{platform.system()} {platform.machine()}, Python {platform.python_version()}',
@@ -39,9 +42,19 @@ def machine_facts() -> dict:
 
 
 def _processor() -> str:
+    return _told('model name') or platform.processor() or 'unknown'
+
+
+def _instructions() -> str:
+    """Return which instructions for many numbers at once the processor has."""
+    flags = set(_told('flags').split())
+    return ', '.join(name for flag, name in INSTRUCTIONS.items() if flag in flags) or 'unknown'
+
+
+def _told(what: str) -> str:
+    """Return what /proc/cpuinfo tells of the first core, '' where there is none."""
     try:
         lines = Path('/proc/cpuinfo').read_text(encoding='utf-8').splitlines()
     except OSError:
-        return platform.processor() or 'unknown'
-    names = [line.partition(':')[2].strip() for line in lines if line.startswith('model name')]
-    return names[0] if names else platform.processor() or 'unknown'
+        return ''
+    return next((line.partition(':')[2].strip() for line in lines if line.startswith(what)), '')

@@ -39,6 +39,7 @@ from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.metrics import statistics
 from df_planner.experiments import common
+from df_planner.experiments.as_published import AsPublished
 from df_planner.experiments import plan_timing as timing
 from df_planner.files import replace_files
 from df_planner.planning.planner import Planner
@@ -50,11 +51,13 @@ from df_planner.sim.maze import Maze
 REFERENCE_SETTINGS = {
     'num_samples': 64, 'sampling_steps': 16, 'schedule': 'full_sequence',
     'guidance_scale': 1.0, 'guidance_from': 1.0, 'guidance_to': 0.0, 'guide_goal': 1.0,
-    'guide_clearance': 1.0}
+    'guide_clearance': 1.0, 'select_by': 'reward'}
+MOST_AS_PUBLISHED = 5  # times that a plan as published is timed: each takes seconds
 COLORS = {timing.COLD: '#1f77ff', timing.WARM: '#ee4b3a'}
 STYLES = {timing.REFERENCE: ':', timing.PLANNER: '-'}
 PART_COLORS = ('#1f77ff', '#a23bd8', '#ffb000', '#12a594', '#ee4b3a', '#5b6470', '#8c564b')
 REST_COLOR = '#c4c7cf'
+BUSY = 0.5  # load average before a run, from which on a report says so
 THREADS = click.option('--threads', type=click.IntRange(min=1), default=1, help='Of the network.')
 
 
@@ -181,14 +184,34 @@ def _draw_ratios(axis, records: list[dict]) -> None:
     axis.spines[['top', 'right']].set_visible(False)
 
 
+def _as_published(seconds: list[float], summaries: list[dict]) -> str:
+    """Return how plans compare with one as published, as text."""
+    median_s = float(np.median(seconds))
+    faster = ', '.join(f'{found["kind"]} {median_s / found["latency_s"]["p50"]:.0f}'
+                       for found in summaries if found['who'] == timing.PLANNER)
+    return (f'network calls of one plan at the settings of the paper, in the same run: '
+            f'{1e3 * min(seconds):.0f}..{1e3 * max(seconds):.0f} ms, p50 {1e3 * median_s:.0f} ms; '
+            f'times faster, p50: {faster}')
+
+
 def _measure(name: str, planners: dict[str, Planner], maze: Maze, plans: int, rounds: int,
-             seed: int, out: Path | None, checkpoint: str, facts: dict) -> None:
-    """Time plans, then print and write the tables, the picture and ``results.json``."""
+             seed: int, out: Path | None, checkpoint: str, facts: dict,
+             published: AsPublished | None = None) -> None:
+    """
+    Time plans, then print and write the tables, the picture and ``results.json``.
+
+    :param published: timed between the first drives.
+    """
+    machine, published_s = machine_facts(), []
     planner = planners[timing.PLANNER]
     starts = timing.full_starts(maze, plans, seed, planner.settings.goal_tolerance_m,
                                 planner.card.robot)
     with common.progress(len(planners) * plans * rounds, 'drives') as advance:
-        measured = timing.time_plans(planners, starts, rounds, seed, advance)
+        def on_drive() -> None:
+            advance()
+            if published is not None and len(published_s) < MOST_AS_PUBLISHED:
+                published_s.append(published.seconds())
+        measured = timing.time_plans(planners, starts, rounds, seed, on_drive)
     records = measured['records']
     if not records:
         raise KeyboardInterrupt
@@ -201,15 +224,21 @@ def _measure(name: str, planners: dict[str, Planner], maze: Maze, plans: int, ro
         notes.append('ratio: planner / reference from start to start, median and where 80 % of '
                      'the starts lie; reference: ' + ', '.join(
                          f'{key} {value}' for key, value in REFERENCE_SETTINGS.items()))
+    if published_s:
+        notes.append(_as_published(published_s, summaries))
+    if machine['load_average'] > BUSY:
+        notes.append(f'the machine was busy before: load average {machine["load_average"]}; '
+                     'compare ratios only')
     tables = [latency_table(summaries), parts_table(summaries)]
     click.echo('\n\n'.join([title, *map(text_table, tables), *notes]))
     folder = common.result_folder(name, out)
     replace_files({folder / 'report.md': '\n\n'.join([
         f'# Latency of {title}', *map(markdown_table, tables), *notes, f'![Latency]({name}.png)',
-        markdown_table([['what', 'value'], *map(list, machine_facts().items())])]) + '\n'})
+        markdown_table([['what', 'value'], *map(list, machine.items())])]) + '\n'})
     draw_latency_picture(folder / f'{name}.png', title, records, summaries)
     common.write_result(folder / 'results.json', checkpoint, seed, {
         'maze': maze.name, **facts, 'first_plans_s': measured['first_plans'],
+        'as_published_s': published_s,
         'settings': {who: chosen.settings.model_dump() for who, chosen in planners.items()},
         'summary': summaries, 'records': records})
     if measured['stopped']:
@@ -260,17 +289,20 @@ def latency(checkpoint, maze, plans, rounds, threads, seed, settings, device, ou
     """
     Compare latency with a slow reference sampler.
 
-    Times plans as `df_planner profile` does, beside a reference: up to 64 candidates, in batches
-    of up to 8 until one is valid, 16 sampling steps, all tokens at once, every candidate from pure
-    noise, and every step steered by a gradient (clearance) that goes back through the network,
-    evaluated by torch. The planner has its defaults, changed by --set. They take turns on the same
-    starts, so that other work on the machine cancels in the ratio.
+    Times plans as `df_planner profile` does, beside a reference: the same model with 64 candidates
+    of which the best by reward is taken, 16 sampling steps, all tokens at once, and every step
+    steered by a gradient (goal and clearance) that goes back through the network, evaluated by
+    torch. The planner has its defaults, changed by --set. They take turns on the same starts, so
+    that other work on the machine cancels in the ratio.
     The ratio is planner / reference, from start to start: the median and where 80 % of the starts
-    lie. After Ctrl-C the report is of the plans until then.
+    lie. Between them, a plan's worth of network calls at the settings of the method's paper is
+    timed: 12 layers, 81 tokens, 129 calls with their gradients, random weights. After Ctrl-C the
+    report is of the plans until then.
     """
     reference, _ = common.open_planner(checkpoint, maze, device, threads=threads, backend='torch')
     planner, maze = common.open_planner(checkpoint, maze, device, settings, threads)
     reference.settings = settings_for(planner.card.robot, planner.card.robot_radius_m,
                                       **REFERENCE_SETTINGS)
     _measure('latency', {timing.REFERENCE: reference, timing.PLANNER: planner}, maze, plans,
-             rounds, seed, out, checkpoint, {'threads': threads})
+             rounds, seed, out, checkpoint, {'threads': threads},
+             AsPublished(planner.space.part_sizes, planner.device))
