@@ -20,7 +20,6 @@ processes run with which parameters.
 """
 
 import atexit
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 import shutil
@@ -51,43 +50,12 @@ from df_planner.launching.graph import Graph
 from df_planner.launching.graph import PACKAGE
 from df_planner.launching.graph import Process
 from df_planner.launching.graph import unknown_arguments
+from df_planner.launching.pieces import COMMON
+from df_planner.launching.pieces import Piece
+from df_planner.launching.pieces import PIECES
+from df_planner.launching.pieces import USE_RESPAWN
 
 RESPAWN_DELAY_S = 2.0
-USE_RESPAWN = Argument(
-    'use_respawn', False, 'Start simulator, planner and follower again when they end, instead of '
-    'ending all.')
-COMMON = ('params_file', 'namespace', 'log_level', 'use_respawn')
-
-
-@dataclass(frozen=True)
-class Piece:
-    """
-    What a launch file starts.
-
-    :param processes: by name; those that the arguments do not ask for are left out.
-    :param switch: the argument that includes this piece into the whole; empty for always.
-    :param arguments: those that matter to it, besides COMMON.
-    """
-
-    processes: tuple[str, ...]
-    switch: str
-    arguments: tuple[str, ...]
-
-
-PIECES = {
-    'record': Piece(('recorder', 'bag'), 'record', (
-        'maze', 'map', 'robot', 'results_dir', 'use_sim')),
-    'sim': Piece(('maze_sim',), 'use_sim', (
-        'maze', 'map', 'robot', 'seed', 'lockstep', 'real_time_factor')),
-    'planner': Piece(('planner', 'follower'), '', (
-        'maze', 'map', 'robot', 'checkpoint', 'device', 'seed', 'execution',
-        'planning_frequency_hz', 'lockstep', 'use_sim', 'use_planner', 'use_follower',
-        'autostart', 'use_sim_time')),
-    'rviz': Piece(('rviz2',), 'use_rviz', ('rviz_config_file', 'use_sim', 'use_sim_time')),
-    'benchmark': Piece(('maze_benchmark',), 'use_benchmark', (
-        'maze', 'map', 'robot', 'episodes', 'seed', 'starts', 'results_dir', 'use_sim',
-        'use_sim_time')),
-}
 
 
 def describe_all() -> LaunchDescription:

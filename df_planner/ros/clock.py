@@ -31,6 +31,7 @@ from df_planner.ros import qos
 from df_planner.ros import topics
 
 STANDS_S = 1.0  # wall time without a new time before a clock stands
+SEEK_S = 5.0  # and without a first one: nodes need seconds to find each other
 LONGEST_STEP_S = 0.5  # between readings; what is longer is a delay of this process
 
 
@@ -79,7 +80,7 @@ class PatienceClock:
     @property
     def fault(self) -> str | None:
         """Return what was wrong with ``/clock`` at the latest reading, None if nothing was."""
-        if self._stood_s <= STANDS_S:
+        if self._stood_s <= (STANDS_S if self._clock_s else SEEK_S):
             return None
         if self._clock_s == 0.0:
             return 'use_sim_time is set, but nobody publishes /clock'

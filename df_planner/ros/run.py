@@ -75,3 +75,6 @@ def run_node(make_node: Callable[[], Node], args: list[str] | None = None,
             getattr(node, 'close', lambda: None)()
             node.destroy_node()
         rclpy.try_shutdown()
+        # Python gives up its handlers before it ends. Ctrl-C reaches a node of ros2 launch twice
+        # where launch has no terminal; the second must not make a death of a clean end.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -30,6 +30,8 @@ from df_planner.launching import graph
 from df_planner.launching.graph import ARGUMENTS
 from df_planner.launching.graph import build_graph
 from df_planner.launching.graph import unknown_arguments
+from df_planner.launching.pieces import COMMON
+from df_planner.launching.pieces import PIECES
 from df_planner.maps.map_file import save_map
 from df_planner.nodes.follower.parameters import FollowerParameters
 from df_planner.nodes.maze_benchmark.parameters import MazeBenchmarkParameters
@@ -244,6 +246,37 @@ def test_arguments_that_a_launch_file_does_not_have_are_named(words, expected):
                                  ) == expected
     line = ['ros2', 'launch', 'mine', 'bringup.launch.py', *words]
     assert unknown_arguments(line, 'plan.launch.py', known) == []
+
+
+@pytest.mark.parametrize('name', PIECES)
+def test_a_piece_has_every_argument_that_changes_it(name, tmp_path):
+    piece, file = PIECES[name], tmp_path / 'other.yaml'
+    save_map(file, load_maze('umaze').grid)
+    own = {'use_benchmark': 'false', 'namespace': 'left'}
+    own |= {piece.switch: 'true'} if piece.switch else {}
+    others = {p.switch for p in PIECES.values()} - {'use_sim', 'use_rviz'}
+    texts = {'maze': 'large', 'checkpoint': 'other'} | dict.fromkeys(
+        ('map', 'starts', 'rviz_config_file', 'params_file'), str(file))
+
+    def outcome(**values):
+        graph = build_graph(own | values)
+        found = tuple(p for p in graph.processes if p.name in piece.processes)
+        file_is_read = any(not p.command for p in found)
+        return dataclasses.replace(graph, processes=found,
+                                   params_file=graph.params_file if file_is_read else None)
+
+    changing = {a.name for a in ARGUMENTS if a.name not in {piece.switch, *others} and outcome()
+                != outcome(**{a.name: texts.get(a.name) or another(a)})}
+    assert changing <= {*piece.arguments, *COMMON}
+    if name == 'sim':
+        assert changing >= {'maze', 'map', 'moving_obstacles', 'namespace'}
+
+
+def another(argument):
+    """Return a value of an argument that is not its default."""
+    if argument.choice_texts:
+        return next(text for text in argument.choice_texts if text != argument.default_text)
+    return 'other' if isinstance(argument.default, str) else argument.default + 1
 
 
 def test_every_argument_is_described_and_its_default_is_valid():

@@ -14,11 +14,15 @@
 
 """The launch files under launch itself, where a ROS 2 installation provides it."""
 
+import math
 import os
 import signal
 import subprocess
 import sys
 
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
+import profiles
 import pytest
 from tiny_model import write_tiny_model
 import yaml
@@ -26,6 +30,8 @@ import yaml
 from df_planner.drives.bag import read_drive
 from df_planner.files import share_path
 from df_planner.launching.graph import ARGUMENTS
+from df_planner.launching.pieces import PIECES
+from df_planner.maps.map_file import save_map
 from df_planner.sim.maze import load_maze
 
 pytest.importorskip('launch_ros', reason='launch comes with a ROS 2 installation, not from PyPI')
@@ -85,11 +91,12 @@ def start(environment):
     """Return a function that starts a launch file, which ends with the test."""
     processes = []
 
-    def start_launch(arguments, name='plan'):
+    def start_launch(arguments, name='plan', **options):
         processes.append(subprocess.Popen(
             [sys.executable, '-c', LAUNCH, str(share_path(f'launch/{name}.launch.py')),
              *arguments],
-            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+            env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            **options))
         return processes[-1]
 
     yield start_launch
@@ -126,7 +133,6 @@ def test_it_declares_the_arguments_of_the_graph():
 
 
 def test_every_argument_matters_to_a_piece_or_includes_one():
-    from df_planner.launching.ros2_launch import PIECES
     files = {path.name.split('.')[0] for path in share_path('launch').glob('*.launch.py')}
     assert files == {'plan', *PIECES}
     used = {a.name for name in PIECES for a in declared_arguments(name)}
@@ -173,6 +179,40 @@ def test_a_benchmark_that_fails_makes_launch_fail(start, short_run, tmp_path):
     output, _ = process.communicate(timeout=180)
     assert process.returncode == 1, output
     assert 'maze_benchmark ended with exit code 1' in output
+
+
+def test_a_goal_by_topic_is_reached_on_a_map_in_real_time(start, probe, tmp_path):
+    """The shipped model drives; Ctrl-C, as a terminal sends it to the whole group, ends all."""
+    file = tmp_path / 'office.yaml'
+    save_map(file, load_maze('umaze').grid)
+    process = start([f'map:={file}', 'robot:=diff_drive', 'use_benchmark:=false'],
+                    start_new_session=True)
+    odometry = probe.listen(Odometry, 'odom', profiles.SENSOR_DATA_QOS)
+    read_until(process, 'Ready for goals', lines := [])
+    goals = probe.publisher(PoseStamped, 'goal_pose', subscribers=2)
+    probe.wait_until(lambda: odometry, 'odometry', 30.0)
+    start_at = odometry[-1].pose.pose.position
+    ends = [(1.0, -1.0), (3.0, -1.0)]  # of the lane: the one that is farther away
+    goal = PoseStamped()
+    goal.header.frame_id = 'map'
+    goal.pose.position.x, goal.pose.position.y = max(
+        ends, key=lambda end: math.dist(end, (start_at.x, start_at.y)))
+    goals.publish(goal)
+
+    def stands_at_the_goal():
+        at, twist = odometry[-1].pose.pose.position, odometry[-1].twist.twist
+        return (math.hypot(at.x - goal.pose.position.x, at.y - goal.pose.position.y) < 0.5
+                and math.hypot(twist.linear.x, twist.linear.y) < 0.02
+                and abs(twist.angular.z) < 0.05)
+    probe.wait_until(stands_at_the_goal, 'the robot to stand at the goal', 60.0)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    output = ''.join(lines) + output
+    assert process.returncode == 0, output
+    assert output.count('process has finished cleanly') == 3, output
+    assert 'nobody publishes /clock' not in output
+    with pytest.raises(ProcessLookupError):
+        os.killpg(process.pid, 0)
 
 
 def test_a_wrong_argument_ends_it(start):
