@@ -39,8 +39,8 @@ from df_planner.diffusion.runtime.names import BACKENDS
 from df_planner.evaluation.machine import machine_facts
 from df_planner.evaluation.metrics import statistics
 from df_planner.experiments import common
-from df_planner.experiments.as_published import AsPublished
 from df_planner.experiments import plan_timing as timing
+from df_planner.experiments.as_published import AsPublished
 from df_planner.files import replace_files
 from df_planner.planning.planner import Planner
 from df_planner.planning.settings import settings_for

@@ -208,7 +208,7 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
         from df_planner.sim.map_place import MapPlace  # scipy, only for those who need it
         MapPlace.load(a['map'])  # a bad one is an error here, not in a process
         a['maze'] = a['map']
-    a['checkpoint'] = a['checkpoint'] or a['robot']
+    a['checkpoint'] = a['checkpoint'] or _shipped_model(a['robot'])
     a['lockstep'] = a['use_benchmark'] if a['lockstep'] == 'auto' else a['lockstep'] == 'true'
     for name in ('starts', 'params_file', 'rviz_config_file'):
         if a[name] and not Path(a[name]).is_file():
@@ -220,6 +220,15 @@ def build_graph(values: Mapping[str, Value]) -> Graph:
     return Graph(tuple(_processes(a, namespace, remappings)),
                  Path(a['params_file'] or share_path(ROBOTS[a['robot']].params_file)).absolute(),
                  namespace, a['log_level'], remappings)
+
+
+def _shipped_model(robot: str) -> str:
+    """Return the name of the model that is shipped for a robot; ConfigError without one."""
+    try:
+        return share_path(f'checkpoints/{robot}.safetensors').stem
+    except FileNotFoundError:
+        raise ConfigError(f'no model is shipped for the robot {robot}: train one (`df_planner '
+                          'train --help`) and name it with checkpoint:=') from None
 
 
 def unknown_arguments(words: Sequence[str], file: str, known: Sequence[str]) -> list[str]:

@@ -39,13 +39,13 @@ class Clock:
     candidates: int = 0
     slowest_step_s: float = 0.0
     spent_s: dict[str, float] = field(default_factory=lambda: {
-        'network': 0.0, 'guidance': 0.0, 'checks': 0.0})
+        'route': 0.0, 'network': 0.0, 'guidance': 0.0, 'checks': 0.0})
     _started: float = field(default_factory=time.perf_counter)
     _asked_s: float = 0.0
 
     @contextmanager
     def spending(self, on: str) -> Iterator[None]:
-        """Count the time within as spent on ``network``, ``guidance`` or ``checks``."""
+        """Count the time within as spent on ``route``, ``network``, ``guidance`` or ``checks``."""
         started = time.perf_counter()
         yield
         self.spent_s[on] += time.perf_counter() - started

@@ -217,8 +217,9 @@ class Planner:
                    space.max_tokens)
         prefix = whole_tokens(request.prefix, space.frame_stack, most, space.action_limits)
         look_m = ahead_m(most, space.token_s, self._fastest_mps)
-        stretches = [Stretch.of(way, look_m) for way in self._routes.ways(
-            self.map, settings.robot_radius_m, state[POSITION], stops, look_m)]
+        with self.clock.spending('route'):
+            stretches = [Stretch.of(way, look_m) for way in self._routes.ways(
+                self.map, settings.robot_radius_m, state[POSITION], stops, look_m)]
         best = stretches[0]
         frame = Frame.of(state, space.has_heading)
         local = self.seen_from(frame)

@@ -230,7 +230,7 @@ PLANNING_TIME = Topic(
     ('planner',), keepers=('maze_benchmark',), recorded=True)
 PLANNING_TIME_DETAIL = Topic(
     'planner/planning_time_detail', 'diagnostic_msgs/msg/DiagnosticStatus', STANDARD,
-    'Where they went, in ms: network, guidance, checks, other; network calls; '
+    'Where they went, in ms: route, network, guidance, checks, other; network calls; '
     '`diffused_steps`, the points of `plan` that the network made.', ('planner',),
     recorded=True, awaited='publisher')
 TRACKING_ERROR = Topic(

@@ -181,9 +181,9 @@ def test_every_kind_of_robot_is_driven_spoken_for_and_simulated():
 def test_arguments_have_the_defaults_of_the_parameters_that_they_set():
     by_run = {'lockstep', 'compensate_latency', 'realtime_priority', 'hold_at_goal', 'out_dir'}
     for robot, kind in ROBOTS.items():
-        for name, process in processes(robot=robot).items():
+        for name, process in processes(robot=robot, checkpoint='mine').items():
             defaults = vars(PARAMETERS[name]())
-            of_kind = {'robot': robot, 'checkpoint': robot,
+            of_kind = {'robot': robot, 'checkpoint': 'mine',
                        'lockstep_plan_steps': round(0.25 / kind.signals.dt_s)}
             for parameter, value in process.parameters.items():
                 if parameter not in by_run | {'use_sim_time'}:
@@ -226,6 +226,7 @@ def test_robots_with_a_namespace_are_kept_apart():
     ('real_time_factor', 'nan', 'real_time_factor must be at least 0'),
     ('starts', '/nowhere.npz', 'starts: no file /nowhere.npz'),
     ('params_file', '/nowhere.yaml', 'params_file: no file /nowhere.yaml'),
+    ('robot', 'omni', 'no model is shipped for the robot omni: train one .* checkpoint:='),
 ])
 def test_a_wrong_argument_is_named(name, value, words):
     with pytest.raises(ConfigError, match=words):
