@@ -179,7 +179,7 @@ class Checks:
         goal_distance, missed = distance[every, arrival], missed[every, arrival]
         before = step <= arrival[:, None]
         stray = np.sqrt(np.where(before, distance**2, 0.0).sum(1) / (arrival + 1))
-        collision = np.where(before, self._overlap(positions, batch.batch == 1), 0.0).max(1)
+        collision = np.where(before, self._overlap(positions, batch.padded), 0.0).max(1)
         moves = np.arange(tokens.shape[1] - 1) * frame_stack < arrival[:, None]
         dynamics = np.where(moves, self._excess(tokens), 0.0).max(1)
         valid = (np.isfinite(states).all((1, 2)) & (collision == 0.0) & (dynamics <= 1.0)
@@ -188,14 +188,18 @@ class Checks:
         return Verdict(arrival, collision, dynamics, goal_distance, stray, missed, waypoints,
                        valid)
 
-    def _overlap(self, positions: np.ndarray, padded: bool) -> np.ndarray:
-        """Return by how many metres positions (N, H, 2) are too near to an obstacle, (N, H)."""
+    def _overlap(self, positions: np.ndarray, padded: float) -> np.ndarray:
+        """
+        Return by how many metres positions (N, H, 2) are too near to an obstacle, (N, H).
+
+        :param padded: share of the padding that they should keep.
+        """
         if self.grid is None:
             return np.zeros(positions.shape[:2])
         clearance, settings = self.grid.clearance(positions), self.settings
-        least = settings.robot_radius_m - settings.collision_tolerance_m
-        needed = np.clip(self.room_m, least, settings.robot_radius_m + settings.padding_m
-                         ) if padded else least
+        radius_m, padding_m = settings.robot_radius_m, padded * settings.padding_m
+        needed = np.clip(self.room_m, radius_m, radius_m + padding_m
+                         ) - settings.collision_tolerance_m
         # A robot that touches an obstacle may leave it, but get no nearer.
         needed = np.minimum(needed, np.maximum(clearance[:, :1], 0.0))
         return np.maximum(needed - clearance, 0.0)

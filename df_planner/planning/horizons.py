@@ -69,6 +69,11 @@ class Candidates:
     left_s: np.ndarray
     batch: int = 1
 
+    @property
+    def padded(self) -> float:
+        """Return the share of the padding that they keep: all, less and less, at last none."""
+        return 1.0 - (self.batch - 1) / (len(SLOWER) - 1)
+
     def only(self, rows: np.ndarray | slice) -> Self:
         """Return the candidates with the indices ``rows``."""
         return replace(self, lengths=self.lengths[rows], route=self.route[rows],

@@ -100,7 +100,7 @@ class PlannerSettings(BaseModel):
         'by how much a plan may overlap an obstacle and still count as free'))
     padding_m: float = Field(0.0, ge=0.0, le=10.0, description=(
         'distance beyond the robot that plans keep from obstacles, because driving is not exactly '
-        'as planned; less where the way has less room, and in batches after the first'))
+        'as planned; less where the way has less room, and less in later batches'))
     obstacle_margin_m: float = Field(0.1, ge=0.0, le=10.0, description=(
         'distance beyond the robot that plans keep from the obstacles of a local costmap, which '
         'may move'))

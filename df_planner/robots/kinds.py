@@ -103,7 +103,7 @@ DIFF_DRIVE = RobotKind(
     # The elastic band of time_optimal moves a plan as forces along two axes can.
     executions=('raw', 'tracking'), prefix='diff_drive', family='DiffDrive', shape='box',
     # Its wheels cannot push it along a wall that it touches, as a force pushes a point.
-    planner_settings={'padding_m': 0.06},
+    planner_settings={'padding_m': 0.08},
     params_file='config/diff_drive.yaml',
     limit_parameters=('max_linear_mps', 'max_angular_radps'),
     generated_rows=600_000)  # 8.3 h
@@ -118,7 +118,7 @@ OMNI = RobotKind(
         robot_radius_m=0.15, dt_s=0.05, max_step_m=0.15),  # it moves at most 0.071 m in 50 ms
     command_topic='cmd_vel', executions=('raw', 'tracking'), prefix='omni', family='Omni',
     shape='cylinder',
-    planner_settings={'padding_m': 0.06},
+    planner_settings={'padding_m': 0.08},
     limit_parameters=('max_linear_mps', 'max_linear_mps', 'max_angular_radps'),
     generated_rows=600_000)
 
