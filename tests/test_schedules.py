@@ -50,7 +50,8 @@ def test_the_matrix_of_a_schedule_gives_the_plan_of_that_schedule(planner):
 
 
 def test_the_matrix_decides_the_calls_of_the_network(planner):
-    planner.settings = PlannerSettings(collision_check=False, num_samples=8, guidance_scale=0.0)
+    planner.settings = PlannerSettings(collision_check=False, num_samples=8, guidance_scale=0.0,
+                                       select_by='reward')  # all of them together
     assert planner.plan(START, GOAL, schedule=THIRDS).network_calls == 3
 
 

@@ -364,6 +364,8 @@ def simulated(ros_context, monkeypatch):
 
 def test_patience_is_simulated_while_the_clock_runs_and_of_the_wall_when_it_stands(simulated):
     assert simulated.passes(4.0) == pytest.approx(3.2)  # after more than a second
+    assert simulated.patience.fault is None, 'nodes need seconds to find each other'
+    simulated.passes(1.5)
     assert simulated.patience.fault == 'use_sim_time is set, but nobody publishes /clock'
     simulated.passes(0.1, 1000.0)  # it begins, and 900 s of it are ahead
     assert simulated.patience.fault is None
