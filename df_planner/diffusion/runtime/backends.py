@@ -58,7 +58,7 @@ class OnnxDenoiser:
         batch, tokens, model = {0: 'batch'}, {0: 'batch', 1: 'tokens'}, BytesIO()
         with warnings.catch_warnings():
             # Of tracing, on constants that are meant to be some; and that there is a newer
-            # exporter, which needs a package more and ten times as long.
+            # exporter, which needs one more package.
             warnings.simplefilter('ignore')
             torch.onnx.export(
                 denoiser, example, model, dynamo=False, opset_version=OPSET,
